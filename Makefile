@@ -1,0 +1,38 @@
+# make book | test | train | lint | clean.  PYTHON=python3.12 picks the interpreter, SCALE=paper the runs.
+PYTHON ?= python3
+SCALE  ?= laptop
+BIN    := .venv/bin
+STAMP  := .venv/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help book test train lint clean
+
+help:
+	@echo "make book    execute changed chapters, build _build/html/index.html  (SCALE=$(SCALE))"
+	@echo "make test    all tests, the pages in headless Chromium included"
+	@echo "make train   train the runs of a scale that are missing              (SCALE=$(SCALE))"
+	@echo "make lint    ruff"
+	@echo "make clean   remove what make made, except .venv"
+
+# Built aside and stamped last: an interrupted install is done again, never half used.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("ghr needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: $(STAMP)
+	$(BIN)/ghr book --scale $(SCALE)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+train: $(STAMP)
+	$(BIN)/ghr train --scale $(SCALE)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf _build build .pytest_cache .ruff_cache .hypothesis ghr.egg-info

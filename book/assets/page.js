@@ -1,0 +1,10 @@
+// What scrolls sideways on a narrow screen can be reached by keyboard.
+function reachable() {
+  for (const box of document.querySelectorAll(
+    'article mjx-container[display="true"], article pre, article .cell_output, article .pst-scrollable-table-container'
+  )) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  }
+}
+window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reachable));
+window.addEventListener("resize", reachable);

@@ -1,0 +1,185 @@
+"""Same function? Same image? A copy? Denoisers and samples enter, numbers with intervals leave.
+
+Every statistic gives one value per image or per sampling seed; `estimate` turns values into a number with its 95%
+bootstrap interval. Nearness to the training set is always read beside the same nearness of held-out images, its null.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import stats
+from torch import Tensor
+
+from ghr.noise import add_noise, mse
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured number with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def estimate(statistic: Callable, *samples: Tensor | np.ndarray, resamples: int = 2000) -> Estimate:
+    """A statistic of paired per-image values, with its 95% bootstrap interval over images.
+
+    statistic: f(*samples, axis) -> value along that axis, e.g. np.mean, np.median or `psnr_of_mean`.
+    samples: arrays of equal length, resampled together.
+    Returns: Estimate in the statistic's unit.
+    Raises: ValueError for fewer than two values.
+    """
+    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    if len(arrays[0]) < 2:
+        raise ValueError(f"An interval needs at least two values, got {len(arrays[0])}.")
+    value = float(statistic(*arrays, axis=-1))
+    draws = np.random.default_rng(0).integers(len(arrays[0]), size=(resamples, len(arrays[0])))
+    low, high = np.quantile(statistic(*(a[draws] for a in arrays), axis=-1), [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
+def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray:
+    """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
+    return -10 * np.log10(np.mean(errors, axis=axis))
+
+
+def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray:
+    """gap(N, sigma) = PSNR_train - PSNR_test, dB, of equally many per-image squared errors.
+
+    0 for a network that treats its training images as any other image.
+    """
+    return psnr_of_mean(train, axis) - psnr_of_mean(test, axis)
+
+
+# Same function? ---------------------------------------------------------------------------------------------------
+
+
+def model_variance(
+    a, b, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Disagreement of two denoisers on the same noisy images, beside the error of the first.
+
+    a, b: denoisers.  x: held-out images.  sigma: image units.  seed: of the noise, shared.
+    Returns: ||f_A(y) - f_B(y)||^2 / d and ||f_A(y) - x||^2 / d, image by image.
+    """
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    with torch.no_grad():
+        pairs = [(a(part), b(part)) for part in y.split(256)]
+    x_a, x_b = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return mse(x_a, x_b), mse(x_a, x)
+
+
+def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray:
+    """V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2): 0 = one function, 1 = independent errors."""
+    return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
+
+
+def discrepancy(disagreements: Float[np.ndarray, "k n"], sigmas: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
+    """Truncated discrepancy of two denoisers, image by image, in nats per pixel.
+
+    K(A, B) = (1/d) int_.02^1 E||f_A(y) - f_B(y)||^2 sigma^-3 d sigma      (trapezoids in log sigma)
+
+    disagreements: ||f_A - f_B||^2 / d at each sigma.  sigmas: increasing, image units; those in [.02, 1] count.
+    Not a bound on a divergence: the networks are not exact scores and the range is cut.
+    Source: the paper's Eq. 4, between two networks.
+    """
+    inside = (sigmas >= 0.02) & (sigmas <= 1)
+    sigmas = sigmas[inside]
+    return np.trapezoid(disagreements[inside] * sigmas[:, None] ** -2, np.log(sigmas), axis=0)
+
+
+# Same image? A copy? ----------------------------------------------------------------------------------------------
+
+
+def _directions(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+    flat = x.flatten(1)
+    flat = flat - flat.mean(1, keepdim=True)
+    return flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def rho(a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Centred cosine of image pairs: each image's mean is removed first. 1 = equal up to brightness and contrast."""
+    return (_directions(a) * _directions(b)).sum(1)
+
+
+def nearest(
+    images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"], shifts: int = 0, flips: bool = False
+) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """The most similar training image of each image, by centred cosine, with blocks over the training set.
+
+    shifts: also compare with images moved by up to so many pixels in each direction (edges repeated).
+    flips: also compare with mirror images. A shifted copy is a copy.
+    Returns: rho to the nearest, and its index.
+    """
+    best = images.new_full((len(images),), -torch.inf)
+    index = torch.zeros(len(images), dtype=torch.long, device=images.device)
+    padded = torch.nn.functional.pad(images, [shifts] * 4, mode="replicate") if shifts else images
+    h, w = images.shape[-2:]
+    for dy in range(2 * shifts + 1):
+        for dx in range(2 * shifts + 1):
+            moved = padded[..., dy : dy + h, dx : dx + w]
+            for candidate in (moved, moved.flip(-1)) if flips else (moved,):
+                directions = _directions(candidate)
+                for start in range(0, len(training), 8192):
+                    value, place = (directions @ _directions(training[start : start + 8192]).T).max(1)
+                    better = value > best
+                    best[better], index[better] = value[better], place[better] + start
+    return best, index
+
+
+def distance_ratio(images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"]) -> Float[Tensor, " n"]:
+    """Distance to the nearest training image over distance to the second nearest; f_mem counts those below 1/3.
+
+    Raises: ValueError for fewer than two training images.
+    Source: Yoon et al. 2023.
+    """
+    if len(training) < 2:
+        raise ValueError("The ratio of two distances needs at least two training images.")
+    flat, known = images.flatten(1).double(), training.flatten(1).double()
+    two = []
+    for part in known.split(8192):
+        squared = flat.square().sum(1)[:, None] - 2 * flat @ part.T + part.square().sum(1)
+        two.append(squared.topk(min(2, len(part)), largest=False).values)
+    first, second = torch.cat(two, 1).clamp(min=0).sqrt().sort(1).values[:, :2].unbind(1)
+    return first / second
+
+
+# As good as the originals? ----------------------------------------------------------------------------------------
+
+
+def gradient_energy(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Mean squared difference of neighbouring pixels, over both directions: falls when images are blurred."""
+    return (images.diff(dim=-1).square().mean((1, 2, 3)) + images.diff(dim=-2).square().mean((1, 2, 3))) / 2
+
+
+def spectrum(images: Float[Tensor, "n c h w"], bands: int = 8) -> Float[Tensor, "n bands"]:
+    """Radial power spectrum: mean squared Fourier modulus in rings of equal width from 0 to Nyquist, mean removed."""
+    h, w = images.shape[-2:]
+    centred = images - images.mean((-2, -1), keepdim=True)
+    power = torch.fft.fft2(centred, norm="ortho").abs().square().mean(1)
+    radius = (torch.fft.fftfreq(h)[:, None].square() + torch.fft.fftfreq(w).square()).sqrt()
+    ring = (radius * 2 * bands).long()  # the corners beyond Nyquist belong to no ring
+    return torch.stack([power[:, ring == k].mean(1) for k in range(bands)], 1)
+
+
+def mmd(a: Float[Tensor, "n c h w"], b: Float[Tensor, "m c h w"], bandwidth: float | None = None) -> float:
+    """Squared maximum mean discrepancy of two sets of images averaged 2x2, unbiased; RBF kernel, median bandwidth.
+
+    bandwidth: distance in units of averaged images; default: the median distance within both sets together.
+    """
+    flat = [torch.nn.functional.avg_pool2d(images, 2).flatten(1).double() for images in (a, b)]
+    both = torch.cat(flat)
+    squared = (both.square().sum(1)[:, None] - 2 * both @ both.T + both.square().sum(1)).clamp(min=0)
+    off_diagonal = ~torch.eye(len(both), dtype=torch.bool)
+    scale = squared[off_diagonal].median() if bandwidth is None else bandwidth**2
+    kernel = (-squared / (2 * scale)).exp().masked_fill(~off_diagonal, 0)
+    n, m = len(flat[0]), len(flat[1])
+    within = kernel[:n, :n].sum() / (n * (n - 1)) + kernel[n:, n:].sum() / (m * (m - 1))
+    return float(within - 2 * kernel[:n, n:].mean())

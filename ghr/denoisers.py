@@ -1,0 +1,107 @@
+"""Networks: a noisy image enters, a clean estimate leaves. `denoiser(y) -> x_hat`, blind to the noise level.
+
+Both are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode f(a y) = a f(y) for
+a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward` subtracts it, so that
+no caller has to. Architectures as in the paper (Appendix A) and the authors' code.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class BiasFreeNorm(nn.Module):
+    """Batch normalization without any shift: divide by the standard deviation, multiply by a learned gain.
+
+    training:    y = g x / s,  s^2 = the batch's variance per channel (about the mean, which is not subtracted)
+    evaluation:  y = g x / s_run,  s_run = running standard deviation, momentum 0.1
+
+    channels: channels of the input.
+    Source: Mohan et al. 2020; the authors' code.
+    """
+
+    def __init__(self, channels: int, momentum: float = 0.1, floor: float = 1e-5):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.register_buffer("running_sd", torch.ones(channels))
+        self.momentum = momentum
+        self.floor = floor  # added to the variance, so that a silent channel stays finite
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if self.training:
+            # float32 whatever the autocast type: a variance of bf16 numbers loses half of its digits
+            sd = (x.float().var((0, 2, 3), unbiased=False) + self.floor).sqrt()
+            with torch.no_grad():
+                self.running_sd.lerp_(sd.to(self.running_sd.dtype), self.momentum)
+        else:
+            sd = self.running_sd
+        return x * (self.gain / sd).to(x.dtype)[:, None, None]
+
+
+def _layer(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), BiasFreeNorm(outputs), nn.ReLU(inplace=True)]
+
+
+class UNet(nn.Module):
+    """The paper's denoiser: an encoder and a decoder over scales, two 3x3 convolutions a block, no bias anywhere.
+
+    Average pooling goes down, 2x2 transposed convolutions go up, skips are concatenated. Width doubles at each scale.
+
+    channels: of the images.  width: channels of the first scale.  scales: number of poolings.
+    Raises: ValueError when an image's sides are not divisible by 2^scales.
+    Source: paper, Appendix A: width 64 and 3 scales give 7,659,264 parameters.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 64, scales: int = 3):
+        super().__init__()
+        widths = [width * 2**s for s in range(scales + 1)]
+        first = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
+        self.encoder = nn.ModuleList(
+            [nn.Sequential(*first, *_layer(width, width))]
+            + [nn.Sequential(*_layer(a, b), *_layer(b, b)) for a, b in zip(widths[:-2], widths[1:-1], strict=True)]
+        )
+        self.middle = nn.Sequential(*_layer(widths[-2], widths[-1]), *_layer(widths[-1], widths[-1]))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=False) for w in reversed(widths[:-1])
+        )
+        last = [*_layer(2 * width, width), nn.Conv2d(width, channels, 3, padding=1, bias=False)]
+        self.decoder = nn.ModuleList(
+            [nn.Sequential(*_layer(2 * w, w), *_layer(w, w)) for w in reversed(widths[1:-1])] + [nn.Sequential(*last)]
+        )
+        self.pool = nn.AvgPool2d(2)
+        self.scales = scales
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        h, w = y.shape[-2:]
+        if h % 2**self.scales or w % 2**self.scales:
+            raise ValueError(
+                f"A UNet with {self.scales} scales needs sides divisible by {2**self.scales}, got {h}x{w}: "
+                "crop the image or use fewer scales."
+            )
+        features, skips = y, []
+        for block in self.encoder:
+            features = block(features)
+            skips.append(features)
+            features = self.pool(features)
+        features = self.middle(features)
+        for up, block in zip(self.up, self.decoder, strict=True):
+            features = block(torch.cat([up(features), skips.pop()], 1))
+        return y - features
+
+
+class BFCNN(nn.Module):
+    """Bias-free convolutional denoiser without scales: depth layers of 3x3 convolutions.
+
+    channels: of the images.  width: channels inside.  depth: number of convolutions.
+    Source: Mohan et al. 2020; paper, Appendix A: width 64 and depth 21 give 702,784 parameters.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 64, depth: int = 21):
+        super().__init__()
+        layers = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
+        for _ in range(depth - 2):
+            layers += _layer(width, width)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1, bias=False))
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return y - self.layers(y)

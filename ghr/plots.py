@@ -1,0 +1,124 @@
+"""Figures, nothing else: measured arrays enter, a picture leaves that follows the reader's light or dark page.
+
+One palette everywhere, safe for colour-blind readers: half A blue, half B orange, training set grey, optimum or
+reference in ink, dashed; N by a sequential map on log N. Pictures are SVG whose ink is a style of the page's colour
+scheme; pixel images are grey, enlarged without smoothing.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ghr.compare import Estimate
+
+HALF = {"A": "#0072b2", "B": "#d55e00"}  # Okabe & Ito 2008
+TRAINING = "#8c8c8c"
+INK = "#1b1b1b"  # text, axes and references; light in dark mode
+FAINT = "#c9c9c9"  # noisy input, grid; dark in dark mode
+_DARK = {INK: "#e8e8e8", FAINT: "#4d4d4d", HALF["A"]: "#56b4e9", HALF["B"]: "#f0954f", TRAINING: "#9a9a9a"}
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.4,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "ghr",
+    "svg.fonttype": "path",
+}
+WIDTH = 5.2  # inches: text stays readable when a phone shrinks the figure to its width
+
+
+class Picture:
+    """A finished figure, shown by Jupyter and by the page as SVG that knows light and dark."""
+
+    def __init__(self, figure: Figure):
+        file = io.BytesIO()
+        with matplotlib.rc_context(_STYLE):
+            figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+        svg = file.getvalue().decode()
+        names = {colour: f"--c{k}" for k, colour in enumerate(_DARK)}
+        light = "".join(f"{name}:{colour};" for colour, name in names.items())
+        dark = "".join(f"{names[colour]}:{shade};" for colour, shade in _DARK.items())
+        for colour, name in names.items():
+            svg = svg.replace(colour, f"var({name})")
+        style = f"<style>:root{{{light}}}@media (prefers-color-scheme: dark){{:root{{{dark}}}}}</style>"
+        self.svg = svg.replace("<defs>", f"<defs>{style}", 1)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
+    """The colour of a set size: a sequential map on log N, the part of viridis that shows on light and on dark."""
+    low, high = math.log(min(sizes)), math.log(max(sizes))
+    return matplotlib.colormaps["viridis"](0.8 - 0.5 * (math.log(n) - low) / max(high - low, 1e-9))
+
+
+def panels(count: int, columns: int = 2, height: float = 2.2, **kwargs) -> tuple[Figure, list[Axes]]:
+    """Small multiples: a figure with so many axes, row by row, in the house style."""
+    rows = math.ceil(count / columns)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel()
+        for axes in grid[count:]:
+            axes.set_axis_off()
+    return figure, list(grid[:count])
+
+
+def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], **style) -> None:
+    """A curve of estimates with its 95% intervals as a band of the same colour."""
+    (line,) = axes.plot(x, [e.value for e in estimates], **style)
+    low, high = [e.low for e in estimates], [e.high for e in estimates]
+    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def image_grid(
+    rows: Sequence[Float[Tensor, "k 1 h w"]], labels: Sequence[str], titles: Sequence[str] | None = None
+) -> Picture:
+    """Rows of grey images on one scale from 0 to 1, a label at the left of each row, titles above the columns.
+
+    rows: equally many images each, image units; values outside [0,1] are clipped for display only.
+    """
+    columns = len(rows[0])
+    with matplotlib.rc_context(_STYLE):
+        side = WIDTH / (columns + 1)
+        figure = Figure(figsize=(WIDTH, side * len(rows) + (0.2 if titles else 0)), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for axes_row, images, label in zip(grid, rows, labels, strict=True):
+            for axes, image in zip(axes_row, images, strict=True):
+                axes.imshow(image[0].clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="none")
+                axes.set(xticks=[], yticks=[])
+                axes.grid(False)
+                axes.spines[:].set_visible(False)
+            axes_row[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        for axes, title in zip(grid[0], titles or [], strict=False):
+            axes.set_title(title)
+    return Picture(figure)
+
+
+def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:
+    """Share of values per bin, as an outline; shares add to one."""
+    axes.hist(values.numpy(), bins, weights=np.full(len(values), 1 / len(values)), histtype="step", **style)

@@ -1,0 +1,91 @@
+"""The memorizer: the exact optimum when the density is a sum of Dirac masses on the training images.
+
+Training images enter, a denoiser leaves that knows nothing else. A network that reaches its training error has learned
+this function, and a reverse diffusion with it lands on a training image.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class EmpiricalDenoiser(nn.Module):
+    """Posterior mean when x is one of n images, each equally likely.
+
+    f(y) = sum_i w_i x_i,   w = softmax_i log p(y | x_i)
+    known sigma:  log p(y | x_i) = -||y - x_i||^2 / (2 sigma^2)
+    blind:        p(y | x_i) = int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-||y - x_i||^2 / (2 sigma^2)) d sigma
+
+    Blind means as blind as the networks: sigma has the prior of their training, which is the noise law u^a times the
+    loss weight of exponent c. The softmax is exact over the whole set, in blocks (streaming log-sum-exp).
+
+    x: training images.  sigma: noise standard deviation, image units, or None for the blind optimum.
+    sigma_law, loss_weight: a and c of the run, used when blind.  block: training images at a time.
+    Source: paper, Eq. 6 for the empirical density; blind: own derivation.
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "n c h w"],
+        sigma: float | None = None,
+        *,
+        sigma_law: float = 1.0,
+        loss_weight: float = 0.0,
+        block: int = 4096,
+    ):
+        super().__init__()
+        # float64: at small sigma a squared distance is divided by 1e-4, beyond float32's digits
+        self.register_buffer("x", x.flatten(1).double())
+        self.sigma = sigma
+        self.block = block
+        if sigma is None:
+            table = _blind_log_likelihood(_LOG_R.exp(), self.x.shape[1], sigma_law, loss_weight)
+            self.register_buffer("table", table)
+        self.eval()
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        flat = y.flatten(1).double()
+        peak = flat.new_full((len(flat), 1), -math.inf)
+        total, weighted = torch.zeros_like(peak), torch.zeros_like(flat)
+        for x in self.x.split(self.block):
+            distances = (flat.square().sum(1)[:, None] - 2 * flat @ x.T + x.square().sum(1)).clamp(min=0)
+            logits = self._log_likelihood(distances)
+            new_peak = torch.maximum(peak, logits.amax(1, keepdim=True)).detach()
+            decay, w = (peak - new_peak).exp(), (logits - new_peak).exp()
+            total, weighted = total * decay + w.sum(1, keepdim=True), weighted * decay + w @ x
+            peak = new_peak
+        return (weighted / total).to(y.dtype).view_as(y)
+
+    def _log_likelihood(self, distances: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+        if self.sigma is not None:
+            return -distances / (2 * self.sigma**2)
+        place = (distances.clamp(min=1e-30).log() / 2 - _LOG_R[0]) / (_LOG_R[1] - _LOG_R[0])
+        left = place.detach().clamp(0, len(_LOG_R) - 2).long()
+        return self.table[left].lerp(self.table[left + 1], place - left)
+
+
+_LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)  # log distances, spaced so that linear interpolation is exact to 1e-4
+
+
+def _blind_log_likelihood(
+    r: Float[Tensor, " k"], d: int, sigma_law: float, loss_weight: float
+) -> Float[Tensor, " k"]:
+    """log int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-r^2 / 2 sigma^2) d sigma, up to a constant."""
+    log_sigma = torch.linspace(-12, 0, 4096, dtype=torch.float64)  # the integrand's width in log sigma is ~ 1/sqrt(2 d)
+    # d sigma = sigma d log sigma
+    prior = log_sigma / sigma_law - loss_weight * (log_sigma.exp() + 0.02).log() - d * log_sigma
+    quadratic = (-2 * log_sigma).exp() / 2
+    return torch.cat([torch.logsumexp(prior - part[:, None].square() * quadratic, 1) for part in r.split(256)])
+
+
+def ray_bound(input_psnr: float | Tensor, d: int) -> float | Tensor:
+    """Output PSNR of the best bias-free denoiser that knows one image only: projection on its ray.
+
+    f(y) = <y, x> x / ||x||^2 leaves sigma^2 / d of the noise:  output = input + 10 log10 d
+
+    input_psnr: dB.  d: pixels.
+    Returns: dB.
+    """
+    return input_psnr + 10 * math.log10(d)

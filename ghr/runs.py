@@ -1,0 +1,289 @@
+"""Runs: everything that decides the weights of one network, the file that holds them, and the tables of runs.
+
+The table of runs is the list of experiments. A run enters, its checkpoint is found or trained, a denoiser leaves.
+Checkpoints are safetensors: weights in fp16, the run and its log in the header; nothing is ever unpickled.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ghr import images
+from ghr.denoisers import BFCNN, UNet
+from ghr.noise import denoising_mse
+from ghr.training import train
+
+SCALES = ("smoke", "laptop", "paper")
+LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
+SAVE_EVERY = 60  # seconds between two saved training states
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained network: everything that decides its weights, and nothing else."""
+
+    images: str = "avatars"  # name understood by ghr.images.load
+    size: int = 32  # side in pixels (paper: 80)
+    pool: int | None = None  # images in the pool (None: all of the set)
+    held_out: int = 2000  # test images, from the middle of the pool
+    n: int = 1000  # training images
+    half: str = "A"  # "A": first n of the pool, "B": last n; disjoint
+    seed: int = 0  # initial weights and training noise; A and B of one pair differ in it
+    network: str = "UNet"  # "UNet" or "BFCNN"
+    width: int = 16  # channels of the first scale (paper: 64)
+    scales: int = 3  # poolings of the UNet (paper: 3)
+    images_seen: int = 1_000_000  # with repetition (paper: 2.5e8)
+    batch: int = 128  # images a step (paper: 512)
+    lr: float = 6e-3  # peak of the learning rate (paper: 1e-3)
+    warmup: int = 300  # steps of linear rise (paper: none)
+    sigma_law: float = 1.5  # sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
+    loss_weight: float = 1.0  # squared error times (sigma + .02)^-c (paper: 0)
+    average: float = 0.999  # decay of the weight average (paper: none)
+    float32_tail: float = 0.0  # last fraction of the steps in float32: memorizers are more exact than bf16
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all."""
+        return math.ceil(self.images_seen / self.batch)
+
+    @property
+    def name(self) -> str:
+        """File name: what a reader needs to find it, and a hash of what else differs from the defaults."""
+        shown = ("images", "size", "n", "half", "seed", "width")
+        rest = {
+            f.name: value
+            for f in dataclasses.fields(self)
+            if f.name not in shown and (value := getattr(self, f.name)) != f.default
+        }
+        words = self.images
+        if words.startswith("folder:"):
+            words = Path(words).name + "-" + hashlib.sha256(words.encode()).hexdigest()[:6]
+        tail = "-" + hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:6] if rest else ""
+        return f"{words}-{self.size}px-n{self.n}-{self.half}-seed{self.seed}-w{self.width}{tail}"
+
+
+_RECIPES = {
+    "smoke": Run(
+        size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=32_000, batch=64, warmup=50, average=0.99
+    ),
+    "laptop": Run(),
+    # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
+    "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
+}
+_SIZES = {"smoke": (10, 300), "laptop": (10, 1000, 30_000), "paper": (1, 10, 100, 1000, 10_000, 30_000)}
+
+
+def table(scale: str) -> tuple[Run, ...]:
+    """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
+
+    scale: "smoke" (seconds, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
+    Raises: ValueError for another name.
+    """
+    if scale not in SCALES:
+        raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
+    return tuple(run for n in _SIZES[scale] for run in pair(scale, n=n))
+
+
+def pair(scale: str, n: int, images: str = "avatars", size: int | None = None) -> tuple[Run, Run]:
+    """The two runs of one set size, half A and half B, with a scale's recipe.
+
+    They differ in data, initial weights and training noise. Memorizers end in float32.
+
+    scale: as in `table`.  n: images in each half.  images: name understood by ghr.images.load.
+    size: side in pixels (default: the scale's).
+    """
+    recipe = _RECIPES[scale]
+    pool = recipe.pool if images == recipe.images else None
+    tail = 0.1 if n <= 10 else 0.0
+    common = dataclasses.replace(
+        recipe, images=images, size=size or recipe.size, pool=pool, n=n, float32_tail=tail
+    )
+    return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
+
+
+def data(run: Run) -> images.Halves:
+    """Training images of both halves at this run's n, and its held-out images."""
+    return images.halves(_pool(run.images, run.size, run.pool), run.n, run.held_out)
+
+
+@functools.lru_cache(maxsize=2)
+def _pool(name: str, size: int, n: int | None) -> Tensor:
+    return images.load(name, size, n)
+
+
+def network(run: Run) -> nn.Module:
+    """The run's network with its initial weights."""
+    if run.network not in ("UNet", "BFCNN"):
+        raise ValueError(f'Unknown network "{run.network}": expected "UNet" or "BFCNN".')
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        return UNet(width=run.width, scales=run.scales) if run.network == "UNet" else BFCNN(width=run.width)
+
+
+def folder() -> Path:
+    """Where checkpoints are: $GHR_CHECKPOINTS, else `checkpoints/` of the repository, else the cache folder."""
+    repository = Path(__file__).parents[1] / "checkpoints"
+    default = repository if repository.is_dir() else images.cache_folder() / "checkpoints"
+    return Path(os.environ.get("GHR_CHECKPOINTS") or default)
+
+
+def path(run: Run) -> Path:
+    """The run's checkpoint, whether it exists or not."""
+    return folder() / f"{run.name}.safetensors"
+
+
+def load(run: Run) -> nn.Module:
+    """The trained denoiser of a run, in evaluation mode, on the CPU.
+
+    Raises: FileNotFoundError when it has not been trained; ValueError when its file is damaged or holds another run.
+    """
+    file = path(run)
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist: train it with `ghr train --only '{run.name}'`.")
+    weights, _ = _read(file, run)
+    if "GHR_DEPFILE" in os.environ:  # the press notes which checkpoints a chapter used
+        with open(os.environ["GHR_DEPFILE"], "a") as depfile:
+            depfile.write(f"{file}\n")
+    denoiser = network(run)
+    denoiser.load_state_dict(weights)
+    return denoiser.eval()
+
+
+def log(run: Run) -> dict[str, list]:
+    """What was measured while the run was trained.
+
+    Returns: images_seen, loss, seconds, and train and test: PSNR of the mean squared error, dB, one column for each
+    of LOG_SIGMAS.
+    """
+    return _read(path(run), run)[1]
+
+
+def fit(run: Run, device: torch.device | str | None = None) -> Path:
+    """Train a run unless its checkpoint exists; interrupted at any moment, the next call goes on from the last minute.
+
+    run: what to train.  device: default CUDA when there is one, else the CPU.
+    Returns: the checkpoint's path.
+    Raises: FloatingPointError on a non-finite loss (the last good state is kept).
+    """
+    file = path(run)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    started = images.cache_folder() / "training" / file.name
+    started.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{started}.lock"):  # a second process waits here, then finds the work done
+        if file.exists():
+            _read(file, run)
+            return file
+        resume, entries = _read(started, run) if started.exists() else (None, _EMPTY_LOG)
+        entries = {name: list(values) for name, values in entries.items()}
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        a, b, held_out = (x.to(device) for x in data(run))
+        x = a if run.half == "A" else b
+        training = train(
+            network(run),
+            x,
+            steps=run.steps,
+            seed=run.seed,
+            batch=run.batch,
+            lr=run.lr,
+            warmup=run.warmup,
+            sigma_law=run.sigma_law,
+            loss_weight=run.loss_weight,
+            average=run.average,
+            float32_tail=run.float32_tail,
+            compiled=run.steps >= 2000,
+            resume=resume,
+        )
+        begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
+        saved = time.monotonic()
+        bar = tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True)
+        with bar:
+            for step in training:
+                bar.update(step.images_seen - bar.n)
+                if step.images_seen >= 1024 and _power_of_two(step.step) or step.step == run.steps:
+                    seconds = time.monotonic() - begun
+                    _note(entries, step, x, held_out, seconds)
+                    bar.set_postfix_str(f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB")
+                if time.monotonic() - saved > SAVE_EVERY:
+                    _write(started, step.state(), run, entries)
+                    saved = time.monotonic()
+        weights = {
+            name: value.half() if value.ndim > 1 else value  # gains and running deviations stay float32: they are few
+            for name, value in step.denoiser.state_dict().items()
+        }
+        _write(file, weights, run, entries)
+        started.unlink(missing_ok=True)
+    return file
+
+
+_EMPTY_LOG: dict[str, list] = {"images_seen": [], "loss": [], "seconds": [], "train": [], "test": []}
+
+
+def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, seconds: float) -> None:
+    entries["images_seen"].append(step.images_seen)
+    entries["loss"].append(step.loss)
+    entries["seconds"].append(round(seconds, 1))
+    for name, clean in (("train", x), ("test", held_out)):
+        errors = [denoising_mse(step.denoiser, clean[:256], sigma).mean().item() for sigma in LOG_SIGMAS]
+        entries[name].append([round(-10 * math.log10(error), 3) for error in errors])
+
+
+def _power_of_two(k: int) -> bool:
+    return k & (k - 1) == 0
+
+
+# Checkpoint files -------------------------------------------------------------------------------------------------
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(file: Path, tensors: dict[str, Tensor], run: Run, entries: dict[str, list]) -> None:
+    """Write whole or not at all, with the run, the log and a checksum in the header."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries), "sha256": _digest(tensors)}
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata=header)
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(file: Path, run: Run) -> tuple[dict[str, Tensor], dict[str, list]]:
+    advice = "Take the file away and train the run again."
+    try:
+        with safe_open(file, framework="pt") as opened:
+            header = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
+    if not {"run", "log", "sha256"} <= header.keys():
+        raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
+    if _digest(tensors) != header["sha256"]:
+        raise ValueError(f"{file} is damaged: its weights do not match their checksum. {advice}")
+    held = {f.name: f.default for f in dataclasses.fields(Run)} | json.loads(header["run"])
+    wanted = dataclasses.asdict(run)
+    if held != wanted:
+        differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))
+        raise ValueError(f"{file} holds another run ({differences}). {advice}")
+    return tensors, json.loads(header["log"])

@@ -1,0 +1,170 @@
+"""A denoiser and clean images enter, a trained denoiser leaves, step by step.
+
+Loss: the squared error of the clean image, weighted over noise levels. Departures from the paper, each an argument:
+weight average, warm-up and cosine decay, gradient clipping, loss weight (the paper: none of them, Adam at 1e-3 halved
+every 100 epochs). As in the paper, small sets are tiled, so that every run sees the same number of images.
+"""
+
+import copy
+import functools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from ghr.noise import add_noise, sample_sigma
+
+TILED = 2**16  # an epoch is the set repeated to at least this many images, then shuffled
+
+
+@dataclass(frozen=True)
+class Step:
+    """What `train` hands back after each step."""
+
+    step: int  # steps done
+    images_seen: int  # steps * batch
+    loss: float  # weighted squared error per pixel of this batch
+    denoiser: nn.Module  # weight average, in evaluation mode
+    state: Callable[[], dict[str, Tensor]]  # everything `train` needs to go on from here, as flat tensors
+
+
+def train(
+    denoiser: nn.Module,
+    x: Float[Tensor, "n c h w"],
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 512,
+    lr: float = 1e-3,
+    warmup: int = 0,
+    sigma_law: float = 1.0,
+    loss_weight: float = 0.0,
+    average: float = 0.0,
+    float32_tail: float = 0.0,
+    bf16: bool | None = None,
+    compiled: bool = False,
+    resume: dict[str, Tensor] | None = None,
+) -> Iterator[Step]:
+    """Train a copy of a denoiser; a generator that yields after every step.
+
+    loss = E_sigma (sigma + .02)^-c E ||f(x + sigma z) - x||^2 / d,   sigma = u^a
+
+    denoiser: initial weights, not changed.  x: training images on the device to train on.
+    steps: optimizer steps in all.  seed: of image order, noise levels and noise; step k draws from (seed, k) alone,
+    so that a resumed run equals an unstopped one.  lr: peak of the learning rate.  warmup: steps of linear rise.
+    sigma_law, loss_weight: the exponents a and c.  average: decay of the exponential weight average (0: none).
+    float32_tail: last fraction of the steps in float32 whatever bf16 says (a memorizer's 50 dB are beyond bf16).
+    bf16: autocast; None asks the hardware.  compiled: torch.compile, 20-60 s once.  resume: an earlier `Step.state()`.
+    Yields: Step, with the averaged denoiser in evaluation mode.
+    Raises: FloatingPointError on a non-finite loss or gradient, before any weight is touched.
+    Source: paper, Appendix A (the defaults); weight (sigma + .02)^-c: own choice, all noise levels then count alike.
+    """
+    device = x.device
+    denoiser = copy.deepcopy(denoiser).to(device, memory_format=torch.channels_last).train()
+    averaged = AveragedModel(denoiser, multi_avg_fn=_average(average), use_buffers=True).eval()
+    optimizer = torch.optim.AdamW(denoiser.parameters(), lr=lr, betas=(0.9, 0.99), fused=True)
+    start = _load_state(resume, denoiser, averaged, optimizer) if resume else 0
+    forward = torch.compile(denoiser) if compiled else denoiser
+    bf16 = bf16_helps(device) if bf16 is None else bf16
+    generator = torch.Generator(device)
+    shuffled = functools.lru_cache(maxsize=2)(functools.partial(_order, len(x), seed))
+
+    for step in range(start, steps):
+        epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), _epoch_length(len(x)))
+        chosen = x[torch.cat([shuffled(e)[places[epochs == e]] for e in np.unique(epochs)]).to(device)]
+        generator.manual_seed(_mix(seed, step))
+        sigma = sample_sigma(batch, sigma_law, generator, device)
+        y = add_noise(chosen, sigma, generator).contiguous(memory_format=torch.channels_last)
+        weight = (sigma + 0.02) ** -loss_weight
+        low_precision = bf16 and step < (1 - float32_tail) * steps
+        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
+            x_hat = forward(y)
+        loss = (weight * (x_hat.float() - chosen).square()).mean()
+
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise FloatingPointError(
+                f"Step {step}: the loss is {loss.item()} and its gradient has norm {norm.item()}. Lower lr (now {lr}), "
+                "or look for non-finite pixels in the images; the last good state is kept."
+            )
+        optimizer.param_groups[0]["lr"] = lr * min(1, (step + 1) / max(warmup, 1)) * _cosine(step / steps)
+        optimizer.step()
+        averaged.update_parameters(denoiser)
+        yield Step(
+            step=step + 1,
+            images_seen=(step + 1) * batch,
+            loss=loss.item(),
+            denoiser=averaged.module,
+            state=lambda done=step + 1: _state(done, denoiser, averaged, optimizer),
+        )
+
+
+def bf16_helps(device: torch.device) -> bool:
+    """Whether this hardware multiplies bf16 faster than float32: CUDA, or a CPU with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _epoch_length(n: int) -> int:
+    return n * math.ceil(TILED / n)
+
+
+def _order(n: int, seed: int, epoch: int) -> Tensor:
+    """Image indices of one epoch: the tiled set, shuffled."""
+    generator = torch.Generator().manual_seed(_mix(seed, -1 - int(epoch)))
+    return torch.randperm(_epoch_length(n), generator=generator) % n
+
+
+def _mix(seed: int, step: int) -> int:
+    """One 63-bit seed for each (seed, step): seeds that are neighbours must not share streams."""
+    return int(np.random.SeedSequence([seed, step % 2**32]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _average(decay: float) -> Callable:
+    """Exponential average whose memory grows with the steps done, so that initial weights are soon forgotten."""
+
+    def update(averages: list[Tensor], weights: list[Tensor], done: Tensor) -> None:
+        keep = min(decay, (1 + int(done)) / (10 + int(done)))
+        torch._foreach_lerp_(averages, weights, 1 - keep)
+
+    return update
+
+
+def _state(step: int, denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = {"step": torch.tensor(step)}
+    state |= {f"denoiser.{name}": value for name, value in denoiser.state_dict().items()}
+    state |= {f"average.{name}": value for name, value in averaged.state_dict().items()}
+    for k, moments in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{k}.{name}": value for name, value in moments.items()}
+    return {name: value.detach().clone().contiguous() for name, value in state.items()}
+
+
+def _load_state(
+    state: dict[str, Tensor], denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer
+) -> int:
+    def part(prefix):
+        return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+    denoiser.load_state_dict(part("denoiser."))
+    averaged.load_state_dict(part("average."))
+    weights = list(denoiser.parameters())
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("optimizer.").items():
+        k, moment = name.split(".")
+        # fused AdamW walks weights and moments in memory order: they must share their memory format
+        like = torch.empty_like(weights[int(k)]) if value.ndim else torch.empty_like(value)
+        moments.setdefault(int(k), {})[moment] = like.copy_(value)
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(state["step"])

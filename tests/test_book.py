@@ -1,0 +1,168 @@
+"""The pages as a reader meets them, in headless Chromium.
+
+The book is built at scale smoke into a temporary folder; `GHR_HTML=_build/html pytest -m browser`
+looks at pages that stand already. Screenshots go to build/screenshots.
+"""
+
+import os
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from playwright.sync_api import sync_playwright
+
+from ghr import press
+
+pytestmark = pytest.mark.browser
+
+REPO = Path(__file__).resolve().parents[1]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A file server that does not narrate."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """Folder of the pages: built here at scale smoke, every chapter executed, unless GHR_HTML names one."""
+    if folder := os.environ.get("GHR_HTML"):
+        return Path(folder).resolve()
+    return press.book("smoke", REPO, tmp_path_factory.mktemp("book") / "html").parent
+
+
+@pytest.fixture(scope="session")
+def pages(html) -> list[str]:
+    """Every page that stands in the table of contents or is made beside it, as paths below the folder."""
+    return sorted(str(path.relative_to(html)) for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+@pytest.fixture(scope="session")
+def site(html):
+    """The address at which the pages are served, on loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(html)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser; a machine without one skips, but the continuous integration must have it."""
+    if not CHROMIUM.exists():
+        assert not os.environ.get("CI"), f"{CHROMIUM} is missing"
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, site):
+    """open_page(name, viewport, mode) -> the page, loaded, scrolled through, with its list of complaints."""
+    contexts = []
+
+    def open_page(name: str, viewport: dict = DESK, mode: str = "light"):
+        context = chromium.new_context(viewport=viewport, color_scheme=mode)
+        contexts.append(context)
+        page, complaints = context.new_page(), []
+
+        def hear(event, complaint):
+            page.on(event, lambda x: complaints.append(f"{name}: {text}") if (text := complaint(x)) else None)
+
+        local = (site, "data:", "blob:")
+        hear("request", lambda r: None if r.url.startswith(local) else f"asks {r.url}")
+        hear("requestfailed", lambda r: f"{r.url} failed: {r.failure}")
+        hear("response", lambda r: f"{r.url} answers {r.status}" if r.status >= 400 else None)
+        hear("console", lambda m: f"{m.type}: {m.text}" if m.type in ("error", "warning") else None)
+        hear("pageerror", lambda e: f"throws {e}")
+        page.goto(site + name, wait_until="networkidle")
+        page.evaluate("window.MathJax?.startup?.promise")
+        return page, complaints
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def test_pages_ask_only_this_host_and_complain_about_nothing(open_page, pages):
+    assert "index.html" in pages
+    for name in pages:
+        page, complaints = open_page(name)
+        for anchor in page.locator("article a.reference.internal:visible").all()[:30]:
+            anchor.hover(timeout=5000)  # hover tips load nothing either
+        page.wait_for_load_state("networkidle")
+        assert complaints == []
+
+
+def test_links_and_anchors_inside_the_book_resolve(html, pages):
+    soups = {name: BeautifulSoup((html / name).read_text("utf8"), "html.parser") for name in pages}
+    broken = []
+    for name, soup in soups.items():
+        ids = [tag["id"] for tag in soup.find_all(id=True)]
+        broken += [f"{name}: id {i} stands twice" for i in set(ids) if ids.count(i) > 1]
+        targets = [tag.get("href") or tag.get("src") for tag in soup.find_all(["a", "link", "img", "script"])]
+        for target in filter(None, targets):
+            if urlsplit(target).scheme:
+                continue
+            path, anchor = urldefrag(urljoin(f"/{name}", target))
+            path = unquote(path.split("?")[0]).lstrip("/")
+            if not (html / path).is_file():
+                broken.append(f"{name}: {target} leads nowhere")
+            elif anchor and path in soups and not soups[path].find(id=unquote(anchor)):
+                broken.append(f"{name}: {target} has no such place")
+    assert broken == []
+
+
+def test_every_image_says_what_it_shows(html, pages):
+    for name in pages:
+        for image in BeautifulSoup((html / name).read_text("utf8"), "html.parser").select("article img"):
+            alt = image.get("alt", "")  # without one, docutils writes the file's name
+            assert alt not in ("", image["src"]), f"{name}: {image['src']} has no alt text"
+
+
+def test_pages_fit_a_phone_without_sideways_scroll(open_page, pages):
+    for name in pages:
+        page, _ = open_page(name, PHONE)
+        shoot(page, name, "phone")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_pages_are_accessible_in_both_modes(open_page, pages, mode):
+    for name in pages:
+        page, _ = open_page(name, DESK, mode)
+        shoot(page, name, mode)
+        assert page.evaluate("document.documentElement.dataset.theme") == mode
+        findings = Axe().run(page).response["violations"]
+        grave = [
+            f"{name}: {f['id']}: {node['html'][:200]}"
+            for f in findings
+            for node in f["nodes"]
+            if f["impact"] in ("serious", "critical")
+        ]
+        assert grave == []
+
+
+def shoot(page, name: str, kind: str) -> None:
+    folder = REPO / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name.removesuffix('.html').replace('/', '-')}-{kind}.png", full_page=True)

@@ -1,0 +1,61 @@
+"""The house rules that a machine can check."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ghr.press import imports, module_path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
+ORDER = [
+    *("synthetic", "images", "noise", "denoisers", "references", "training", "runs", "sampling", "jacobian"),
+    *("compare", "harmonic", "ledger", "plots", "widgets", "press", "cluster", "__main__"),
+]
+MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
+CORE = {"torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping", "platformdirs", "filelock"}
+
+
+def rank(module: str) -> int:
+    return ORDER.index(module.split(".")[1])
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m != "ghr.__init__"])
+def test_a_module_imports_only_from_modules_above_it(module):
+    source = module_path(module).read_text()
+    below = {m for m in imports(source, module) if m != "ghr" and rank(m) >= rank(module)}
+    assert {m for m in below if m.split(".")[1] != "references" or not module.startswith("ghr.references")} == set()
+
+
+def test_the_package_itself_imports_nothing_of_its_own():
+    assert imports((PACKAGE / "__init__.py").read_text(), "ghr") == set()
+
+
+def test_import_needs_the_core_dependencies_only():
+    """What the measuring modules add to torch and its companions: no figure, notebook or book library."""
+    measuring = [m for m in MODULES if m != "ghr.__init__" and rank(m) < ORDER.index("plots")]
+    script = f"""
+import sys, {", ".join(sorted(CORE))}, scipy.stats, safetensors.torch, tqdm.auto, PIL.Image, numpy.random
+before = {{name.split(".")[0] for name in sys.modules}}
+import ghr, {", ".join(measuring)}
+print(*sorted({{name.split(".")[0] for name in sys.modules}} - before - sys.stdlib_module_names - {{"ghr"}}))
+print(*sorted({{"matplotlib", "IPython", "jupyter_core", "ipykernel", "nbformat"}} & sys.modules.keys()))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    added, banned = result.stdout.split("\n")[:2]
+    assert added == ""
+    assert banned == ""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_ever_unpickled(module):
+    """Neither a pickle module nor a call that unpickles a file."""
+    for node in ast.walk(ast.parse(module_path(module).read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in {"torch.load", "joblib.load"}
+            assert not any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)

@@ -1,0 +1,172 @@
+"""The memorizer against brute force in small dimension, and the identities of an exact posterior mean."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.func import jacrev
+
+from ghr import training
+from ghr.noise import score
+from ghr.references import EmpiricalDenoiser, ray_bound
+
+
+@pytest.fixture
+def x():
+    """Six 3 by 5 images, float64."""
+    return torch.rand(6, 1, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.fixture
+def y(x):
+    """Noisy images: two near a training image, one between two, one far from all."""
+    z = torch.randn(4, 1, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    base = torch.stack([x[0], x[1], (x[2] + x[3]) / 2, x[4]])
+    return base + z * torch.tensor([0.02, 0.1, 0.1, 2]).view(4, 1, 1, 1)
+
+
+def weights(x, y, sigma):
+    """Posterior probabilities by a plain loop."""
+    out = []
+    for noisy in y:
+        logits = [-((noisy - clean) ** 2).sum().item() / (2 * sigma**2) for clean in x]
+        w = [math.exp(logit - max(logits)) for logit in logits]
+        out.append([value / sum(w) for value in w])
+    return torch.tensor(out, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0])
+def test_known_sigma_equals_brute_force(x, y, sigma):
+    expected = torch.einsum("bn,nchw->bchw", weights(x, y, sigma), x)
+    torch.testing.assert_close(EmpiricalDenoiser(x, sigma)(y), expected, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.3])
+def test_jacobian_is_posterior_covariance_over_sigma_squared(x, y, sigma):
+    """Symmetric, positive semidefinite."""
+    denoiser = EmpiricalDenoiser(x, sigma)
+    jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5)).flatten())(y[2].flatten())
+    w, flat = weights(x, y[2:3], sigma)[0], x.flatten(1)
+    centred = flat - w @ flat
+    torch.testing.assert_close(jacobian, centred.T @ (w[:, None] * centred) / sigma**2, atol=1e-8, rtol=0)
+    assert (jacobian - jacobian.T).abs().max() < 1e-8
+    assert torch.linalg.eigvalsh(jacobian).min() > -1e-8
+    assert jacobian.trace() > 0.1
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5])
+def test_score_is_the_gradient_of_the_log_density(x, y, sigma):
+    """log p(y) = log mean_i exp(-||y - x_i||^2 / 2 sigma^2), by central differences."""
+
+    def log_density(flat):
+        squared = (flat[:, None] - x.flatten(1)).square().sum(-1)
+        return torch.logsumexp(-squared / (2 * sigma**2), 1)
+
+    step, flat = 1e-5, y.flatten(1)
+    expected = torch.stack(
+        [(log_density(flat + step * e) - log_density(flat - step * e)) / (2 * step) for e in torch.eye(15).double()], 1
+    )
+    found = score(EmpiricalDenoiser(x, sigma), y, sigma).flatten(1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def blind_by_quadrature(x, y, a, c):
+    """Posterior mean with sigma integrated out, u by u: sigma = u^a, weight (sigma + .02)^-c."""
+    u = torch.linspace(0, 1, 40_001, dtype=torch.float64)[1:]
+    sigma = u**a
+    d = x[0].numel()
+    squared = (y.flatten(1)[:, None] - x.flatten(1)).square().sum(-1)
+    log = -c * (sigma + 0.02).log() - d * sigma.log() - squared[..., None] / (2 * sigma**2)
+    return torch.einsum("bn,nchw->bchw", torch.logsumexp(log, -1).softmax(1), x)
+
+
+@pytest.mark.parametrize(("a", "c"), [(1.0, 0.0), (2.0, 0.0), (1.5, 1.0), (1.0, 2.0)])
+def test_blind_equals_quadrature_over_sigma(x, y, a, c):
+    found = EmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y)
+    torch.testing.assert_close(found, blind_by_quadrature(x, y, a, c), atol=2e-4, rtol=0)
+
+
+def test_blind_depends_on_the_noise_law_and_the_loss_weight(x, y):
+    """The quadrature above would not see an exponent that makes no difference."""
+    found = [EmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y) for a, c in ((1.0, 0.0), (2.0, 0.0), (1.0, 2.0))]
+    assert (found[0] - found[1]).abs().max() > 1e-3
+    assert (found[0] - found[2]).abs().max() > 5e-3
+
+
+def test_blind_memorizer_is_what_training_minimises(x, monkeypatch):
+    """On the loss of `train`, it beats itself with any other exponent: its prior of sigma is that of the networks."""
+    losses = {}
+    x = x[:, :, :1, :3] / 4  # three pixels, near each other: there the prior of sigma matters
+
+    class Frozen(torch.nn.Module):
+        def __init__(self, denoiser):
+            super().__init__()
+            self.denoiser, self.one = denoiser, torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, y):
+            return self.denoiser(y) * self.one
+
+    for a, c in ((1.5, 1.0), (0.5, 1.0), (4.0, 1.0), (1.5, -1.0), (1.5, 3.0)):
+        denoiser = Frozen(EmpiricalDenoiser(x, sigma_law=a, loss_weight=c))
+        options = dict(steps=1, seed=0, batch=100_000, sigma_law=1.5, loss_weight=1.0, bf16=False)
+        losses[a, c] = next(training.train(denoiser, x.float(), **options)).loss
+    assert min(losses, key=losses.get) == (1.5, 1.0)
+
+
+@pytest.mark.parametrize("sigma", [None, 0.02, 0.9])
+def test_32x32_images_neither_overflow_nor_underflow(sigma):
+    """d = 1,024: densities of 10^-3000, from the image itself to far outside; the mean stays a mean."""
+    x = torch.rand(40, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    y = torch.cat([x[:1], x[1:2] + 0.02 * torch.randn(1, 1, 32, 32), x[2:3] + torch.randn(1, 1, 32, 32), 30 + x[3:4]])
+    x_hat = EmpiricalDenoiser(x, sigma)(y)
+    assert x_hat.dtype == torch.float32
+    assert x_hat.isfinite().all()
+    assert (x_hat >= x.amin(0) - 1e-6).all()
+    assert (x_hat <= x.amax(0) + 1e-6).all()
+    if sigma != 0.9:
+        torch.testing.assert_close(x_hat[:2], x[:2], atol=1e-6, rtol=0)
+
+
+def test_blind_at_32x32_equals_quadrature_where_images_compete():
+    """Three images a little apart, seen in noise: posterior weights away from 0 and 1."""
+    generator = torch.Generator().manual_seed(0)
+    x = 0.5 + 0.03 * torch.randn(3, 1, 32, 32, generator=generator, dtype=torch.float64)
+    y = x[:1] + 0.5 * torch.randn(4, 1, 32, 32, generator=generator, dtype=torch.float64)
+    expected = blind_by_quadrature(x, y, 1.5, 1.0)
+    assert (expected - x[0]).abs().amax() > 0.01
+    found = EmpiricalDenoiser(x, sigma_law=1.5, loss_weight=1.0)(y)
+    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("sigma", [None, 0.3])
+@pytest.mark.parametrize("block", [1, 4, 5])
+def test_blocks_change_nothing(x, y, sigma, block):
+    torch.testing.assert_close(EmpiricalDenoiser(x, sigma, block=block)(y), EmpiricalDenoiser(x, sigma)(y))
+
+
+@pytest.mark.parametrize("sigma", [None, 0.01, 0.5])
+def test_one_image_is_all_there_is(x, y, sigma):
+    torch.testing.assert_close(EmpiricalDenoiser(x[:1], sigma)(y), x[:1].expand_as(y))
+
+
+def test_blind_jacobian_is_the_derivative_of_the_blind_denoiser(x, y):
+    """The table is interpolated inside a differentiated path; central differences over many of its cells."""
+    denoiser = EmpiricalDenoiser(x)
+    point, direction = y[2:3], torch.linspace(-1, 1, 15).double().view(1, 1, 3, 5)
+    jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5)).flatten())(point.flatten())
+    step = 1e-2
+    expected = (denoiser(point + step * direction) - denoiser(point - step * direction)).flatten() / (2 * step)
+    torch.testing.assert_close(jacobian @ direction.flatten(), expected, atol=0.02 * expected.abs().max().item(), rtol=0)
+
+
+def test_ray_bound_is_the_error_of_the_projection_on_the_ray():
+    """<y, x> x / ||x||^2 over 4,000 draws; the mean error has relative deviation sqrt(2 / 4,000)."""
+    d, sigma = 35, 0.2
+    x = torch.rand(d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = x + sigma * torch.randn(4000, d, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    error = ((y @ x)[:, None] * x / x.square().sum() - x).square().mean().item()
+    bound = ray_bound(-20 * math.log10(sigma), d)
+    assert abs(-10 * math.log10(error) - bound) < 4 * 10 / math.log(10) * math.sqrt(2 / 4000)
+    assert ray_bound(20.0, 1024) == pytest.approx(50.1, abs=0.01)
+    assert np.allclose(ray_bound(torch.tensor([0.0, 10.0]), 100), [20, 30])
