@@ -5,6 +5,8 @@ a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual 
 no caller has to. Architectures as in the paper (Appendix A) and the authors' code.
 """
 
+import itertools
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,7 +60,7 @@ class UNet(nn.Module):
         first = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
         self.encoder = nn.ModuleList(
             [nn.Sequential(*first, *_layer(width, width))]
-            + [nn.Sequential(*_layer(a, b), *_layer(b, b)) for a, b in zip(widths[:-2], widths[1:-1], strict=True)]
+            + [nn.Sequential(*_layer(a, b), *_layer(b, b)) for a, b in itertools.pairwise(widths[:-1])]
         )
         self.middle = nn.Sequential(*_layer(widths[-2], widths[-1]), *_layer(widths[-1], widths[-1]))
         self.up = nn.ModuleList(

@@ -5,6 +5,8 @@ reference in ink, dashed; N by a sequential map on log N. Pictures are SVG whose
 scheme; pixel images are grey, enlarged without smoothing.
 """
 
+import base64
+import html
 import io
 import math
 from collections.abc import Sequence
@@ -69,6 +71,14 @@ class Picture:
     def _repr_svg_(self) -> str:
         return self.svg
 
+    def html(self, alt: str) -> str:
+        """An image element that carries the picture, for pages that quote another page's figure.
+
+        alt: what the picture shows, for those who cannot see it.
+        """
+        data = base64.b64encode(self.svg.encode()).decode()
+        return f'<img class="dark-light" alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
+
 
 def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
     """The colour of a set size: a sequential map on log N, the part of viridis that shows on light and on dark."""
@@ -92,6 +102,15 @@ def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], **style)
     (line,) = axes.plot(x, [e.value for e in estimates], **style)
     low, high = [e.low for e in estimates], [e.high for e in estimates]
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def legend(owner: Axes | Figure, **kwargs) -> None:
+    """The legend of an axes, or of a whole figure with loc="outside upper center"."""
+    if isinstance(owner, Figure):
+        handles, labels = owner.axes[0].get_legend_handles_labels()
+        kwargs = {"handles": handles, "labels": labels, "loc": "outside upper center", **kwargs}
+    with matplotlib.rc_context(_STYLE):
+        owner.legend(**kwargs)
 
 
 def image_grid(

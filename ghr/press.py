@@ -212,8 +212,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     deps.write_text("")
     start = time.monotonic()
     try:
-        # no progress bars on a page: they carry clocks, and widgets that want scripts from elsewhere
-        with environment(**{SCALE: scale, DEPFILE: str(deps)}, TQDM_DISABLE="1"):
+        with environment(**{SCALE: scale, DEPFILE: str(deps)}):
             done = papermill.execute_notebook(
                 nb,
                 partial,
@@ -259,13 +258,19 @@ def relative(path: str, root: Path) -> str:
 
 
 def stripped(nb):
-    """An executed notebook without clocks and machine: two equal runs give equal files."""
+    """An executed notebook without clocks, progress bars and machine: two equal runs give equal files."""
+    view = "application/vnd.jupyter.widget-view+json"
     nb.metadata.pop("papermill", None)
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
+        if outputs := cell.get("outputs"):  # tqdm's bars, whose text is like "run:  40%|████"
+            bars = [o for o in outputs if view in o.get("data", {}) and "%|" in o.data.get("text/plain", "")]
+            cell.outputs = [o for o in outputs if o not in bars]
+    if not any(view in output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])):
+        nb.metadata.pop("widgets", None)
     return numbered(nb)
 
 

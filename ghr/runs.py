@@ -45,9 +45,9 @@ class Run:
     network: str = "UNet"  # "UNet" or "BFCNN"
     width: int = 16  # channels of the first scale (paper: 64)
     scales: int = 3  # poolings of the UNet (paper: 3)
-    images_seen: int = 1_000_000  # with repetition (paper: 2.5e8)
-    batch: int = 128  # images a step (paper: 512)
-    lr: float = 6e-3  # peak of the learning rate (paper: 1e-3)
+    images_seen: int = 500_000  # with repetition (paper: 2.5e8)
+    batch: int = 64  # images a step (paper: 512)
+    lr: float = 3e-3  # peak of the learning rate (paper: 1e-3)
     warmup: int = 300  # steps of linear rise (paper: none)
     sigma_law: float = 1.5  # sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
     loss_weight: float = 1.0  # squared error times (sigma + .02)^-c (paper: 0)
@@ -212,7 +212,7 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
         with bar:
             for step in training:
                 bar.update(step.images_seen - bar.n)
-                if step.images_seen >= 1024 and _power_of_two(step.step) or step.step == run.steps:
+                if (step.images_seen >= 1024 and _power_of_two(step.step)) or step.step == run.steps:
                     seconds = time.monotonic() - begun
                     _note(entries, step, x, held_out, seconds)
                     bar.set_postfix_str(f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB")
@@ -274,7 +274,7 @@ def _read(file: Path, run: Run) -> tuple[dict[str, Tensor], dict[str, list]]:
     try:
         with safe_open(file, framework="pt") as opened:
             header = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
     if not {"run", "log", "sha256"} <= header.keys():

@@ -7,6 +7,8 @@ taken from held-out images; the default sampler is the probability-flow ODE by H
 given the start (`sample`); the paper's stochastic Algorithm 1 is `sample_stochastic`.
 """
 
+import itertools
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -90,7 +92,7 @@ def sample(
     _require_evaluation(denoiser)
     sigmas = schedule(steps, sigma_0, sigma_end)
     x_hat = denoiser(y)
-    for sigma, smaller in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, smaller in itertools.pairwise(sigmas):
         slope = (y - x_hat) / sigma
         euler = y + (smaller - sigma) * slope
         y = y + (smaller - sigma) * (slope + (euler - denoiser(euler)) / smaller) / 2
@@ -144,12 +146,10 @@ def sample_stochastic(
 
 def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:
     """The sample at the end of `sample` or `sample_stochastic`: the last denoised image, unclipped."""
-    state = None
-    for state in states:
-        pass
-    if state is None:
+    end = deque(states, maxlen=1)
+    if not end:
         raise ValueError("The sampler made no step: its start is already below sigma_end.")
-    return state.x_hat
+    return end[0].x_hat
 
 
 def _require_evaluation(denoiser) -> None:

@@ -142,7 +142,9 @@ def _average(decay: float) -> Callable:
     return update
 
 
-def _state(step: int, denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _state(
+    step: int, denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
     state = {"step": torch.tensor(step)}
     state |= {f"denoiser.{name}": value for name, value in denoiser.state_dict().items()}
     state |= {f"average.{name}": value for name, value in averaged.state_dict().items()}

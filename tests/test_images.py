@@ -261,7 +261,7 @@ def test_two_writers_at_once_share_the_work(tmp_path):
 def test_a_cache_folder_that_cannot_be_made_is_told_in_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(OSError, match="The cache folder .*file/cache is unusable .*: set GHR_CACHE to a writable one"):
+    with pytest.raises(OSError, match=r"The cache folder .*file/cache is unusable .*: set GHR_CACHE to a writable one"):
         images.load("avatars", 8, 1)
 
 
@@ -269,7 +269,7 @@ def test_a_cache_folder_that_cannot_be_written_still_serves_what_it_holds(drawn,
     x = images.load("avatars", 8, 4)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # what a user without permission meets
     assert torch.equal(images.load("avatars", 8, 4), x)
-    with pytest.raises(OSError, match="is unusable .no permission to write.: set GHR_CACHE to a writable one"):
+    with pytest.raises(OSError, match=r"is unusable .no permission to write.: set GHR_CACHE to a writable one"):
         images.load("avatars", 8, 5)
 
 
@@ -451,7 +451,7 @@ def test_a_decompression_bomb_stops_with_one_sentence(tmp_path, monkeypatch, sid
     folder = photographs(tmp_path / "photos", 2)
     Image.fromarray(scene(side, side)).save(folder / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ValueError, match="photos/bomb.png is too large to open safely .*: shrink it or take it away"):
+    with pytest.raises(ValueError, match=r"photos/bomb.png is too large to open safely .*: shrink it or take it away"):
         images.load(f"folder:{folder}", 16)
 
 

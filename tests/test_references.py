@@ -11,6 +11,8 @@ from ghr import training
 from ghr.noise import score
 from ghr.references import EmpiricalDenoiser, ray_bound
 
+pytestmark = pytest.mark.usefixtures("tables_once")
+
 
 @pytest.fixture
 def x():
@@ -23,7 +25,7 @@ def y(x):
     """Noisy images: two near a training image, one between two, one far from all."""
     z = torch.randn(4, 1, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     base = torch.stack([x[0], x[1], (x[2] + x[3]) / 2, x[4]])
-    return base + z * torch.tensor([0.02, 0.1, 0.1, 2]).view(4, 1, 1, 1)
+    return base + z * torch.tensor([0.02, 0.1, 0.01, 0.7]).view(4, 1, 1, 1)
 
 
 def weights(x, y, sigma):
@@ -94,10 +96,10 @@ def test_blind_depends_on_the_noise_law_and_the_loss_weight(x, y):
     assert (found[0] - found[2]).abs().max() > 5e-3
 
 
-def test_blind_memorizer_is_what_training_minimises(x, monkeypatch):
+def test_blind_memorizer_is_what_training_minimises(x):
     """On the loss of `train`, it beats itself with any other exponent: its prior of sigma is that of the networks."""
     losses = {}
-    x = x[:, :, :1, :3] / 4  # three pixels, near each other: there the prior of sigma matters
+    x = x / 8  # near each other: there the prior of sigma matters
 
     class Frozen(torch.nn.Module):
         def __init__(self, denoiser):
@@ -107,9 +109,9 @@ def test_blind_memorizer_is_what_training_minimises(x, monkeypatch):
         def forward(self, y):
             return self.denoiser(y) * self.one
 
-    for a, c in ((1.5, 1.0), (0.5, 1.0), (4.0, 1.0), (1.5, -1.0), (1.5, 3.0)):
+    for a, c in ((1.5, 1.0), (1.0, 0.0), (2.0, 0.0), (1.0, 2.0)):
         denoiser = Frozen(EmpiricalDenoiser(x, sigma_law=a, loss_weight=c))
-        options = dict(steps=1, seed=0, batch=100_000, sigma_law=1.5, loss_weight=1.0, bf16=False)
+        options = {"steps": 1, "seed": 0, "batch": 50_000, "sigma_law": 1.5, "loss_weight": 1.0, "bf16": False}
         losses[a, c] = next(training.train(denoiser, x.float(), **options)).loss
     assert min(losses, key=losses.get) == (1.5, 1.0)
 
@@ -119,7 +121,7 @@ def test_32x32_images_neither_overflow_nor_underflow(sigma):
     """d = 1,024: densities of 10^-3000, from the image itself to far outside; the mean stays a mean."""
     x = torch.rand(40, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     y = torch.cat([x[:1], x[1:2] + 0.02 * torch.randn(1, 1, 32, 32), x[2:3] + torch.randn(1, 1, 32, 32), 30 + x[3:4]])
-    x_hat = EmpiricalDenoiser(x, sigma)(y)
+    x_hat = EmpiricalDenoiser(x, sigma, sigma_law=1.5, loss_weight=1.0)(y)
     assert x_hat.dtype == torch.float32
     assert x_hat.isfinite().all()
     assert (x_hat >= x.amin(0) - 1e-6).all()
@@ -157,7 +159,8 @@ def test_blind_jacobian_is_the_derivative_of_the_blind_denoiser(x, y):
     jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5)).flatten())(point.flatten())
     step = 1e-2
     expected = (denoiser(point + step * direction) - denoiser(point - step * direction)).flatten() / (2 * step)
-    torch.testing.assert_close(jacobian @ direction.flatten(), expected, atol=0.02 * expected.abs().max().item(), rtol=0)
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(jacobian @ direction.flatten(), expected, atol=0.02 * scale, rtol=0)
 
 
 def test_ray_bound_is_the_error_of_the_projection_on_the_ray():

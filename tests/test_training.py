@@ -46,15 +46,19 @@ class Scale(nn.Module):
 
 def run(network, x, **options):
     """Keyword arguments over defaults that use everything that a state must hold."""
-    defaults = dict(steps=STEPS, seed=0, batch=8, lr=3e-3, warmup=3, sigma_law=1.5, loss_weight=1.0, average=0.9)
-    return training.train(network, x, **{"bf16": False, **defaults, **options})
+    defaults = {"steps": STEPS, "seed": 0, "batch": 8, "lr": 3e-3, "warmup": 3, "bf16": False}
+    defaults |= {"sigma_law": 1.5, "loss_weight": 1.0, "average": 0.9}
+    return training.train(network, x, **{**defaults, **options})
+
+
+def last(steps):
+    """Only the last step: an earlier one's network is trained on."""
+    return collections.deque(steps, maxlen=1)[0]
 
 
 def end(steps):
     """Training state after the last step."""
-    for step in steps:
-        pass
-    return step.state()
+    return last(steps).state()
 
 
 def equal(a, b):
@@ -76,7 +80,7 @@ def test_same_seed_same_weights_and_another_seed_others(network, x):
 @pytest.mark.parametrize("stop", [1, 4, 5, 9])
 def test_stopped_and_resumed_equals_unstopped(network, x, stop, bf16, tmp_path):
     """To the bit, through a file, on both sides of the change from bf16 to float32 (after step 5)."""
-    options = dict(bf16=bf16, float32_tail=0.5)
+    options = {"bf16": bf16, "float32_tail": 0.5}
     unstopped = end(run(network, x, **options))
     for step in run(network, x, **options):
         if step.step == stop:
@@ -184,9 +188,8 @@ def test_one_image_at_one_noise_level_is_learned_beyond_the_wiener_denoiser(monk
     monkeypatch.setattr(training, "sample_sigma", lambda n, *_: torch.full((n, 1, 1, 1), sigma))
     image = torch.rand(1, 1, 8, 12, generator=torch.Generator().manual_seed(5))
     torch.manual_seed(0)
-    options = dict(steps=200, seed=0, batch=16, lr=1e-2, warmup=20, average=0.9, bf16=False)
-    for step in training.train(UNet(width=8, scales=2), image, **options):
-        pass
+    options = {"steps": 200, "seed": 0, "batch": 16, "lr": 1e-2, "warmup": 20, "average": 0.9, "bf16": False}
+    step = last(training.train(UNet(width=8, scales=2), image, **options))
     y = image + sigma * torch.randn(200, 1, 8, 12, generator=torch.Generator().manual_seed(6))
     error = (step.denoiser(y) - image).square().mean().item()
     variance = image.var().item()

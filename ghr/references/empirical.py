@@ -16,7 +16,7 @@ class EmpiricalDenoiser(nn.Module):
 
     f(y) = sum_i w_i x_i,   w = softmax_i log p(y | x_i)
     known sigma:  log p(y | x_i) = -||y - x_i||^2 / (2 sigma^2)
-    blind:        p(y | x_i) = int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-||y - x_i||^2 / (2 sigma^2)) d sigma
+    blind:        p(y | x_i) = int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d e^(-||y - x_i||^2 / 2 sigma^2) d sigma
 
     Blind means as blind as the networks: sigma has the prior of their training, which is the noise law u^a times the
     loss weight of exponent c. The softmax is exact over the whole set, in blocks (streaming log-sum-exp).
@@ -66,7 +66,8 @@ class EmpiricalDenoiser(nn.Module):
         return self.table[left].lerp(self.table[left + 1], place - left)
 
 
-_LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)  # log distances, spaced so that linear interpolation is exact to 1e-4
+# log distances, spaced so that linear interpolation of log p is exact to 1e-4
+_LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)
 
 
 def _blind_log_likelihood(

@@ -1,0 +1,271 @@
+"""Statistics: against closed forms, and their intervals against their promise."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghr import compare
+
+
+def white(n, *shape, seed=0):
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def scenes(n, h=10, w=14, seed=0):
+    """Smooth images, larger than needed, to be cropped."""
+    coarse = torch.rand(n, 1, h // 3, w // 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.nn.functional.interpolate(coarse, (h, w), mode="bilinear")
+
+
+# Intervals --------------------------------------------------------------------------------------------------------
+
+
+def test_intervals_of_a_mean_cover_it_nineteen_times_in_twenty():
+    """200 samples of 40 skewed values; the share has a standard error of .015, a bootstrap of 40 falls short by .02."""
+    draws = np.random.default_rng(1).exponential(size=(200, 40))
+    intervals = [compare.estimate(np.mean, values, resamples=400) for values in draws]
+    assert 0.88 <= np.mean([e.low <= 1 <= e.high for e in intervals]) <= 0.99
+    assert np.mean([e.high - e.low for e in intervals]) == pytest.approx(2 * 1.96 / math.sqrt(40), rel=0.1)
+    assert all(e.value == pytest.approx(values.mean()) for e, values in zip(intervals, draws, strict=True))
+
+
+def test_samples_are_resampled_together():
+    """The mean of a - a is 0 whatever is drawn."""
+    values = np.random.default_rng(0).normal(size=30)
+    e = compare.estimate(lambda a, b, axis: np.mean(a - b, axis), values, torch.from_numpy(values))
+    assert (e.value, e.low, e.high) == (0, 0, 0)
+
+
+def test_an_estimate_is_the_same_again_and_leaves_the_global_generator_alone():
+    values = np.random.default_rng(0).normal(size=30)
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002 (the global generator is the point)
+    assert compare.estimate(np.median, values) == compare.estimate(np.median, values)
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_an_estimate_formats_with_its_interval():
+    assert f"{compare.Estimate(1.234, 0.5, 2):.1f}" == "1.2 [0.5, 2.0]"
+
+
+def test_one_value_has_no_interval():
+    with pytest.raises(ValueError, match="at least two values, got 1"):
+        compare.estimate(np.mean, np.array([1.0]))
+
+
+def test_samples_of_unequal_length_are_refused():
+    """They cannot be resampled together."""
+    with pytest.raises(ValueError, match="length"):
+        compare.estimate(compare.psnr_gap, np.ones(20), np.ones(30))
+
+
+def test_psnr_of_the_mean_is_not_the_mean_of_psnrs():
+    errors = np.array([[0.01, 0.0001], [0.04, 0.04]])
+    assert compare.psnr_of_mean(errors) == pytest.approx([-10 * math.log10(0.00505), -10 * math.log10(0.04)])
+    assert compare.psnr_of_mean(errors, axis=0) == pytest.approx([-10 * math.log10(0.025), -10 * math.log10(0.02005)])
+
+
+def test_gap_is_positive_when_training_images_are_denoised_better():
+    assert compare.psnr_gap(np.array([0.001, 0.003]), np.array([0.01, 0.03])) == pytest.approx(10)
+    assert compare.psnr_gap(np.array([0.2, 0.3]), np.array([0.2, 0.3])) == 0
+
+
+# Same function? ---------------------------------------------------------------------------------------------------
+
+
+class Erring:
+    """x_hat = x + independent noise of deviation .1, whatever y is."""
+
+    def __init__(self, x, seed):
+        self.x, self.generator = x, torch.Generator().manual_seed(seed)
+
+    def __call__(self, y):
+        x = self.x[: len(y)]
+        return x + 0.1 * torch.randn(x.shape, generator=self.generator, dtype=x.dtype)
+
+
+def test_one_function_has_no_model_variance(bfcnn, odd_images):
+    disagreement, error = compare.model_variance(bfcnn, bfcnn, odd_images, 0.3)
+    assert disagreement.tolist() == 5 * [0]
+    assert (error > 0).all()
+    assert compare.variance_ratio(disagreement.numpy(), error.numpy()) == 0
+
+
+def test_independent_errors_have_model_variance_one():
+    """V = E||e_A - e_B||^2 / (2 E||e_A||^2), within four standard errors."""
+    x = scenes(1).expand(200, -1, -1, -1)
+    disagreement, error = compare.model_variance(Erring(x, 0), Erring(x, 1), x, 0.3)
+    assert disagreement.shape == error.shape == (200,)
+    ratio = compare.variance_ratio(disagreement.numpy(), error.numpy())
+    assert abs(ratio - 1) < 4 * math.sqrt(2 * 2 / x.numel())
+
+
+def test_model_variance_shows_both_denoisers_the_same_noisy_images():
+    """More than one batch of images; f_A - f_B = y is what both saw, and the error is that of the first."""
+    x = scenes(300)
+    seen = x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(4), dtype=x.dtype)
+    disagreement, error = compare.model_variance(lambda y: 3 * y, lambda y: 2 * y, x, 0.3, seed=4)
+    torch.testing.assert_close(disagreement, seen.square().mean((1, 2, 3)))
+    torch.testing.assert_close(error, (3 * seen - x).square().mean((1, 2, 3)))
+
+
+def test_discrepancy_of_a_constant_disagreement():
+    """int_.02^1 D sigma^-3 d sigma = D (.02^-2 - 1) / 2; what lies outside [.02, 1] does not count."""
+    sigmas = np.concatenate([[0.005, 0.019], np.geomspace(0.02, 1, 800), [1.01, 3]])
+    disagreements = np.full((len(sigmas), 2), 1.0) * [1e-3, 2e-3]
+    disagreements[[0, 1, -2, -1]] = 1e9
+    expected = np.array([1e-3, 2e-3]) * (0.02**-2 - 1) / 2
+    assert compare.discrepancy(disagreements, sigmas) == pytest.approx(expected, rel=1e-4)
+
+
+# Same image? A copy? ----------------------------------------------------------------------------------------------
+
+
+@given(gain=st.floats(0.1, 10), offset=st.floats(-2, 2))
+def test_rho_ignores_brightness_and_contrast_but_not_sign(gain, offset):
+    a, b = scenes(3), scenes(3, seed=1)
+    expected = compare.rho(a, b)
+    torch.testing.assert_close(compare.rho(gain * a + offset, b), expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(compare.rho(b, gain * a + offset), expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(compare.rho(-gain * a + offset, b), -expected, atol=1e-9, rtol=0)
+
+
+def test_rho_is_the_correlation_of_pixels():
+    a, b = scenes(3), scenes(3, seed=1)
+    expected = [np.corrcoef(p.ravel(), q.ravel())[0, 1] for p, q in zip(a.numpy(), b.numpy(), strict=True)]
+    assert compare.rho(a, b).tolist() == pytest.approx(expected)
+    assert compare.rho(a, 0.3 * a + 1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_rho_of_a_blank_image_is_zero():
+    assert compare.rho(torch.full((1, 1, 3, 5), 0.4), torch.rand(1, 1, 3, 5)).abs() < 1e-6
+
+
+def test_nearest_is_the_best_of_all_blocks():
+    """9,000 training images are two blocks; the mate of each image is known."""
+    training = white(9000, 1, 3, 5)
+    places = [0, 8191, 8192, 8999]
+    images = training[places] + 0.05 * white(4, 1, 3, 5, seed=1)
+    values, index = compare.nearest(images, training)
+    assert index.tolist() == places
+    torch.testing.assert_close(values, compare.rho(images, training[places]))
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(3, 0), (-3, 2), (0, -3), (1, 1)])
+def test_a_shifted_copy_is_found_with_shifts_only(dy, dx):
+    """Views of one scene, moved: their inner pixels are the same, only a border differs."""
+    big = torch.nn.functional.avg_pool2d(white(6, 1, 34, 38), 2, stride=1)
+    training, moved = big[..., 6:26, 6:30], big[..., 6 + dy : 26 + dy, 6 + dx : 30 + dx]
+    plain, _ = compare.nearest(moved, training)
+    shifted, index = compare.nearest(moved, training, shifts=3)
+    assert index.tolist() == list(range(6))
+    assert (shifted > plain + 0.2).all()
+    reach = max(abs(dy), abs(dx))
+    enough, _ = compare.nearest(moved, training, shifts=reach)
+    short, _ = compare.nearest(moved, training, shifts=reach - 1)
+    torch.testing.assert_close(enough, shifted)
+    assert (short < enough - 0.1).all()
+
+
+def test_a_mirror_image_is_found_with_flips_only():
+    training = scenes(5)
+    plain, _ = compare.nearest(training.flip(-1), training)
+    flipped, index = compare.nearest(training.flip(-1), training, flips=True)
+    assert index.tolist() == list(range(5))
+    torch.testing.assert_close(flipped, torch.ones(5).double())
+    assert plain.max() < 0.99
+    upside_down, _ = compare.nearest(training.flip(-2), training, flips=True)
+    assert upside_down.max() < 0.99
+
+
+def test_shifts_and_flips_only_add_candidates():
+    images, training = scenes(5), scenes(20, seed=1)
+    plain = compare.nearest(images, training)[0]
+    assert (compare.nearest(images, training, shifts=1)[0] >= plain).all()
+    assert (compare.nearest(images, training, flips=True)[0] >= plain).all()
+
+
+def test_distance_ratio_is_that_of_nearest_and_second_nearest():
+    training = torch.zeros(3, 1, 1, 3)
+    training[1, ..., 0], training[2, ..., 1] = 4, 10
+    images = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 5, 0]]).view(3, 1, 1, 3)
+    assert compare.distance_ratio(images, training).tolist() == pytest.approx([1 / 3, 0, 1])
+
+
+def test_distance_ratio_sees_all_blocks():
+    """Nearest in one block, second nearest in another; and both in the last."""
+    training = 100 + white(8195, 1, 1, 3)
+    training[5], training[8193], training[8194] = 0, 0, 0
+    training[5, ..., 0], training[8193, ..., 0], training[8194, ..., 1] = 1, 2, 3
+    images = torch.tensor([[0.0, 0, 0], [1.9, 3, 0]]).double().view(2, 1, 1, 3)
+    d = [[1, 2], [1.9, math.hypot(0.1, 3)]]
+    assert compare.distance_ratio(images, training).tolist() == pytest.approx([a / b for a, b in d])
+
+
+def test_a_copy_in_float32_is_seen_as_one():
+    """||a - b||^2 from scalar products would lose it in float32."""
+    training = 1 + torch.rand(50, 1, 32, 32)
+    copies = training[:5] + 1e-4 * torch.randn(5, 1, 32, 32)
+    expected = [
+        (lambda d: (d[0] / d[1]).item())((copies[i] - training).flatten(1).double().norm(dim=1).sort().values)
+        for i in range(5)
+    ]
+    assert compare.distance_ratio(copies, training).tolist() == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_ratio_of_distances_needs_two_images():
+    with pytest.raises(ValueError, match="at least two training images"):
+        compare.distance_ratio(torch.rand(1, 1, 3, 5), torch.rand(1, 1, 3, 5))
+
+
+# As good as the originals? ----------------------------------------------------------------------------------------
+
+
+def test_gradient_energy_of_a_ramp():
+    """Slopes a down and b across: (a^2 + b^2) / 2; brightness does not count."""
+    ramp = 0.02 * torch.arange(7.0)[:, None] + 0.05 * torch.arange(11.0) + 0.3
+    energy = compare.gradient_energy(torch.stack([ramp, 2 * ramp])[:, None])
+    assert energy.tolist() == pytest.approx([(0.02**2 + 0.05**2) / 2, 4 * (0.02**2 + 0.05**2) / 2], rel=1e-4)
+
+
+@pytest.mark.parametrize(("ky", "kx", "band"), [(0, 1, 0), (0, 5, 3), (3, 0, 2), (3, 4, 3), (4, 4, 4), (0, 11, 7)])
+def test_a_wave_has_its_power_in_the_ring_of_its_frequency(ky, kx, band):
+    """cos of amplitude .4: two modes of squared modulus .04 h w, spread over the ring by the mean."""
+    h, w = 18, 24
+    phase = 2 * math.pi * (ky * torch.arange(h).double()[:, None] / h + kx * torch.arange(w).double() / w)
+    power = compare.spectrum(0.7 + 0.4 * phase.cos()[None, None])[0]
+    fy, fx = np.meshgrid(np.fft.fftfreq(h), np.fft.fftfreq(w), indexing="ij")
+    members = (np.floor(np.hypot(fy, fx) * 16 + 1e-12) == band).sum()
+    expected = torch.zeros(8).double()
+    expected[band] = 2 * 0.04 * h * w / members
+    torch.testing.assert_close(power, expected, atol=1e-9, rtol=1e-9)
+
+
+def test_white_noise_has_a_flat_spectrum_at_its_variance():
+    """Each band within four standard errors; the first also holds the mean, which is removed."""
+    power = compare.spectrum(0.2 * white(500, 1, 16, 15)).mean(0)
+    fy, fx = np.meshgrid(np.fft.fftfreq(16), np.fft.fftfreq(15), indexing="ij")
+    members = [(np.floor(np.hypot(fy, fx) * 16) == k).sum() for k in range(8)]
+    for k in range(8):
+        share = (members[k] - 1) / members[k] if k == 0 else 1
+        assert abs(power[k] - 0.04 * share) < 4 * 0.04 * math.sqrt(2 / (500 * members[k]))
+
+
+def test_mmd_is_unbiased_for_one_law_and_positive_for_two():
+    """20 pairs of sets: the mean is 0 within four standard errors; sets of different contrast stand out of them all."""
+    same = np.array([compare.mmd(white(60, 1, 6, 8, seed=k), white(50, 1, 6, 8, seed=100 + k)) for k in range(20)])
+    assert abs(same.mean()) < 4 * same.std(ddof=1) / math.sqrt(20)
+    assert same.min() < 0 < same.max()
+    assert compare.mmd(white(60, 1, 6, 8), 2 * white(50, 1, 6, 8, seed=1)) > 3 * same.max()
+
+
+def test_mmd_of_two_far_point_clouds():
+    """Two tight clusters far apart: kernel 1 within, exp(-D^2 / 2 b^2) across; images are averaged 2x2 first."""
+    a, b = torch.zeros(4, 1, 4, 6), torch.ones(5, 1, 4, 6)
+    assert compare.mmd(a, b, bandwidth=1.0) == pytest.approx(2 - 2 * math.exp(-6 / 2))
+    assert compare.mmd(a, b, bandwidth=3.0) == pytest.approx(2 - 2 * math.exp(-6 / 18))
+    checkerboard = (-1.0) ** torch.arange(6).expand(4, 1, 4, 6)
+    assert compare.mmd(a, a + checkerboard, bandwidth=1.0) == pytest.approx(0)

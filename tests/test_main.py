@@ -1,0 +1,163 @@
+"""The command line as a user types it."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ghr import __main__ as command
+from ghr import runs
+
+
+@pytest.fixture
+def ghr(monkeypatch, tmp_path, capsys):
+    """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    smoke = dataclasses.replace(runs._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
+    monkeypatch.setitem(runs._RECIPES, "smoke", smoke)
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["ghr", *map(str, words)])
+        try:
+            command.main()
+            status = 0
+        except SystemExit as stop:  # as the interpreter does: a sentence goes to standard error, with status 1
+            status = stop.code or 0
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return type_in
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "my photographs"
+    folder.mkdir()
+    for k, image in enumerate(np.random.default_rng(0).integers(0, 256, (25, 20, 24)).astype(np.uint8)):
+        Image.fromarray(image).save(folder / f"{k}.png")
+    return folder
+
+
+def test_a_folder_of_ones_own_is_trained_end_to_end(ghr, photographs):
+    """Two halves, two checkpoints; the same command again trains nothing."""
+    words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 6]
+    status, out, _ = ghr(*words)
+    assert status == 0
+    a, b = runs.pair("smoke", n=6, images=f"folder:{photographs}")
+    assert out.split("\n") == [str(runs.path(a)), str(runs.path(b)), ""]
+    assert len(runs.data(a).held_out) == 5
+    before = [runs.path(r).stat().st_mtime_ns for r in (a, b)]
+    runs.load(a)
+    runs.load(b)
+    assert ghr(*words)[:2] == (0, out)
+    assert [runs.path(r).stat().st_mtime_ns for r in (a, b)] == before
+
+
+def test_only_trains_what_matches(ghr, photographs):
+    words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 6, "--size", 8]
+    status, out, _ = ghr(*words, "--only", "*-B-*")
+    assert status == 0
+    (line,) = out.split()[-1:]
+    assert "-8px-n6-B-seed1" in line
+    assert len(list(runs.folder().iterdir())) == 1
+
+
+def test_runs_lists_the_table_and_what_is_trained(ghr, monkeypatch, photographs):
+    pair = runs.pair("smoke", n=6, images=f"folder:{photographs}")
+    monkeypatch.setattr(runs, "table", lambda scale: pair)
+    runs.fit(pair[0])
+    status, out, _ = ghr("runs", "--scale", "smoke")
+    assert status == 0
+    first, second = out.splitlines()
+    log, column = runs.log(pair[0]), runs.LOG_SIGMAS.index(0.1)
+    assert first.startswith(pair[0].name)
+    assert f"train {log['train'][-1][column]:.1f} dB, test {log['test'][-1][column]:.1f} dB at sigma=.1" in first
+    assert second.split() == [*pair[1].name.split(), "not", "trained"]
+
+
+def test_runs_lists_every_table(ghr):
+    for scale in runs.SCALES:
+        status, out, _ = ghr("runs", "--scale", scale)
+        assert status == 0
+        assert [line.split()[0] for line in out.splitlines()] == [run.name for run in runs.table(scale)]
+
+
+def test_images_builds_a_set(ghr, photographs):
+    status, out, _ = ghr("images", "--name", f"folder:{photographs}", "--size", 16)
+    assert status == 0
+    assert out.startswith(f"folder:{photographs}: 25 images of 16x16, mean 0.5")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "--n", 5], "--n and --size go with --images"),
+        (["train", "--images", "avatars"], "--images needs --n"),
+        (["train", "--images", "folder:/nowhere", "--n", 5, "--scale", "smoke"], "There is no folder /nowhere"),
+        (["train", "--images", "celeba", "--n", 5, "--scale", "smoke"], 'Unknown image set "celeba"'),
+        (["train", "--only", "nothing*"], "No run of scale laptop matches nothing*: `ghr runs --scale laptop`"),
+        (["images", "--name", "celeba"], 'Unknown image set "celeba"'),
+        (["images", "--size", 0], "size and n must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_1(ghr, words, sentence):
+    status, out, err = ghr(*words)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"ghr: {sentence}")
+    assert err.count("\n") == 1
+
+
+def test_too_few_images_are_one_sentence(ghr, photographs):
+    status, _, err = ghr("train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 13)
+    assert status == 1
+    assert "ghr: Two disjoint halves of n=13 images and at least one test image need 27 images" in err
+
+
+def test_a_damaged_checkpoint_is_one_sentence(ghr):
+    run = runs.table("smoke")[0]
+    runs.path(run).parent.mkdir()
+    runs.path(run).write_bytes(b"damaged")
+    status, _, err = ghr("runs", "--scale", "smoke")
+    assert status == 1
+    assert err.startswith(f"ghr: {runs.path(run)} is damaged")
+    assert err.count("\n") == 1
+
+
+def test_an_interruption_says_how_to_go_on(ghr, monkeypatch):
+    def interrupted(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "fit", interrupted)
+    status, _, err = ghr("train")
+    assert status == 1
+    assert err == "ghr: interrupted; the same command goes on where it stopped.\n"
+
+
+@pytest.mark.parametrize("words", [["train", "--scale", "huge"], ["fly"], ["runs", "--n", 3]])
+def test_unknown_words_are_a_usage_error(ghr, words):
+    status, out, err = ghr(*words)
+    assert status == 2
+    assert "ghr" in out + err
+
+
+def test_help_is_the_docstring(ghr):
+    status, out, _ = ghr("train", "--help")
+    assert status == 0
+    assert "Train what is missing from a table of runs" in " ".join(out.split())
+    assert "Images in each half of your own set" in " ".join(out.replace("│", " ").split())
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    """python -m ghr: the sentence and the status come out of a real process."""
+    words = [sys.executable, "-m", "ghr", "train", "--n", "5"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr == "ghr: --n and --size go with --images: the runs of a table have theirs.\n"

@@ -1,0 +1,98 @@
+"""Figures: one palette that follows the page, and nothing global is touched."""
+
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+from ghr import plots
+from ghr.compare import Estimate
+
+
+@pytest.fixture
+def figure():
+    """A figure with a curve of each half."""
+    figure, (left, right) = plots.panels(2)
+    for axes, half in ((left, "A"), (right, "B")):
+        plots.band(axes, [1, 2, 3], [Estimate(v, v - 0.5, v + 0.25) for v in (1, 3, 2)], color=plots.HALF[half])
+    return figure
+
+
+def test_a_picture_follows_the_page_from_light_to_dark(figure):
+    """House colours are variables; each has a light and a dark value; none is left in the drawing itself."""
+    svg = plots.Picture(figure).svg
+    style = re.search("<style>:root.*?</style>", svg)[0]
+    drawing = svg.replace(style, "")
+    for half in "AB":
+        (name,) = re.findall(rf"(--c\d):{plots.HALF[half]};", style)
+        assert f"var({name})" in drawing
+        assert plots.HALF[half] not in drawing
+        assert style.count(f"{name}:") == 2
+    light, dark = style.split("prefers-color-scheme: dark")
+    assert plots.INK in light
+    assert plots.INK not in dark
+
+
+def test_a_picture_is_the_same_bytes_again():
+    def picture():
+        figure, (axes,) = plots.panels(1)
+        axes.plot([0, 1], [0, 1], color=plots.INK)
+        return plots.Picture(figure)._repr_svg_()
+
+    assert picture() == picture()
+    assert picture().lstrip().startswith("<?xml") or picture().lstrip().startswith("<svg")
+
+
+def test_figures_leave_the_global_style_alone(figure):
+    before = dict(mpl.rcParams)
+    plots.Picture(figure)
+    plots.image_grid([torch.rand(2, 1, 5, 7)], ["a"])
+    assert dict(mpl.rcParams) == before
+
+
+def test_panels_hide_what_is_left_over():
+    figure, axes = plots.panels(3, columns=2)
+    assert len(axes) == 3
+    assert [a.axison for a in figure.axes] == [True, True, True, False]
+    assert figure.get_size_inches()[0] == plots.WIDTH
+
+
+def test_a_band_spans_its_intervals(figure):
+    axes = figure.axes[0]
+    assert axes.lines[0].get_ydata().tolist() == [1, 3, 2]
+    edge = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (edge.min(), edge.max()) == (0.5, 3.25)
+    assert mpl.colors.to_hex(axes.collections[0].get_facecolor()[0]) == plots.HALF["A"]
+
+
+def test_shades_are_distinct_and_ordered_in_log_n():
+    """Darker as N grows; equal ratios of N are equally far apart on the map."""
+    colours = mpl.colormaps["viridis"](np.arange(256))
+    places = [np.abs(colours - plots.shade(n, [10, 100, 1000])).sum(1).argmin() for n in (10, 100, 1000)]
+    assert places[0] > places[1] + 30 > places[2] + 60
+    assert abs(places[0] - 2 * places[1] + places[2]) <= 1
+    assert plots.shade(7, [7]) == plots.shade(10, [10, 100])
+
+
+def test_an_image_grid_has_one_scale_and_no_smoothing(monkeypatch):
+    monkeypatch.setattr(plots.Picture, "__init__", lambda self, figure: setattr(self, "figure", figure))
+    rows = [2 * torch.rand(3, 1, 5, 7) - 0.5, torch.rand(3, 1, 5, 7)]
+    figure = plots.image_grid(rows, ["noisy", "clean"], ["1", "2", "3"]).figure
+    assert len(figure.axes) == 6
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["1", "2", "3"]
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == ["noisy", "clean"]
+    for axes, image in zip(figure.axes, torch.cat(rows), strict=True):
+        (shown,) = axes.images
+        assert (*shown.get_clim(), shown.get_interpolation()) == (0, 1, "none")
+        assert np.array_equal(shown.get_array(), image[0].clamp(0, 1))
+    with pytest.raises(ValueError, match="shorter"):
+        plots.image_grid(rows, ["one label"])
+
+
+def test_shares_of_a_histogram_add_to_one():
+    _, (axes,) = plots.panels(1)
+    plots.histogram(axes, torch.tensor([0.1, 0.1, 0.6, 0.9]), np.linspace(0, 1, 3))
+    heights = np.unique(axes.patches[0].get_path().vertices[:, 1])
+    assert heights.tolist() == [0, 0.5]

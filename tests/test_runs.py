@@ -1,0 +1,477 @@
+"""Runs: an identity for each, a checkpoint that comes back as it was or not at all, training that survives a kill."""
+
+import dataclasses
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from ghr import runs
+from ghr.noise import add_noise
+from ghr.runs import Run
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Forty images in a folder of their own."""
+    folder = tmp_path_factory.mktemp("photographs")
+    coarse = np.random.default_rng(0).integers(0, 256, (40, 5, 5)).astype(np.uint8)
+    for k, image in enumerate(coarse):
+        Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC).save(folder / f"{k:02d}.png")
+    return folder
+
+
+def small(folder) -> Run:
+    """A run of 40 steps that does not follow the defaults."""
+    return Run(
+        images=f"folder:{folder}",
+        size=16,
+        held_out=6,
+        n=5,
+        width=4,
+        scales=1,
+        images_seen=40 * 64 - 5,
+        batch=64,
+        lr=3e-3,
+        warmup=5,
+        average=0.9,
+    )
+
+
+@pytest.fixture
+def run(photographs, tmp_path, monkeypatch):
+    """The small run; its checkpoints and training states lie in folders of this test."""
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    return small(photographs)
+
+
+@pytest.fixture(scope="module")
+def trained(photographs, tmp_path_factory):
+    """One finished run: (its checkpoint, the denoiser that training handed back)."""
+    folder = tmp_path_factory.mktemp("trained")
+    handed_back = []
+    train = runs.train
+
+    def spy(*arguments, **options):
+        for step in train(*arguments, **options):
+            handed_back[:] = [step.denoiser]
+            yield step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(folder))
+        patch.setenv("GHR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(runs, "train", spy)
+        file = runs.fit(small(photographs))
+    return file, handed_back[0]
+
+
+@pytest.fixture
+def checkpoint(run, trained):
+    """The finished run's checkpoint, copied to where this test may damage it."""
+    file = runs.path(run)
+    file.parent.mkdir(parents=True)
+    shutil.copy(trained[0], file)
+    return file
+
+
+def contents(file):
+    with safe_open(file, framework="pt") as opened:
+        log = json.loads(opened.metadata()["log"])
+        return load_file(file), log | {"seconds": None}
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# Identity ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", runs.SCALES)
+def test_names_are_unique_in_a_table_and_safe_as_file_names(scale):
+    names = [run.name for run in runs.table(scale)]
+    assert len(set(names)) == len(names) >= 4
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-AB") for name in names)
+
+
+def test_every_field_is_part_of_the_name():
+    """A field left out would let one run pass for another."""
+    other = {"half": "B", "network": "BFCNN", "images": "folder:/a/b", "pool": 5}
+    names = {Run().name}
+    for field in dataclasses.fields(Run):
+        value = other.get(field.name, (field.default or 0) + 1 if field.name not in other else None)
+        names.add(dataclasses.replace(Run(), **{field.name: value}).name)
+    assert len(names) == len(dataclasses.fields(Run)) + 1
+
+
+def test_folders_of_one_last_name_are_told_apart():
+    assert Run(images="folder:/a/photos").name != Run(images="folder:/b/photos").name
+    assert Run(images="folder:/a/photos").name.startswith("photos-")
+
+
+def test_names_of_the_laptop_table_have_not_changed():
+    """Shipped checkpoints are found by them."""
+    assert [run.name for run in runs.table("laptop")][2:] == [
+        "avatars-32px-n1000-A-seed0-w16",
+        "avatars-32px-n1000-B-seed1-w16",
+        "avatars-32px-n30000-A-seed0-w16",
+        "avatars-32px-n30000-B-seed1-w16",
+    ]
+
+
+def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
+    for scale in runs.SCALES:
+        table = runs.table(scale)
+        for a, b in zip(table[::2], table[1::2], strict=True):
+            assert (a.half, b.half) == ("A", "B")
+            assert a.seed != b.seed
+            assert dataclasses.replace(a, half="B", seed=b.seed) == b
+            assert a.float32_tail == (0.1 if a.n <= 10 else 0)
+            assert 2 * a.n < (a.pool or 62_000)
+
+
+def test_scales_are_the_ones_promised():
+    laptop, paper = runs.table("laptop"), runs.table("paper")
+    assert {(r.size, r.width, r.scales) for r in laptop} == {(32, 16, 3)}
+    assert {(r.size, r.width, r.scales) for r in paper} == {(80, 64, 3)}
+    assert [r.n for r in laptop[::2]] == [10, 1000, 30_000]
+    assert sum(p.numel() for p in runs.network(laptop[0]).parameters()) == 479_424
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValueError, match='Unknown scale "huge": expected one of smoke, laptop, paper'):
+        runs.table("huge")
+
+
+def test_a_pair_of_ones_own_images_takes_the_whole_folder():
+    a, b = runs.pair("smoke", n=50, images="folder:x", size=24)
+    assert (a.images, a.n, a.size, a.pool, a.width) == ("folder:x", 50, 24, None, 8)
+    assert runs.pair("smoke", n=50)[1].pool == 1000
+    assert runs.pair("smoke", n=50)[1].size == b.size - 8
+
+
+@pytest.mark.parametrize("network", ["UNet", "BFCNN"])
+def test_initial_weights_are_a_function_of_the_seed(network):
+    run = Run(width=3, network=network)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = runs.network(run).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    assert equal(first, runs.network(run).state_dict())
+    assert not equal(first, runs.network(dataclasses.replace(run, seed=1)).state_dict())
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match='Unknown network "VAE": expected "UNet" or "BFCNN"'):
+        runs.network(Run(network="VAE"))
+
+
+def test_data_of_both_halves_are_disjoint_and_share_the_held_out_images(run):
+    a, b = runs.data(run), runs.data(dataclasses.replace(run, half="B", n=16))
+    assert (len(a.a), len(a.b), len(a.held_out)) == (5, 5, 6)
+    assert torch.equal(a.held_out, b.held_out)
+    assert torch.equal(a.a, b.a[:5])
+    assert torch.equal(a.b, b.b[-5:])
+
+
+# Round trip -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_trained_comes_back_up_to_half_precision(run, checkpoint, trained):
+    """The weight average, in evaluation mode: 2 eleven-bit roundings a layer, here five layers."""
+    denoiser = runs.load(run)
+    assert not any(module.training for module in denoiser.modules())
+    assert {p.dtype for p in denoiser.parameters()} == {torch.float32}
+    x = runs.data(run).held_out
+    y = add_noise(x, 0.2, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        loaded, original = denoiser(y), trained[1](y)
+        assert (original - y).norm() > 0.05 * y.norm()
+    assert 0 < (loaded - original).norm() / (original - y).norm() < 10 * 2**-11
+
+
+def test_a_checkpoint_is_half_precision_but_for_its_vectors(checkpoint):
+    tensors, _ = contents(checkpoint)
+    assert {value.dtype for value in tensors.values() if value.ndim == 4} == {torch.float16}
+    assert {value.dtype for value in tensors.values() if value.ndim == 1} == {torch.float32}
+    assert checkpoint.stat().st_size < 2.2 * sum(value.numel() for value in tensors.values()) + 6000
+
+
+def test_the_log_has_powers_of_two_and_the_end(run, checkpoint):
+    """40 steps of 64: from 1,024 images on."""
+    log = runs.log(run)
+    assert log["images_seen"] == [1024, 2048, 2560]
+    assert np.shape(log["train"]) == np.shape(log["test"]) == (3, 4)
+    assert len(log["loss"]) == len(log["seconds"]) == 3
+    assert log["seconds"] == sorted(log["seconds"])
+
+
+def test_the_log_measures_training_and_held_out_images(run, checkpoint):
+    """Its last line, measured again with the loaded network."""
+    denoiser, (a, _, held_out) = runs.load(run), runs.data(run)
+    for name, x in (("train", a), ("test", held_out)):
+        errors = [runs.denoising_mse(denoiser, x, sigma).mean().item() for sigma in runs.LOG_SIGMAS]
+        assert runs.log(run)[name][-1] == pytest.approx((-10 * np.log10(errors)).tolist(), abs=0.05)
+    assert runs.log(run)["train"] != runs.log(run)["test"]
+
+
+def test_a_trained_run_is_not_trained_again(run, checkpoint, monkeypatch):
+    monkeypatch.setattr(runs, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert runs.fit(run) == checkpoint
+
+
+def test_a_run_that_was_not_trained_names_the_command(run):
+    with pytest.raises(FileNotFoundError, match=f"train it with `ghr train --only '{run.name}'`"):
+        runs.load(run)
+
+
+def test_each_half_trains_on_its_own_images(run, monkeypatch):
+    seen = {}
+
+    def stop(network, x, **options):
+        seen[run_now.half] = x, options["seed"]
+        raise InterruptedError
+
+    monkeypatch.setattr(runs, "train", stop)
+    for run_now in (run, dataclasses.replace(run, half="B", seed=1)):
+        with pytest.raises(InterruptedError):
+            runs.fit(run_now)
+    a, b, _ = runs.data(run)
+    assert torch.equal(seen["A"][0], a)
+    assert torch.equal(seen["B"][0], b)
+    assert (seen["A"][1], seen["B"][1]) == (0, 1)
+
+
+def test_every_field_of_the_recipe_reaches_training(run, monkeypatch):
+    passed = {}
+
+    def stop(network, x, **options):
+        passed.update(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(runs, "train", stop)
+    fields = {"seed": 9, "batch": 3, "lr": 0.5, "warmup": 7, "average": 0.4}
+    fields |= {"sigma_law": 1.1, "loss_weight": 0.3, "float32_tail": 0.2}
+    with pytest.raises(InterruptedError):
+        runs.fit(dataclasses.replace(run, **fields))
+    assert {name: passed[name] for name in fields} == fields
+    assert passed["steps"] == -(-run.images_seen // 3)
+
+
+def test_loading_is_noted_for_the_press(run, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("GHR_DEPFILE", str(tmp_path / "deps"))
+    runs.load(run)
+    runs.load(run)
+    assert (tmp_path / "deps").read_text() == f"{checkpoint}\n" * 2
+
+
+def test_checkpoints_lie_where_the_environment_says_or_in_the_repository_or_in_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "repository" / "ghr" / "runs.py"))
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "mine"))
+    assert runs.path(Run()) == tmp_path / "mine" / f"{Run().name}.safetensors"
+    monkeypatch.delenv("GHR_CHECKPOINTS")
+    assert runs.folder() == tmp_path / "cache" / "checkpoints"  # an installed package has no repository around it
+    (tmp_path / "repository" / "checkpoints").mkdir(parents=True)
+    assert runs.folder() == tmp_path / "repository" / "checkpoints"
+
+
+# Damage -----------------------------------------------------------------------------------------------------------
+
+
+def refused(run, message):
+    """Both to load and to train over it: nothing is overwritten."""
+    before = runs.path(run).read_bytes()
+    for use in (runs.load, runs.log, runs.fit):
+        with pytest.raises(ValueError, match=message) as error:
+            use(run)
+        assert str(runs.path(run)) in str(error.value)
+        assert "Take the file away and train the run again" in str(error.value)
+    assert runs.path(run).read_bytes() == before
+
+
+def header_length(content):
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+@pytest.mark.parametrize("place", [0.01, 0.5, 0.99])
+def test_one_flipped_bit_in_the_weights_is_refused(run, checkpoint, place):
+    content = bytearray(checkpoint.read_bytes())
+    start = header_length(content)
+    content[start + int(place * (len(content) - start))] ^= 1
+    checkpoint.write_bytes(content)
+    refused(run, "damaged: its weights do not match their checksum")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, 2000, -1])
+def test_a_truncated_file_is_refused(run, checkpoint, keep):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:keep])
+    refused(run, "damaged or no checkpoint")
+
+
+def test_no_flipped_bit_of_the_header_goes_unseen(run, checkpoint):
+    """One bit of every third byte of the header: refused with a sentence, or read as it was."""
+    content = checkpoint.read_bytes()
+    expected = runs._read(checkpoint, run)
+    silent, unclear = [], []
+    for k in range(0, header_length(content), 3):
+        flipped = content[:k] + bytes([content[k] ^ 1 << k % 7]) + content[k + 1 :]
+        checkpoint.write_bytes(flipped)
+        try:
+            tensors, log = runs._read(checkpoint, run)
+        except Exception as error:
+            if not isinstance(error, ValueError) or str(checkpoint) not in str(error):
+                unclear.append((k, content[max(k - 15, 0) : k + 5], repr(error)[:80]))
+        else:
+            if not equal(tensors, expected[0]) or log != expected[1]:
+                silent.append((k, content[max(k - 15, 0) : k + 5]))
+    assert (len(silent), len(unclear)) == (0, 0)
+
+
+def test_a_foreign_safetensors_file_is_refused(run, checkpoint):
+    save_file({"weight": torch.zeros(3)}, checkpoint)
+    refused(run, "no checkpoint of ghr: its header names no run")
+
+
+def test_another_runs_checkpoint_is_refused_with_the_difference(run, checkpoint):
+    other = dataclasses.replace(run, seed=3, lr=1e-4)
+    shutil.copy(checkpoint, runs.path(other))
+    refused(other, r"holds another run \(seed 0 not 3, lr 0.003 not 0.0001\)")
+
+
+def test_a_pickle_is_refused_unopened(run, checkpoint, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "opened"),)
+
+    checkpoint.write_bytes(pickle.dumps(Trap()))
+    refused(run, "damaged or no checkpoint")
+    torch.save({"weight": torch.zeros(3)}, checkpoint)
+    refused(run, "damaged or no checkpoint")
+    assert not (tmp_path / "opened").exists()
+
+
+def test_a_checkpoint_older_than_a_new_field_is_still_read(run, checkpoint):
+    """A field that is missing from the header had its default."""
+    with safe_open(checkpoint, framework="pt") as opened:
+        header = opened.metadata()
+    held = json.loads(header["run"])
+    assert held.pop("network") == Run().network
+    save_file(load_file(checkpoint), checkpoint, metadata={**header, "run": json.dumps(held)})
+    runs.load(run)
+
+
+# Interruption -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Every step's state is saved."""
+    monkeypatch.setattr(runs, "SAVE_EVERY", -1)
+
+
+def stopping(monkeypatch, after, error):
+    """Training that counts its steps and stops after some of them."""
+    train, counted = runs.train, []
+
+    def stopped(*arguments, **options):
+        for step in train(*arguments, **options):
+            if len(counted) == after:
+                raise error
+            counted.append(step.step)
+            yield step
+
+    monkeypatch.setattr(runs, "train", stopped)
+    return counted
+
+
+@pytest.mark.parametrize("after", [1, 16, 33])
+def test_an_interrupted_run_resumes_to_the_same_checkpoint(run, trained, impatient, monkeypatch, after):
+    """Weights to the bit, log without gaps or repetition."""
+    with monkeypatch.context() as patch:
+        stopping(patch, after, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runs.fit(run)
+    assert not runs.path(run).exists()
+    counted = stopping(monkeypatch, None, None)
+    file = runs.fit(run)
+    assert counted == list(range(after + 1, 41))
+    weights, log = contents(file)
+    assert equal(weights, contents(trained[0])[0])
+    assert log == contents(trained[0])[1]
+    left = [path for path in (file.parents[1] / "cache" / "training").iterdir() if path.suffix != ".lock"]
+    assert left == []
+
+
+def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, trained, monkeypatch, tmp_path):
+    """SIGKILL in mid-training, after a few saved states; its lock does not stay."""
+    script = textwrap.dedent(f"""
+        import time
+        from ghr import runs
+        runs.SAVE_EVERY, write = -1, runs._write
+        def slow(*arguments):
+            write(*arguments)
+            print("saved", flush=True)
+            time.sleep(0.1)
+        runs._write = slow
+        runs.fit(runs.Run(**{dataclasses.asdict(run)!r}))
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    for _ in range(3):
+        assert process.stdout.readline() == "saved\n"
+    time.sleep(0.13)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not runs.path(run).exists()
+    counted = stopping(monkeypatch, None, None)
+    file = runs.fit(run)
+    assert 3 <= counted[0] - 1 < 40
+    assert equal(contents(file)[0], contents(trained[0])[0])
+
+
+def test_a_damaged_training_state_is_told(run, impatient, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        stopping(patch, 3, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runs.fit(run)
+    (state,) = (tmp_path / "cache" / "training").glob("*.safetensors")
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"{state} is damaged"):
+        runs.fit(run)
+
+
+def test_a_non_finite_loss_keeps_the_last_good_state(run, impatient, monkeypatch, tmp_path):
+    """The same command may be tried again: it goes on from that state."""
+    train = runs.train
+
+    def poisoned(network, x, **options):
+        x = x.clone()
+        for step in train(network, x, **options):
+            yield step
+            if step.step == 4:
+                x[:, 0, 0, 0] = float("nan")
+
+    monkeypatch.setattr(runs, "train", poisoned)
+    with pytest.raises(FloatingPointError, match="Step 4"):
+        runs.fit(run)
+    (state,) = (tmp_path / "cache" / "training").glob("*.safetensors")
+    tensors = load_file(state)
+    assert tensors["step"] == 4
+    assert all(value.isfinite().all() for value in tensors.values())
