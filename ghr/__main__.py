@@ -4,8 +4,6 @@ import fnmatch
 import sys
 from typing import Literal
 
-import tyro
-
 from ghr import runs
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -83,6 +81,10 @@ def book(scale: Scale = "laptop") -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
+    try:
+        import tyro
+    except ImportError:
+        sys.exit("ghr: the command line needs tyro: pip install 'ghr[book]'.")
     commands = {"train": train, "runs": show, "images": images, "book": book}
     try:
         tyro.extras.subcommand_cli_from_dict(commands, prog="ghr", description=__doc__)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy import stats
 from torch import Tensor
 
 from ghr.noise import add_noise, mse
@@ -33,15 +34,27 @@ def estimate(statistic: Callable, *samples: Tensor | np.ndarray, resamples: int 
     statistic: f(*samples, axis) -> value along that axis, e.g. np.mean, np.median or `psnr_of_mean`.
     samples: arrays of equal length, resampled together.
     Returns: Estimate in the statistic's unit.
-    Raises: ValueError for fewer than two values.
+    Raises: ValueError for fewer than two values or samples of unequal length.
     """
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    if len({len(array) for array in arrays}) > 1:
+        raise ValueError(f"Paired samples must have equal length, got {[len(array) for array in arrays]}.")
     if len(arrays[0]) < 2:
         raise ValueError(f"An interval needs at least two values, got {len(arrays[0])}.")
     value = float(statistic(*arrays, axis=-1))
     draws = np.random.default_rng(0).integers(len(arrays[0]), size=(resamples, len(arrays[0])))
     low, high = np.quantile(statistic(*(a[draws] for a in arrays), axis=-1), [0.025, 0.975])
     return Estimate(value, float(low), float(high))
+
+
+def share(flags: Tensor | np.ndarray) -> Estimate:
+    """Share of true values, with Wilson's 95% interval: a bootstrap of a share of 0 or 1 would claim certainty.
+
+    flags: boolean, one per image or seed.
+    """
+    test = stats.binomtest(int(flags.sum()), len(flags))
+    interval = test.proportion_ci(method="wilson")
+    return Estimate(test.statistic, interval.low, interval.high)
 
 
 def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -117,6 +130,7 @@ def nearest(
     flips: also compare with mirror images. A shifted copy is a copy.
     Returns: rho to the nearest, and its index.
     """
+    known = [_directions(part) for part in training.split(8192)]
     best = images.new_full((len(images),), -torch.inf)
     index = torch.zeros(len(images), dtype=torch.long, device=images.device)
     padded = torch.nn.functional.pad(images, [shifts] * 4, mode="replicate") if shifts else images
@@ -126,10 +140,10 @@ def nearest(
             moved = padded[..., dy : dy + h, dx : dx + w]
             for candidate in (moved, moved.flip(-1)) if flips else (moved,):
                 directions = _directions(candidate)
-                for start in range(0, len(training), 8192):
-                    value, place = (directions @ _directions(training[start : start + 8192]).T).max(1)
+                for k, part in enumerate(known):
+                    value, place = (directions @ part.T).max(1)
                     better = value > best
-                    best[better], index[better] = value[better], place[better] + start
+                    best[better], index[better] = value[better], place[better] + 8192 * k
     return best, index
 
 
@@ -176,7 +190,7 @@ def mmd(a: Float[Tensor, "n c h w"], b: Float[Tensor, "m c h w"], bandwidth: flo
     flat = [torch.nn.functional.avg_pool2d(images, 2).flatten(1).double() for images in (a, b)]
     both = torch.cat(flat)
     squared = (both.square().sum(1)[:, None] - 2 * both @ both.T + both.square().sum(1)).clamp(min=0)
-    off_diagonal = ~torch.eye(len(both), dtype=torch.bool)
+    off_diagonal = ~torch.eye(len(both), dtype=torch.bool, device=both.device)
     scale = squared[off_diagonal].median() if bandwidth is None else bandwidth**2
     kernel = (-squared / (2 * scale)).exp().masked_fill(~off_diagonal, 0)
     n, m = len(flat[0]), len(flat[1])

@@ -9,7 +9,7 @@ build fails: identity = hash of the first four, known before a run; key = hash o
 of the checkpoints that the run loaded, known after it. A chapter whose key is there is not run.
 
 The kernel finds two variables: GHR_SCALE, and GHR_DEPFILE, a file to which `ghr.runs.load`
-appends the path of each checkpoint. A smoke run of a chapter writes below `build/` only.
+appends the path of each checkpoint. A smoke run never writes into `book/`.
 """
 
 import ast
@@ -346,6 +346,7 @@ def render(scale: str, root: Path, html: Path) -> None:
     if result.returncode:
         print(result.stdout)
         raise RuntimeError(f"the pages have the problems named above; {html} is as it was")
+    shutil.rmtree(old, ignore_errors=True)  # left by a build that was killed while it swapped
     if html.exists():
         html.rename(old)
     (aside / "_build" / "html").rename(html)

@@ -85,7 +85,7 @@ def sample(
 
     denoiser: y -> x_hat, in evaluation mode.  y: start, e.g. of `gaussian_start`.  steps: Heun steps, two denoiser
     calls each.  sigma_0, sigma_end: first and last noise level, image units.
-    Yields: State after each step, then the last one denoised; its x_hat, unclipped, is the sample.
+    Yields: State after each step; the last x_hat, unclipped, is the sample.
     Raises: ValueError for a module in training mode.
     Source: Karras et al. 2022, Algorithm 1.
     """

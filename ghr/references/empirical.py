@@ -41,7 +41,7 @@ class EmpiricalDenoiser(nn.Module):
         self.sigma = sigma
         self.block = block
         if sigma is None:
-            table = _blind_log_likelihood(_LOG_R.exp(), self.x.shape[1], sigma_law, loss_weight)
+            table = _blind_log_likelihood(_LOG_R.exp(), self.x.shape[1], sigma_law, loss_weight).to(x.device)
             self.register_buffer("table", table)
         self.eval()
 
