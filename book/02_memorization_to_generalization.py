@@ -72,7 +72,7 @@ say("width", table[0].width, "d")
 #
 # We start with one test image, add noise of standard deviation $\sigma$, and look.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Look at the two right columns.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, and they remember different faces. With many, both halves give the same face, and it is the right one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Look at the two right columns.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, and they remember different faces. With many, both halves give the same face, and it is the right one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": "dark-light"}}
 levels = (0.2, 0.5)
 face = held_out[1:2]
 rows, labels = [], []
@@ -131,7 +131,7 @@ for run in table:
         blind = EmpiricalDenoiser(data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
         memorizer_errors[run.n] = {"train": errors(blind, training_images(run.n, "A")), "test": errors(blind, test)}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves, close to the memorizing optimum. At the largest N the four curves coincide.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves, close to the memorizing optimum. At the largest N the four curves coincide.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(sizes), columns=1 if len(sizes) <= 3 else 2, height=2.5, sharex=True)
 for ax, n in zip(axes, sizes, strict=True):
     ax.plot(input_psnr, input_psnr, color=plots.FAINT, label="noisy input")
@@ -175,7 +175,7 @@ for half in "AB":
     say(f"gap_large_{half}", gaps[largest, half], ".2f")
     say(f"overall_large_{half}", overall[largest, half], ".2f")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Left: gap between training and test PSNR against input PSNR, one colour for each N, half A solid and half B dotted, 95% intervals. Right: the gap at input 21 dB against N."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Left: gap between training and test PSNR against input PSNR, one colour for each N, half A solid and half B dotted, 95% intervals. Right: the gap at input 21 dB against N."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, height=2.6)
 for n in sizes:
     for half, line in (("A", "-"), ("B", ":")):
@@ -230,7 +230,7 @@ for name, n in (("small", smallest), ("large", largest)):
     say(f"variance_{name}", max((v for v, i in zip(variances[n], inside, strict=True) if i), key=lambda v: v.value), ".2f")
     say(f"discrepancy_{name}", discrepancies[n], ".3f")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**The curves sink with N: two networks that share no training image become one function.** Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**The curves sink with N: two networks that share no training image become one function.** Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, columns=1, height=2.6)
 for n in sizes:
     plots.band(axes, -20 * np.log10(grid), variances[n], color=plots.shade(n, sizes), label=f"N = {n:,}")
@@ -263,7 +263,7 @@ fresh = held_out[: len(seeds)]
 null = {n: compare.nearest(fresh, data[n].a)[0] for n in sizes}
 rho_ab = {n: compare.rho(samples[n, "A"], samples[n, "B"]) for n in sizes}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-samples", "caption": "**Read each block from top to bottom.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B. Small N: the sample *is* a training image, and A and B give different ones. Largest N: A and B give nearly the same face, and neither training set contains it."}, "image": {"alt": "Grid of sampled faces in blocks by N. In the block of the smallest N each sample equals the training image below it. In the block of the largest N the samples of A and B look alike and differ from their nearest training images.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-samples", "caption": "**Read each block from top to bottom.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B. Small N: the sample *is* a training image, and A and B give different ones. Largest N: A and B give nearly the same face, and neither training set contains it."}, "image": {"alt": "Grid of sampled faces in blocks by N. In the block of the smallest N each sample equals the training image below it. In the block of the largest N the samples of A and B look alike and differ from their nearest training images.", "classes": "dark-light"}}
 shown = 8
 rows_of_samples, labels_of_samples = [], []
 for n in sizes if len(sizes) <= 3 else (smallest, sizes[len(sizes) // 2], largest):
@@ -289,7 +289,7 @@ for name, n in (("small", smallest), ("large", largest)):
     say(f"f_null_{name}", compare.share(compare.distance_ratio(fresh, data[n].a) < 1 / 3), ".2f")
 say("seeds", len(seeds), "d")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-similarity", "caption": "**The solid dark histogram moves right with N, and the grey one falls back to its dashed null.** Centred cosine over sampling seeds: between the samples of A and B (solid, dark), between a sample of A and its nearest training image (grey), and, dashed, between a *held-out* face and its nearest training image: the nearness that chance alone gives."}, "image": {"alt": "Histograms of image similarity for each N. At the smallest N samples coincide with training images while A and B differ; at the largest N A and B agree more with each other than with any training image.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-similarity", "caption": "**The solid dark histogram moves right with N, and the grey one falls back to its dashed null.** Centred cosine over sampling seeds: between the samples of A and B (solid, dark), between a sample of A and its nearest training image (grey), and, dashed, between a *held-out* face and its nearest training image: the nearness that chance alone gives."}, "image": {"alt": "Histograms of image similarity for each N. At the smallest N samples coincide with training images while A and B differ; at the largest N A and B agree more with each other than with any training image.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(sizes), columns=1 if len(sizes) <= 3 else 2, height=1.6, sharex=True)
 lowest = min(rho_ab[n].min().item() for n in sizes)
 bins = np.arange(np.floor(20 * lowest) / 20, 1.0001, 0.05)
@@ -330,7 +330,7 @@ plots.Picture(figure)
 # The log of each training shows when memory begins: all networks improve together on new images at first, and the
 # networks with few images then turn away from new images to their own.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-log", "caption": "**The test curve of a small set rises, then falls: it generalizes before it memorizes.** Output PSNR at input 20 dB (σ = 0.1) against images seen in training, one colour for each N, half A. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": ["dark-light"]}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-log", "caption": "**The test curve of a small set rises, then falls: it generalizes before it memorizes.** Output PSNR at input 20 dB (σ = 0.1) against images seen in training, one colour for each N, half A. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, columns=1, height=2.8)
 column = runs.LOG_SIGMAS.index(0.1)
 for run in table:
