@@ -57,12 +57,12 @@ def share(flags: Tensor | np.ndarray) -> Estimate:
     return Estimate(test.statistic, interval.low, interval.high)
 
 
-def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray:
+def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
     return -10 * np.log10(np.mean(errors, axis=axis))
 
 
-def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray:
+def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """gap(N, sigma) = PSNR_train - PSNR_test, dB, of equally many per-image squared errors.
 
     0 for a network that treats its training images as any other image.
@@ -88,7 +88,7 @@ def model_variance(
     return mse(x_a, x_b), mse(x_a, x)
 
 
-def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray:
+def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2): 0 = one function, 1 = independent errors."""
     return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
 

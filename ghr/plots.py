@@ -128,7 +128,7 @@ def image_grid(
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes_row, images, label in zip(grid, rows, labels, strict=True):
             for axes, image in zip(axes_row, images, strict=True):
-                axes.imshow(image[0].clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="none")
+                axes.imshow(image[0].clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="none")
                 axes.set(xticks=[], yticks=[])
                 axes.grid(False)
                 axes.spines[:].set_visible(False)

@@ -254,18 +254,20 @@ def _power_of_two(k: int) -> bool:
 # Checkpoint files -------------------------------------------------------------------------------------------------
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    """Checksum of all that a checkpoint says: weights with their names, types and shapes, the run and the log."""
+    digest = hashlib.sha256(repr((header["run"], header["log"])).encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].numpy().tobytes())
+        digest.update(repr((name, tensors[name].dtype, tuple(tensors[name].shape))).encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
 def _write(file: Path, tensors: dict[str, Tensor], run: Run, entries: dict[str, list]) -> None:
     """Write whole or not at all, with the run, the log and a checksum in the header."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries), "sha256": _digest(tensors)}
+    header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries)}
+    header["sha256"] = _digest(tensors, header)
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         save_file(tensors, partial, metadata=header)
@@ -286,8 +288,8 @@ def _read(file: Path, run: Run) -> tuple[dict[str, Tensor], dict[str, list]]:
         raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
     if not {"run", "log", "sha256"} <= header.keys():
         raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
-    if _digest(tensors) != header["sha256"]:
-        raise ValueError(f"{file} is damaged: its weights do not match their checksum. {advice}")
+    if _digest(tensors, header) != header["sha256"]:
+        raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
     held = {f.name: f.default for f in dataclasses.fields(Run)} | json.loads(header["run"])
     wanted = dataclasses.asdict(run)
     if held != wanted:

@@ -129,10 +129,13 @@ def sample_stochastic(
         raise ValueError(f"One seed for each of the {len(y)} images is needed, got {len(seeds)}.")
     y, x_hat = y.clone(), denoiser(y)
     sigma = (x_hat - y).square().mean((1, 2, 3)).sqrt()
-    for t in range(1, max_steps + 1):
-        going = (sigma > sigma_end).nonzero().squeeze(1)
-        if not len(going):
-            return
+    t = 0
+    while len(going := (sigma > sigma_end).nonzero().squeeze(1)):
+        if t == max_steps:
+            raise RuntimeError(
+                f"{len(going)} images did not reach sigma_end={sigma_end} in {max_steps} steps: raise it or h0."
+            )
+        t += 1
         h = h0 * t / (1 + h0 * (t - 1)) if growing else h0
         gamma = ((1 - beta * h) ** 2 - (1 - h) ** 2) ** 0.5 * sigma[going, None, None, None]
         z = noise([seeds[i] for i in going.tolist()], t, tuple(y.shape[1:])).to(y)
@@ -141,7 +144,6 @@ def sample_stochastic(
         y[going], x_hat[going] = moved, denoiser(moved)
         sigma[going] = (x_hat[going] - moved).square().mean((1, 2, 3)).sqrt()
         yield State(y, x_hat, sigma)
-    raise RuntimeError(f"{len(going)} images did not reach sigma_end={sigma_end} in {max_steps} steps: raise it or h0.")
 
 
 def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:

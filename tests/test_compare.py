@@ -62,6 +62,18 @@ def test_samples_of_unequal_length_are_refused():
         compare.estimate(compare.psnr_gap, np.ones(20), np.ones(30))
 
 
+@pytest.mark.parametrize(("true", "n"), [(0, 50), (50, 50), (20, 50)])
+def test_a_share_has_wilsons_interval(true, n):
+    """Centre (p + z^2 / 2n) / (1 + z^2 / n), never of width 0."""
+    flags = np.arange(n) < true
+    p, z = true / n, 1.959964
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    for values in (flags, torch.from_numpy(flags)):
+        e = compare.share(values)
+        assert (e.value, e.low, e.high) == pytest.approx((p, centre - half, centre + half), abs=1e-6)
+
+
 def test_psnr_of_the_mean_is_not_the_mean_of_psnrs():
     errors = np.array([[0.01, 0.0001], [0.04, 0.04]])
     assert compare.psnr_of_mean(errors) == pytest.approx([-10 * math.log10(0.00505), -10 * math.log10(0.04)])

@@ -122,6 +122,13 @@ def test_folders_of_one_last_name_are_told_apart():
     assert Run(images="folder:/a/photos").name.startswith("photos-")
 
 
+def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spellings = (f"folder:{tmp_path}/photos", "folder:photos", "folder:./photos/", "folder:~/photos")
+    assert len({Run(images=images).name for images in spellings}) == 1
+
+
 def test_names_of_the_laptop_table_have_not_changed():
     """Shipped checkpoints are found by them."""
     assert [run.name for run in runs.table("laptop")][2:] == [
@@ -235,7 +242,7 @@ def test_a_trained_run_is_not_trained_again(run, checkpoint, monkeypatch):
 
 
 def test_a_run_that_was_not_trained_names_the_command(run):
-    with pytest.raises(FileNotFoundError, match=f"train it with `ghr train --only '{run.name}'`"):
+    with pytest.raises(FileNotFoundError, match=f"{run.name}.safetensors does not exist: train it with `ghr train`"):
         runs.load(run)
 
 
@@ -314,7 +321,7 @@ def test_one_flipped_bit_in_the_weights_is_refused(run, checkpoint, place):
     start = header_length(content)
     content[start + int(place * (len(content) - start))] ^= 1
     checkpoint.write_bytes(content)
-    refused(run, "damaged: its weights do not match their checksum")
+    refused(run, "damaged: its contents do not match their checksum")
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, 2000, -1])
@@ -339,7 +346,7 @@ def test_no_flipped_bit_of_the_header_goes_unseen(run, checkpoint):
         else:
             if not equal(tensors, expected[0]) or log != expected[1]:
                 silent.append((k, content[max(k - 15, 0) : k + 5]))
-    assert (len(silent), len(unclear)) == (0, 0)
+    assert (silent, unclear) == ([], [])
 
 
 def test_a_foreign_safetensors_file_is_refused(run, checkpoint):

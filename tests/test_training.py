@@ -131,6 +131,14 @@ def test_every_step_yields_evaluation_mode_and_its_place(network, x):
     assert k == 3
 
 
+def test_networks_train_on_the_deviations_of_their_batch(network, x):
+    """Handed over in evaluation mode, they train in training mode: running deviations leave 1, also in the average."""
+    state = next(run(network, x)).state()
+    running = {name: value for name, value in state.items() if name.endswith("running_sd")}
+    assert {name.split(".")[0] for name in running} == {"denoiser", "average"}
+    assert all((value != 1).all() for value in running.values())
+
+
 # What is shown ----------------------------------------------------------------------------------------------------
 
 
