@@ -83,7 +83,7 @@ def model_variance(
     """
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     with torch.no_grad():
-        pairs = [(a(part), b(part)) for part in y.split(256)]
+        pairs = [(a(part), b(part)) for part in y.split(64)]
     x_a, x_b = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return mse(x_a, x_b), mse(x_a, x)
 

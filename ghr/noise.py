@@ -67,7 +67,7 @@ def score(denoiser, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, 
 
 @torch.no_grad()
 def denoising_mse(
-    denoiser, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0, batch: int = 256
+    denoiser, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0, batch: int = 64
 ) -> Float[Tensor, " n"]:
     """Squared error left by a denoiser, image by image.
 

