@@ -72,7 +72,7 @@ say("width", table[0].width, "d")
 #
 # We start with one test image, add noise of standard deviation $\sigma$, and look.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Look at the two right columns.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, and they remember different faces. With many, both halves give the same face, and it is the right one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Compare half A with half B, column by column.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, and they remember different faces. With many, both halves give nearly the same face, and it resembles the clean one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": "dark-light"}}
 levels = (0.2, 0.5)
 face = held_out[1:2]
 rows, labels = [], []
@@ -229,8 +229,10 @@ inside = (grid >= 0.02) & (grid <= 1)
 for name, n in (("small", smallest), ("large", largest)):
     say(f"variance_{name}", max((v for v, i in zip(variances[n], inside, strict=True) if i), key=lambda v: v.value), ".2f")
     say(f"discrepancy_{name}", discrepancies[n], ".3f")
+    say(f"variance_weak_{name}", variances[n][0], ".2f")
+say("sigma_weak", grid[0], ".4f")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**The curves sink with N: two networks that share no training image become one function.** Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** At the weakest noise, at the right, they do not. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, columns=1, height=2.6)
 for n in sizes:
     plots.band(axes, -20 * np.log10(grid), variances[n], color=plots.shade(n, sizes), label=f"N = {n:,}")
@@ -246,6 +248,11 @@ plots.Picture(figure)
 # \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks falls from
 # {glue:text}`discrepancy_small` to {glue:text}`discrepancy_large` nats per pixel. (It is not a bound on a
 # divergence: the networks are not exact scores and the range of $\sigma$ is cut.)
+#
+# Half A against half B at $\sigma$ = {glue:text}`sigma_weak`, the weakest noise measured, gives
+# {glue:text}`variance_weak_small` and {glue:text}`variance_weak_large`: there a large set brings no agreement. Two
+# trainings also differ in their initial weights and their noise; how much of $V$ that explains needs two trainings on
+# the *same* half, which this edition does not have.
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -313,7 +320,10 @@ plots.Picture(figure)
 # {glue:text}`p_large`. The share of A's samples that are copies (three times closer to one training image than to any
 # other) goes from {glue:text}`f_mem_small` at $N$ = {glue:text}`n_mem_small` to {glue:text}`f_mem_large` at
 # $N$ = {glue:text}`n_mem_large`; among held-out faces the same rule finds {glue:text}`f_null_small` and
-# {glue:text}`f_null_large`.
+# {glue:text}`f_null_large`. The two measures of a copy differ on purpose: cosine ignores brightness and contrast,
+# distance does not. A bias-free network cannot tell an image from a brighter one, so it stores each image as a ray, and
+# its copies come out in other tones than the originals (compare the rows of the first block): the distance rule counts
+# such a copy as new.
 #
 # We call it **strong generalization** when the samples of A and B are more similar to each other than to the training
 # set, and no nearer to the training set than held-out images are (to within .03). At $N$ = {glue:text}`n_smallest` it
