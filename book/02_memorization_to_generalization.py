@@ -232,7 +232,7 @@ for name, n in (("small", smallest), ("large", largest)):
     say(f"variance_weak_{name}", variances[n][0], ".2f")
 say("sigma_weak", grid[0], ".4f")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** At the weakest noise, at the right, they do not. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** Look also at the right end, the weakest noise. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, columns=1, height=2.6)
 for n in sizes:
     plots.band(axes, -20 * np.log10(grid), variances[n], color=plots.shade(n, sizes), label=f"N = {n:,}")
@@ -250,9 +250,9 @@ plots.Picture(figure)
 # divergence: the networks are not exact scores and the range of $\sigma$ is cut.)
 #
 # Half A against half B at $\sigma$ = {glue:text}`sigma_weak`, the weakest noise measured, gives
-# {glue:text}`variance_weak_small` and {glue:text}`variance_weak_large`: there a large set brings no agreement. Two
-# trainings also differ in their initial weights and their noise; how much of $V$ that explains needs two trainings on
-# the *same* half, which this edition does not have.
+# $V$ = {glue:text}`variance_weak_small` at $N$ = {glue:text}`n_smallest` and {glue:text}`variance_weak_large` at
+# $N$ = {glue:text}`n_largest`. Not all of $V$ comes from the data: two trainings also differ in their initial weights
+# and their noise. How much that explains needs two trainings on the *same* half, which this edition does not have.
 #
 # ## Same noise, two networks: the same new image?
 #
