@@ -1,12 +1,14 @@
 """The house rules that a machine can check."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ghr import runs
 from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
@@ -59,3 +61,15 @@ def test_nothing_is_ever_unpickled(module):
         if isinstance(node, ast.Call):
             assert ast.unparse(node.func) not in {"torch.load", "joblib.load"}
             assert not any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
+
+
+@pytest.mark.parametrize("run", runs.table("laptop"), ids=lambda run: run.name)
+def test_the_networks_of_the_book_are_shipped(run):
+    """A clean clone must not train for an hour: each file is there, whole, and holds the run of the table."""
+    runs._read(PACKAGE.parent / "checkpoints" / f"{run.name}.safetensors", run)
+
+
+def test_local_links_of_the_readme_exist():
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (PACKAGE.parent / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (PACKAGE.parent / link).exists()] == []
