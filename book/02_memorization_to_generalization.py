@@ -72,7 +72,7 @@ say("width", table[0].width, "d")
 #
 # We start with one test image, add noise of standard deviation $\sigma$, and look.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Compare half A with half B, column by column.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, and they remember different faces. With many, both halves give nearly the same face, and it resembles the clean one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Compare half A with half B, column by column.** Columns: a test face; the same with noise; what the networks of each N make of it; last, the memorizing optimum, which knows nothing but the largest training set. Rows: two noise levels, each for half A and half B. With few training images the networks answer with what they remember, or a blend of it, and they remember different faces. With many, both halves give nearly the same face, and it resembles the clean one."}, "image": {"alt": "Grid of small grey face images. At small N the denoised faces of networks A and B differ from each other and from the clean face; at the largest N they agree with each other and resemble the clean face.", "classes": "dark-light"}}
 levels = (0.2, 0.5)
 face = held_out[1:2]
 rows, labels = [], []
@@ -131,8 +131,8 @@ for run in table:
         blind = EmpiricalDenoiser(data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
         memorizer_errors[run.n] = {"train": errors(blind, training_images(run.n, "A")), "test": errors(blind, test)}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves, close to the memorizing optimum. At the largest N the four curves coincide.", "classes": "dark-light"}}
-figure, axes = plots.panels(len(sizes), columns=1 if len(sizes) <= 3 else 2, height=2.5, sharex=True)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves and follow the ray bound; the memorizing optimum on training images leaves the panel. At the largest N the four curves coincide.", "classes": "dark-light"}}
+figure, axes = plots.panels(len(sizes), height=2.5, sharex=True)
 for ax, n in zip(axes, sizes, strict=True):
     ax.plot(input_psnr, input_psnr, color=plots.FAINT, label="noisy input")
     ax.plot(input_psnr, ray_bound(input_psnr, d), color=plots.TRAINING, linestyle="-.", linewidth=1, label="ray bound")
@@ -145,9 +145,8 @@ for ax, n in zip(axes, sizes, strict=True):
         for kind, e, line in (("training", train_errors, "-"), ("test", test_errors, ":")):
             curve = [compare.estimate(compare.psnr_of_mean, row) for row in e[n, half]]
             plots.band(ax, input_psnr, curve, color=plots.HALF[half], linestyle=line, label=f"{half}, {kind}")
-    ax.set(title=f"N = {n:,}", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
-for ax in axes[-2:] if len(sizes) > 3 else axes[-1:]:
-    ax.set_xlabel("input PSNR (dB)")
+    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
+    ax.label_outer()
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
@@ -170,13 +169,14 @@ def mean_gap(*pairs, axis):
 
 
 overall = {key: compare.estimate(mean_gap, *train_errors[key], *test_errors[key]) for key in denoisers}
+glue("gaps", "; ".join(f"{gaps[n, 'A']:.2f} at N = {n:,}" for n in sizes), display=False)
 for half in "AB":
     say(f"gap_small_{half}", gaps[smallest, half])
     say(f"gap_large_{half}", gaps[largest, half], ".2f")
     say(f"overall_large_{half}", overall[largest, half], ".2f")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Left: gap between training and test PSNR against input PSNR, one colour for each N, half A solid and half B dotted, 95% intervals. Right: the gap at input 21 dB against N."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
-figure, (left, right) = plots.panels(2, height=2.6)
+figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 for n in sizes:
     for half, line in (("A", "-"), ("B", ":")):
         pairs = zip(train_errors[n, half], test_errors[n, half], strict=True)
@@ -197,7 +197,9 @@ plots.Picture(figure)
 # At input 21 dB and $N$ = {glue:text}`n_smallest`, training images come out better than test images by
 # {glue:text}`gap_small_A` dB (half A) and {glue:text}`gap_small_B` dB (half B): numbers in brackets are 95%
 # intervals. At $N$ = {glue:text}`n_largest` the gap is {glue:text}`gap_large_A` and {glue:text}`gap_large_B` dB.
-# Averaged over all noise levels it is {glue:text}`overall_large_A` and {glue:text}`overall_large_B` dB.
+# Averaged over all noise levels it is {glue:text}`overall_large_A` and {glue:text}`overall_large_B` dB. Size by size,
+# half A's gap at input 21 dB is {glue:text}`gaps` dB. (The training images of a small set are repeated with fresh noise
+# to match the number of test images; the interval is then over noise, for this one set.)
 #
 # *What the paper says:* the same transition at 80 pixels with faces (its Figure 1): a large gap at small $N$, none at
 # $N = 10^5$. *What we find* is {numref}`fig-gap`. *Why?* Repeating its training images is the optimum of a network's
@@ -232,8 +234,8 @@ for name, n in (("small", smallest), ("large", largest)):
     say(f"variance_weak_{name}", variances[n][0], ".2f")
 say("sigma_weak", grid[0], ".4f")
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** Look also at the right end, the weakest noise. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. The curve of the smallest N is highest, that of the largest N is close to zero.", "classes": "dark-light"}}
-figure, (axes,) = plots.panels(1, columns=1, height=2.6)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** Look also at the right end, the weakest noise. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. At strong noise, at the left, the curve of the smallest N is highest and that of the largest N lowest; at the weakest noise, at the right, the curve of the largest N rises and the order is lost.", "classes": "dark-light"}}
+figure, (axes,) = plots.panels(1, height=2.6)
 for n in sizes:
     plots.band(axes, -20 * np.log10(grid), variances[n], color=plots.shade(n, sizes), label=f"N = {n:,}")
 axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
@@ -294,19 +296,20 @@ for name, n in (("small", smallest), ("large", largest)):
     say(f"n_mem_{name}", n, ",")
     say(f"f_mem_{name}", compare.share(compare.distance_ratio(samples[n, "A"], data[n].a) < 1 / 3), ".2f")
     say(f"f_null_{name}", compare.share(compare.distance_ratio(fresh, data[n].a) < 1 / 3), ".2f")
+    say(f"f_ray_{name}", compare.share(compare.distance_ratio(samples[n, "A"], data[n].a, rays=True) < 1 / 3), ".2f")
+    say(f"f_ray_null_{name}", compare.share(compare.distance_ratio(fresh, data[n].a, rays=True) < 1 / 3), ".2f")
 say("seeds", len(seeds), "d")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-similarity", "caption": "**The solid dark histogram moves right with N, and the grey one falls back to its dashed null.** Centred cosine over sampling seeds: between the samples of A and B (solid, dark), between a sample of A and its nearest training image (grey), and, dashed, between a *held-out* face and its nearest training image: the nearness that chance alone gives."}, "image": {"alt": "Histograms of image similarity for each N. At the smallest N samples coincide with training images while A and B differ; at the largest N A and B agree more with each other than with any training image.", "classes": "dark-light"}}
-figure, axes = plots.panels(len(sizes), columns=1 if len(sizes) <= 3 else 2, height=1.6, sharex=True)
+figure, axes = plots.panels(len(sizes), height=1.6, sharex=True)
 lowest = min(rho_ab[n].min().item() for n in sizes)
 bins = np.arange(np.floor(20 * lowest) / 20, 1.0001, 0.05)
 for ax, n in zip(axes, sizes, strict=True):
     plots.histogram(ax, null[n], bins, color=plots.INK, linestyle="--", linewidth=1, label="held-out face, nearest in A")
     plots.histogram(ax, copies[n, "A"][0], bins, color=plots.TRAINING, linewidth=1.6, label="sample of A, nearest in A")
     plots.histogram(ax, rho_ab[n], bins, color=plots.INK, linewidth=1.6, label="sample of A, sample of B")
-    ax.set(title=f"N = {n:,}", ylabel="share of seeds")
-for ax in axes[-2:] if len(sizes) > 3 else axes[-1:]:
-    ax.set_xlabel("centred cosine")
+    ax.set(title=f"N = {n:,}", xlabel="centred cosine", ylabel="share of seeds")
+    ax.label_outer()
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
@@ -320,10 +323,10 @@ plots.Picture(figure)
 # {glue:text}`p_large`. The share of A's samples that are copies (three times closer to one training image than to any
 # other) goes from {glue:text}`f_mem_small` at $N$ = {glue:text}`n_mem_small` to {glue:text}`f_mem_large` at
 # $N$ = {glue:text}`n_mem_large`; among held-out faces the same rule finds {glue:text}`f_null_small` and
-# {glue:text}`f_null_large`. The two measures of a copy differ on purpose: cosine ignores brightness and contrast,
-# distance does not. A bias-free network cannot tell an image from a brighter one, so it stores each image as a ray, and
-# its copies come out in other tones than the originals (compare the rows of the first block): the distance rule counts
-# such a copy as new.
+# {glue:text}`f_null_large`. That rule misses copies in other tones, and those are what a bias-free network makes: it
+# cannot tell an image from a brighter one, $f(ay) = a f(y)$, so it can only store rays. Measured by distance to the
+# *rays* of the training images, the share of copies is {glue:text}`f_ray_small` and {glue:text}`f_ray_large`; among
+# held-out faces {glue:text}`f_ray_null_small` and {glue:text}`f_ray_null_large`.
 #
 # We call it **strong generalization** when the samples of A and B are more similar to each other than to the training
 # set, and no nearer to the training set than held-out images are (to within .03). At $N$ = {glue:text}`n_smallest` it
@@ -341,7 +344,7 @@ plots.Picture(figure)
 # networks with few images then turn away from new images to their own.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-log", "caption": "**The test curve of a small set rises, then falls: it generalizes before it memorizes.** Output PSNR at input 20 dB (σ = 0.1) against images seen in training, one colour for each N, half A. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
-figure, (axes,) = plots.panels(1, columns=1, height=2.8)
+figure, (axes,) = plots.panels(1, height=2.8)
 column = runs.LOG_SIGMAS.index(0.1)
 for run in table:
     if run.half == "A":

@@ -147,19 +147,24 @@ def nearest(
     return best, index
 
 
-def distance_ratio(images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"]) -> Float[Tensor, " n"]:
+def distance_ratio(
+    images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"], rays: bool = False
+) -> Float[Tensor, " n"]:
     """Distance to the nearest training image over distance to the second nearest; f_mem counts those below 1/3.
 
+    rays: distances to the rays a x_i, a > 0, instead of the images x_i: to a bias-free network, whose f(a y) = a f(y),
+    an image and its brighter copy are one.
     Raises: ValueError for fewer than two training images.
-    Source: Yoon et al. 2023.
+    Source: Yoon et al. 2023; rays: own choice.
     """
     if len(training) < 2:
         raise ValueError("The ratio of two distances needs at least two training images.")
     flat, known = images.flatten(1).double(), training.flatten(1).double()
     two = []
     for part in known.split(8192):
-        squared = flat.square().sum(1)[:, None] - 2 * flat @ part.T + part.square().sum(1)
-        two.append(squared.topk(min(2, len(part)), largest=False).values)
+        products, squares = flat @ part.T, part.square().sum(1)
+        reduction = products.clamp(min=0).square() / squares if rays else 2 * products - squares
+        two.append((flat.square().sum(1)[:, None] - reduction).topk(min(2, len(part)), largest=False).values)
     first, second = torch.cat(two, 1).clamp(min=0).sqrt().sort(1).values[:, :2].unbind(1)
     return first / second
 

@@ -86,8 +86,12 @@ def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
     return matplotlib.colormaps["viridis"](0.8 - 0.5 * (math.log(n) - low) / max(high - low, 1e-9))
 
 
-def panels(count: int, columns: int = 2, height: float = 2.2, **kwargs) -> tuple[Figure, list[Axes]]:
-    """Small multiples: a figure with so many axes, row by row, in the house style."""
+def panels(count: int, columns: int | None = None, height: float = 2.2, **kwargs) -> tuple[Figure, list[Axes]]:
+    """Small multiples: a figure with so many axes, row by row, in the house style.
+
+    columns: default one up to three axes, then two.  height: of a row, inches.
+    """
+    columns = columns or (1 if count <= 3 else 2)
     rows = math.ceil(count / columns)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")

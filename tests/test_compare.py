@@ -281,3 +281,25 @@ def test_mmd_of_two_far_point_clouds():
     assert compare.mmd(a, b, bandwidth=3.0) == pytest.approx(2 - 2 * math.exp(-6 / 18))
     checkerboard = (-1.0) ** torch.arange(6).expand(4, 1, 4, 6)
     assert compare.mmd(a, a + checkerboard, bandwidth=1.0) == pytest.approx(0)
+
+
+def test_a_brighter_copy_is_a_copy_of_a_ray_only():
+    """Distances do not see it, distances to rays do; a negative is no copy of either."""
+    training = 0.5 + 0.1 * white(6, 1, 5, 7, seed=2)
+    brighter = 1.5 * training[[4]]
+    assert compare.distance_ratio(brighter, training) > 1 / 3
+    assert compare.distance_ratio(brighter, training, rays=True) < 1e-6
+    assert compare.distance_ratio(-brighter, training, rays=True) == pytest.approx(1)
+
+
+def test_distances_to_rays_equal_the_best_scale_found_by_search():
+    images, training = white(4, 1, 3, 5, seed=3), white(5, 1, 3, 5, seed=4)
+    scales = torch.linspace(0, 3, 30_001, dtype=torch.float64)
+    expected = []
+    for image in images.double():
+        found = [(image.flatten() - scales[:, None] * x.flatten()).norm(dim=1).min() for x in training.double()]
+        first, second = sorted(found)[:2]
+        expected.append(first / second)
+    torch.testing.assert_close(
+        compare.distance_ratio(images, training, rays=True), torch.stack(expected), atol=1e-6, rtol=0
+    )

@@ -407,6 +407,23 @@ def stopping(monkeypatch, after, error):
     return counted
 
 
+def test_a_run_stopped_between_its_last_step_and_its_checkpoint_resumes(run, trained, impatient, monkeypatch):
+    """No state says that all steps are done: from one that did, there would be nothing left to train and to write."""
+    write = runs._write
+
+    def full(file, *rest):
+        if file == runs.path(run):
+            raise OSError("no space left")
+        write(file, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_write", full)
+        with pytest.raises(OSError, match="no space left"):
+            runs.fit(run)
+    assert runs.fit(run) == runs.path(run)
+    assert equal(contents(runs.path(run))[0], contents(trained[0])[0])
+
+
 @pytest.mark.parametrize("after", [1, 16, 33])
 def test_an_interrupted_run_resumes_to_the_same_checkpoint(run, trained, impatient, monkeypatch, after):
     """Weights to the bit, log without gaps or repetition."""
