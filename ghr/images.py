@@ -1,11 +1,13 @@
 """Image sets by name: a name and a size enter, grey images (n, 1, size, size) in [0,1] leave.
 
 `avatars` are cartoon faces drawn from a seed per index, the stand-in for CelebA (the paper's faces), which cannot be
-shipped; `folder:PATH` is any folder of images. A set is split as in the paper: half A is the first n images of the
-pool, half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they
-belong to neither half (in the authors' code the test images of A are training images of B).
+shipped; `photographs` are patches of real photographs; `folder:PATH` is any folder of images. A set is split as in the
+paper: half A is the first n images of the pool, half B the last n. Departure from the paper: test images are held out
+from the middle of the pool, so that they belong to neither half (in the authors' code the test images of A are training
+images of B).
 """
 
+import functools
 import hashlib
 import io
 import math
@@ -26,6 +28,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ghr import photographs
+
 SHARD = 1000  # avatars per cache file
 AVATARS = 62_000  # default pool: two halves of 30,000 and 2,000 held out
 AVATARS_VERSION = 1  # raise when a pixel of any avatar changes: caches and checkpoints depend on it
@@ -43,8 +47,8 @@ class Halves(NamedTuple):
 def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]:
     """The first n images of a set; built on first use, then read from the cache.
 
-    name: "avatars", or "folder:PATH" for a folder of images (searched with its subfolders).
-    size: side in pixels.  n: number of images (default: 62,000 avatars; all of a folder).
+    name: "avatars", "photographs", or "folder:PATH" for a folder of images (searched with its subfolders).
+    size: side in pixels.  n: number of images (default: 62,000 avatars; all of the others).
     Returns: grey images in [0,1], float32.
     Raises: ValueError for an unknown name or too few images; ImportError when the extra `images` is missing.
     """
@@ -52,11 +56,39 @@ def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]
         raise ValueError(f"size and n must be at least 1, got size={size} and n={n}.")
     if name == "avatars":
         pixels = _avatar_pool(size, AVATARS if n is None else n)
+    elif name == "photographs":
+        pixels = np.concatenate(photographs.patches(size))[:n]
     elif name.startswith("folder:"):
         pixels = _folder_pool(Path(name.removeprefix("folder:")).expanduser(), size, n)
     else:
-        raise ValueError(f'Unknown image set "{name}": expected "avatars" or "folder:PATH".')
+        raise ValueError(f'Unknown image set "{name}": expected "avatars", "photographs" or "folder:PATH".')
+    if n is not None and len(pixels) < n:
+        raise ValueError(f"{n} images wanted, but {name} has {len(pixels)} of {size} pixels: lower n or the size.")
+    return _unit(pixels)
+
+
+def _unit(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels).float().div_(255).unsqueeze(1)
+
+
+def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Halves:
+    """Both halves of a set, and its test images.
+
+    name, size: as in `load`.  n: images per half.  held_out: test images wanted; fewer when the set has fewer.
+    pool: images of the set that are used (default: all; photographs: always all).
+    Returns: Halves(a, b, held_out). Photographs: a half's patches and the test's come from different regions.
+    Raises: ValueError when the set cannot give two disjoint halves and one test image.
+    """
+    if name != "photographs":
+        return halves(_kept(name, size, pool), n, held_out)
+    parts = photographs.patches(size)
+    most = min(len(parts.a), len(parts.b))
+    if not 1 <= n <= most:
+        raise ValueError(f"n={n} photographs wanted in each half, but there are 1 to {most} at {size} pixels.")
+    return Halves(_unit(parts.a[:n]), _unit(parts.b[:n]), _unit(parts.held_out[:held_out]))
+
+
+_kept = functools.lru_cache(maxsize=2)(load)  # the halves of every n are views of one pool
 
 
 def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halves:

@@ -5,7 +5,6 @@ Checkpoints are safetensors: weights in fp16, the run and its log in the header;
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -123,12 +122,7 @@ def pair(scale: str, n: int, images: str = "avatars", size: int | None = None) -
 
 def data(run: Run) -> images.Halves:
     """Training images of both halves at this run's n, and its held-out images."""
-    return images.halves(_pool(run.images, run.size, run.pool), run.n, run.held_out)
-
-
-@functools.lru_cache(maxsize=2)
-def _pool(name: str, size: int, n: int | None) -> Tensor:
-    return images.load(name, size, n)
+    return images.split(run.images, run.size, run.n, run.held_out, run.pool)
 
 
 def network(run: Run) -> nn.Module:

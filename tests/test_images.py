@@ -57,7 +57,7 @@ def test_a_pool_too_small_for_its_halves_is_refused(p, n):
 @pytest.mark.parametrize(
     ("name", "size", "n", "message"),
     [
-        ("celeba", 32, 1, 'Unknown image set "celeba": expected "avatars" or "folder:PATH"'),
+        ("celeba", 32, 1, 'Unknown image set "celeba": expected "avatars", "photographs" or "folder:PATH"'),
         ("avatars", 0, 1, "size=0"),
         ("avatars", 8, 0, "n=0"),
         ("folder:/nowhere", 8, 1, "no folder /nowhere"),

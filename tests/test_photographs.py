@@ -1,0 +1,88 @@
+"""Photographs: halves and test images that share no pixel, patches with contrast, whole attribution."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ghr import images, photographs
+
+
+def ramp(w, h):
+    """A photograph whose every pixel says where it is: its column, at every scale."""
+    return Image.fromarray(np.tile(np.linspace(0, 255, w, dtype=np.float32), (h, 1)).astype(np.uint8))
+
+
+def test_every_photograph_has_a_line_that_says_who_took_it():
+    text = (photographs.FOLDER / "ATTRIBUTION.md").read_text()
+    licence = r"(?:CC BY(?:-SA)? [234]\.0|CC0 1\.0|public domain)"
+    lines = re.findall(rf"^\| (\w+\.webp) \| .+ \| .+ \| {licence} \| .+ \|$", text, re.MULTILINE)
+    assert sorted(lines) == sorted(path.name for path in photographs.FOLDER.glob("*.webp"))
+
+
+def test_photographs_have_one_of_the_long_sides():
+    for path in photographs.FOLDER.glob("*.webp"):
+        with Image.open(path) as opened:
+            assert max(opened.size) in photographs.LONG_SIDES
+
+
+def test_parts_share_no_pixel(tmp_path, monkeypatch):
+    """White regions of one part leave every patch of the others as it was."""
+    rng = np.random.default_rng(1)
+    drawing = rng.integers(0, 255, (90, 120), dtype=np.uint8)
+    monkeypatch.setattr(photographs, "FOLDER", tmp_path)
+    monkeypatch.setattr(photographs, "LONG_SIDES", (40, 70, 120))
+
+    def cut():
+        Image.fromarray(drawing).save(tmp_path / "a.webp", lossless=True)
+        photographs.patches.cache_clear()
+        return photographs.patches(8)
+
+    before = cut()
+    places = (np.random.default_rng(0).permutation(5 * 3) + 0.5) / 15
+    owners = np.searchsorted([0.45, 0.9], places).reshape(3, 5)
+    for part in range(3):
+        kept = drawing.copy()
+        for row, column in np.argwhere(owners == part):
+            drawing[24 * row : 24 * row + 24, 24 * column : 24 * column + 24] = rng.integers(0, 255, (24, 24))
+        after = cut()
+        assert all(np.array_equal(before[k], after[k]) for k in range(3) if k != part)
+        assert not np.array_equal(before[part], after[part])
+        drawing = kept
+    photographs.patches.cache_clear()
+
+
+def test_a_region_gives_patches_that_cover_it_at_every_scale_of_its_photograph():
+    """One at 400, four at 700, nine at 1,200; none at a scale larger than the photograph."""
+    assert len(photographs._cut(ramp(96, 96), 32, 3)) == 1 + 4 + 9
+    assert len(photographs._cut(ramp(56, 56), 32, 1.75)) == 1 + 4
+    assert len(photographs._cut(ramp(32, 32), 32, 1)) == 1
+    nine = photographs._cut(ramp(96, 96), 32, 3)[-9:]
+    assert np.array_equal(np.block([[nine[0], nine[1], nine[2]]]), np.asarray(ramp(96, 96))[:32])
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_patches_have_contrast_and_are_not_repeated(size):
+    a, b, held_out = photographs.patches(size)
+    for part in (a, b, held_out):
+        assert part.std((1, 2)).min() >= 255 * photographs.CONTRAST
+        assert len(np.unique(part.reshape(len(part), -1), axis=0)) == len(part)
+
+
+def test_counts_of_the_laptop_scale():
+    """As the docstring and the table of runs say; other pixels would be other runs."""
+    assert [len(part) for part in photographs.patches(32)] == [4454, 4511, 1009]
+
+
+def test_halves_keep_their_order_for_every_n():
+    small, large = images.split("photographs", 32, 10), images.split("photographs", 32, 1000)
+    assert (small.a == large.a[:10]).all()
+    assert (small.b == large.b[:10]).all()
+    assert (small.held_out == large.held_out).all()
+
+
+@pytest.mark.parametrize("n", [0, 100_000])
+def test_more_photographs_than_there_are_is_refused(n):
+    with pytest.raises(ValueError, match=f"n={n} photographs wanted in each half, but there are 1 to"):
+        images.split("photographs", 32, n)
