@@ -1,14 +1,15 @@
-# make book | test | train | lint | clean.  PYTHON=python3.12 picks the interpreter, SCALE=paper the runs.
+# make book | check | test | train | lint | clean.  PYTHON=python3.12 picks the interpreter, SCALE=paper the runs.
 PYTHON ?= python3
 SCALE  ?= laptop
 BIN    := .venv/bin
 STAMP  := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help book test train lint clean
+.PHONY: help book check test train lint clean
 
 help:
 	@echo "make book    execute changed chapters, build _build/html/index.html  (SCALE=$(SCALE))"
+	@echo "make check   the same, and fail when a number leaves its interval in book/ledger.json"
 	@echo "make test    all tests, the pages in headless Chromium included"
 	@echo "make train   train the runs of a scale that are missing              (SCALE=$(SCALE))"
 	@echo "make lint    ruff"
@@ -24,6 +25,9 @@ $(STAMP): requirements.txt pyproject.toml
 
 book: $(STAMP)
 	$(BIN)/ghr book --scale $(SCALE)
+
+check: $(STAMP)
+	$(BIN)/ghr book --scale $(SCALE) --check
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

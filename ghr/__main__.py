@@ -68,15 +68,16 @@ def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:
     print(f"{name}: {len(x):,} images of {size}x{size}, mean {x.mean():.3f}, standard deviation {x.std():.3f}")
 
 
-def book(scale: Scale = "laptop") -> None:
+def book(scale: Scale = "laptop", check: bool = False) -> None:
     """Execute the chapters that changed and render the book into _build/html.
 
     Args:
         scale: Table of runs that the chapters show.
+        check: Fail when a measured number leaves its interval in book/ledger.json or a verdict changes.
     """
     from ghr import press
 
-    press.book(scale)
+    press.book(scale, check=check)
 
 
 def main() -> None:

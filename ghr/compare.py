@@ -93,6 +93,24 @@ def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) 
     return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
 
 
+def linearity(denoiser, y: Float[Tensor, "n c h w"]) -> Float[Tensor, " m"]:
+    """How far a denoiser obeys superposition: 1 = linear on these images.
+
+    cos( f((y_1 + y_2) / sqrt 2),  (f(y_1) + f(y_2)) / sqrt 2 ):   the mixture has the noise level of its parts
+
+    y: noisy images; the first half is mixed with the second.
+    Returns: one cosine for each of the n // 2 pairs (means are not removed).
+    Source: the linearity score of Li, Dai & Qu 2024.
+    """
+    first, second = y[: len(y) // 2], y[len(y) // 2 : len(y) // 2 * 2]
+    with torch.no_grad():
+        f_1, f_2, mixed = (
+            torch.cat([denoiser(part) for part in images.split(64)]).flatten(1)
+            for images in (first, second, (first + second) / 2**0.5)
+        )
+    return torch.nn.functional.cosine_similarity(mixed, f_1 + f_2)
+
+
 def discrepancy(disagreements: Float[np.ndarray, "k n"], sigmas: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
     """Truncated discrepancy of two denoisers, image by image, in nats per pixel.
 
@@ -187,17 +205,21 @@ def spectrum(images: Float[Tensor, "n c h w"], bands: int = 8) -> Float[Tensor, 
     return torch.stack([power[:, ring == k].mean(1) for k in range(bands)], 1)
 
 
-def mmd(a: Float[Tensor, "n c h w"], b: Float[Tensor, "m c h w"], bandwidth: float | None = None) -> float:
-    """Squared maximum mean discrepancy of two sets of images averaged 2x2, unbiased; RBF kernel, median bandwidth.
+def mmd(
+    a: Float[Tensor, "n c h w"], b: Float[Tensor, "m c h w"], bandwidth: float | None = None, biased: bool = False
+) -> float:
+    """Squared maximum mean discrepancy of two sets of images averaged 2x2; RBF kernel, median bandwidth.
 
     bandwidth: distance in units of averaged images; default: the median distance within both sets together.
+    biased: count the pairs of an image with itself. Unbiased, the number is 0 on average for one law; biased, it is
+    about (1/n + 1/m)(1 - E k) there, so that a ratio to two sets of one law is defined.
     """
     flat = [torch.nn.functional.avg_pool2d(images, 2).flatten(1).double() for images in (a, b)]
     both = torch.cat(flat)
     squared = (both.square().sum(1)[:, None] - 2 * both @ both.T + both.square().sum(1)).clamp(min=0)
     off_diagonal = ~torch.eye(len(both), dtype=torch.bool, device=both.device)
     scale = squared[off_diagonal].median() if bandwidth is None else bandwidth**2
-    kernel = (-squared / (2 * scale)).exp().masked_fill(~off_diagonal, 0)
+    kernel = (-squared / (2 * scale)).exp().masked_fill(~off_diagonal, float(biased))
     n, m = len(flat[0]), len(flat[1])
-    within = kernel[:n, :n].sum() / (n * (n - 1)) + kernel[n:, n:].sum() / (m * (m - 1))
+    within = kernel[:n, :n].sum() / (n * (n - 1 + biased)) + kernel[n:, n:].sum() / (m * (m - 1 + biased))
     return float(within - 2 * kernel[:n, n:].mean())

@@ -2,14 +2,16 @@
 
 Enters: the percent scripts named in `_toc.yml`, each with a cell tagged "parameters" that sets
 `scale`. Leaves: `build/executed/<key>.ipynb`, its note `build/executed/<identity>.json` (what was
-used, how long it took) and the pages, `_build/html`. Everything runs at the top of the repository.
+used and measured, how long it took), the pages, `_build/html`, and the ledger, `book/ledger.json`.
+Everything runs at the top of the repository.
 
 A page shows outputs of exactly this text, these parameters, pins, code and checkpoints, or the
 build fails: identity = hash of the first four, known before a run; key = hash of the identity and
 of the checkpoints that the run loaded, known after it. A chapter whose key is there is not run.
 
-The kernel finds two variables: GHR_SCALE, and GHR_DEPFILE, a file to which `ghr.runs.load`
-appends the path of each checkpoint. A smoke run never writes into `book/`.
+The kernel finds three variables: GHR_SCALE; GHR_DEPFILE, a file to which `ghr.runs.load` appends the
+path of each checkpoint; GHR_LEDGER, one to which `ghr.ledger.enter` appends each entry. A smoke run
+never writes into `book/`.
 """
 
 import ast
@@ -28,10 +30,13 @@ from types import SimpleNamespace
 
 from filelock import FileLock, Timeout
 
+from ghr import ledger
+
 PACKAGE = Path(__file__).parent
 FORMAT = "py:percent"
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
+LEDGER = "GHR_LEDGER"
 
 
 # -- what a chapter depends on
@@ -103,12 +108,16 @@ def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -
 
 def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path | None:
     """The executed copy of exactly this chapter, if there is one and its checkpoints still match."""
-    note = root / "build" / "executed" / f"{identity(text, parameters, root, package)}.json"
-    if not note.exists():
+    if not (note := note_file(text, parameters, root, package)).exists():
         return None
     used = json.loads(note.read_text("utf8"))["checkpoints"]
     copy = note.with_name(f"{key(note.stem, used, root)}.ipynb")
     return copy if copy.exists() else None
+
+
+def note_file(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path:
+    """Where the note of exactly this chapter is, whether it exists or not."""
+    return root / "build" / "executed" / f"{identity(text, parameters, root, package)}.json"
 
 
 def key(identity: str, checkpoints: list[str], root: Path) -> str:
@@ -208,11 +217,12 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     name = identity(text, parameters, root, package)
     folder = root / "build" / "executed"
     folder.mkdir(parents=True, exist_ok=True)
-    partial, deps = folder / f"{name}.partial.ipynb", folder / f"{name}.deps"
+    partial, deps, entries = (folder / f"{name}.{kind}" for kind in ("partial.ipynb", "deps", "ledger"))
     deps.write_text("")
+    entries.write_text("")
     start = time.monotonic()
     try:
-        with environment(**{SCALE: scale, DEPFILE: str(deps)}):
+        with environment(**{SCALE: scale, DEPFILE: str(deps), LEDGER: str(entries)}):
             done = papermill.execute_notebook(
                 nb,
                 partial,
@@ -235,6 +245,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
         "chapter": chapter,
         "parameters": parameters,
         "checkpoints": used,
+        "ledger": [json.loads(line) for line in entries.read_text().splitlines()],
         "seconds": round(time.monotonic() - start, 1),
     }
     copy = folder / f"{key(name, used, root)}.ipynb"
@@ -242,6 +253,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     partial.replace(copy)
     deps.write_text(json.dumps(note, indent=1))
     deps.replace(folder / f"{name}.json")
+    entries.unlink()
     return copy
 
 
@@ -311,13 +323,20 @@ def chapters(root: Path) -> list[str]:
     return [name for name in names if (root / name).is_file()]
 
 
-def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None) -> Path:
+def measured(scale: str, root: Path) -> list[ledger.Entry]:
+    """What the executed chapters of a scale measured, in reading order; nothing from those not executed."""
+    notes = [note_file((root / c).read_text("utf8"), {"scale": scale}, root) for c in chapters(root)]
+    return [ledger.Entry(**e) for note in notes if note.exists() for e in json.loads(note.read_text("utf8"))["ledger"]]
+
+
+def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, check: bool = False) -> Path:
     """Executes the chapters that changed and builds the pages; old pages stay until new ones stand.
 
     scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
-    `_build/html` unless said.
+    `_build/html` unless said.  check: refuse to change the ledger.
     Returns: the landing page.
-    Raises: as `execute`; RuntimeError when the pages give any warning, or another build is running.
+    Raises: as `execute`; RuntimeError when the pages give any warning, another build is running, or
+    check is set and the ledger would change.
     """
     root = root.resolve()
     html = (html or root / "_build" / "html").resolve()
@@ -328,10 +347,24 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None) -
                 copy = execute(chapter, scale, root)
                 print(f"{chapter} at scale {scale}: {copy.relative_to(root)}", flush=True)
             render(scale, root, html)
+            if scale != "smoke":
+                keep(measured(scale, root), scale, root / "book" / "ledger.json", check)
     except Timeout as error:
         raise RuntimeError(f"another build of the book is running in {root}") from error
     print(f"the book: {html / 'index.html'}")
     return html / "index.html"
+
+
+def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> None:
+    """Writes a scale's entries into the committed ledger if they say something else, or refuses to."""
+    committed = ledger.read(file)
+    others = [entry for entry in committed if entry.scale != scale]
+    found = ledger.changes([entry for entry in committed if entry.scale == scale], entries)
+    if found and check:
+        raise RuntimeError(f"{file} says something else than this build: " + " ".join(found))
+    if found:
+        ledger.write(file, others + entries)
+        print(f"{file} is new:", *found, sep="\n  ")
 
 
 def render(scale: str, root: Path, html: Path) -> None:
@@ -368,8 +401,37 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         )
 
 
+def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+    """All targets, a row for each image set: measured, target, verdict, target at the paper's scale.
+
+    entries: measured at this scale.  A target without an entry is shown as not measured.
+    """
+    found = {(entry.id, entry.images): entry for entry in entries}
+    heads = ("id", "statistic", "images", "measured [95% interval]", "target", "verdict", "target at the paper's scale")
+    rows, kinds = [], []
+    for id, target in ledger.TARGETS.items():
+        for images in ledger.SETS:
+            entry = found.get((id, images))
+            number = f"{entry.value:.3g} [{entry.low:.3g}, {entry.high:.3g}]" if entry else "not measured"
+            aim, says = ledger.words(*ledger.bounds(id, images, scale)), entry.verdict if entry else "open"
+            rows.append((id, target.statistic, images, number, aim, says, ledger.words(*target.paper)))
+            kinds.append(says)
+    return ledger.Table("The ledger: targets and verdicts", heads, rows, kinds)
+
+
 def setup(app) -> dict:
     """Sphinx extension: `ghr.press` in `_config.yml`."""
+    from docutils import nodes
+    from sphinx.util.docutils import SphinxDirective
+
+    class Ledger(SphinxDirective):
+        """```{ledger}```: what this build measured."""
+
+        def run(self):
+            scale = os.environ.get(SCALE, "laptop")
+            return [nodes.raw("", ledger_table(measured(scale, Path()), scale).html, format="html")]
+
+    app.add_directive("ledger", Ledger)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:

@@ -21,13 +21,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import images
+from ghr import compare, images, sampling
 from ghr.denoisers import BFCNN, UNet
 from ghr.noise import denoising_mse
 from ghr.training import train
 
 SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
+LOG_SEEDS = range(64)  # samples of the training log
 SAVE_EVERY = 60  # seconds between two saved training states
 
 
@@ -166,8 +167,8 @@ def load(run: Run) -> nn.Module:
 def log(run: Run) -> dict[str, list]:
     """What was measured while the run was trained.
 
-    Returns: images_seen, loss, seconds, and train and test: PSNR of the mean squared error, dB, one column for each
-    of LOG_SIGMAS.
+    Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
+    LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1).
     """
     return _read(path(run), run)[1]
 
@@ -209,13 +210,14 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
         )
         begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
         saved = time.monotonic()
+        start = sampling.gaussian_start(held_out, LOG_SEEDS, covariance=len(held_out) > 1)
         bar = tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True)
         with bar:
             for step in training:
                 bar.update(step.images_seen - bar.n)
                 if (step.images_seen >= 1024 and _power_of_two(step.step)) or step.step == run.steps:
                     seconds = time.monotonic() - begun
-                    _note(entries, step, x, held_out, seconds)
+                    _note(entries, step, x, held_out, start, seconds)
                     bar.set_postfix_str(f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB")
                 if step.step < run.steps and time.monotonic() - saved > SAVE_EVERY:
                     _write(started, step.state(), run, entries)
@@ -229,16 +231,21 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
     return file
 
 
-_EMPTY_LOG: dict[str, list] = {"images_seen": [], "loss": [], "seconds": [], "train": [], "test": []}
+_EMPTY_LOG: dict[str, list] = {"images_seen": [], "loss": [], "seconds": [], "train": [], "test": [], "copies": []}
 
 
-def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, seconds: float) -> None:
+def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Tensor, seconds: float) -> None:
     entries["images_seen"].append(step.images_seen)
     entries["loss"].append(step.loss)
     entries["seconds"].append(round(seconds, 1))
     for name, clean in (("train", x), ("test", held_out)):
         errors = [denoising_mse(step.denoiser, clean[:256], sigma).mean().item() for sigma in LOG_SIGMAS]
         entries[name].append([round(-10 * math.log10(error), 3) for error in errors])
+    copies = None
+    if len(x) > 1:
+        samples = sampling.last(sampling.sample(step.denoiser, start, steps=20))
+        copies = (compare.distance_ratio(samples, x) < 1 / 3).float().mean().item()
+    entries["copies"].append(copies)
 
 
 def _power_of_two(k: int) -> bool:

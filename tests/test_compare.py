@@ -283,6 +283,19 @@ def test_mmd_of_two_far_point_clouds():
     assert compare.mmd(a, a + checkerboard, bandwidth=1.0) == pytest.approx(0)
 
 
+def test_biased_mmd_is_the_distance_of_the_means_of_features():
+    """It is a squared norm: 0 for a set and itself; for one law about (1/n + 1/m)(1 - E k)."""
+    a, b = white(40, 1, 6, 8), white(50, 1, 6, 8, seed=1)
+    assert compare.mmd(a, a, bandwidth=2.0, biased=True) == pytest.approx(0, abs=1e-12)
+    flat_a, flat_b = (torch.nn.functional.avg_pool2d(x, 2).flatten(1) for x in (a, b))
+    mean_kernel = (-torch.cdist(flat_a, flat_b).square() / 8).exp().mean().item()
+    values = [
+        compare.mmd(white(40, 1, 6, 8, seed=k), white(50, 1, 6, 8, seed=99 + k), 2.0, biased=True) for k in range(20)
+    ]
+    expected = (1 / 40 + 1 / 50) * (1 - mean_kernel)
+    assert np.mean(values) == pytest.approx(expected, abs=4 * np.std(values) / math.sqrt(20) + 0.02 * expected)
+
+
 def test_a_brighter_copy_is_a_copy_of_a_ray_only():
     """Distances do not see it, distances to rays do; a negative is no copy of either."""
     training = 0.5 + 0.1 * white(6, 1, 5, 7, seed=2)
@@ -303,3 +316,17 @@ def test_distances_to_rays_equal_the_best_scale_found_by_search():
     torch.testing.assert_close(
         compare.distance_ratio(images, training, rays=True), torch.stack(expected), atol=1e-6, rtol=0
     )
+
+
+# Linear? ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_linear_denoiser_obeys_superposition_and_a_gate_does_not():
+    y = white(9, 1, 5, 7)
+    assert compare.linearity(lambda y: 0.3 * y.flip(-1), y).tolist() == pytest.approx([1] * 4, abs=1e-12)
+    # E relu(u) relu(a) at correlation cos t is (sin t + (pi - t) cos t) / 2 pi (Cho & Saul 2009), here t = pi / 4
+    t = math.pi / 4
+    product = (math.sin(t) + (math.pi - t) * math.cos(t)) / (2 * math.pi)
+    expected = 2 * product / math.sqrt((1 + 1 / math.pi) / 2)
+    many = white(2, 1, 300, 301)
+    assert compare.linearity(torch.relu, many).item() == pytest.approx(expected, abs=0.005)

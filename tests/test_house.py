@@ -13,8 +13,8 @@ from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
-    *("synthetic", "images", "noise", "denoisers", "references", "training", "runs", "sampling", "jacobian"),
-    *("compare", "harmonic", "ledger", "plots", "widgets", "press", "cluster", "__main__"),
+    *("synthetic", "photographs", "images", "noise", "denoisers", "references", "training", "sampling", "compare"),
+    *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {"torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping", "platformdirs", "filelock"}

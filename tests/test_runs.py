@@ -223,6 +223,7 @@ def test_the_log_has_powers_of_two_and_the_end(run, checkpoint):
     log = runs.log(run)
     assert log["images_seen"] == [1024, 2048, 2560]
     assert np.shape(log["train"]) == np.shape(log["test"]) == (3, 4)
+    assert all(0 <= share <= 1 for share in log["copies"])
     assert len(log["loss"]) == len(log["seconds"]) == 3
     assert log["seconds"] == sorted(log["seconds"])
 

@@ -1,0 +1,198 @@
+"""Targets, fixed before anything is measured: a measured number enters, an entry with a verdict leaves.
+
+A chapter hands numbers to its text (`say`, `table`) and, where there is a target, value and interval to the ledger
+(`enter`); bounds are looked up here, so that no chapter can move one. The press collects the entries of all chapters,
+shows them beside their targets, and keeps those of the shipped book in `book/ledger.json`. A later build is compared
+with that file (`changes`): no verdict may change, no value may leave its interval.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from ghr.compare import Estimate
+
+SETS = ("avatars", "photographs")
+_NONE = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What should hold, and where."""
+
+    statistic: str  # in words, with its unit
+    laptop: tuple[float, float]  # the number should lie between these; 32x32, width 16
+    paper: tuple[float, float]  # the same at 80x80, width 64
+    photographs: tuple[float, float] | None = None  # laptop bounds for photographs, where they differ
+
+
+def _at_least(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (laptop, math.inf), (paper, math.inf)
+
+
+def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (-math.inf, laptop), (-math.inf, paper)
+
+
+# G, V, c_AB, c_NN, f_mem: see ghr.compare. "N_max" is the largest N of an image set.
+TARGETS = {
+    "T1a": Target("training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)", *_at_most(4, 3)),
+    "T1b": Target("slope of that curve", (0.9, 1.05), (0.9, 1.05)),
+    "T2a": Target("gap between training and test PSNR at input 21 dB, N = 10 (dB)", *_at_least(15, 30)),
+    "T2b": Target("the same, N = 100 (dB)", *_at_least(5, 25)),
+    "T3": Target("largest rise of that gap from one N to the next, from N = 100 on (dB)", *_at_most(0, 0)),
+    "T4": Target("G(N_max): gap averaged over noise levels (dB)", *_at_most(0.2, 0.1), photographs=(-math.inf, 1)),
+    "T5a": Target("c_AB, same noise, N = 10", *_at_most(0.6, 0.5)),
+    "T5b": Target("c_AB, same noise, N_max", *_at_least(0.90, 0.95)),
+    "T6a": Target("c_NN, nearness to the training set, N = 10", *_at_least(0.97, 0.97)),
+    "T6b": Target("c_NN - c_null at N_max", *_at_most(0.03, 0.02)),
+    "T6c": Target("the same up to mirror images and shifts of 3 pixels", *_at_most(0.03, 0.02)),
+    "T7a": Target("P(AB>NN), N = 10", *_at_most(0.1, 0.1)),
+    "T7b": Target("P(AB>NN), N_max", *_at_least(0.9, 0.98)),
+    "T8a": Target("f_mem, share of copies among samples, N = 10", *_at_least(0.9, 0.9)),
+    "T8b": Target("f_mem, N_max", *_at_most(0.01, 0.01)),
+    "T8c": Target("copies among held-out images, N_max (false positives)", *_at_most(0.01, 0.01)),
+    "T9a": Target("largest V for sigma in [.02, 1], N = 10", *_at_least(0.4, 0.4)),
+    "T9b": Target("largest V for sigma in [.02, 1], N_max", *_at_most(0.10, 0.05)),
+    "T9c": Target("V between halves over V between two seeds of one half", *_at_most(1.5, 1.5)),
+    "T23a": Target("gradient energy of samples over that of held-out images, N_max", (0.85, 1.15), (0.9, 1.1)),
+    "T23b": Target("spectrum of samples over that of held-out images: largest deviation (dB)", *_at_most(1.5, 1)),
+    "T23c": Target("MMD of samples to held-out images over MMD of two held-out sets", *_at_most(2, 2)),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A measured number beside its target."""
+
+    id: str  # key of TARGETS
+    images: str  # image set
+    scale: str  # table of runs
+    value: float
+    low: float  # 95% interval
+    high: float
+    target: str  # e.g. ">= 15"
+    verdict: str  # "met", "missed" or "undecided"
+    chapter: str  # where it was measured
+
+
+class Table:
+    """Numbers in rows and columns, shown by Jupyter and by the page; wider than a phone, it scrolls in its own box.
+
+    title: what it holds, for those who cannot see it.  heads: of the columns.  rows: each begins with its own head.
+    kinds: a CSS class for each row.
+    """
+
+    def __init__(
+        self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] | None = None
+    ):
+        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
+        body = ""
+        for (first, *rest), kind in zip(rows, kinds or [""] * len(rows), strict=True):
+            cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+            body += f'<tr class="{kind}"><th scope="row">{escape(first)}</th>{cells}</tr>'
+        table = f'<table class="table numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        # a box that scrolls must be reachable by keyboard
+        self.html = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">{table}</div>'
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def say(name: str, value, spec: str = "") -> None:
+    """Put a number, with its interval where it has one, at the disposal of the chapter's text: {glue:text}`name`.
+
+    value: number, Estimate or text.  spec: its format, e.g. ".1f".
+    """
+    from myst_nb import glue
+
+    glue(name, format(value, spec), display=False)
+
+
+def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
+    """Between which numbers a target wants its statistic; a smoke run is held against the laptop's.
+
+    Raises: KeyError for an unknown id.
+    """
+    target = TARGETS[id]
+    if scale == "paper":
+        return target.paper
+    return target.photographs if images == "photographs" and target.photographs else target.laptop
+
+
+def verdict(measured: Estimate, low: float, high: float) -> str:
+    """Where the whole interval lies: inside the bounds "met", outside "missed", across one "undecided"."""
+    if low <= measured.low and measured.high <= high:
+        return "met"
+    return "missed" if measured.high < low or high < measured.low else "undecided"
+
+
+def words(low: float, high: float) -> str:
+    """Bounds as a reader writes them: ">= 15", "<= 0.2", "0.85 to 1.15"."""
+    if math.isinf(high):
+        return f">= {low:g}"
+    return f"<= {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
+
+
+def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str) -> Entry:
+    """Hold a measured number against its target, and hand it to the press, which names a file in $GHR_LEDGER.
+
+    id: key of TARGETS.  images, scale: what was measured.  chapter: e.g. "02".
+    Returns: Entry.
+    Raises: KeyError for an unknown id; ValueError for a number that is not finite or outside its own interval.
+    """
+    numbers = (measured.low, measured.value, measured.high)
+    if not all(map(math.isfinite, numbers)) or list(numbers) != sorted(numbers):
+        raise ValueError(f"{id} on {images}: {measured:g} is no number inside its interval.")
+    target = bounds(id, images, scale)
+    value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
+    entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter)
+    if file := os.environ.get("GHR_LEDGER"):
+        with open(file, "a") as lines:
+            lines.write(json.dumps(dataclasses.asdict(entry)) + "\n")
+    return entry
+
+
+def read(file: Path) -> list[Entry]:
+    """Entries of a ledger, none when there is no such file.  Raises: ValueError when it is no ledger."""
+    if not file.exists():
+        return []
+    try:
+        return [Entry(**entry) for entry in json.loads(file.read_text("utf8"))]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file} is no ledger ({error}): take it back from version control.") from error
+
+
+def write(file: Path, entries: list[Entry]) -> None:
+    """A ledger, sorted, one entry a line: a changed number is a changed line."""
+    order = list(TARGETS)
+    entries = sorted(entries, key=lambda e: (e.scale, e.images, order.index(e.id)))
+    lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
+    file.write_text(f"[\n{lines}\n]\n", "utf8")
+
+
+def changes(committed: list[Entry], measured: list[Entry]) -> list[str]:
+    """What a reader of the committed ledger would be told wrongly, one sentence each.
+
+    An entry that is missing or new, another target or verdict, a value outside its committed interval.
+    """
+    found = []
+    old, new = ({(e.id, e.images, e.scale): e for e in entries} for entries in (committed, measured))
+    for key in sorted(old.keys() | new.keys()):
+        name = "{} on {} at scale {}".format(*key)
+        if key not in new:
+            found.append(f"{name} is not measured any more.")
+        elif key not in old:
+            found.append(f"{name} is new.")
+        else:
+            a, b = old[key], new[key]
+            if (a.target, a.verdict) != (b.target, b.verdict):
+                found.append(f"{name}: {a.target} was {a.verdict}, now {b.target} is {b.verdict}.")
+            if not a.low <= b.value <= a.high:
+                found.append(f"{name}: {b.value:g} lies outside the committed interval [{a.low:g}, {a.high:g}].")
+    return found

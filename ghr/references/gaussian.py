@@ -1,0 +1,48 @@
+"""The Wiener denoiser: the exact optimum when the density is Gaussian, and the best of all affine denoisers.
+
+Training images enter, only their mean and covariance stay. What a network does better than this it owes to more than
+second moments.
+"""
+
+import copy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class GaussianDenoiser(nn.Module):
+    """Posterior mean when x ~ N(m, C), with the mean and covariance of training images and a known noise level.
+
+    f(y) = m + C (C + sigma^2)^-1 (y - m)            MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
+
+    x: training images; a single one has no covariance, and its f is constant.  sigma: image units.
+    Raises: ValueError for sigma <= 0.
+    Source: Wiener filter; Li, Dai & Qu 2024 compare diffusion models with it.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"], sigma: float):
+        super().__init__()
+        if sigma <= 0:
+            raise ValueError(f"sigma must be positive, got {sigma}.")
+        flat = x.flatten(1).double()
+        centred = flat - flat.mean(0)
+        variances, axes = torch.linalg.eigh(centred.T @ centred / max(len(x) - 1, 1))
+        self.register_buffer("mean", flat.mean(0))
+        self.register_buffer("axes", axes)
+        self.register_buffer("variances", variances.clamp(min=0))
+        self.sigma = sigma
+        self.eval()
+
+    def at(self, sigma: float) -> "GaussianDenoiser":
+        """The same density at another noise level, without another eigendecomposition."""
+        if sigma <= 0:
+            raise ValueError(f"sigma must be positive, got {sigma}.")
+        other = copy.copy(self)
+        other.sigma = sigma
+        return other
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        shrink = self.variances / (self.variances + self.sigma**2)
+        centred = y.flatten(1).double() - self.mean
+        return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)

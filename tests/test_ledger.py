@@ -1,0 +1,112 @@
+"""The ledger: bounds that no chapter can move, verdicts of whole intervals, a file that notices a change."""
+
+import dataclasses
+import json
+import math
+import re
+
+import pytest
+
+from ghr import ledger
+from ghr.compare import Estimate
+
+
+@pytest.fixture
+def entries():
+    measured = {"T2a": Estimate(30, 29, 31), "T4": Estimate(0.1, -0.1, 0.3), "T9b": Estimate(0.2, 0.15, 0.25)}
+    return [ledger.enter(id, "avatars", "laptop", number, "02") for id, number in measured.items()]
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [((1, 2), "met"), ((2.1, 3), "missed"), ((0.1, 0.9), "missed"), ((1.5, 2.5), "undecided"), ((0, 1), "undecided")],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(interval, expected):
+    assert ledger.verdict(Estimate(sum(interval) / 2, *interval), 1, 2) == expected
+
+
+def test_an_interval_that_contains_both_bounds_is_undecided():
+    assert ledger.verdict(Estimate(1.5, 0, 3), 1, 2) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"), [((15, math.inf), ">= 15"), ((-math.inf, 0.1), "<= 0.1"), ((0.9, 1.05), "0.9 to 1.05")]
+)
+def test_bounds_in_words(bounds, expected):
+    assert ledger.words(*bounds) == expected
+
+
+def test_bounds_depend_on_scale_and_set():
+    assert ledger.bounds("T2a", "avatars", "laptop") == ledger.bounds("T2a", "avatars", "smoke") == (15, math.inf)
+    assert ledger.bounds("T2a", "avatars", "paper") == (30, math.inf)
+    assert ledger.bounds("T4", "photographs", "laptop") == (-math.inf, 1)
+    assert ledger.bounds("T5b", "photographs", "laptop") == ledger.bounds("T5b", "avatars", "laptop")
+
+
+def test_every_target_leaves_room_and_says_what_it_wants():
+    for id in ledger.TARGETS:
+        for scale in ("laptop", "paper"):
+            low, high = ledger.bounds(id, "photographs", scale)
+            assert low < high
+            assert math.isfinite(low) or math.isfinite(high)
+
+
+def test_entries_carry_their_verdict(entries):
+    assert [(e.id, e.target, e.verdict) for e in entries] == [
+        ("T2a", ">= 15", "met"),
+        ("T4", "<= 0.2", "undecided"),
+        ("T9b", "<= 0.1", "missed"),
+    ]
+
+
+def test_the_press_finds_entries_in_the_file_it_names(tmp_path, monkeypatch, entries):
+    monkeypatch.setenv("GHR_LEDGER", str(tmp_path / "lines"))
+    again = [ledger.enter(e.id, "avatars", "laptop", Estimate(e.value, e.low, e.high), "02") for e in entries]
+    lines = (tmp_path / "lines").read_text().splitlines()
+    assert [ledger.Entry(**json.loads(line)) for line in lines] == again == entries
+
+
+def test_an_unknown_id_is_refused():
+    with pytest.raises(KeyError, match="T99"):
+        ledger.enter("T99", "avatars", "laptop", Estimate(1, 0, 2), "02")
+
+
+@pytest.mark.parametrize("number", [(math.nan, 0, 1), (1, 0, math.inf), (2, 0, 1)])
+def test_a_number_outside_its_interval_is_refused(number):
+    with pytest.raises(ValueError, match="T4 on avatars: .* is no number inside its interval"):
+        ledger.enter("T4", "avatars", "laptop", Estimate(*number), "02")
+
+
+def test_a_ledger_comes_back_as_it_was_in_the_order_of_the_targets(tmp_path, entries):
+    ledger.write(tmp_path / "ledger.json", entries[::-1])
+    assert ledger.read(tmp_path / "ledger.json") == entries
+    assert len((tmp_path / "ledger.json").read_text().splitlines()) == len(entries) + 2
+
+
+def test_no_file_is_an_empty_ledger_and_another_file_is_refused(tmp_path):
+    assert ledger.read(tmp_path / "ledger.json") == []
+    (tmp_path / "ledger.json").write_text('[{"id": "T4"}]')
+    with pytest.raises(ValueError, match=r"ledger\.json is no ledger"):
+        ledger.read(tmp_path / "ledger.json")
+
+
+def test_a_value_inside_its_committed_interval_is_no_change(entries):
+    assert ledger.changes(entries, [dataclasses.replace(e, value=e.low) for e in entries]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"value": 32.0}, r"32 lies outside the committed interval \[29, 31\]"),
+        ({"verdict": "missed"}, ">= 15 was met, now >= 15 is missed"),
+        ({"target": ">= 10"}, ">= 15 was met, now >= 10 is met"),
+    ],
+)
+def test_a_change_that_a_reader_would_notice_is_told(entries, change, sentence):
+    (found,) = ledger.changes(entries, [dataclasses.replace(entries[0], **change), *entries[1:]])
+    assert re.search(f"T2a on avatars at scale laptop: {sentence}", found)
+
+
+def test_entries_that_come_or_go_are_told(entries):
+    assert ledger.changes(entries[:1], []) == ["T2a on avatars at scale laptop is not measured any more."]
+    assert ledger.changes([], entries[:1]) == ["T2a on avatars at scale laptop is new."]
