@@ -13,28 +13,29 @@
 # %% [markdown]
 # # From memorization to generalization
 #
-# **Claim.** Train two denoisers on sets of $N$ images that share no image. For small $N$ each learns its own
-# training set by heart. For large $N$ both learn the *same function*, although they have seen no image in common:
-# what they share can only come from the density that both sets were drawn from
+# **Claim.** Train a denoiser on $N$ images. For small $N$ it learns them by heart and is of no use on any other image.
+# For large $N$ it denoises new images exactly as well as those it was trained on
 # {cite:p}`kadkhodaie2024generalization`.
 #
 # **Experiment.** We take cartoon faces, keep some aside for testing, and train one network on the first $N$ of the
 # others (half A, blue throughout this book) and one on the last $N$ (half B, orange). The two networks differ in
-# everything that can differ: images, initial weights, training noise. Then we ask three questions. Does a network do
-# better on its training images than on new ones? Do the two networks compute the same function? And when both
-# generate an image from the same noise, is it the same image, and is it new?
+# everything that can differ: images, initial weights, training noise. This chapter asks whether a network does better on
+# its training images than on new ones, how it compares with denoisers that are understood completely, and when in
+# training it begins to remember. The [next chapter](03_two_networks_one_density.py) asks whether A and B are one function.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
-seed = 0  # of the noise used for measuring and sampling, not for training
+seed = 0  # of the noise used for measuring, not for training
 
 # %% tags=["hide-input"]
+import itertools
+
 import numpy as np
 import torch
-from myst_nb import glue
 
-from ghr import compare, noise, plots, runs, sampling
-from ghr.references import EmpiricalDenoiser, ray_bound
+from ghr import compare, ledger, noise, plots, runs
+from ghr.ledger import say
+from ghr.references import EmpiricalDenoiser, GaussianDenoiser, ray_bound
 
 table = runs.table(scale)
 for run in table:
@@ -48,9 +49,9 @@ held_out = data[largest].held_out
 d = held_out[0].numel()
 
 
-def say(name, value, spec=".1f"):
-    """Put a number, with its interval where it has one, at the disposal of the text."""
-    glue(name, format(value, spec), display=False)
+def enter(id, measured):
+    """Hold a number against its target."""
+    return ledger.enter(id, "avatars", scale, measured, "02")
 
 
 for name, value in {"n_smallest": smallest, "n_largest": largest, "held_out": len(held_out), "d": d}.items():
@@ -95,13 +96,18 @@ plots.image_grid(rows, labels, titles)
 # $-20 \log_{10} \sigma$. Low input PSNR (left in the figures) is much noise. PSNR is taken of the *mean* squared
 # error over images, with 95% bootstrap intervals over images.
 #
-# Two references stand beside the networks. The **memorizing optimum** is the exact best denoiser if the training
+# Three references stand beside the networks. The **memorizing optimum** is the exact best denoiser if the training
 # images were all there is,
 #
 # $$f(y) = \sum_i w_i\, x_i, \qquad w_i \propto p(y \mid x_i),$$ (eq-memorizer)
 #
 # where, to be as blind as the networks, $p(y \mid x_i)$ is integrated over the noise levels with the weight that
-# training gives them. The **ray bound** is the best that a bias-free network can do even with a single image: since
+# training gives them. The **Wiener denoiser** is the exact best one if the images were Gaussian with the mean $m$ and
+# covariance $C$ of the training images, and the best of all affine ones,
+#
+# $$f(y) = m + C\,(C + \sigma^2)^{-1} (y - m);$$ (eq-wiener)
+#
+# it is told the noise level, which the networks are not. The **ray bound** is the best that a bias-free network can do even with a single image: since
 # $f(ay) = a f(y)$, it cannot know how bright the image is and must estimate that from $y$; projecting on the image's
 # ray leaves $\sigma^2/d$ of the noise, so output PSNR is input PSNR $+ 10 \log_{10} d$.
 
@@ -125,13 +131,17 @@ def errors(denoiser, x):
 
 train_errors = {key: errors(denoiser, training_images(*key)) for key, denoiser in denoisers.items()}
 test_errors = {key: errors(denoiser, test) for key, denoiser in denoisers.items()}
-memorizer_errors = {}
+memorizer_errors, wiener_errors = {}, {}
 for run in table:
     if run.half == "A":
         blind = EmpiricalDenoiser(data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+        wiener = GaussianDenoiser(data[run.n].a, 1.0)
+        wiener_errors[run.n] = np.stack(
+            [noise.denoising_mse(wiener.at(float(sigma)), test, float(sigma), seed).numpy() for sigma in sigmas]
+        )
         memorizer_errors[run.n] = {"train": errors(blind, training_images(run.n, "A")), "test": errors(blind, test)}
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves and follow the ray bound; the memorizing optimum on training images leaves the panel. At the largest N the four curves coincide.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-psnr", "caption": "**Solid lines are training images, dotted lines are test images: they part when N is small and merge when it is large.** Output against input PSNR, one panel for each N; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Green: the Wiener denoiser of half A on test images. Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR. At the smallest N the training curves run far above the test curves and follow the ray bound; the memorizing optimum on training images leaves the panel. At the largest N the four curves coincide.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(sizes), height=2.5, sharex=True)
 for ax, n in zip(axes, sizes, strict=True):
     ax.plot(input_psnr, input_psnr, color=plots.FAINT, label="noisy input")
@@ -141,6 +151,8 @@ for ax, n in zip(axes, sizes, strict=True):
             optimum = compare.psnr_of_mean(e)
         label = "memorizing optimum" if name == "train" else None
         ax.plot(input_psnr, optimum, color=plots.INK, linestyle="--", linewidth=1, label=label)
+    wiener_curve = [compare.estimate(compare.psnr_of_mean, row) for row in wiener_errors[n]]
+    plots.band(ax, input_psnr, wiener_curve, color=plots.WIENER, linewidth=1, label="Wiener, test")
     for half in "AB":
         for kind, e, line in (("training", train_errors, "-"), ("test", test_errors, ":")):
             curve = [compare.estimate(compare.psnr_of_mean, row) for row in e[n, half]]
@@ -169,7 +181,28 @@ def mean_gap(*pairs, axis):
 
 
 overall = {key: compare.estimate(mean_gap, *train_errors[key], *test_errors[key]) for key in denoisers}
-glue("gaps", "; ".join(f"{gaps[n, 'A']:.2f} at N = {n:,}" for n in sizes), display=False)
+say("gaps", "; ".join(f"{gaps[n, 'A']:.2f} at N = {n:,}" for n in sizes))
+
+
+def rise(*pairs, axis):
+    """Largest rise of the gap from one N to the next: negative when it always falls."""
+    curve = [compare.psnr_gap(a, b, axis) for a, b in zip(pairs[::2], pairs[1::2], strict=True)]
+    return np.max([after - before for before, after in itertools.pairwise(curve)], axis=0)
+
+
+if 10 in sizes:
+    enter("T2a", gaps[10, "A"])
+if 100 in sizes:
+    enter("T2b", gaps[100, "A"])
+from_100 = [n for n in sizes if n >= 100]
+if len(from_100) > 1:
+    ladder = [
+        noise.denoising_mse(denoisers[n, "A"], x, sigma_21, seed)
+        for n in from_100
+        for x in (training_images(n, "A"), test)
+    ]
+    say("rise", enter("T3", compare.estimate(rise, *ladder)).verdict)
+say("G_verdict", enter("T4", overall[largest, "A"]).verdict)
 for half in "AB":
     say(f"gap_small_{half}", gaps[smallest, half])
     say(f"gap_large_{half}", gaps[largest, half], ".2f")
@@ -208,164 +241,98 @@ plots.Picture(figure)
 # of the smallest set is seen {glue:text}`repeats_small` times and one of the largest {glue:text}`repeats_large` times.
 #
 # Having no gap does not yet mean that the network has learned the density: it could have learned *something else*
-# that is equally good on both sets. The next question is sharper.
+# that is equally good on both sets. The [next chapter](03_two_networks_one_density.py) is sharper.
 #
-# ## Do two networks compute the same function?
+# ## Is it only Wiener?
 #
-# Give both networks the same noisy test image and compare their answers. The **model variance** is
-#
-# $$V(\sigma) = \frac{\mathbb{E}\,\|f_A(y) - f_B(y)\|^2}{2\, \mathbb{E}\,\|f_A(y) - x\|^2}.$$ (eq-variance)
-#
-# It is 0 when both are one function, and 1 when their errors are independent.
+# A simple explanation would be that the network learns second moments: the mean and the covariance of the images, which
+# two halves of a large set share. Then it would be the Wiener denoiser, an affine map, and nothing in it would depend on
+# the image. We look at it in two ways: how much better is the network than Wiener on test images, and does it obey
+# superposition? The second is a cosine between $f((y_1 + y_2)/\sqrt 2)$ and $(f(y_1) + f(y_2))/\sqrt 2$; it is 1 for
+# a linear map {cite:p}`li2024understanding`.
 
-# %% tags=["hide-input"]
-variances, discrepancies = {}, {}
-grid = np.unique([*sigmas, 0.02, 1.0])  # with the limits of the integral below
-for n in sizes:
-    pairs = [compare.model_variance(denoisers[n, "A"], denoisers[n, "B"], test, float(s), seed) for s in grid]
-    variances[n] = [compare.estimate(compare.variance_ratio, a, e) for a, e in pairs]
-    per_image = compare.discrepancy(np.stack([a.numpy() for a, _ in pairs]), grid)
-    discrepancies[n] = compare.estimate(np.mean, per_image)
-
-inside = (grid >= 0.02) & (grid <= 1)
-for name, n in (("small", smallest), ("large", largest)):
-    say(f"variance_{name}", max((v for v, i in zip(variances[n], inside, strict=True) if i), key=lambda v: v.value), ".2f")
-    say(f"discrepancy_{name}", discrepancies[n], ".3f")
-    say(f"variance_weak_{name}", variances[n][0], ".2f")
-say("sigma_weak", grid[0], ".4f")
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**Where noise is strong, the curves sink with N: two networks that share no training image approach one function.** Look also at the right end, the weakest noise. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors have nothing to do with each other."}, "image": {"alt": "Model variance against input PSNR, one curve for each N. At strong noise, at the left, the curve of the smallest N is highest and that of the largest N lowest; at the weakest noise, at the right, the curve of the largest N rises and the order is lost.", "classes": "dark-light"}}
-figure, (axes,) = plots.panels(1, height=2.6)
-for n in sizes:
-    plots.band(axes, -20 * np.log10(grid), variances[n], color=plots.shade(n, sizes), label=f"N = {n:,}")
-axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
-axes.set(xlabel="input PSNR (dB)", ylabel="model variance V", ylim=(0, None))
-plots.legend(axes)
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-wiener", "caption": "**The network is far from linear except where noise is strongest.** Left: how much better than Wiener the network of the largest N is on test images, both fitted to half A. Right: cosine between the answer to a mixture of two noisy images and the mixture of the two answers (1 for a linear map; dashed). Against input PSNR, with 95% intervals over images."}, "image": {"alt": "Left, the network's advantage over Wiener grows with input PSNR from about zero, then shrinks. Right, the superposition cosine of the network is below one.", "classes": "dark-light"}}
+advantage = [compare.estimate(compare.psnr_gap, f, w) for f, w in zip(test_errors[largest, "A"], wiener_errors[largest], strict=True)]
+superposition = []
+for sigma in sigmas:
+    y = noise.add_noise(test, float(sigma), torch.Generator().manual_seed(seed))
+    superposition.append(compare.estimate(np.mean, compare.linearity(denoisers[largest, "A"], y)))
+figure, (left, right) = plots.panels(2, columns=2, height=2.6)
+plots.band(left, input_psnr, advantage, color=plots.HALF["A"])
+left.axhline(0, color=plots.INK, linewidth=0.6)
+left.set(xlabel="input PSNR (dB)", ylabel="network − Wiener (dB)")
+plots.band(right, input_psnr, superposition, color=plots.HALF["A"])
+right.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
+right.set(xlabel="input PSNR (dB)", ylabel="superposition cosine")
 plots.Picture(figure)
 
-# %% [markdown]
-# For $\sigma$ between 0.02 and 1, the largest $V$ is {glue:text}`variance_small` at
-# $N$ = {glue:text}`n_smallest` and {glue:text}`variance_large` at $N$ = {glue:text}`n_largest`. Summed over noise
-# levels with the weight of the Kullback-Leibler bound, $\frac1d \int_{.02}^1 \mathbb{E}\|f_A - f_B\|^2
-# \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks falls from
-# {glue:text}`discrepancy_small` to {glue:text}`discrepancy_large` nats per pixel. (It is not a bound on a
-# divergence: the networks are not exact scores and the range of $\sigma$ is cut.)
-#
-# Half A against half B at $\sigma$ = {glue:text}`sigma_weak`, the weakest noise measured, gives
-# $V$ = {glue:text}`variance_weak_small` at $N$ = {glue:text}`n_smallest` and {glue:text}`variance_weak_large` at
-# $N$ = {glue:text}`n_largest`. Not all of $V$ comes from the data: two trainings also differ in their initial weights
-# and their noise. How much that explains needs two trainings on the *same* half, which this edition does not have.
-#
-# ## Same noise, two networks: the same new image?
-#
-# A denoiser is a score: $\nabla \log p_\sigma(y) = (f(y) - y)/\sigma^2$ {cite:p}`miyasawa1961empirical`. Following it
-# from noise to image generates. We start both networks from the *same* noise and use a deterministic sampler (the
-# probability-flow ODE, Heun's method {cite:p}`karras2022elucidating`), so any difference between the two images comes
-# from the networks. Beside each sample stands the training image that is most similar to it.
-
-# %% tags=["hide-input"]
-seeds = range(1000 * seed, 1000 * seed + (256 if scale != "smoke" else 16))
-start = sampling.gaussian_start(held_out, seeds)
-samples = {key: sampling.last(sampling.sample(denoiser, start)) for key, denoiser in denoisers.items()}
-copies = {key: compare.nearest(samples[key], getattr(data[key[0]], key[1].lower())) for key in denoisers}
-fresh = held_out[: len(seeds)]
-null = {n: compare.nearest(fresh, data[n].a)[0] for n in sizes}
-rho_ab = {n: compare.rho(samples[n, "A"], samples[n, "B"]) for n in sizes}
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-samples", "caption": "**Read each block from top to bottom.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B. Small N: the sample *is* a training image, and A and B give different ones. Largest N: A and B give nearly the same face, and neither training set contains it."}, "image": {"alt": "Grid of sampled faces in blocks by N. In the block of the smallest N each sample equals the training image below it. In the block of the largest N the samples of A and B look alike and differ from their nearest training images.", "classes": "dark-light"}}
-shown = 8
-rows_of_samples, labels_of_samples = [], []
-for n in sizes if len(sizes) <= 3 else (smallest, sizes[len(sizes) // 2], largest):
-    for half in "AB":
-        x = getattr(data[n], half.lower())
-        rows_of_samples += [samples[n, half][:shown], x[copies[n, half][1][:shown]]]
-        labels_of_samples += [f"N = {n:,}\nsample {half}", f"nearest\nin {half}"]
-plots.image_grid(rows_of_samples, labels_of_samples)
-
-# %% tags=["hide-input"]
-for name, n in (("small", smallest), ("large", largest)):
-    c_ab, c_nn = compare.estimate(np.median, rho_ab[n]), compare.estimate(np.median, copies[n, "A"][0])
-    c_null = compare.estimate(np.median, null[n])
-    say(f"c_ab_{name}", c_ab, ".2f")
-    say(f"c_nn_{name}", c_nn, ".2f")
-    say(f"c_null_{name}", c_null, ".2f")
-    say(f"p_{name}", compare.share(rho_ab[n] > copies[n, "A"][0]), ".2f")
-    strong = c_ab.value > c_nn.value and c_nn.value <= c_null.value + 0.03
-    say(f"strong_{name}", "holds" if strong else "does not hold", "")
-    n = max(n, min(s for s in sizes if s > 1))  # with one training image there is no second nearest
-    say(f"n_mem_{name}", n, ",")
-    say(f"f_mem_{name}", compare.share(compare.distance_ratio(samples[n, "A"], data[n].a) < 1 / 3), ".2f")
-    say(f"f_null_{name}", compare.share(compare.distance_ratio(fresh, data[n].a) < 1 / 3), ".2f")
-    say(f"f_ray_{name}", compare.share(compare.distance_ratio(samples[n, "A"], data[n].a, rays=True) < 1 / 3), ".2f")
-    say(f"f_ray_null_{name}", compare.share(compare.distance_ratio(fresh, data[n].a, rays=True) < 1 / 3), ".2f")
-say("seeds", len(seeds), "d")
-
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-similarity", "caption": "**The solid dark histogram moves right with N, and the grey one falls back to its dashed null.** Centred cosine over sampling seeds: between the samples of A and B (solid, dark), between a sample of A and its nearest training image (grey), and, dashed, between a *held-out* face and its nearest training image: the nearness that chance alone gives."}, "image": {"alt": "Histograms of image similarity for each N. At the smallest N samples coincide with training images while A and B differ; at the largest N A and B agree more with each other than with any training image.", "classes": "dark-light"}}
-figure, axes = plots.panels(len(sizes), height=1.6, sharex=True)
-lowest = min(rho_ab[n].min().item() for n in sizes)
-bins = np.arange(np.floor(20 * lowest) / 20, 1.0001, 0.05)
-for ax, n in zip(axes, sizes, strict=True):
-    plots.histogram(ax, null[n], bins, color=plots.INK, linestyle="--", linewidth=1, label="held-out face, nearest in A")
-    plots.histogram(ax, copies[n, "A"][0], bins, color=plots.TRAINING, linewidth=1.6, label="sample of A, nearest in A")
-    plots.histogram(ax, rho_ab[n], bins, color=plots.INK, linewidth=1.6, label="sample of A, sample of B")
-    ax.set(title=f"N = {n:,}", xlabel="centred cosine", ylabel="share of seeds")
-    ax.label_outer()
-plots.legend(figure, ncols=2)
-plots.Picture(figure)
+# %% tags=["hide-cell"]
+best = max(range(len(sigmas)), key=lambda k: advantage[k].value)
+say("advantage", advantage[best], ".1f")
+say("advantage_at", input_psnr[best], ".0f")
+say("superposition", superposition[best], ".3f")
+worse = [f"{psnr:.0f}" for psnr, e in zip(input_psnr, advantage, strict=True) if e.high < 0]
+say("wiener_wins", f"at input {', '.join(worse)} dB Wiener is better" if worse else "at no noise level is Wiener better")
 
 # %% [markdown]
-# Over {glue:text}`seeds` seeds, the median similarity between the two samples is {glue:text}`c_ab_small` at
-# $N$ = {glue:text}`n_smallest` and {glue:text}`c_ab_large` at $N$ = {glue:text}`n_largest`. The median similarity of a
-# sample to its nearest training image goes the other way, from {glue:text}`c_nn_small` to
-# {glue:text}`c_nn_large`. That number means nothing without its null: a held-out face, which no network has seen, is
-# similar to its nearest training image by {glue:text}`c_null_small` and {glue:text}`c_null_large`. The share of seeds
-# for which B's sample is closer to A's than any training image of A goes from {glue:text}`p_small` to
-# {glue:text}`p_large`. The share of A's samples that are copies (three times closer to one training image than to any
-# other) goes from {glue:text}`f_mem_small` at $N$ = {glue:text}`n_mem_small` to {glue:text}`f_mem_large` at
-# $N$ = {glue:text}`n_mem_large`; among held-out faces the same rule finds {glue:text}`f_null_small` and
-# {glue:text}`f_null_large`. That rule misses copies in other tones, and those are what a bias-free network makes: it
-# cannot tell an image from a brighter one, $f(ay) = a f(y)$, so it can only store rays. Measured by distance to the
-# *rays* of the training images, the share of copies is {glue:text}`f_ray_small` and {glue:text}`f_ray_large`; among
-# held-out faces {glue:text}`f_ray_null_small` and {glue:text}`f_ray_null_large`.
+# At $N$ = {glue:text}`n_largest` the network is up to {glue:text}`advantage` dB better than Wiener (at input
+# {glue:text}`advantage_at` dB, where the superposition cosine is {glue:text}`superposition`);
+# {glue:text}`wiener_wins` (interval below zero). So two networks that agree do not agree because they have both learned
+# a covariance. What they do learn is the subject of the later chapters.
 #
-# We call it **strong generalization** when the samples of A and B are more similar to each other than to the training
-# set, and no nearer to the training set than held-out images are (to within .03). At $N$ = {glue:text}`n_smallest` it
-# {glue:text}`strong_small`; at $N$ = {glue:text}`n_largest` it {glue:text}`strong_large`.
-#
-# *What the paper says:* at $N = 10^5$ the two networks generate nearly the same image, and it is in neither training
-# set (its Figure 2), after 250,000,000 images seen by each network. *What we find* are the numbers above, after
-# {glue:text}`images_seen` images. *Why:* two networks that agree as denoisers have one score, hence one density, and
-# the deterministic sampler maps the same noise through nearly the same function. All intervals here are over images or
-# seeds for one pair of trainings; how much a second pair differs is not measured in this edition.
-#
-# ## On the way there
+# ## When does it memorize?
 #
 # The log of each training shows when memory begins: all networks improve together on new images at first, and the
 # networks with few images then turn away from new images to their own.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-log", "caption": "**The test curve of a small set rises, then falls: it generalizes before it memorizes.** Output PSNR at input 20 dB (σ = 0.1) against images seen in training, one colour for each N, half A. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
-figure, (axes,) = plots.panels(1, height=2.8)
 column = runs.LOG_SIGMAS.index(0.1)
-for run in table:
-    if run.half == "A":
-        log, colour = runs.log(run), plots.shade(run.n, sizes)
-        for kind, line in (("train", "-"), ("test", ":")):
-            label = f"N = {run.n:,}" if kind == "train" else None
-            axes.plot(log["images_seen"], np.array(log[kind])[:, column], line, color=colour, label=label)
+logs = {(run.n, run.half): runs.log(run) for run in table}
+figure, (axes,) = plots.panels(1, height=2.8)
+for n in sizes:
+    for kind, line in (("train", "-"), ("test", ":")):
+        label = f"N = {n:,}" if kind == "train" else None
+        curve = np.array(logs[n, "A"][kind])[:, column]
+        axes.plot(logs[n, "A"]["images_seen"], curve, line, color=plots.shade(n, sizes), label=label)
 axes.axhline(20, color=plots.FAINT)
 axes.set(xlabel="images seen in training", ylabel="output PSNR (dB)", xscale="log")
 plots.legend(axes)
 plots.Picture(figure)
 
-# %% tags=["hide-cell"]
-# The landing page shows the two ends of the transition.
-from IPython.display import HTML
+# %% [markdown]
+# Two times can be read off. The **time to generalize** is when the test PSNR comes within 0.5 dB of the best it ever
+# reaches; the **time to memorize** is when the training PSNR is 1 dB above the test PSNR for the first time. The log
+# has one entry at each power of two of the steps, so both are known up to a factor of two.
 
-blocks = [slice(0, 4), slice(len(rows_of_samples) - 4, None)]
-ends = [k for block in blocks for k in range(*block.indices(len(rows_of_samples)))]
-faces = plots.image_grid([rows_of_samples[k] for k in ends], [labels_of_samples[k] for k in ends])
-alt = (
-    f"Sampled faces. With {smallest} training images, samples of A and B differ and each equals a training image. "
-    f"With {largest:,}, A and B draw the same new faces."
-)
-glue("faces", HTML(faces.html(alt)), display=False)
+# %% tags=["hide-input"]
+rows = []
+for n in sizes:
+    for half in "AB":
+        log = logs[n, half]
+        seen, train, test_psnr = (np.array(log[k]) for k in ("images_seen", "train", "test"))
+        train, test_psnr = train[:, column], test_psnr[:, column]
+        generalized = seen[np.flatnonzero(test_psnr >= test_psnr.max() - 0.5)[0]]
+        apart = np.flatnonzero(train - test_psnr > 1)
+        memorized = f"{seen[apart[0]]:,}" if len(apart) else "not yet"
+        each = f"{seen[apart[0]] / n:,.0f}" if len(apart) else f"> {seen[-1] / n:,.0f}"
+        copies = [c for c in log.get("copies", []) if c is not None]
+        rows.append((f"{n:,}", half, f"{generalized:,}", memorized, each, f"{copies[-1]:.2f}" if copies else "not logged"))
+heads = ("N", "half", "images seen to generalize", "to memorize", "the same, per training image", "copies at the end")
+ledger.Table("Time to generalize and time to memorize, by N", heads, rows)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "**Does memory begin when each image has been seen equally often?** Training minus test PSNR at input 20 dB, half A, against the number of times that each training image has been seen. If memorizing took a fixed number of views of each image, the curves would lie on each other."}, "image": {"alt": "Gap between training and test PSNR against views of each image, one curve for each N; curves of larger N begin further left.", "classes": "dark-light"}}
+figure, (axes,) = plots.panels(1, height=2.6)
+for n in sizes:
+    gap = np.array(logs[n, "A"]["train"])[:, column] - np.array(logs[n, "A"]["test"])[:, column]
+    axes.plot(np.array(logs[n, "A"]["images_seen"]) / n, gap, color=plots.shade(n, sizes), label=f"N = {n:,}")
+axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
+axes.set(xlabel="views of each training image", ylabel="training − test PSNR (dB)", xscale="log")
+plots.legend(axes)
+plots.Picture(figure)
+
+# %% [markdown]
+# *What others say:* {cite:t}`bonnaire2025why` find a time to generalize that does not depend on $N$ and a time to
+# memorize that grows in proportion to it, so that the window between them opens as $N$ grows and early stopping keeps a
+# network from memorizing. *What we find* is the table above: read the third column downwards for the first law and the
+# fifth for the second. One pair of trainings for each $N$, a learning rate that falls to zero at the end, and a log with
+# gaps of a factor of two: enough to see an order of magnitude, not to test an exponent.

@@ -24,7 +24,15 @@ HALF = {"A": "#0072b2", "B": "#d55e00"}  # Okabe & Ito 2008
 TRAINING = "#8c8c8c"
 INK = "#1b1b1b"  # text, axes and references; light in dark mode
 FAINT = "#c9c9c9"  # noisy input, grid; dark in dark mode
-_DARK = {INK: "#e8e8e8", FAINT: "#4d4d4d", HALF["A"]: "#56b4e9", HALF["B"]: "#f0954f", TRAINING: "#9a9a9a"}
+WIENER = "#007a5c"  # the affine rival
+_DARK = {
+    INK: "#e8e8e8",
+    FAINT: "#4d4d4d",
+    HALF["A"]: "#56b4e9",
+    HALF["B"]: "#f0954f",
+    TRAINING: "#9a9a9a",
+    WIENER: "#2fbf96",
+}
 _STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,

@@ -419,6 +419,24 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
     return ledger.Table("The ledger: targets and verdicts", heads, rows, kinds)
 
 
+def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
+    """What a module offers: its own docstring first, then signature and docstring of each public function and class.
+
+    module: dotted name.
+    Returns: (signature, docstring) pairs, read from the source text; the signature of the module is its name.
+    """
+    tree = ast.parse(module_path(module, package).read_text("utf8"))
+    found = [(module, ast.get_docstring(tree) or "")]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            init = next((f for f in node.body if getattr(f, "name", "") == "__init__"), None)
+            arguments = ast.unparse((init or node).args) if init or isinstance(node, ast.FunctionDef) else ""
+            fields = [ast.unparse(field) for field in node.body if isinstance(field, ast.AnnAssign)]
+            signature = f"{node.name}({arguments.removeprefix('self, ') or ', '.join(fields)})"
+            found.append((signature, ast.get_docstring(node) or ""))
+    return found
+
+
 def setup(app) -> dict:
     """Sphinx extension: `ghr.press` in `_config.yml`."""
     from docutils import nodes
@@ -431,7 +449,26 @@ def setup(app) -> dict:
             scale = os.environ.get(SCALE, "laptop")
             return [nodes.raw("", ledger_table(measured(scale, Path()), scale).html, format="html")]
 
+    class Api(SphinxDirective):
+        """```{api} images noise```: the public docstrings of modules, as they stand in the source."""
+
+        has_content = False
+        required_arguments, final_argument_whitespace = 1, True
+
+        def run(self):
+            sections = []
+            for module in self.arguments[0].split():
+                (name, text), *offers = public(f"ghr.{module}")
+                section = nodes.section("", nodes.title("", name), ids=[nodes.make_id(name)], names=[name])
+                section += nodes.paragraph("", " ".join(text.partition("\n\n")[0].split()))
+                for signature, doc in offers:
+                    section += nodes.paragraph("", "", nodes.strong("", signature.partition("(")[0]))
+                    section += nodes.literal_block("", f"{signature}\n\n{doc}", language="none")
+                sections.append(section)
+            return sections
+
     app.add_directive("ledger", Ledger)
+    app.add_directive("api", Api)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:

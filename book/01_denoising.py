@@ -1,0 +1,223 @@
+# ---
+# jupytext:
+#   formats: py:percent
+#   text_representation:
+#     extension: .py
+#     format_name: percent
+# kernelspec:
+#   display_name: Python 3
+#   language: python
+#   name: python3
+# ---
+
+# %% [markdown]
+# # Denoising is learning a density
+#
+# **Claim.** A network that removes noise from images has learned where images lie: its output minus its input is the
+# gradient of their log density {cite:p}`miyasawa1961empirical`. Following that gradient from pure noise draws new images.
+#
+# This chapter is for readers who have trained a network but never a diffusion model. Each idea is one experiment of a few
+# lines; unfold the code to see them. Everything later in the book is a measurement of the one object introduced here: a
+# function $f$ that takes a noisy image $y$ and gives back an estimate of the clean one.
+
+# %% tags=["parameters"]
+scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
+seed = 0  # of the noise used for measuring and sampling, not for training
+
+# %% tags=["hide-input"]
+import math
+
+import numpy as np
+import torch
+
+from ghr import compare, images, noise, plots, runs, sampling
+from ghr.ledger import say
+from ghr.references import EmpiricalDenoiser
+
+run = max((r for r in runs.table(scale) if r.half == "A"), key=lambda r: r.n)
+runs.fit(run)  # returns at once where the checkpoint is there
+denoiser = runs.load(run)
+training, _, held_out = runs.data(run)
+d = held_out[0].numel()
+say("n", run.n, ",")
+say("d", d, ",")
+say("side", run.size, "d")
+say("parameters", sum(p.numel() for p in denoiser.parameters()), ",")
+
+# %% [markdown]
+# ## An image, and noise
+#
+# An image of $d$ pixels with values between 0 and 1 is a point $x$ in a space of $d$ dimensions; ours have
+# {glue:text}`side` × {glue:text}`side` = {glue:text}`d` pixels. To make it noisy we add to each pixel an independent
+# Gaussian number of standard deviation $\sigma$:
+#
+# $$y = x + \sigma z, \qquad z \sim \mathcal{N}(0, I).$$ (eq-noise)
+#
+# How noisy that is, is told by the peak signal-to-noise ratio, $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$ in dB:
+# 20 dB is an error of a tenth of the range from black to white, and 6 dB less is twice the error. For $y$ itself the mean
+# squared error is $\sigma^2$, so its PSNR should be $-20 \log_{10} \sigma$.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-noise", "caption": "**Noise hides an image long before it destroys it.** A face that no network has seen, and a patch of a photograph, with more and more noise; below each the answer of a network trained on faces. It has never seen a photograph: it finds edges there all the same. Columns: input PSNR."}, "image": {"alt": "A cartoon face and a photograph patch with increasing noise in columns, and below each the denoised version: clean at weak noise, blurred at strong noise.", "classes": "dark-light"}}
+levels = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+face, photograph = held_out[:1], images.split("photographs", run.size, 1).held_out[4:5]
+rows, labels = [], []
+for name, x in (("face", face), ("photograph", photograph)):
+    y = torch.cat([noise.add_noise(x, sigma, torch.Generator().manual_seed(seed)) for sigma in levels])
+    with torch.no_grad():
+        rows += [torch.cat([x, y]), torch.cat([x, denoiser(y)])]
+    labels += [name, "denoised"]
+plots.image_grid(rows, labels, ["clean"] + [f"{-20 * math.log10(sigma):.0f} dB" for sigma in levels])
+
+# %% tags=["hide-cell"]
+x = held_out[:300]
+y = noise.add_noise(x, 0.1, torch.Generator().manual_seed(seed))
+say("psnr_in", compare.estimate(compare.psnr_of_mean, noise.mse(y, x)), ".2f")
+say("psnr_out", compare.estimate(compare.psnr_of_mean, noise.denoising_mse(denoiser, x, 0.1, seed)), ".2f")
+
+# %% [markdown]
+# At $\sigma = 0.1$ we measure {glue:text}`psnr_in` dB over test faces (in brackets: the 95% interval), where the formula
+# says 20. The network of {numref}`fig-noise` brings them to {glue:text}`psnr_out` dB. It has {glue:text}`parameters`
+# parameters and was trained on {glue:text}`n` faces: it saw them with noise of all levels and was asked for the clean
+# ones, to least squared error. That is all the training there is in this book.
+#
+# ## The best answer is an average
+#
+# Which function has the least squared error? The mean of all clean images that could be behind $y$, each weighted by how
+# likely it is:
+#
+# $$f^*(y) = \mathbb{E}[x \mid y] = \int x \; p(x \mid y)\, dx.$$ (eq-posterior-mean)
+#
+# That is why strong noise gives blurred answers: many faces could be behind it, and the answer is their average. To
+# compute $f^*$ one must know the density $p(x)$ of clean images, and here is the point of the whole subject: *whoever
+# denoises well must know the density, in some form*. The exact form was found by {cite:t}`miyasawa1961empirical`
+# (often called Tweedie's formula, {cite:p}`robbins1956empirical`). With $p_\sigma$ the density of noisy images,
+#
+# $$\nabla \log p_\sigma(y) = \frac{f^*(y) - y}{\sigma^2}.$$ (eq-miyasawa)
+#
+# The left side is the **score**: the direction in which $y$ becomes more probable. The right side is a denoiser's
+# correction. No density appears there.
+#
+# An image of two pixels can be drawn as a point in a plane, so let us look at the formula there. The world has five
+# images; the best denoiser is known exactly.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-plane", "caption": "**Every arrow, a denoiser's correction, points uphill.** A world of five images of two pixels each (dots; axes are the pixels' values). Shades and contours: log density of noisy images. Arrows: from noisy images to the best denoiser's answer, drawn at a third of their length. Left, strong noise: the answer is an average of several images. Right, weak noise: it is the nearest one."}, "image": {"alt": "Two panels of a plane with five dots, contours of a density and arrows along its gradient; at strong noise arrows point to the middle, at weak noise to the nearest dot.", "classes": "dark-light"}}
+world = torch.tensor([[0.2, 0.25], [0.35, 0.8], [0.8, 0.75], [0.75, 0.3], [0.5, 0.15]], dtype=torch.float64).view(5, 1, 1, 2)
+
+
+def log_density(y, sigma):
+    """log p_sigma(y) of the five images with noise, up to a constant."""
+    squared = (y.flatten(1)[:, None] - world.flatten(1)).square().sum(2)
+    return torch.logsumexp(-squared / (2 * sigma**2), 1)
+
+
+ticks = torch.linspace(0, 1, 81, dtype=torch.float64)
+plane = torch.cartesian_prod(ticks, ticks).view(-1, 1, 1, 2)
+some = plane.view(81, 81, 2)[4::8, 4::8].reshape(-1, 1, 1, 2)
+figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
+worst = 0.0
+for ax, sigma in zip(axes, (0.25, 0.08), strict=True):
+    height = log_density(plane, sigma).view(81, 81).T
+    ax.contourf(ticks, ticks, height, 24, cmap="gray", alpha=0.35)
+    ax.contour(ticks, ticks, height, 12, colors=plots.INK, linewidths=0.3)
+    f = EmpiricalDenoiser(world, sigma)
+    (y0, y1), (v0, v1) = some.view(-1, 2).T, (f(some) - some).view(-1, 2).T
+    ax.quiver(y0, y1, v0 / 3, v1 / 3, color=plots.HALF["A"], angles="xy", scale_units="xy", scale=1, width=0.006)
+    ax.plot(*world.view(-1, 2).T, "o", color=plots.HALF["B"], markersize=5)
+    ax.set(title=f"σ = {sigma}", xlabel="first pixel", aspect="equal")
+    ax.grid(False)
+    asked = some.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(log_density(asked, sigma).sum(), asked)
+    worst = max(worst, (gradient - noise.score(f, some, sigma)).abs().max().item())
+axes[0].set_ylabel("second pixel")
+say("miyasawa_error", worst, ".0e")
+plots.Picture(figure)
+
+# %% [markdown]
+# We also computed both sides of {eq}`eq-miyasawa` separately, the left by differentiating $\log p_\sigma$. At the feet
+# of all arrows they differ by at most {glue:text}`miyasawa_error`: rounding.
+#
+# ## Nobody tells it how much noise there is
+#
+# Our networks are **blind**: $\sigma$ is not among their inputs. They are also **bias-free**: no layer adds a constant
+# {cite:p}`mohan2020robust`. Each layer is then linear up to the switching of its rectifiers, and multiplying the input by
+# $a > 0$ multiplies everything inside:
+#
+# $$f(a\,y) = a\,f(y), \qquad\text{hence}\qquad f(y) = J(y)\, y, \quad J = \frac{\partial f}{\partial y}.$$ (eq-homogeneous)
+#
+# The second form is exact, not an approximation near some point: for each $y$ the network *is* a matrix $J(y)$ applied to
+# $y$, and that matrix can be looked at. Chapters to come do so.
+
+# %% tags=["hide-input"]
+y = noise.add_noise(held_out[:16], 0.2, torch.Generator().manual_seed(seed))
+with torch.no_grad():
+    x_hat = denoiser(y)
+    scaled = {a: denoiser(a * y) / a for a in (0.1, 0.5, 2.0, 10.0)}
+    _, product = torch.func.jvp(denoiser, (y,), (y,))
+say("homogeneity", max(((s - x_hat).norm() / x_hat.norm()).item() for s in scaled.values()), ".0e")
+say("jacobian", ((product - x_hat).norm() / x_hat.norm()).item(), ".0e")
+levels = noise.SIGMAS
+guesses = []
+for sigma in levels:
+    y = noise.add_noise(held_out[:300], float(sigma), torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        residual = torch.cat([denoiser(part) - part for part in y.split(64)])
+    guesses.append(compare.estimate(np.mean, residual.flatten(1).norm(dim=1) / math.sqrt(d)))
+
+# %% [markdown]
+# On our network, over noisy faces and $a$ from 0.1 to 10, $f(ay)/a$ and $f(y)$ differ by {glue:text}`homogeneity` of
+# $\|f(y)\|$, and $J(y)\,y$ differs from $f(y)$ by {glue:text}`jacobian`: the rounding of 32-bit numbers.
+#
+# A blind network must find out how much noise there is. It does: the size of its correction, $\|f(y) - y\|/\sqrt d$,
+# follows $\sigma$.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blind", "caption": "**The correction is as large as the noise, or a little less.** Root mean square of what the network takes away, over the true noise level, with 95% intervals over test faces. Dashed: equal. The optimum's is below: whatever of the noise could belong to an image is left in the answer."}, "image": {"alt": "Ratio of the size of the network's correction to the noise level, slightly below one at strong noise and lower at weak noise.", "classes": "dark-light"}}
+figure, (axes,) = plots.panels(1, height=2.3)
+ratios = [compare.Estimate(*(v / s for v in (g.value, g.low, g.high))) for g, s in zip(guesses, levels, strict=True)]
+plots.band(axes, -20 * np.log10(levels), ratios, color=plots.HALF["A"], marker="o", markersize=3)
+axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
+axes.set(xlabel="input PSNR (dB)", ylabel="size of the correction / σ")
+plots.Picture(figure)
+
+# %% [markdown]
+# ## From noise to an image
+#
+# Start with pure noise, take a step along the score, and repeat while $\sigma$ goes down: that is **reverse diffusion**.
+# We solve the equation $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$, by Heun's method
+# {cite:p}`karras2022elucidating`. It has no randomness but its start.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
+seeds = range(1000 * seed, 1000 * seed + 3)
+states = list(sampling.sample(denoiser, sampling.gaussian_start(held_out, seeds), steps=30))
+shown = states[1::4] + states[-1:]
+rows = [torch.stack([getattr(s, kind)[k] for s in shown]) for k in range(3) for kind in ("y", "x_hat")]
+plots.image_grid(rows, ["y", "f(y)"] * 3, [f"σ = {s.sigma[0]:.2f}" for s in shown])
+
+# %% [markdown]
+# ## The puzzle
+#
+# What did we train for? The least squared error *on the training images*. The exact optimum of that is
+# {eq}`eq-posterior-mean` with the density that has only the training images in it: a weighted mean of training images,
+# which at weak noise is the nearest one. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
+# {glue:text}`n` instead of five. We can write it down and sample with it, and also with the opposite simplification: the
+# Gaussian density that has the mean and the covariance of the training images.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rivals", "caption": "**Upper two rows: the optimum of the training loss draws training images. Third row: a Gaussian draws clouds. Last two rows: the network draws faces that are not in its training set.** All from the same eight starts; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
+seeds = range(1000 * seed, 1000 * seed + 8)
+start = sampling.gaussian_start(held_out, seeds)
+memorizer = EmpiricalDenoiser(training, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, denoiser))
+clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
+(rho_copies, of), (rho_drawn, near) = (compare.nearest(x, training) for x in (copies, drawn))
+say("rho_copies", rho_copies.min().item(), ".3f")
+say("rho_drawn", rho_drawn.median().item(), ".2f")
+rows = [copies, training[of], clouds, drawn, training[near]]
+plots.image_grid(rows, ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"])
+
+# %% [markdown]
+# The least similar of the memorizing optimum's samples has a centred cosine of {glue:text}`rho_copies` with a training
+# image: they are copies. The median for the network is {glue:text}`rho_drawn`. The network was trained towards the
+# memorizing optimum, and does not go there. If it had, it would be useless: a way to store {glue:text}`n` images.
+#
+# So it is the network's distance from the optimum of its own loss that makes it generalize. The
+# [next chapter](02_memorization_to_generalization.py) finds out when this happens; the one
+# [after it](03_two_networks_one_density.py) asks whether two networks miss the optimum in the same way.
