@@ -42,16 +42,16 @@ def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[fl
 # G, V, c_AB, c_NN, f_mem: see ghr.compare. "N_max" is the largest N of an image set.
 TARGETS = {
     "T1a": Target("training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)", *_at_most(4, 3)),
-    "T1b": Target("slope of that curve", (0.9, 1.05), (0.9, 1.05)),
+    "T1b": Target("slope of the training curve at N = 1, input 6-27 dB", (0.9, 1.05), (0.9, 1.05)),
     "T2a": Target("gap between training and test PSNR at input 21 dB, N = 10 (dB)", *_at_least(15, 30)),
-    "T2b": Target("the same, N = 100 (dB)", *_at_least(5, 25)),
-    "T3": Target("largest rise of that gap from one N to the next, from N = 100 on (dB)", *_at_most(0, 0)),
+    "T2b": Target("gap between training and test PSNR at input 21 dB, N = 100 (dB)", *_at_least(5, 25)),
+    "T3": Target("largest rise of that gap from one N to the next, N = 100 to N_max (dB)", *_at_most(0, 0)),
     "T4": Target("G(N_max): gap averaged over noise levels (dB)", *_at_most(0.2, 0.1), photographs=(-math.inf, 1)),
     "T5a": Target("c_AB, same noise, N = 10", *_at_most(0.6, 0.5)),
     "T5b": Target("c_AB, same noise, N_max", *_at_least(0.90, 0.95)),
     "T6a": Target("c_NN, nearness to the training set, N = 10", *_at_least(0.97, 0.97)),
     "T6b": Target("c_NN - c_null at N_max", *_at_most(0.03, 0.02)),
-    "T6c": Target("the same up to mirror images and shifts of 3 pixels", *_at_most(0.03, 0.02)),
+    "T6c": Target("c_NN - c_null at N_max, up to mirror images and shifts of 3 pixels", *_at_most(0.03, 0.02)),
     "T7a": Target("P(AB>NN), N = 10", *_at_most(0.1, 0.1)),
     "T7b": Target("P(AB>NN), N_max", *_at_least(0.9, 0.98)),
     "T8a": Target("f_mem, share of copies among samples, N = 10", *_at_least(0.9, 0.9)),
@@ -80,22 +80,24 @@ class Entry:
     verdict: str  # "met", "missed" or "undecided"
     chapter: str  # where it was measured
 
+    @property
+    def measured(self) -> Estimate:
+        """The number with its interval."""
+        return Estimate(self.value, self.low, self.high)
+
 
 class Table:
     """Numbers in rows and columns, shown by Jupyter and by the page; wider than a phone, it scrolls in its own box.
 
     title: what it holds, for those who cannot see it.  heads: of the columns.  rows: each begins with its own head.
-    kinds: a CSS class for each row.
     """
 
-    def __init__(
-        self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str] | None = None
-    ):
+    def __init__(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]):
         head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
         body = ""
-        for (first, *rest), kind in zip(rows, kinds or [""] * len(rows), strict=True):
+        for first, *rest in rows:
             cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-            body += f'<tr class="{kind}"><th scope="row">{escape(first)}</th>{cells}</tr>'
+            body += f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
         table = f'<table class="table numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         # a box that scrolls must be reachable by keyboard
         self.html = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">{table}</div>'

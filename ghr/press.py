@@ -402,21 +402,23 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 
 
 def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
-    """All targets, a row for each image set: measured, target, verdict, target at the paper's scale.
+    """All targets: what is wanted, what each image set gives, what would be wanted at the paper's scale.
 
     entries: measured at this scale.  A target without an entry is shown as not measured.
     """
     found = {(entry.id, entry.images): entry for entry in entries}
-    heads = ("id", "statistic", "images", "measured [95% interval]", "target", "verdict", "target at the paper's scale")
-    rows, kinds = [], []
+    rows = []
     for id, target in ledger.TARGETS.items():
+        cells = []
         for images in ledger.SETS:
             entry = found.get((id, images))
-            number = f"{entry.value:.3g} [{entry.low:.3g}, {entry.high:.3g}]" if entry else "not measured"
-            aim, says = ledger.words(*ledger.bounds(id, images, scale)), entry.verdict if entry else "open"
-            rows.append((id, target.statistic, images, number, aim, says, ledger.words(*target.paper)))
-            kinds.append(says)
-    return ledger.Table("The ledger: targets and verdicts", heads, rows, kinds)
+            low, high = ledger.bounds(id, images, scale)
+            other = f" (target {ledger.words(low, high)})" if (low, high) != ledger.bounds(id, "avatars", scale) else ""
+            cells.append(f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else f"not measured{other}")
+        wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
+        rows.append((id, target.statistic, wanted, *cells, at_paper))
+    heads = ("id", "statistic", "target", *ledger.SETS, "target at the paper's scale")
+    return ledger.Table("The ledger: targets and verdicts", heads, rows)
 
 
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -38,6 +39,11 @@ with open("runs.txt", "a") as file:
     _ = file.write(f"{scale} {seed}\\n")
 with open(os.environ["GHR_DEPFILE"], "a") as file:
     _ = file.write("checkpoints/a.bin\\n" * 2)
+if seed == 0:
+    from ghr import compare, ledger
+
+    gap = compare.Estimate(30 + (scale == "smoke"), 29, 31.5)
+    _ = ledger.enter("T2a", "avatars", scale, gap, "02")
 glue("gap", 1.25 + seed, display=False)
 
 # %% mystnb={"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A rising line"}}
@@ -256,3 +262,80 @@ def test_chapters_are_the_text_notebooks_of_the_toc_in_order():
     names = press.chapters(REPO)
     assert names == sorted(names)
     assert set(names) == {f"book/{path.name}" for path in (REPO / "book").glob("[0-9]*.py")}
+
+
+# The ledger -------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_chapter_measured_is_kept_with_its_executed_copy(project):
+    """Also when the copy is found instead of made again."""
+    assert press.measured("laptop", project) == []
+    for _ in range(2):
+        press.execute("book/02_x.py", "laptop", project)
+        (entry,) = press.measured("laptop", project)
+        assert (entry.id, entry.value, entry.verdict, entry.chapter) == ("T2a", 30, "met", "02")
+    assert press.measured("smoke", project) == []
+
+
+@pytest.fixture
+def entry():
+    return press.ledger.Entry("T2a", "avatars", "laptop", 30, 29, 31, ">= 15", "met", "02")
+
+
+def test_a_new_ledger_is_written_and_other_scales_stay(tmp_path, entry, capsys):
+    file = tmp_path / "ledger.json"
+    paper = replace(entry, scale="paper", target=">= 30", verdict="undecided")
+    press.keep([paper], "paper", file, check=False)
+    press.keep([entry], "laptop", file, check=False)
+    assert press.ledger.read(file) == [entry, paper]
+    assert "T2a on avatars at scale laptop is new." in capsys.readouterr().out
+
+
+def test_a_value_inside_its_interval_leaves_the_ledger_as_it_is(tmp_path, entry, capsys):
+    file = tmp_path / "ledger.json"
+    press.keep([entry], "laptop", file, check=False)
+    before = file.read_text()
+    press.keep([replace(entry, value=30.5)], "laptop", file, check=True)
+    assert file.read_text() == before
+
+
+def test_a_check_refuses_to_change_the_ledger(tmp_path, entry):
+    file = tmp_path / "ledger.json"
+    press.keep([entry], "laptop", file, check=False)
+    before = file.read_text()
+    with pytest.raises(RuntimeError, match=r"says something else than this build: T2a .* 14 lies outside"):
+        press.keep([replace(entry, value=14)], "laptop", file, check=True)
+    assert file.read_text() == before
+
+
+def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
+    soup = BeautifulSoup(press.ledger_table([entry], "laptop").html, "html.parser")
+    rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")}
+    assert rows.keys() == press.ledger.TARGETS.keys()
+    assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
+    assert rows["T4"][1:4] == ["<= 0.2", "not measured", "not measured (target <= 1)"]
+
+
+# The library ------------------------------------------------------------------------------------------------------
+
+
+def test_the_library_page_reads_signatures_and_docstrings_from_the_source(package):
+    lines = [
+        *('"""Module."""', "def f(x: int, *, y=2):", '    """Adds."""', "def _hidden():", "    pass"),
+        *("class C:", '    """Keeps."""', "    def __init__(self, z: int = 3):", "        pass"),
+        *("class D:", "    a: int = 1"),
+    ]
+    (package / "c.py").write_text("\n".join(lines))
+    assert press.public(f"{package.name}.c", package) == [
+        (f"{package.name}.c", "Module."),
+        ("f(x: int, *, y=2)", "Adds."),
+        ("C(z: int=3)", "Keeps."),
+        ("D(a: int = 1)", ""),
+    ]
+
+
+def test_every_module_of_the_library_is_on_its_page():
+    text = (REPO / "book" / "api.md").read_text()
+    shown = set(text.split("{api} ")[1].split("\n")[0].split())
+    modules = {".".join(p.relative_to(press.PACKAGE).with_suffix("").parts) for p in press.PACKAGE.rglob("*.py")}
+    assert shown == {m for m in modules if not m.split(".")[-1].startswith("__")}
