@@ -38,13 +38,9 @@ from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser, GaussianDenoiser, ray_bound
 
 table = runs.table(scale)
-for run in table:
-    runs.fit(run)  # returns at once where the checkpoint is there
-
-sizes = sorted({run.n for run in table})
+denoisers, data = runs.trained(table)  # from their checkpoints; what is missing is trained
+sizes = sorted(data)
 smallest, largest = sizes[0], sizes[-1]
-denoisers = {(run.n, run.half): runs.load(run) for run in table}
-data = {run.n: runs.data(run) for run in table}
 held_out = data[largest].held_out
 d = held_out[0].numel()
 

@@ -34,13 +34,9 @@ from ghr import compare, ledger, noise, plots, runs, sampling
 from ghr.ledger import say
 
 table = runs.table(scale)
-for run in table:
-    runs.fit(run)  # returns at once where the checkpoint is there
-
-sizes = sorted({run.n for run in table})
+denoisers, data = runs.trained(table)  # from their checkpoints; what is missing is trained
+sizes = sorted(data)
 smallest, largest = sizes[0], sizes[-1]
-denoisers = {(run.n, run.half): runs.load(run) for run in table}
-data = {run.n: runs.data(run) for run in table}
 held_out = data[largest].held_out
 test = held_out[:300]
 

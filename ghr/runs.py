@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,6 +163,18 @@ def load(run: Run) -> nn.Module:
     denoiser = network(run)
     denoiser.load_state_dict(weights)
     return denoiser.eval().to(memory_format=torch.channels_last)  # 1.5 times the speed on a CPU
+
+
+def trained(
+    table: Sequence[Run],
+) -> tuple[dict[tuple[int, str], nn.Module], dict[int, images.Halves]]:
+    """What a chapter works with: every denoiser of a table, by N and half, and the images, by N.
+
+    table: runs of one image set; those without a checkpoint are trained first.
+    """
+    for run in table:
+        fit(run)  # returns at once where the checkpoint is there
+    return {(run.n, run.half): load(run) for run in table}, {run.n: data(run) for run in table}
 
 
 def log(run: Run) -> dict[str, list]:

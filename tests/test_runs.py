@@ -237,6 +237,17 @@ def test_the_log_measures_training_and_held_out_images(run, checkpoint):
     assert runs.log(run)["train"] != runs.log(run)["test"]
 
 
+def test_trained_gives_each_denoiser_and_the_images_and_trains_what_is_missing(run, checkpoint):
+    other = dataclasses.replace(run, half="B", seed=1, images_seen=128)
+    denoisers, data = runs.trained([run, other])
+    assert denoisers.keys() == {(run.n, "A"), (run.n, "B")}
+    assert runs.path(other).exists()
+    assert equal(denoisers[run.n, "A"].state_dict(), runs.load(run).state_dict())
+    assert not equal(denoisers[run.n, "A"].state_dict(), denoisers[run.n, "B"].state_dict())
+    assert data.keys() == {run.n}
+    assert all(torch.equal(x, y) for x, y in zip(data[run.n], runs.data(run), strict=True))
+
+
 def test_a_trained_run_is_not_trained_again(run, checkpoint, monkeypatch):
     monkeypatch.setattr(runs, "train", lambda *_, **__: pytest.fail("trained again"))
     assert runs.fit(run) == checkpoint
