@@ -58,7 +58,7 @@ def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:
     """Build an image set into the cache, or check that it is there.
 
     Args:
-        name: avatars, or folder:PATH.
+        name: avatars, photographs, or folder:PATH.
         size: Side in pixels.
         n: Number of images (default: all of the set).
     """

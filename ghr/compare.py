@@ -28,23 +28,29 @@ class Estimate:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def estimate(statistic: Callable, *samples: Tensor | np.ndarray, resamples: int = 2000) -> Estimate:
-    """A statistic of paired per-image values, with its 95% bootstrap interval over images.
+def estimate(
+    statistic: Callable, *samples: Tensor | np.ndarray, resamples: int = 2000, paired: bool = True
+) -> Estimate:
+    """A statistic of per-image values, with its 95% bootstrap interval over images.
 
     statistic: f(*samples, axis) -> value along that axis, e.g. np.mean, np.median or `psnr_of_mean`.
-    samples: arrays of equal length, resampled together.
-    Returns: Estimate in the statistic's unit.
-    Raises: ValueError for fewer than two values or samples of unequal length.
+    samples: arrays of equal length, resampled together; if not paired, of any lengths, each resampled by itself.
+    Returns: Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
+    upwards, the interval is widened to do so.
+    Raises: ValueError for fewer than two values or paired samples of unequal length.
     """
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
-    if len({len(array) for array in arrays}) > 1:
-        raise ValueError(f"Paired samples must have equal length, got {[len(array) for array in arrays]}.")
-    if len(arrays[0]) < 2:
-        raise ValueError(f"An interval needs at least two values, got {len(arrays[0])}.")
+    lengths = [len(array) for array in arrays]
+    if paired and len(set(lengths)) > 1:
+        raise ValueError(f"Paired samples must have equal length, got {lengths}.")
+    if min(lengths) < 2:
+        raise ValueError(f"An interval needs at least two values, got {min(lengths)}.")
     value = float(statistic(*arrays, axis=-1))
-    draws = np.random.default_rng(0).integers(len(arrays[0]), size=(resamples, len(arrays[0])))
-    low, high = np.quantile(statistic(*(a[draws] for a in arrays), axis=-1), [0.025, 0.975])
-    return Estimate(value, float(low), float(high))
+    generator = np.random.default_rng(0)
+    draws = [generator.integers(n, size=(resamples, n)) for n in (lengths[:1] if paired else lengths)]
+    resampled = [array[draws[0 if paired else k]] for k, array in enumerate(arrays)]
+    low, high = np.quantile(statistic(*resampled, axis=-1), [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
 def share(flags: Tensor | np.ndarray) -> Estimate:
@@ -89,7 +95,7 @@ def model_variance(
 
 
 def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2): 0 = one function, 1 = independent errors."""
+    """V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2): 0 = one function, 1 = uncorrelated equal errors."""
     return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
 
 

@@ -1,4 +1,4 @@
-"""Targets, fixed before anything is measured: a measured number enters, an entry with a verdict leaves.
+"""Targets, fixed before the networks were trained: a measured number enters, an entry with a verdict leaves.
 
 A chapter hands numbers to its text (`say`, `table`) and, where there is a target, value and interval to the ledger
 (`enter`); bounds are looked up here, so that no chapter can move one. The press collects the entries of all chapters,
@@ -39,7 +39,8 @@ def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[fl
     return (-math.inf, laptop), (-math.inf, paper)
 
 
-# G, V, c_AB, c_NN, f_mem: see ghr.compare. "N_max" is the largest N of an image set.
+# G, V, c_AB, c_NN, f_mem: see ghr.compare. "N_max" is the largest N of an image set. Of statistics that each half has,
+# the half further from the target counts. A share of 0 has an interval, so that "none" is written "<= .01".
 TARGETS = {
     "T1a": Target("training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)", *_at_most(4, 3)),
     "T1b": Target("slope of the training curve at N = 1, input 6-27 dB", (0.9, 1.05), (0.9, 1.05)),
@@ -172,8 +173,8 @@ def read(file: Path) -> list[Entry]:
 
 def write(file: Path, entries: list[Entry]) -> None:
     """A ledger, sorted, one entry a line: a changed number is a changed line."""
-    order = list(TARGETS)
-    entries = sorted(entries, key=lambda e: (e.scale, e.images, order.index(e.id)))
+    order = {id: k for k, id in enumerate(TARGETS)}  # a retired target's entry of another scale comes last
+    entries = sorted(entries, key=lambda e: (e.scale, e.images, order.get(e.id, len(order)), e.id))
     lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
     file.write_text(f"[\n{lines}\n]\n", "utf8")
 

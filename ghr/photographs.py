@@ -4,6 +4,9 @@ The photographs (`ghr/data`, grey WebP; who took them and under which licence: g
 of 1,200, 700 or 400 pixels and are used at each of these that they reach. A region is the square that makes one patch
 at 400, four overlapping ones at 700 and nine at 1,200. All that is cut from a region, at any scale, stays on its side,
 and regions are cut out before they are resized, so that halves and test images never share a pixel.
+
+Patches are not independent: up to 14 come from one region, and regions of one photograph resemble each other. Intervals
+over patches are too narrow, and test images are nearer to the training images than those of new photographs would be.
 """
 
 import functools

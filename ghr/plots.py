@@ -151,5 +151,6 @@ def image_grid(
 
 
 def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:
-    """Share of values per bin, as an outline; shares add to one."""
-    axes.hist(values.numpy(), bins, weights=np.full(len(values), 1 / len(values)), histtype="step", **style)
+    """Share of values per bin, as an outline; values beyond the bins count in the last ones, so shares add to one."""
+    shares = np.full(len(values), 1 / len(values))
+    axes.hist(values.numpy().clip(bins[0], bins[-1]), bins, weights=shares, histtype="step", **style)

@@ -346,9 +346,9 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
             for chapter in chapters(root):
                 copy = execute(chapter, scale, root)
                 print(f"{chapter} at scale {scale}: {copy.relative_to(root)}", flush=True)
-            render(scale, root, html)
             if scale != "smoke":
                 keep(measured(scale, root), scale, root / "book" / "ledger.json", check)
+            render(scale, root, html)
     except Timeout as error:
         raise RuntimeError(f"another build of the book is running in {root}") from error
     print(f"the book: {html / 'index.html'}")

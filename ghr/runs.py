@@ -202,7 +202,9 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
             _read(file, run)
             return file
         resume, entries = _read(started, run) if started.exists() else (None, _EMPTY_LOG)
-        entries = {name: list(values) for name, values in entries.items()}
+        # a state saved by an earlier version of the log lacks its newer columns
+        known = len(entries["images_seen"])
+        entries = {name: list(entries.get(name, [None] * known)) for name in _EMPTY_LOG}
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         a, b, held_out = data(run)
         x, held_out = (a if run.half == "A" else b).to(device), held_out.to(device)

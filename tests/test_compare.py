@@ -51,6 +51,22 @@ def test_an_estimate_formats_with_its_interval():
     assert f"{compare.Estimate(1.234, 0.5, 2):.1f}" == "1.2 [0.5, 2.0]"
 
 
+def test_unpaired_samples_are_resampled_by_themselves():
+    """The difference of two means has the standard error of both, whatever their lengths; paired with itself, none."""
+    a, b = np.random.default_rng(0).normal(size=400), np.random.default_rng(1).normal(size=900)
+    e = compare.estimate(lambda a, b, axis: np.mean(a, axis) - np.mean(b, axis), a, b, paired=False)
+    assert e.high - e.low == pytest.approx(2 * 1.96 * math.sqrt(a.var() / 400 + b.var() / 900), rel=0.1)
+    again = compare.estimate(lambda a, b, axis: np.mean(a, axis) - np.mean(b, axis), a, a, paired=False)
+    assert again.high - again.low == pytest.approx(2 * 1.96 * math.sqrt(2 * a.var() / 400), rel=0.1)
+
+
+def test_the_interval_of_a_maximum_holds_the_maximum():
+    """Of twenty equal means the largest is found by luck, and resampling adds luck: its bootstrap lies above it."""
+    samples = np.random.default_rng(0).normal(size=(20, 50))
+    e = compare.estimate(lambda *rows, axis: np.max([np.abs(np.mean(r, axis)) for r in rows], axis=0), *samples)
+    assert e.low <= e.value <= e.high
+
+
 def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="at least two values, got 1"):
         compare.estimate(np.mean, np.array([1.0]))

@@ -71,7 +71,7 @@ def test_an_unknown_id_is_refused():
         ledger.enter("T99", "avatars", "laptop", Estimate(1, 0, 2), "02")
 
 
-@pytest.mark.parametrize("number", [(math.nan, 0, 1), (1, 0, math.inf), (2, 0, 1)])
+@pytest.mark.parametrize("number", [(math.nan, 0, 1), (1, 0, math.inf), (2, 0, 1)])  # `estimate` gives none of them
 def test_a_number_outside_its_interval_is_refused(number):
     with pytest.raises(ValueError, match="T4 on avatars: .* is no number inside its interval"):
         ledger.enter("T4", "avatars", "laptop", Estimate(*number), "02")

@@ -28,7 +28,7 @@ def test_photographs_have_one_of_the_long_sides():
 
 
 def test_parts_share_no_pixel(tmp_path, monkeypatch):
-    """White regions of one part leave every patch of the others as it was."""
+    """New pixels in the regions of one part leave every patch of the others as it was."""
     rng = np.random.default_rng(1)
     drawing = rng.integers(0, 255, (90, 120), dtype=np.uint8)
     monkeypatch.setattr(photographs, "FOLDER", tmp_path)

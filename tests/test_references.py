@@ -181,7 +181,7 @@ def test_ray_bound_is_the_error_of_the_projection_on_the_ray():
 def test_wiener_is_the_textbook_formula(x, y):
     """f(y) = m + C (C + sigma^2 I)^-1 (y - m), by a solver instead of eigenvectors."""
     flat, sigma = x.flatten(1), 0.3
-    covariance = torch.cov(flat.T)
+    covariance = torch.cov(flat.T, correction=0)
     gain = torch.linalg.solve(covariance + sigma**2 * torch.eye(15, dtype=torch.float64), covariance).T
     expected = flat.mean(0) + (y.flatten(1) - flat.mean(0)) @ gain.T
     torch.testing.assert_close(GaussianDenoiser(x, sigma)(y).flatten(1), expected, rtol=1e-9, atol=1e-12)

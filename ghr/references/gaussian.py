@@ -1,4 +1,4 @@
-"""The Wiener denoiser: the exact optimum when the density is Gaussian, and the best of all affine denoisers.
+"""The Wiener denoiser: the exact optimum when the density is Gaussian, and the best affine one on its training images.
 
 Training images enter, only their mean and covariance stay. What a network does better than this it owes to more than
 second moments.
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 class GaussianDenoiser(nn.Module):
     """Posterior mean when x ~ N(m, C), with the mean and covariance of training images and a known noise level.
 
-    f(y) = m + C (C + sigma^2)^-1 (y - m)            MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
+    f(y) = m + C (C + sigma^2 I)^-1 (y - m)          MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
+
+    C is the mean of (x - m)(x - m)' over the training images, so that f is the best affine denoiser on them.
 
     x: training images; a single one has no covariance, and its f is constant.  sigma: image units.
     Raises: ValueError for sigma <= 0.
@@ -27,7 +29,7 @@ class GaussianDenoiser(nn.Module):
             raise ValueError(f"sigma must be positive, got {sigma}.")
         flat = x.flatten(1).double()
         centred = flat - flat.mean(0)
-        variances, axes = torch.linalg.eigh(centred.T @ centred / max(len(x) - 1, 1))
+        variances, axes = torch.linalg.eigh(centred.T @ centred / len(x))
         self.register_buffer("mean", flat.mean(0))
         self.register_buffer("axes", axes)
         self.register_buffer("variances", variances.clamp(min=0))
