@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Denoising is learning a density
 #
-# **Claim.** A network that removes noise from images has learned where images lie: its output minus its input is the
-# gradient of their log density {cite:p}`miyasawa1961empirical`. Following that gradient from pure noise draws new images.
+# **Claim.** A network that removes noise from images has learned where images lie. If it does so as well as possible, its
+# output minus its input is $\sigma^2$ times the gradient of the log density of noisy images
+# {cite:p}`miyasawa1961empirical`. Following that gradient from noise draws new images.
 #
 # This chapter is for readers who have trained a network but never a diffusion model. Each idea is one experiment of a few
 # lines; unfold the code to see them. Everything later in the book is a measurement of the one object introduced here: a
@@ -57,10 +58,11 @@ say("parameters", sum(p.numel() for p in denoiser.parameters()), ",")
 # 20 dB is an error of a tenth of the range from black to white, and 6 dB less is twice the error. For $y$ itself the mean
 # squared error is $\sigma^2$, so its PSNR should be $-20 \log_{10} \sigma$.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-noise", "caption": "**Noise hides an image long before it destroys it.** A face that no network has seen, and a patch of a photograph, with more and more noise; below each the answer of a network trained on faces. It has never seen a photograph: where noise is weak it keeps the edges all the same, where noise is strong it answers with what it knows, faces. Columns: input PSNR."}, "image": {"alt": "A cartoon face and a photograph patch with increasing noise in columns, and below each the denoised version: clean at weak noise, blurred at strong noise.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-noise", "caption": "**Noise hides an image long before it destroys it.** A face that no network has seen, and a patch of a photograph, with more and more noise; below each the answer of a network trained on faces only. Look at the photograph: what of it is kept where noise is weak, and what the network puts in its place where noise is strong. Columns: input PSNR."}, "image": {"alt": "A cartoon face and a photograph patch with increasing noise in columns, and below each the denoised version: clean at weak noise, blurred at strong noise.", "classes": "dark-light"}}
 levels = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 photographs = images.split("photographs", run.size, 1).held_out[:100]
-face, photograph = held_out[:1], photographs[[photographs.std((1, 2, 3)).argmax()]]  # one with contrast
+contrasty = int(photographs.std((1, 2, 3)).argmax())
+face, photograph = held_out[:1], photographs[contrasty : contrasty + 1]
 rows, labels = [], []
 for name, x in (("face", face), ("photograph", photograph)):
     y = torch.cat([noise.add_noise(x, sigma, torch.Generator().manual_seed(seed)) for sigma in levels])
@@ -79,7 +81,8 @@ say("psnr_out", compare.estimate(compare.psnr_of_mean, noise.denoising_mse(denoi
 # At $\sigma = 0.1$ we measure {glue:text}`psnr_in` dB over test faces (in brackets: the 95% interval), where the formula
 # says 20. The network of {numref}`fig-noise` brings them to {glue:text}`psnr_out` dB. It has {glue:text}`parameters`
 # parameters and was trained on {glue:text}`n` faces: it saw them with noise of all levels and was asked for the clean
-# ones, to least squared error. That is all the training there is in this book.
+# ones, to least squared error, weighted so that weak noise counts as much as strong. That is all the training there is in
+# this book.
 #
 # ## The best answer is an average
 #
@@ -158,25 +161,27 @@ say("homogeneity", max(((s - x_hat).norm() / x_hat.norm()).item() for s in scale
 off = ((product - x_hat).norm() / x_hat.norm()).item()
 say("jacobian", f"to within {off:.0e}" if off else "to the last bit")
 levels = noise.SIGMAS
-guesses = []
+sizes = []
 for sigma in levels:
     y = noise.add_noise(held_out[:300], float(sigma), torch.Generator().manual_seed(seed))
     with torch.no_grad():
         residual = torch.cat([denoiser(part) - part for part in y.split(64)])
-    guesses.append(compare.estimate(np.mean, residual.flatten(1).norm(dim=1) / math.sqrt(d)))
+    sizes.append(compare.estimate(np.mean, residual.flatten(1).norm(dim=1) / math.sqrt(d) / sigma))
+say("ratio_low", min(r.value for r in sizes), ".2f")
+say("ratio_high", max(r.value for r in sizes), ".2f")
 
 # %% [markdown]
 # On our network, over noisy faces and $a$ from 0.1 to 10, $f(ay)/a$ and $f(y)$ differ by {glue:text}`homogeneity` of
 # $\|f(y)\|$, the rounding of 32-bit numbers; and differentiating $f$ at $y$ in the direction $y$ gives $f(y)$
 # {glue:text}`jacobian`.
 #
-# A blind network must find out how much noise there is. It does: the size of its correction, $\|f(y) - y\|/\sqrt d$,
-# follows $\sigma$.
+# A blind network must find out how much noise there is. The size of its correction, $\|f(y) - y\|/\sqrt d$, says that it
+# does: while $\sigma$ changes a hundredfold, the ratio of the two stays between {glue:text}`ratio_low` and
+# {glue:text}`ratio_high`.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blind", "caption": "**The correction is as large as the noise, or a little less.** Root mean square of what the network takes away, over the true noise level, with 95% intervals over test faces. Dashed: equal. The optimum's is below: whatever of the noise could belong to an image is left in the answer."}, "image": {"alt": "Ratio of the size of the network's correction to the noise level, slightly below one at strong noise and lower at weak noise.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blind", "caption": "**The network knows the noise level without being told.** Root mean square of what it takes away, over the true noise level, with 95% intervals over test faces. Dashed: equal. The optimum's ratio is below one and falls with the noise, since whatever of the noise could belong to an image is left in the answer; a rise at the weakest noise shows that the network is off the optimum there."}, "image": {"alt": "Ratio of the size of the network's correction to the noise level, near one at strong noise and lower at weak noise.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.3)
-ratios = [compare.Estimate(*(v / s for v in (g.value, g.low, g.high))) for g, s in zip(guesses, levels, strict=True)]
-plots.band(axes, -20 * np.log10(levels), ratios, color=plots.HALF["A"], marker="o", markersize=3)
+plots.band(axes, -20 * np.log10(levels), sizes, color=plots.HALF["A"], marker="o", markersize=3)
 axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 axes.set(xlabel="input PSNR (dB)", ylabel="size of the correction / σ")
 plots.Picture(figure)
@@ -184,14 +189,16 @@ plots.Picture(figure)
 # %% [markdown]
 # ## From noise to an image
 #
-# Start with pure noise, take a step along the score, and repeat while $\sigma$ goes down: that is **reverse diffusion**.
+# Start with noise, take a step along the score, and repeat while $\sigma$ goes down: that is **reverse diffusion**.
 # We solve the equation $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$, by Heun's method
-# {cite:p}`karras2022elucidating`. It has no randomness but its start.
+# {cite:p}`karras2022elucidating`. It has no randomness but its start. A noisy image of $\sigma = 1$ still has the
+# brightness and some shading of its face, so the start is drawn from $\mathcal{N}(m, C + I)$, with the mean $m$ and the
+# covariance $C$ of held-out faces.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level σ."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** The first column is after two steps. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level σ."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 seeds = range(1000 * seed, 1000 * seed + 3)
 states = list(sampling.sample(denoiser, sampling.gaussian_start(held_out, seeds), steps=30))
-shown = states[1::4] + states[-1:]
+shown = states[1::4]
 rows = [torch.stack([getattr(s, kind)[k] for s in shown]) for k in range(3) for kind in ("y", "x_hat")]
 plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 
@@ -204,7 +211,7 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # {glue:text}`n` instead of five. We can write it down and sample with it, and also with the opposite simplification: the
 # Gaussian density that has the mean and the covariance of the training images.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rivals", "caption": "**Upper two rows: the optimum of the training loss draws training images. Third row: a Gaussian draws clouds. Last two rows: the network draws faces that are not in its training set.** All from the same eight starts; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rivals", "caption": "**Upper two rows: the optimum of the training loss draws training images. Third row: a Gaussian draws clouds. Last two rows: the network draws faces that are not in its training set.** Networks and optimum walk from the same eight starts, the Gaussian's images are drawn at once; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
 seeds = range(1000 * seed, 1000 * seed + 8)
 start = sampling.gaussian_start(held_out, seeds)
 memorizer = EmpiricalDenoiser(training, sigma_law=run.sigma_law, loss_weight=run.loss_weight)

@@ -88,7 +88,7 @@ _RECIPES = {
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
-_SIZES = {"smoke": (1, 10, 300), "laptop": (10, 1000, 30_000), "paper": (1, 10, 100, 1000, 10_000, 30_000)}
+_SIZES = {"smoke": (1, 10, 300), "laptop": (10, 100, 1000, 10_000, 30_000), "paper": (1, 10, 100, 1000, 10_000, 30_000)}
 
 
 def table(scale: str) -> tuple[Run, ...]:

@@ -132,8 +132,12 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
 def test_names_of_the_laptop_table_have_not_changed():
     """Shipped checkpoints are found by them."""
     assert [run.name for run in runs.table("laptop")][2:] == [
+        "avatars-32px-n100-A-seed0-w16",
+        "avatars-32px-n100-B-seed1-w16",
         "avatars-32px-n1000-A-seed0-w16",
         "avatars-32px-n1000-B-seed1-w16",
+        "avatars-32px-n10000-A-seed0-w16",
+        "avatars-32px-n10000-B-seed1-w16",
         "avatars-32px-n30000-A-seed0-w16",
         "avatars-32px-n30000-B-seed1-w16",
     ]
@@ -154,7 +158,7 @@ def test_scales_are_the_ones_promised():
     laptop, paper = runs.table("laptop"), runs.table("paper")
     assert {(r.size, r.width, r.scales) for r in laptop} == {(32, 16, 3)}
     assert {(r.size, r.width, r.scales) for r in paper} == {(80, 64, 3)}
-    assert [r.n for r in laptop[::2]] == [10, 1000, 30_000]
+    assert [r.n for r in laptop[::2]] == [10, 100, 1000, 10_000, 30_000]
     assert sum(p.numel() for p in runs.network(laptop[0]).parameters()) == 479_424
 
 
