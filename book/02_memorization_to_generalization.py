@@ -315,8 +315,10 @@ plots.Picture(figure)
 best = max(range(len(sigmas)), key=lambda k: advantage[k].value)
 say("advantage", advantage[best], ".1f")
 say("advantage_at", input_psnr[best], ".0f")
-say("superposition", superposition[best], ".3f")
-say("affine", affine[best], ".3f")
+lowest = min(range(len(sigmas)), key=lambda k: superposition[k].value)
+say("superposition", superposition[lowest], ".4f")
+say("affine", affine[lowest], ".4f")
+say("superposition_at", input_psnr[lowest], ".0f")
 say(
     "beyond_wiener",
     "What two networks share is therefore more than a mean and a covariance"
@@ -328,9 +330,10 @@ say("wiener_wins", f"at input {', '.join(worse)} dB Wiener is better" if worse e
 
 # %% [markdown]
 # At $N$ = {glue:text}`n_largest` the network is up to {glue:text}`advantage` dB better than Wiener (at input
-# {glue:text}`advantage_at` dB, where its superposition cosine is {glue:text}`superposition` and Wiener's
-# {glue:text}`affine`); {glue:text}`wiener_wins` (interval below zero). {glue:text}`beyond_wiener`. What it is, is the
-# subject of the later chapters.
+# {glue:text}`advantage_at` dB); {glue:text}`wiener_wins` (interval below zero). {glue:text}`beyond_wiener`. The
+# superposition cosine says less: at its lowest, at input {glue:text}`superposition_at` dB, it is
+# {glue:text}`superposition` for the network and {glue:text}`affine` for Wiener, since the brightness of an image, which
+# any denoiser keeps, weighs most in it. What the network has beyond Wiener is the subject of the later chapters.
 #
 # ## When does it memorize?
 #

@@ -278,8 +278,8 @@ plots.Picture(figure)
 # ## Where do they part?
 #
 # Both walks start at the same noise. At each noise level $\sigma$ on the way we compare what the two networks see in
-# their noise, $f_A(y_A)$ and $f_B(y_B)$. At first both see little more than a mean face; then features appear, and here
-# two networks can choose different ones.
+# their noise, $f_A(y_A)$ and $f_B(y_B)$. One would think that both begin with little more than a mean face, and that two
+# networks part when features appear.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-part", "caption": "**Read from left, much noise, to right: where does each pair of networks part?** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
@@ -292,7 +292,18 @@ axes.set(xlabel="input PSNR (dB)", ylabel="similarity of A's and B's denoised im
 plots.legend(axes)
 plots.Picture(figure)
 
+# %% tags=["hide-cell"]
+for end, n in (("small", smallest), ("large", largest)):
+    for moment, k in (("first", 0), ("last", -1)):
+        say(f"{moment}_{end}", compare.estimate(np.median, on_the_way[n][k][1]), ".2f")
+say("first_sigma", on_the_way[largest][0][0], ".2f")
+
 # %% [markdown]
+# After the first step, at $\sigma$ = {glue:text}`first_sigma`, the median similarity is {glue:text}`first_small` at
+# $N$ = {glue:text}`n_smallest` and {glue:text}`first_large` at $N$ = {glue:text}`n_largest`; at the end it is
+# {glue:text}`last_small` and {glue:text}`last_large`. Compare the first number with the last of the same $N$: what changes between
+# them happened on the way, and the rest was decided by what each network sees in much noise.
+#
 # ## Are the samples any good?
 #
 # Two networks could agree on poor images. We hold the samples of the largest $N$ against held-out faces in three ways:
