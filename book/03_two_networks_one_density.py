@@ -104,8 +104,8 @@ plots.Picture(figure)
 # %% [markdown]
 # For $\sigma$ between 0.02 and 1, the largest $V$ is {glue:text}`variance_small` at
 # $N$ = {glue:text}`n_smallest` and {glue:text}`variance_large` at $N$ = {glue:text}`n_largest`. Summed over noise
-# levels with the weight that bounds a Kullback-Leibler divergence (a distance of densities, in nats), $\frac1d \int_{.02}^1 \mathbb{E}\|f_A - f_B\|^2
-# \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks falls from
+# levels with the weight that bounds a Kullback-Leibler divergence (a distance of densities, in nats),
+# $\frac1d \int_{.02}^1 \mathbb{E}\|f_A - f_B\|^2 \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks falls from
 # {glue:text}`discrepancy_small` to {glue:text}`discrepancy_large` nats per pixel. (It is not a bound on a
 # divergence: the networks are not exact scores and the range of $\sigma$ is cut.)
 #
@@ -256,10 +256,10 @@ plots.Picture(figure)
 # second table has both.)
 #
 # $c_{AB}$ needs its controls too. From *different* noise, A and B agree to {glue:text}`c_other_large` at the largest $N$:
-# all faces have something in common. And agreement alone is cheap: two Wiener denoisers of the same halves, started from
-# the same noise, agree to {glue:text}`c_gauss`, because two large sets have the same mean and covariance. What makes the
-# networks' agreement worth something is that they agree on far better denoising than Wiener's
-# ([chapter 2](02_memorization_to_generalization.py)) and on images with edges, eyes and mouths.
+# so much is common to all faces. And agreement alone is cheap: two Wiener denoisers of the same halves, started from
+# the same noise, agree to {glue:text}`c_gauss`, because two large sets have nearly the same mean and covariance. So $c_{AB}$
+# has to be read together with how well the networks denoise new images, beside Wiener
+# ([chapter 2](02_memorization_to_generalization.py)).
 #
 # A mirror image of a training image would be a copy, and so would one shifted by a pixel. With mirror images and shifts
 # up to three pixels allowed, the similarity to the nearest training image at $N$ = {glue:text}`n_largest` is
@@ -301,8 +301,8 @@ say("first_sigma", on_the_way[largest][0][0], ".2f")
 # %% [markdown]
 # After the first step, at $\sigma$ = {glue:text}`first_sigma`, the median similarity is {glue:text}`first_small` at
 # $N$ = {glue:text}`n_smallest` and {glue:text}`first_large` at $N$ = {glue:text}`n_largest`; at the end it is
-# {glue:text}`last_small` and {glue:text}`last_large`. Compare the first number with the last of the same $N$: what changes between
-# them happened on the way, and the rest was decided by what each network sees in much noise.
+# {glue:text}`last_small` and {glue:text}`last_large`. Compare the first number with the last of the same $N$: what
+# changes between them happened on the way, and the rest was decided by what each network sees in much noise.
 #
 # ## Are the samples any good?
 #
