@@ -5,8 +5,8 @@ of 1,200, 700 or 400 pixels and are used at each of these that they reach. A reg
 at 400, four overlapping ones at 700 and nine at 1,200. All that is cut from a region, at any scale, stays on its side,
 and regions are cut out before they are resized, so that halves and test images never share a pixel.
 
-Patches are not independent: up to 14 come from one region, and regions of one photograph resemble each other. Intervals
-over patches are too narrow, and test images are nearer to the training images than those of new photographs would be.
+Patches are not independent: up to 14 come from one region. Intervals resample regions (`regions`). Regions of one
+photograph resemble each other too, so test images are nearer to the training images than those of new photographs.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 LONG_SIDES = (400, 700, 1200)  # pixels; the scales at which photographs are cut into patches
@@ -31,7 +31,14 @@ class Patches(NamedTuple):
     held_out: UInt8[np.ndarray, "k size size"]
 
 
-@functools.lru_cache(maxsize=2)
+class Regions(NamedTuple):
+    """Which region each patch was cut from, in the order of the patches."""
+
+    a: Int[np.ndarray, " n"]
+    b: Int[np.ndarray, " m"]
+    held_out: Int[np.ndarray, " k"]
+
+
 def patches(size: int) -> Patches:
     """All patches of both halves and of the test, each part in random order: its first n come from all photographs.
 
@@ -40,8 +47,19 @@ def patches(size: int) -> Patches:
     Raises: ValueError when a region would be larger than a photograph.
     Source: own choice; the paper's photographs (CelebA, LSUN) cannot be shipped.
     """
+    return _parts(size)[0]
+
+
+def regions(size: int) -> Regions:
+    """The region of each patch of `patches`: patches of one region are resampled together (`ghr.compare.estimate`)."""
+    return _parts(size)[1]
+
+
+@functools.lru_cache(maxsize=2)
+def _parts(size: int) -> tuple[Patches, Regions]:
     rng = np.random.default_rng(0)
     parts: list[list[np.ndarray]] = [[], [], []]
+    labels: list[list[int]] = [[], [], []]
     for path in sorted(FOLDER.glob("*.webp")):
         with Image.open(path) as opened:
             photograph = opened.convert("L")
@@ -55,8 +73,12 @@ def patches(size: int) -> Patches:
         for k, owner in enumerate(owners):
             x, y = k % w * side, k // w * side
             region = photograph.crop((x, y, x + side, y + side))
-            parts[owner] += [patch for patch in _cut(region, size, scale) if patch.std() >= 255 * CONTRAST]
-    return Patches(*(np.stack([part[i] for i in rng.permutation(len(part))]) for part in parts))
+            kept = [patch for patch in _cut(region, size, scale) if patch.std() >= 255 * CONTRAST]
+            parts[owner] += kept
+            labels[owner] += len(kept) * [1 + labels[owner][-1] if labels[owner] else 0]
+    orders = [rng.permutation(len(part)) for part in parts]
+    pixels = (np.stack([part[i] for i in order]) for part, order in zip(parts, orders, strict=True))
+    return Patches(*pixels), Regions(*(np.array(part)[order] for part, order in zip(labels, orders, strict=True)))
 
 
 def _cut(region: Image.Image, size: int, scale: float) -> list[np.ndarray]:

@@ -67,6 +67,49 @@ def test_the_interval_of_a_maximum_holds_the_maximum():
     assert e.low <= e.value <= e.high
 
 
+def test_noise_levels_are_resampled_together():
+    """Rows of one array keep their images: the difference of equal rows is 0 whatever is drawn."""
+    rows = np.random.default_rng(0).normal(size=(1, 40)).repeat(2, 0)
+    e = compare.estimate(lambda x, axis: np.mean(x, axis)[0] - np.mean(x, axis)[1], rows)
+    assert (e.value, e.low, e.high) == (0, 0, 0)
+
+
+def test_images_of_one_region_count_as_one():
+    """Copies say nothing new: the interval of 30 regions of four or eight equal images is that of 30 values."""
+    values, counts = np.random.default_rng(0).normal(size=30), np.tile([4, 8], 15)
+    copied, labels = values.repeat(counts), np.arange(30).repeat(counts)
+    order = np.random.default_rng(1).permutation(len(copied))
+    together = compare.estimate(np.mean, copied[order], regions=labels[order])
+    apart = compare.estimate(np.mean, copied)
+    centred = counts * (values - copied.mean())  # delta method for a ratio of sums over regions
+    expected = 2 * 1.96 * math.sqrt((centred**2).sum()) / counts.sum()
+    assert together.high - together.low == pytest.approx(expected, rel=0.1)
+    assert apart.high - apart.low < 0.5 * expected
+
+
+def test_regions_of_one_image_each_change_little():
+    values = np.random.default_rng(0).normal(size=100)
+    e = compare.estimate(np.mean, values, regions=np.arange(100))
+    assert e.high - e.low == pytest.approx(2 * 1.96 * values.std() / 10, rel=0.1)
+
+
+def test_each_unpaired_sample_has_regions_of_its_own():
+    a, b = np.random.default_rng(0).normal(size=(2, 60))
+    labels = np.arange(20).repeat(3)
+
+    def difference(a, b, axis):
+        return np.mean(a, axis) - np.mean(b, axis)
+
+    plain = compare.estimate(difference, a, b, paired=False)
+    clustered = compare.estimate(difference, a.repeat(3)[:60], b, regions=[labels, None], paired=False)
+    assert clustered.high - clustered.low > 1.15 * (plain.high - plain.low)
+
+
+def test_labels_that_do_not_fit_the_images_are_refused():
+    with pytest.raises(ValueError, match=r"\[20\] images have \[19\] labels"):
+        compare.estimate(np.mean, np.ones(20), regions=np.arange(19))
+
+
 def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="at least two values, got 1"):
         compare.estimate(np.mean, np.array([1.0]))

@@ -36,7 +36,7 @@ def test_parts_share_no_pixel(tmp_path, monkeypatch):
 
     def cut():
         Image.fromarray(drawing).save(tmp_path / "a.webp", lossless=True)
-        photographs.patches.cache_clear()
+        photographs._parts.cache_clear()
         return photographs.patches(8)
 
     before = cut()
@@ -50,7 +50,27 @@ def test_parts_share_no_pixel(tmp_path, monkeypatch):
         assert all(np.array_equal(before[k], after[k]) for k in range(3) if k != part)
         assert not np.array_equal(before[part], after[part])
         drawing = kept
-    photographs.patches.cache_clear()
+    photographs._parts.cache_clear()
+
+
+def test_regions_say_which_patches_were_cut_together(tmp_path, monkeypatch):
+    """Each region of this photograph has one grey of its own, between black lines: nine patches with contrast."""
+    monkeypatch.setattr(photographs, "FOLDER", tmp_path)
+    monkeypatch.setattr(photographs, "LONG_SIDES", (40, 120))
+    greys = np.arange(60, 60 + 12 * 15, 12, dtype=np.uint8).reshape(3, 5)
+    drawing = greys.repeat(24, 0).repeat(24, 1)
+    drawing[::2] = 0
+    Image.fromarray(drawing).save(tmp_path / "a.webp", lossless=True)
+    photographs._parts.cache_clear()
+    parts, labels = photographs.patches(8), photographs.regions(8)
+    photographs._parts.cache_clear()
+    found = []
+    for part, region in zip(parts, labels, strict=True):
+        assert len(part) == len(region)
+        for label in np.unique(region):
+            (grey,) = {patch.max() for patch in part[region == label] if patch.min() == 0}
+            found.append(grey)
+    assert sorted(found) == greys.ravel().tolist()
 
 
 def test_a_region_gives_patches_that_cover_it_at_every_scale_of_its_photograph():
