@@ -35,7 +35,7 @@ from ghr import compare, images, noise, plots, runs, sampling
 from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser
 
-run = max((r for r in runs.table(scale) if r.half == "A"), key=lambda r: r.n)
+run = max((r for r in runs.table(scale, "avatars") if r.half == "A"), key=lambda r: r.n)
 runs.fit(run)  # returns at once where the checkpoint is there
 denoiser = runs.load(run)
 training, _, held_out = runs.data(run)

@@ -107,3 +107,12 @@ class BFCNN(nn.Module):
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return y - self.layers(y)
+
+
+def require_evaluation(denoiser) -> None:
+    """Refuses a module in training mode, whose normalization mixes the images of a batch.
+
+    Raises: ValueError. Functions without a mode pass.
+    """
+    if getattr(denoiser, "training", False):
+        raise ValueError("The denoiser is in training mode, where images of a batch mix: call denoiser.eval() first.")

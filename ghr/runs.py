@@ -11,9 +11,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from filelock import FileLock
@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import compare, images, sampling
+from ghr import compare, images, photographs, sampling
 from ghr.denoisers import BFCNN, UNet
 from ghr.noise import denoising_mse
 from ghr.training import train
@@ -88,18 +88,43 @@ _RECIPES = {
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
-_SIZES = {"smoke": (1, 10, 300), "laptop": (10, 100, 1000, 10_000, 30_000), "paper": (1, 10, 100, 1000, 10_000, 30_000)}
+_SIZES = {
+    "smoke": {"avatars": (1, 10, 300), "photographs": (10, 100, 300)},
+    # photographs: the largest n is (about) what the pool gives
+    "laptop": {"avatars": (10, 100, 1000, 10_000, 30_000), "photographs": (10, 100, 4454)},
+    "paper": {"avatars": (1, 10, 100, 1000, 10_000, 30_000), "photographs": (1, 10, 100, 930)},
+}
+_CONTROLS = {"smoke": (300,), "laptop": (10_000,), "paper": (100, 10_000)}
 
 
-def table(scale: str) -> tuple[Run, ...]:
+def table(scale: str, images: str | None = None) -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
     scale: "smoke" (seconds, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
+    images: one image set, "avatars" or "photographs" (default: both, then `controls`).
     Raises: ValueError for another name.
     """
+    _require_scale(scale)
+    if images is None:
+        return (*table(scale, "avatars"), *table(scale, "photographs"), *controls(scale))
+    if images not in _SIZES[scale]:
+        raise ValueError(f'No table of "{images}": expected one of {", ".join(_SIZES[scale])}.')
+    return tuple(run for n in _SIZES[scale][images] for run in pair(scale, n=n, images=images))
+
+
+def controls(scale: str) -> tuple[Run, ...]:
+    """What do data and seed each do? Avatars, the seeds of the halves exchanged: A with B's seed, B with A's.
+
+    A of the table and this A differ in their seed alone; A of the table and this B in their data alone.
+    """
+    _require_scale(scale)
+    pairs = [pair(scale, n=n) for n in _CONTROLS[scale]]
+    return tuple(dataclasses.replace(run, seed=other.seed) for a, b in pairs for run, other in ((a, b), (b, a)))
+
+
+def _require_scale(scale: str) -> None:
     if scale not in SCALES:
         raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
-    return tuple(run for n in _SIZES[scale] for run in pair(scale, n=n))
 
 
 def pair(scale: str, n: int, images: str = "avatars", size: int | None = None) -> tuple[Run, Run]:
@@ -111,14 +136,11 @@ def pair(scale: str, n: int, images: str = "avatars", size: int | None = None) -
     size: side in pixels (default: the scale's).
     Raises: ValueError for another scale.
     """
-    if scale not in SCALES:
-        raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
+    _require_scale(scale)
     recipe = _RECIPES[scale]
     pool = recipe.pool if images == recipe.images else None
     tail = 0.1 if n <= 10 else 0.0
-    common = dataclasses.replace(
-        recipe, images=images, size=size or recipe.size, pool=pool, n=n, float32_tail=tail
-    )
+    common = dataclasses.replace(recipe, images=images, size=size or recipe.size, pool=pool, n=n, float32_tail=tail)
     return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
 
 
@@ -165,16 +187,29 @@ def load(run: Run) -> nn.Module:
     return denoiser.eval().to(memory_format=torch.channels_last)  # 1.5 times the speed on a CPU
 
 
-def trained(
-    table: Sequence[Run],
-) -> tuple[dict[tuple[int, str], nn.Module], dict[int, images.Halves]]:
-    """What a chapter works with: every denoiser of a table, by N and half, and the images, by N.
+def study(scale: str, images: str) -> SimpleNamespace:
+    """What a chapter works with: the networks of an image set and its images. What has no checkpoint is trained first.
 
-    table: runs of one image set; those without a checkpoint are trained first.
+    scale, images: as in `table`.
+    Returns: a namespace, to which the chapter adds what it measures: images (the set's name), table (its runs), sizes
+    (every N), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the test images of the largest N),
+    regions (photographs.Regions of its patches, which are not independent, else None).
     """
-    for run in table:
+    chosen = table(scale, images)
+    for run in chosen:
         fit(run)  # returns at once where the checkpoint is there
-    return {(run.n, run.half): load(run) for run in table}, {run.n: data(run) for run in table}
+    halves = {run.n: data(run) for run in chosen}
+    held_out = halves[max(halves)].held_out
+    regions = photographs.regions(chosen[0].size) if images == "photographs" else None
+    return SimpleNamespace(
+        images=images,
+        table=chosen,
+        sizes=sorted(halves),
+        denoisers={(run.n, run.half): load(run) for run in chosen},
+        data=halves,
+        held_out=held_out,
+        regions=regions and regions._replace(held_out=regions.held_out[: len(held_out)]),
+    )
 
 
 def log(run: Run) -> dict[str, list]:

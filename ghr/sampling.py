@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ghr.denoisers import require_evaluation
+
 
 @dataclass(frozen=True)
 class State:
@@ -89,7 +91,7 @@ def sample(
     Raises: ValueError for a module in training mode.
     Source: Karras et al. 2022, Algorithm 1.
     """
-    _require_evaluation(denoiser)
+    require_evaluation(denoiser)
     sigmas = schedule(steps, sigma_0, sigma_end)
     x_hat = denoiser(y)
     for sigma, smaller in itertools.pairwise(sigmas):
@@ -124,7 +126,7 @@ def sample_stochastic(
     Raises: ValueError for a module in training mode or fewer seeds than images; RuntimeError after max_steps.
     Source: paper, Algorithm 1; Kadkhodaie & Simoncelli 2021.
     """
-    _require_evaluation(denoiser)
+    require_evaluation(denoiser)
     if len(seeds) != len(y):
         raise ValueError(f"One seed for each of the {len(y)} images is needed, got {len(seeds)}.")
     y, x_hat = y.clone(), denoiser(y)
@@ -152,8 +154,3 @@ def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:
     if not end:
         raise ValueError("The sampler made no step: its start is already below sigma_end.")
     return end[0].x_hat
-
-
-def _require_evaluation(denoiser) -> None:
-    if getattr(denoiser, "training", False):
-        raise ValueError("The denoiser is in training mode, where images of a batch mix: call denoiser.eval() first.")

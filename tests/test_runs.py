@@ -1,6 +1,7 @@
 """Runs: an identity for each, a checkpoint that comes back as it was or not at all, training that survives a kill."""
 
 import dataclasses
+import itertools
 import json
 import os
 import pickle
@@ -18,13 +19,13 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ghr import runs
+from ghr import photographs, runs
 from ghr.noise import add_noise
 from ghr.runs import Run
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
+def forty(tmp_path_factory):
     """Forty images in a folder of their own."""
     folder = tmp_path_factory.mktemp("photographs")
     coarse = np.random.default_rng(0).integers(0, 256, (40, 5, 5)).astype(np.uint8)
@@ -51,15 +52,15 @@ def small(folder) -> Run:
 
 
 @pytest.fixture
-def run(photographs, tmp_path, monkeypatch):
+def run(forty, tmp_path, monkeypatch):
     """The small run; its checkpoints and training states lie in folders of this test."""
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
-    return small(photographs)
+    return small(forty)
 
 
 @pytest.fixture(scope="module")
-def trained(photographs, tmp_path_factory):
+def trained(forty, tmp_path_factory):
     """One finished run: (its checkpoint, the denoiser that training handed back)."""
     folder = tmp_path_factory.mktemp("trained")
     handed_back = []
@@ -74,7 +75,7 @@ def trained(photographs, tmp_path_factory):
         patch.setenv("GHR_CHECKPOINTS", str(folder))
         patch.setenv("GHR_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(runs, "train", spy)
-        file = runs.fit(small(photographs))
+        file = runs.fit(small(forty))
     return file, handed_back[0]
 
 
@@ -131,7 +132,7 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
 
 def test_names_of_the_laptop_table_have_not_changed():
     """Shipped checkpoints are found by them."""
-    assert [run.name for run in runs.table("laptop")][2:] == [
+    assert [run.name for run in runs.table("laptop", "avatars")][2:] == [
         "avatars-32px-n100-A-seed0-w16",
         "avatars-32px-n100-B-seed1-w16",
         "avatars-32px-n1000-A-seed0-w16",
@@ -144,21 +145,47 @@ def test_names_of_the_laptop_table_have_not_changed():
 
 
 def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
-    for scale in runs.SCALES:
-        table = runs.table(scale)
+    for scale, images in itertools.product(runs.SCALES, ("avatars", "photographs")):
+        table = runs.table(scale, images)
         for a, b in zip(table[::2], table[1::2], strict=True):
             assert (a.half, b.half) == ("A", "B")
             assert a.seed != b.seed
             assert dataclasses.replace(a, half="B", seed=b.seed) == b
             assert a.float32_tail == (0.1 if a.n <= 10 else 0)
-            assert 2 * a.n < (a.pool or 62_000)
+            assert a.images == images
+            assert images == "photographs" or 2 * a.n < (a.pool or 62_000)
+
+
+def test_controls_exchange_the_seeds_of_a_pair():
+    for scale in runs.SCALES:
+        controls = runs.controls(scale)
+        assert len(controls) >= 2
+        for a, b in zip(controls[::2], controls[1::2], strict=True):
+            first, second = runs.pair(scale, n=a.n)
+            assert (first, second) in itertools.pairwise(runs.table(scale, "avatars"))
+            assert a == dataclasses.replace(first, seed=second.seed)
+            assert b == dataclasses.replace(second, seed=first.seed)
+
+
+def test_the_whole_table_is_both_sets_and_the_controls():
+    for scale in runs.SCALES:
+        parts = (runs.table(scale, "avatars"), runs.table(scale, "photographs"), runs.controls(scale))
+        assert runs.table(scale) == sum(parts, ())
+
+
+def test_the_largest_set_of_photographs_is_what_the_pool_gives():
+    for scale in ("laptop", "paper"):
+        run = runs.table(scale, "photographs")[-1]
+        most = min(len(part) for part in photographs.patches(run.size)[:2])
+        assert 0.99 * most < run.n <= most
 
 
 def test_scales_are_the_ones_promised():
     laptop, paper = runs.table("laptop"), runs.table("paper")
     assert {(r.size, r.width, r.scales) for r in laptop} == {(32, 16, 3)}
     assert {(r.size, r.width, r.scales) for r in paper} == {(80, 64, 3)}
-    assert [r.n for r in laptop[::2]] == [10, 100, 1000, 10_000, 30_000]
+    assert [r.n for r in runs.table("laptop", "avatars")[::2]] == [10, 100, 1000, 10_000, 30_000]
+    assert [r.n for r in runs.table("laptop", "photographs")[::2]] == [10, 100, 4454]
     assert sum(p.numel() for p in runs.network(laptop[0]).parameters()) == 479_424
 
 
@@ -241,15 +268,27 @@ def test_the_log_measures_training_and_held_out_images(run, checkpoint):
     assert runs.log(run)["train"] != runs.log(run)["test"]
 
 
-def test_trained_gives_each_denoiser_and_the_images_and_trains_what_is_missing(run, checkpoint):
+def test_a_study_holds_each_denoiser_and_the_images_and_trains_what_is_missing(run, checkpoint, monkeypatch):
     other = dataclasses.replace(run, half="B", seed=1, images_seen=128)
-    denoisers, data = runs.trained([run, other])
-    assert denoisers.keys() == {(run.n, "A"), (run.n, "B")}
+    monkeypatch.setattr(runs, "table", lambda scale, images: (run, other))
+    study = runs.study("smoke", "mine")
+    assert study.table == (run, other)
+    assert study.denoisers.keys() == {(run.n, "A"), (run.n, "B")}
     assert runs.path(other).exists()
-    assert equal(denoisers[run.n, "A"].state_dict(), runs.load(run).state_dict())
-    assert not equal(denoisers[run.n, "A"].state_dict(), denoisers[run.n, "B"].state_dict())
-    assert data.keys() == {run.n}
-    assert all(torch.equal(x, y) for x, y in zip(data[run.n], runs.data(run), strict=True))
+    assert equal(study.denoisers[run.n, "A"].state_dict(), runs.load(run).state_dict())
+    assert not equal(study.denoisers[run.n, "A"].state_dict(), study.denoisers[run.n, "B"].state_dict())
+    assert study.sizes == [run.n]
+    assert all(torch.equal(x, y) for x, y in zip(study.data[run.n], runs.data(run), strict=True))
+    assert torch.equal(study.held_out, runs.data(run).held_out)
+    assert study.regions is None
+
+
+def test_a_study_of_photographs_knows_their_regions(run, checkpoint, monkeypatch):
+    monkeypatch.setattr(runs, "table", lambda scale, images: (run,))
+    study = runs.study("smoke", "photographs")
+    regions = photographs.regions(16)
+    assert study.regions.held_out.tolist() == regions.held_out[: len(study.held_out)].tolist()
+    assert study.regions.a.tolist() == regions.a.tolist()
 
 
 def test_a_trained_run_is_not_trained_again(run, checkpoint, monkeypatch):

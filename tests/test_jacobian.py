@@ -1,0 +1,190 @@
+"""The Jacobian against row-by-row gradients, closed forms and its own laws."""
+
+import pytest
+import torch
+
+from ghr import jacobian
+from ghr.noise import add_noise
+from ghr.references import EmpiricalDenoiser, GaussianDenoiser
+
+
+@pytest.fixture(params=["unet", "bfcnn"])
+def denoiser(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def y(images):
+    """One noisy image, 12 by 20, float64."""
+    return add_noise(images[:1], 0.2, torch.Generator().manual_seed(0))
+
+
+def row_by_row(denoiser, y):
+    """The definition, a backward pass for each pixel."""
+    y = y.clone().requires_grad_()
+    return torch.stack(
+        [torch.autograd.grad(pixel, y, retain_graph=True)[0].flatten() for pixel in denoiser(y).flatten()]
+    )
+
+
+def test_the_jacobian_is_that_of_row_by_row_gradients(denoiser, y):
+    j = jacobian.jacobian(denoiser, y, chunk=50)  # 240 rows: the last block is smaller
+    expected = row_by_row(denoiser, y)
+    assert torch.allclose(j, expected, rtol=0, atol=1e-12 * expected.abs().max())
+    assert (expected - torch.eye(240)).norm() > 1  # an excited network is not the identity
+
+
+def test_a_bias_free_network_is_its_jacobian_times_the_image(denoiser, y):
+    f, j = denoiser(y).detach().flatten(), jacobian.jacobian(denoiser, y)
+    assert (f - j @ y.flatten()).norm() < 1e-10 * f.norm()
+    assert jacobian.homogeneity(denoiser, y) < 1e-10
+
+
+def test_homogeneity_sees_a_bias(denoiser, y):
+    shifted = jacobian.homogeneity(lambda y: denoiser(y) + 0.1, y)
+    f = (denoiser(y) + 0.1).detach()
+    assert shifted == pytest.approx(0.1 * 240**0.5 / f.norm().item())
+
+
+def test_wiener_keeps_each_direction_by_its_signal_to_noise(images, y):
+    """J = C (C + sigma^2)^-1: symmetric, with the covariance's own eigenvectors."""
+    f = GaussianDenoiser(images, 0.2)
+    basis = jacobian.eigenbasis(j := jacobian.jacobian(f, y), (1, 12, 20))
+    expected = (f.variances / (f.variances + 0.04)).flip(0)
+    assert torch.allclose(basis.eigenvalues, expected, rtol=0, atol=1e-12)
+    assert jacobian.asymmetry(j) < 1e-12
+    top = basis.eigenvectors[:3].flatten(1) @ f.axes.flip(1)[:, :3]
+    assert torch.allclose(top.abs(), torch.eye(3).double(), atol=1e-6)
+
+
+def test_the_memorizers_jacobian_is_a_covariance(images):
+    """J = Cov[x|y] / sigma^2: symmetric and positive."""
+    f = EmpiricalDenoiser(images, 2.0)
+    y = add_noise(images[:1], 2.0, torch.Generator().manual_seed(1))
+    basis = jacobian.eigenbasis(j := jacobian.jacobian(f, y), (1, 12, 20))
+    assert jacobian.asymmetry(j) < 1e-10
+    assert basis.eigenvalues.min() > -1e-12
+    assert (basis.eigenvalues > 1e-9).sum() == len(images) - 1
+
+
+def test_asymmetry_of_a_rotation_is_two():
+    """||J - J'|| = ||2 J|| when J' = -J."""
+    assert jacobian.asymmetry(torch.tensor([[0.0, 1.0], [-1.0, 0.0]])) == pytest.approx(2)
+    assert jacobian.asymmetry(torch.tensor([[1.0, 1.0], [0.0, 1.0]])) == pytest.approx((2 / 3) ** 0.5)
+
+
+def test_the_eigenbasis_is_orthonormal_sorted_and_of_the_symmetric_part(denoiser, y):
+    j = jacobian.jacobian(denoiser, y)
+    basis = jacobian.eigenbasis(j, (1, 12, 20))
+    vectors = basis.eigenvectors.flatten(1)
+    assert torch.allclose(vectors @ vectors.T, torch.eye(240).double(), atol=1e-10)
+    assert (basis.eigenvalues.diff() <= 0).all()
+    assert torch.allclose(vectors.T * basis.eigenvalues @ vectors, (j + j.T) / 2, atol=1e-10 * j.norm())
+    assert basis.residuals.max() < 1e-10 * j.norm()
+
+
+def test_leading_pairs_are_those_of_the_whole_matrix(denoiser, y):
+    whole = jacobian.eigenbasis(jacobian.jacobian(denoiser, y), (1, 12, 20))
+    few = jacobian.leading(denoiser, y, 6, tolerance=1e-10)
+    assert few.eigenvectors.shape == (6, 1, 12, 20)
+    assert torch.allclose(few.eigenvalues, whole.eigenvalues[:6], rtol=1e-8)
+    overlap = few.eigenvectors.flatten(1) @ whole.eigenvectors[:6].flatten(1).T
+    assert torch.linalg.svdvals(overlap).min() > 1 - 1e-6  # the same subspace
+    assert few.residuals.max() < 1e-6
+
+
+def test_residuals_bound_the_error_of_leading_eigenvalues(denoiser, y):
+    """Of a symmetric matrix, an eigenvalue lies within the residual: stopped early, the residual says so."""
+    whole = jacobian.eigenbasis(jacobian.jacobian(denoiser, y), (1, 12, 20)).eigenvalues
+    rough = jacobian.leading(denoiser, y, 6, tolerance=0.1)
+    distances = (rough.eigenvalues[:, None] - whole).abs().min(1).values
+    assert (distances <= rough.residuals + 1e-12).all()
+    assert rough.residuals.max() > 1e-8
+
+
+@pytest.mark.parametrize("k", [0, 240])
+def test_as_many_leading_pairs_as_pixels_are_refused(unet, y, k):
+    with pytest.raises(ValueError, match=f"Between 1 and 239 leading pairs of 240 can be had, not {k}"):
+        jacobian.leading(unet, y, k)
+
+
+def test_products_are_those_with_the_matrix_and_its_transpose_image_by_image(denoiser, images):
+    push, pull = jacobian.products(denoiser, images[:2])
+    v = torch.randn(images[:2].shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    for k in range(2):
+        j = jacobian.jacobian(denoiser, images[k : k + 1])
+        assert torch.allclose(push(v)[k].flatten(), j @ v[k].flatten(), atol=1e-10)
+        assert torch.allclose(pull(v)[k].flatten(), j.T @ v[k].flatten(), atol=1e-10)
+
+
+def test_the_trace_lies_within_its_standard_error(denoiser, images):
+    """Twenty seeds: the errors have the size that the standard errors claim."""
+    exact = torch.stack([jacobian.jacobian(denoiser, x[None]).trace() for x in images[:2]])
+    draws = [jacobian.trace(denoiser, images[:2], probes=8, seed=seed) for seed in range(20)]
+    z = torch.stack([(estimate - exact) / error for estimate, error in draws])
+    assert 0.6 < z.square().mean().sqrt() < 1.8  # of Student's t with 7 degrees of freedom: 1.18
+    mean = torch.stack([estimate for estimate, _ in draws]).mean(0)
+    error = torch.stack([error for _, error in draws]).square().mean(0).sqrt() / 20**0.5
+    assert ((mean - exact).abs() < 4 * error).all()
+
+
+def test_one_probe_has_no_standard_error(unet, images):
+    with pytest.raises(ValueError, match="at least two probes, got 1"):
+        jacobian.trace(unet, images, probes=1)
+
+
+def test_sure_is_the_squared_error_on_average():
+    """Wiener on its own Gaussian images: the difference has mean 0; halving the trace's weight would show."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3000, 1, 3, 5, generator=generator, dtype=torch.float64) * torch.linspace(0.1, 1, 5).double()
+    f = GaussianDenoiser(x, 0.3)
+    y = add_noise(x, 0.3, generator)
+    traces = (f.variances / (f.variances + 0.09)).sum().expand(3000)
+    difference = jacobian.sure(y, f(y), traces, 0.3) - (f(y) - x).square().mean((1, 2, 3))
+    assert abs(difference.mean()) < 4 * difference.std() / 3000**0.5
+    assert 0.09 * traces[0] / 15 > 20 * difference.std() / 3000**0.5
+
+
+def test_the_noise_level_comes_back():
+    """Wiener on its own Gaussian images; without the trace it would be too small by a quarter."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 1, 6, 10, generator=generator, dtype=torch.float64) * torch.linspace(0.1, 1, 10).double()
+    f = GaussianDenoiser(x, 0.3)
+    y = add_noise(x, 0.3, generator)
+    traces = (f.variances / (f.variances + 0.09)).sum().expand(2000)
+    level = jacobian.noise_level(y, f(y), traces)
+    assert level.square().mean().sqrt() == pytest.approx(0.3, rel=0.01)
+    assert (y - f(y)).square().mean().sqrt() < 0.23
+
+
+def test_oracle_shrinkage_leaves_what_it_says():
+    coefficients = torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64)
+    factors, left = jacobian.oracle(coefficients, 0.5)
+    assert factors.tolist() == pytest.approx([4 / 4.25, 0.5, 0])
+    z = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    errors = (factors * (coefficients + 0.5 * z) - coefficients).square()
+    assert ((errors.mean(0) - left).abs() <= 4 * errors.std(0) / 200_000**0.5).all()
+    for change in (0.9, 1.1):  # no other factors leave less
+        other = (change * factors * (coefficients + 0.5 * z) - coefficients).square().sum(1)
+        assert other.mean() > errors.sum(1).mean()
+
+
+def test_a_denoiser_in_training_mode_is_refused_and_nothing_is_changed(unet, y):
+    before = {name: value.clone() for name, value in unet.state_dict().items()}
+    copy, generator = y.clone(), torch.get_rng_state()
+    jacobian.jacobian(unet, y)
+    jacobian.leading(unet, y, 2)
+    jacobian.trace(unet, y, probes=2)
+    with torch.no_grad():  # a caller's switch does not matter
+        jacobian.homogeneity(unet, y)
+    assert torch.equal(y, copy)
+    assert not y.requires_grad
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(torch.equal(value, before[name]) for name, value in unet.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in unet.parameters())
+    assert not unet.training
+    unet.train()
+    for measure in (jacobian.jacobian, jacobian.homogeneity, jacobian.trace, lambda f, y: jacobian.leading(f, y, 2)):
+        with pytest.raises(ValueError, match="training mode"):
+            measure(unet, y)
+    assert unet.training
