@@ -1,0 +1,163 @@
+"""Is a basis harmonic, and adapted to one image? Eigenvectors and images enter, numbers leave.
+
+"Geometry-adaptive harmonic" in four indices, own choice: the paper shows such bases and does not define them.
+Harmonic: frequency grows from one vector to the next (`h1`). Adapted: vectors vary where the image does and another
+image does not (`h2`), along its contours rather than across (`h3`), and span what the smoothest functions on the image
+span (`h4`). Each is read beside the same number for bases that cannot know the image (`dct`, `principal`, `random`).
+Images are functions on the grid graph: pixels are joined to their four neighbours, nothing beyond the border.
+"""
+
+import numpy as np
+import scipy.fft
+import torch
+from jaxtyping import Float
+from scipy import sparse, stats
+from scipy.sparse.linalg import eigsh
+from torch import Tensor
+
+WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
+
+
+def weights(x: Float[Tensor, "1 h w"], width: float = WIDTH) -> tuple[Float[Tensor, "h w_1"], Float[Tensor, "h_1 w"]]:
+    """How strongly an image joins neighbouring pixels: fully inside a region, hardly across a contour.
+
+    w_ij = exp(-(x_i - x_j)^2 / 2 width^2)
+
+    x: clean image.  width: image units.
+    Returns: weights of horizontal and of vertical neighbours.
+    """
+    return tuple((-x[0].diff(dim=dim).square() / (2 * width**2)).exp() for dim in (1, 0))
+
+
+def energy(
+    vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"] | None = None, width: float = WIDTH
+) -> Float[Tensor, " k"]:
+    """Dirichlet energy of functions on the grid, with the weights of an image or without.
+
+    e'L_x e = sum_ij w_ij (e_i - e_j)^2 over neighbours;   e'L e with all w_ij = 1
+
+    Returns: one value per vector; for a unit vector and no image, its Rayleigh quotient q: about its squared frequency
+    in radians per pixel.
+    """
+    horizontal, vertical = (1, 1) if x is None else weights(x, width)
+    across, down = vectors[:, 0].diff(dim=2).square(), vectors[:, 0].diff(dim=1).square()
+    return (across * horizontal).sum((1, 2)) + (down * vertical).sum((1, 2))
+
+
+def h1(vectors: Float[Tensor, "k 1 h w"]) -> float:
+    """Harmonic: does frequency grow? Spearman correlation of a vector's rank with its Rayleigh quotient.
+
+    vectors: unit vectors, by falling eigenvalue.
+    Returns: 1 when each vector oscillates faster than the one before; 0 without order.
+    """
+    quotients = energy(vectors)
+    return float(stats.spearmanr(np.arange(len(quotients)), quotients.cpu().numpy()).statistic)
+
+
+def h2(
+    vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"], other: Float[Tensor, "1 h w"], width: float = WIDTH
+) -> float:
+    """Adapted: do vectors vary where the image does? Geometry gain with the image, minus that with another image.
+
+    gain(x) = mean_k [1 - e_k'L_x e_k / e_k'L e_k]:   the share of a vector's energy that lies across contours of x
+
+    vectors: unit vectors; constant ones, whose energy is 0, are left out.  x, other: clean images.
+    Returns: between -1 and 1; 0 when the vectors do not know the image.
+    """
+    full = energy(vectors)
+    varying = full > 1e-6
+    gains = [(1 - energy(vectors, image, width)[varying] / full[varying]).mean() for image in (x, other)]
+    return float(gains[0] - gains[1])
+
+
+def h3(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"]) -> float:
+    """Adapted: do vectors run along contours? Gradient energy along over across contours, over that of DCT modes.
+
+    r = sum_k sum_p (grad e_k . t_p)^2 / sum_k sum_p (grad e_k . n_p)^2,     n = grad x / |grad x|, t perpendicular
+
+    p: edge pixels, where |grad x| is in its top decile. The DCT modes are those whose Rayleigh quotients are nearest to
+    the vectors' own, so that frequency alone gives 1.
+
+    vectors: unit vectors.  x: clean image.
+    Returns: below 1 when the vectors vary less along contours, for their frequency, than any fixed harmonics.
+    """
+    modes = dct(*vectors.shape[-2:]).to(vectors)
+    known = energy(modes)
+    place = (known[:, None] - energy(vectors)).abs().argmin(0)
+    return _along_over_across(vectors, x) / _along_over_across(modes[place], x)
+
+
+def h4(
+    vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"], other: Float[Tensor, "1 h w"], width: float = WIDTH
+) -> float:
+    """Adapted: do vectors span the smoothest functions on the image? Alignment with the image, minus another image's.
+
+    alignment(x) = (1/k) ||U'V_x||_F^2,   V_x: the k eigenvectors of L_x of smallest eigenvalue
+
+    vectors: orthonormal.  x, other: clean images.
+    Returns: between -1 and 1; 0 when the vectors do not know the image.
+    """
+    u = vectors.flatten(1)
+    own, foreign = ((u @ smoothest(image, len(u), width).to(u).flatten(1).T).square().sum() for image in (x, other))
+    return float(own - foreign) / len(u)
+
+
+def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[Tensor, "k 1 h w"]:
+    """The k orthonormal functions of least energy on an image: eigenvectors of its Laplacian L_x.
+
+    x: clean image.  k: functions wanted.  width: image units.
+    Returns: float64, by rising energy; the first is constant.
+    """
+    h, w = x.shape[-2:]
+    index = np.arange(h * w).reshape(h, w)
+    pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
+    i, j = (np.concatenate([pair[end].ravel() for pair in pairs]) for end in (0, 1))
+    joined = np.concatenate([part.double().cpu().numpy().ravel() for part in weights(x, width)])
+    adjacency = sparse.coo_array((joined, (i, j)), shape=(h * w, h * w))
+    laplacian = sparse.csgraph.laplacian((adjacency + adjacency.T).tocsc())
+    if k > h * w // 3:  # Lanczos has no advantage
+        vectors = np.linalg.eigh(laplacian.toarray())[1][:, :k]
+    else:  # inverse of a slightly shifted, hence regular, matrix
+        values, vectors = eigsh(laplacian, k, sigma=-1e-3, v0=np.random.default_rng(0).normal(size=h * w))
+        vectors = vectors[:, np.argsort(values)]
+    return torch.from_numpy(vectors.T.copy()).view(k, 1, h, w)
+
+
+# Bases that cannot know the image ---------------------------------------------------------------------------------
+
+
+def dct(h: int, w: int) -> Float[Tensor, "d 1 h w"]:
+    """The cosine modes (DCT-II): eigenvectors of the grid's own Laplacian, by rising frequency; float64."""
+    rows, columns = (scipy.fft.idct(np.eye(n), norm="ortho", axis=0).T for n in (h, w))
+    modes = torch.from_numpy(np.einsum("ai,bj->abij", rows, columns).reshape(h * w, 1, h, w))
+    return modes[energy(modes).argsort(stable=True)]
+
+
+def principal(x: Float[Tensor, "n 1 h w"], k: int) -> Float[Tensor, "k 1 h w"]:
+    """The k leading principal components of images: the Wiener denoiser's basis, the same for all images; float64."""
+    axes = torch.linalg.eigh(torch.cov(x.flatten(1).double().T)).eigenvectors
+    return axes.flip(1).T[:k].reshape(k, *x.shape[1:])
+
+
+def random(k: int, h: int, w: int, seed: int = 0) -> Float[Tensor, "k 1 h w"]:
+    """k orthonormal vectors without any structure, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = torch.randn(h * w, k, generator=generator, dtype=torch.float64)
+    return torch.linalg.qr(columns).Q.T.reshape(k, 1, h, w)
+
+
+def _along_over_across(vectors: Tensor, x: Tensor) -> float:
+    def gradients(images: Tensor) -> tuple[Tensor, Tensor]:
+        """Central differences, at inner pixels."""
+        return (images[..., 1:-1, 2:] - images[..., 1:-1, :-2]) / 2, (
+            images[..., 2:, 1:-1] - images[..., :-2, 1:-1]
+        ) / 2
+
+    dx, dy = (part[0] for part in gradients(x))
+    strength = (dx.square() + dy.square()).sqrt()
+    edge = strength >= strength.quantile(0.9)
+    normal = dx[edge] / strength[edge], dy[edge] / strength[edge]
+    ex, ey = (part[:, 0][:, edge] for part in gradients(vectors))
+    across = (ex * normal[0] + ey * normal[1]).square().sum()
+    along = (ey * normal[0] - ex * normal[1]).square().sum()
+    return float(along / across)

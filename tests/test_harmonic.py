@@ -1,0 +1,141 @@
+"""The four indices on bases whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ghr import harmonic
+
+H, W = 18, 13
+
+
+@pytest.fixture
+def step():
+    """A dark and a bright region with a slanted contour."""
+    rows, columns = np.mgrid[:H, :W]
+    return torch.from_numpy(np.where(rows + 2 * columns > 20, 0.8, 0.2))[None]
+
+
+@pytest.fixture
+def other():
+    """The same with another contour."""
+    rows, columns = np.mgrid[:H, :W]
+    return torch.from_numpy(np.where(2 * rows - columns > 10, 0.8, 0.2))[None]
+
+
+def laplacian(x=None):
+    """The definition: a loop over neighbours."""
+    matrix = np.zeros((H * W, H * W))
+    for r in range(H):
+        for c in range(W):
+            for r2, c2 in ((r + 1, c), (r, c + 1)):
+                if r2 < H and c2 < W:
+                    a, b = r * W + c, r2 * W + c2
+                    w = 1 if x is None else math.exp(-((x[0, r, c] - x[0, r2, c2]) ** 2) / (2 * 0.08**2))
+                    matrix[[a, b], [a, b]] += w
+                    matrix[[a, b], [b, a]] -= w
+    return torch.from_numpy(matrix)
+
+
+def test_energy_is_the_quadratic_form_of_the_laplacian(step):
+    vectors = harmonic.random(5, H, W)
+    flat = vectors.flatten(1)
+    assert torch.allclose(harmonic.energy(vectors), (flat @ laplacian() * flat).sum(1))
+    assert torch.allclose(harmonic.energy(vectors, step), (flat @ laplacian(step) * flat).sum(1))
+
+
+def test_dct_modes_are_orthonormal_eigenvectors_of_the_grid_by_frequency():
+    modes = harmonic.dct(H, W)
+    flat, quotients = modes.flatten(1), harmonic.energy(modes)
+    assert torch.allclose(flat @ flat.T, torch.eye(H * W).double(), atol=1e-12)
+    assert torch.allclose(flat @ laplacian(), quotients[:, None] * flat, atol=1e-12)
+    assert (quotients.diff() >= -1e-12).all()
+    assert quotients[0] < 1e-12
+
+
+def test_frequency_grows_along_dct_modes_and_not_along_random_vectors():
+    modes = harmonic.dct(H, W)[:60]
+    assert harmonic.h1(modes) > 0.999
+    assert harmonic.h1(modes.flip(0)) < -0.999
+    assert abs(harmonic.h1(harmonic.random(60, H, W))) < 3 / 59**0.5
+
+
+@pytest.mark.parametrize("k", [7, 120])
+def test_smoothest_functions_are_the_lowest_eigenvectors(step, k):
+    """By Lanczos and by the whole matrix."""
+    vectors = harmonic.smoothest(step, k)
+    flat = vectors.flatten(1)
+    assert torch.allclose(flat @ flat.T, torch.eye(k).double(), atol=1e-8)
+    lowest = torch.linalg.eigvalsh(laplacian(step))[:k]
+    assert torch.allclose(harmonic.energy(vectors, step), lowest, atol=1e-8)
+    assert harmonic.energy(vectors, step)[1] < 1e-6  # the step itself costs nothing
+
+
+def test_the_smoothest_functions_of_an_image_are_adapted_to_it(step, other):
+    vectors = harmonic.smoothest(step, 20)
+    assert harmonic.h2(vectors, step, other) > 0.2
+    assert harmonic.h3(vectors, step) < 0.7
+    assert harmonic.h4(vectors, step, other) > 0.1
+    mirrored = harmonic.smoothest(other, 20)
+    assert harmonic.h2(mirrored, step, other) < -0.2
+    assert harmonic.h4(mirrored, step, other) == pytest.approx(-harmonic.h4(mirrored, other, step))
+    assert harmonic.h3(mirrored, step) > harmonic.h3(vectors, step)
+
+
+def test_alignment_of_the_smoothest_functions_with_themselves_is_one(step, other):
+    vectors = harmonic.smoothest(step, 20)
+    overlap = vectors.flatten(1) @ harmonic.smoothest(other, 20).flatten(1).T
+    assert harmonic.h4(vectors, step, other) == pytest.approx(1 - overlap.square().sum().item() / 20)
+
+
+def test_geometry_gain_is_what_lies_across_the_contour(step):
+    """A step of weight nearly 0 across the contour: all of its energy is gained; a flat image gains nothing."""
+    flat = torch.full_like(step, 0.5)
+    jump = (step - step.mean())[None]
+    jump = jump / jump.norm()
+    assert harmonic.h2(jump, step, flat) == pytest.approx(1, abs=1e-6)
+    assert harmonic.h2(torch.cat([jump, torch.full_like(jump, (H * W) ** -0.5)]), step, flat) == pytest.approx(
+        1, abs=1e-6
+    )
+
+
+def test_bases_that_cannot_know_the_image_do_not_tell_it_from_another():
+    """Over twenty images with random contours the mean lies within three standard errors of zero; DCT gives h3 = 1."""
+    rng, values = np.random.default_rng(0), {"h2": [], "h4": []}
+    rows, columns = np.mgrid[:H, :W]
+    vectors = harmonic.random(20, H, W)
+
+    def image():
+        angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-3, 3)
+        side = np.cos(angle) * (rows - H / 2) + np.sin(angle) * (columns - W / 2) > offset
+        return torch.from_numpy(np.where(side, 0.8, 0.2))[None]
+
+    for _ in range(20):
+        x, y = image(), image()
+        values["h2"].append(harmonic.h2(vectors, x, y))
+        values["h4"].append(harmonic.h4(vectors, x, y))
+        assert harmonic.h3(harmonic.dct(H, W)[1:30], x) == pytest.approx(1, abs=1e-9)
+    for sample in values.values():
+        assert abs(np.mean(sample)) < 3 * np.std(sample) / 20**0.5
+
+
+def test_along_and_across_on_plane_waves():
+    """Contours of a vertical ramp are horizontal: a wave that runs down is all across, one to the right all along."""
+    rows, columns = (torch.from_numpy(grid.astype(float)) for grid in np.mgrid[:H, :W])
+    ramp = (rows / 32)[None]  # exact in binary: every pixel is as steep
+    down, right = torch.sin(0.7 * rows)[None, None], torch.sin(0.7 * columns)[None, None]
+    slopes = [(down[..., 2:, 1:-1] - down[..., :-2, 1:-1]) / 2, (right[..., 1:-1, 2:] - right[..., 1:-1, :-2]) / 2]
+    across, along = (slope.square().sum().item() for slope in slopes)
+    assert harmonic._along_over_across(down, ramp) < 1e-20
+    assert harmonic._along_over_across(torch.cat([down, 2 * right]), ramp) == pytest.approx(4 * along / across)
+
+
+def test_principal_components_are_orthonormal_and_carry_the_most_variance():
+    x = torch.randn(300, 1, 3, 5, generator=torch.Generator().manual_seed(0)) * torch.linspace(0.1, 1, 5)
+    vectors = harmonic.principal(x, 4).flatten(1)
+    assert torch.allclose(vectors @ vectors.T, torch.eye(4).double(), atol=1e-10)
+    carried = (x.flatten(1).double() @ vectors.T).var(0)
+    assert (carried.diff() < 0).all()
+    assert carried.sum() > 0.999 * torch.linalg.eigvalsh(torch.cov(x.flatten(1).double().T))[-4:].sum()
