@@ -7,6 +7,8 @@ span (`h4`). Each is read beside the same number for bases that cannot know the 
 Images are functions on the grid graph: pixels are joined to their four neighbours, nothing beyond the border.
 """
 
+import functools
+
 import numpy as np
 import scipy.fft
 import torch
@@ -106,14 +108,18 @@ def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[
     """The k orthonormal functions of least energy on an image: eigenvectors of its Laplacian L_x.
 
     x: clean image.  k: functions wanted.  width: image units.
-    Returns: float64, by rising energy; the first is constant.
+    Returns: float64, by rising energy; the first is constant. To be read only: the last ones are remembered.
     """
-    h, w = x.shape[-2:]
+    across, down = (part.double().cpu().numpy() for part in weights(x, width))
+    return _smoothest(across.tobytes(), down.tobytes(), *x.shape[-2:], k)
+
+
+@functools.lru_cache(maxsize=8)  # an image meets the bases of several networks
+def _smoothest(across: bytes, down: bytes, h: int, w: int, k: int) -> Tensor:
     index = np.arange(h * w).reshape(h, w)
     pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
     i, j = (np.concatenate([pair[end].ravel() for pair in pairs]) for end in (0, 1))
-    joined = np.concatenate([part.double().cpu().numpy().ravel() for part in weights(x, width)])
-    adjacency = sparse.coo_array((joined, (i, j)), shape=(h * w, h * w))
+    adjacency = sparse.coo_array((np.frombuffer(across + down), (i, j)), shape=(h * w, h * w))
     laplacian = sparse.csgraph.laplacian((adjacency + adjacency.T).tocsc())
     if k > h * w // 3:  # Lanczos has no advantage
         vectors = np.linalg.eigh(laplacian.toarray())[1][:, :k]

@@ -39,8 +39,9 @@ def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[fl
     return (-math.inf, laptop), (-math.inf, paper)
 
 
-# G, V, c_AB, c_NN, f_mem: see ghr.compare. "N_max" is the largest N of an image set. Of statistics that each half has,
-# the half further from the target counts. A share of 0 has an interval, so that "none" is written "<= .01".
+# G, V, c_AB, c_NN, f_mem: see ghr.compare; J, H1-H4: see ghr.jacobian and ghr.harmonic. "N_max" is the largest N of an
+# image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
+# that "none" is written "<= .01".
 TARGETS = {
     "T1a": Target("training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)", *_at_most(4, 3)),
     "T1b": Target("slope of the training curve at N = 1, input 6-27 dB", (0.9, 1.05), (0.9, 1.05)),
@@ -61,6 +62,14 @@ TARGETS = {
     "T9a": Target("largest V for sigma in [.02, 1], N = 10", *_at_least(0.4, 0.4)),
     "T9b": Target("largest V for sigma in [.02, 1], N_max", *_at_most(0.10, 0.05)),
     "T9c": Target("largest V of two halves over that of two seeds of one half, N = 10,000", *_at_most(1.5, 1.5)),
+    "T10": Target("hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels", *_at_most(1e-4, 1e-4)),
+    "T11a": Target("SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: furthest from 1", (0.85, 1.25), (0.9, 1.15)),
+    "T11b": Target("SC at N = 100, sigma .05-.5: smallest", *_at_least(3, 3)),
+    "T19": Target("H1, order against frequency, N_max, the lower of sigma .1 and .3", *_at_least(0.7, 0.8)),
+    "T20a": Target("H2 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
+    "T20b": Target("H3 less that of another image's basis or of PCA, N_max, largest", *_at_most(0, 0)),
+    "T20c": Target("H4 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
+    "T22": Target("sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value", *_at_most(0.05, 0.03)),
     "T23a": Target("gradient energy of samples over that of held-out images, N_max", (0.85, 1.15), (0.9, 1.1)),
     "T23b": Target("spectrum of samples over that of held-out images: largest deviation (dB)", *_at_most(1.5, 1)),
     "T23c": Target("MMD of samples to held-out images over MMD of two held-out sets", *_at_most(2, 2)),

@@ -126,11 +126,16 @@ def legend(owner: Axes | Figure, **kwargs) -> None:
 
 
 def image_grid(
-    rows: Sequence[Float[Tensor, "k 1 h w"]], labels: Sequence[str], titles: Sequence[str] | None = None
+    rows: Sequence[Float[Tensor, "k 1 h w"]],
+    labels: Sequence[str],
+    titles: Sequence[str] | None = None,
+    signed: int = 0,
 ) -> Picture:
     """Rows of grey images on one scale from 0 to 1, a label at the left of each row, titles above the columns.
 
     rows: equally many images each, image units; values outside [0,1] are clipped for display only.
+    signed: so many columns at the right show functions of either sign, e.g. eigenvectors, each on a scale of its own
+    from blue (below zero) over white to red.
     """
     columns = len(rows[0])
     with matplotlib.rc_context(_STYLE):
@@ -139,8 +144,11 @@ def image_grid(
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes_row, images, label in zip(grid, rows, labels, strict=True):
-            for axes, image in zip(axes_row, images, strict=True):
-                axes.imshow(image[0].clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="none")
+            for place, (axes, image) in enumerate(zip(axes_row, images, strict=True)):
+                limit = image.abs().max().item()
+                low, high, colours = (0, 1, "gray") if place < columns - signed else (-limit, limit, "RdBu_r")
+                shown = image[0].clamp(low, high).numpy()
+                axes.imshow(shown, cmap=colours, vmin=low, vmax=high, interpolation="none")
                 axes.set(xticks=[], yticks=[])
                 axes.grid(False)
                 axes.spines[:].set_visible(False)

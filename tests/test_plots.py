@@ -91,6 +91,14 @@ def test_an_image_grid_has_one_scale_and_no_smoothing(monkeypatch):
         plots.image_grid(rows, ["one label"])
 
 
+def test_signed_columns_have_limits_of_their_own_about_zero(monkeypatch):
+    monkeypatch.setattr(plots.Picture, "__init__", lambda self, figure: setattr(self, "figure", figure))
+    row = torch.rand(3, 1, 5, 7) * torch.tensor([1, 0.1, -3])[:, None, None, None]
+    limits = [axes.images[0].get_clim() for axes in plots.image_grid([row], ["a"], signed=2).figure.axes]
+    assert limits[0] == (0, 1)
+    assert limits[1:] == [(-m, m) for m in (row[1].max().item(), -row[2].min().item())]
+
+
 def test_shares_of_a_histogram_add_to_one():
     _, (axes,) = plots.panels(1)
     plots.histogram(axes, torch.tensor([0.1, 0.1, 0.6, 0.9]), np.linspace(0, 1, 3))
