@@ -135,7 +135,7 @@ def image_grid(
 
     rows: equally many images each, image units; values outside [0,1] are clipped for display only.
     signed: so many columns at the right show functions of either sign, e.g. eigenvectors, each on a scale of its own
-    from blue (below zero) over white to red.
+    from blue (below zero) over white to red; one pixel in a hundred lies beyond its ends.
     """
     columns = len(rows[0])
     with matplotlib.rc_context(_STYLE):
@@ -145,7 +145,7 @@ def image_grid(
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes_row, images, label in zip(grid, rows, labels, strict=True):
             for place, (axes, image) in enumerate(zip(axes_row, images, strict=True)):
-                limit = image.abs().max().item()
+                limit = image.abs().quantile(0.99).item()
                 low, high, colours = (0, 1, "gray") if place < columns - signed else (-limit, limit, "RdBu_r")
                 shown = image[0].clamp(low, high).numpy()
                 axes.imshow(shown, cmap=colours, vmin=low, vmax=high, interpolation="none")
