@@ -4,7 +4,7 @@ Noise is a function of (sampling seed, step) alone, image by image (numpy's Phil
 depend on batch, device or network: two networks given the same seeds see the same noise. Step and stop are decided per
 image, so a result never depends on its batch mates. Departures from the paper: one start for all N and both halves,
 taken from held-out images; the default sampler is the probability-flow ODE by Heun's method, which is deterministic
-given the start (`sample`); the paper's stochastic Algorithm 1 is `sample_stochastic`.
+given the start (`sample`); the paper's stochastic Algorithm 1 is `sample_stochastic`, and `sample_sde` the reverse SDE.
 """
 
 import itertools
@@ -103,6 +103,37 @@ def sample(
 
 
 @torch.no_grad()
+def sample_sde(
+    denoiser: nn.Module,
+    y: Float[Tensor, "b c h w"],
+    seeds: Sequence[int],
+    *,
+    steps: int = 60,
+    sigma_0: float = 1.0,
+    sigma_end: float = 0.01,
+) -> Iterator[State]:
+    """Reverse-time SDE on the schedule of `sample`: each step removes noise and puts some of it back.
+
+    y' = f + (s'/s)^2 (y - f) + s' sqrt(1 - (s'/s)^2) z,     s -> s' < s:   exact while f does not change
+
+    denoiser: y -> x_hat, in evaluation mode.  y: start.  seeds: one per image, of the noise z; step t uses draw t.
+    steps: one denoiser call each.  sigma_0, sigma_end: first and last noise level, image units.
+    Yields: State after each step; the last x_hat, unclipped, is the sample.
+    Raises: ValueError for a module in training mode or fewer seeds than images.
+    Source: ancestral sampling of Ho et al. 2020 and Song et al. 2021, here with variance that explodes.
+    """
+    require_evaluation(denoiser)
+    _require_seeds(seeds, y)
+    x_hat = denoiser(y)
+    for t, (sigma, smaller) in enumerate(itertools.pairwise(schedule(steps, sigma_0, sigma_end)), 1):
+        kept = (smaller / sigma) ** 2
+        z = noise(seeds, t, tuple(y.shape[1:])).to(y)
+        y = x_hat + kept * (y - x_hat) + smaller * (1 - kept) ** 0.5 * z
+        x_hat = denoiser(y)
+        yield State(y, x_hat, y.new_full((len(y),), smaller))
+
+
+@torch.no_grad()
 def sample_stochastic(
     denoiser: nn.Module,
     y: Float[Tensor, "b c h w"],
@@ -127,8 +158,7 @@ def sample_stochastic(
     Source: paper, Algorithm 1; Kadkhodaie & Simoncelli 2021.
     """
     require_evaluation(denoiser)
-    if len(seeds) != len(y):
-        raise ValueError(f"One seed for each of the {len(y)} images is needed, got {len(seeds)}.")
+    _require_seeds(seeds, y)
     y, x_hat = y.clone(), denoiser(y)
     sigma = (x_hat - y).square().mean((1, 2, 3)).sqrt()
     t = 0
@@ -154,3 +184,8 @@ def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:
     if not end:
         raise ValueError("The sampler made no step: its start is already below sigma_end.")
     return end[0].x_hat
+
+
+def _require_seeds(seeds: Sequence[int], y: Tensor) -> None:
+    if len(seeds) != len(y):
+        raise ValueError(f"One seed for each of the {len(y)} images is needed, got {len(seeds)}.")

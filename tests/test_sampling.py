@@ -222,15 +222,31 @@ def test_a_sampler_that_does_not_arrive_says_so():
         list(sampling.sample_stochastic(zero, y, [0, 1], max_steps=3))
 
 
-def test_one_seed_for_each_image_is_needed():
-    with pytest.raises(ValueError, match="each of the 2 images is needed, got 1"):
-        next(sampling.sample_stochastic(zero, start(2, 1, 3, 4), [0]))
+@pytest.mark.parametrize("sampler", [sampling.sample_sde, sampling.sample_stochastic])
+def test_one_seed_for_each_image_is_needed(sampler):
+    with pytest.raises(ValueError, match="One seed for each of the 2 images is needed, got 1"):
+        next(sampler(zero, start(2, 1, 3, 4), [0]))
+
+
+# The reverse SDE --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [3, 20])
+def test_the_sde_keeps_the_law_of_noisy_images_in_any_number_of_steps(steps):
+    """One grey plus noise of standard deviation sigma: variance and mean after each step, within 4 standard errors."""
+    y = 0.4 + start(50, 1, 20, 21)
+    for state in sampling.sample_sde(Constant(0.4), y, range(50), steps=steps, sigma_end=0.1):
+        z = (state.y - 0.4) / state.sigma.view(-1, 1, 1, 1)
+        assert z.square().mean() == pytest.approx(1, abs=4 * math.sqrt(2 / z.numel()))
+        assert z.mean() == pytest.approx(0, abs=4 / math.sqrt(z.numel()))
+    assert (y - 0.4).flatten() @ z.flatten() < 0.2 * z.numel()  # the start is forgotten
 
 
 # Both -------------------------------------------------------------------------------------------------------------
 
 SAMPLERS = {
     "heun": lambda denoiser, y, seeds: sampling.sample(denoiser, y, steps=15),
+    "sde": lambda denoiser, y, seeds: sampling.sample_sde(denoiser, y, seeds, steps=40),
     "algorithm 1": lambda denoiser, y, seeds: sampling.sample_stochastic(denoiser, y, seeds, beta=0.5),
 }
 
@@ -289,7 +305,7 @@ def test_samplers_keep_no_graph(bfcnn, monkeypatch):
     monkeypatch.setitem(sys.modules, "plain_sampling", plain)
     spec.loader.exec_module(plain)
     y = start(1, 1, 7, 9)
-    for states in (plain.sample(bfcnn, y), plain.sample_stochastic(bfcnn, y, [0])):
+    for states in (plain.sample(bfcnn, y), plain.sample_sde(bfcnn, y, [0]), plain.sample_stochastic(bfcnn, y, [0])):
         assert not next(states).x_hat.requires_grad
         assert torch.is_grad_enabled()
 
