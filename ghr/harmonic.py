@@ -18,6 +18,7 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
+DENSE = 2048  # pixels up to which all modes of an image's Laplacian are had at once
 
 
 def weights(x: Float[Tensor, "1 h w"], width: float = WIDTH) -> tuple[Float[Tensor, "h w_1"], Float[Tensor, "h_1 w"]]:
@@ -108,25 +109,31 @@ def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[
     """The k orthonormal functions of least energy on an image: eigenvectors of its Laplacian L_x.
 
     x: clean image.  k: functions wanted.  width: image units.
-    Returns: float64, by rising energy; the first is constant. To be read only: the last ones are remembered.
+    Returns: float64, by rising energy; the first is constant.
     """
     across, down = (part.double().cpu().numpy() for part in weights(x, width))
-    return _smoothest(across.tobytes(), down.tobytes(), *x.shape[-2:], k)
+    h, w = x.shape[-2:]
+    if h * w <= DENSE:
+        vectors = _all_modes(across.tobytes(), down.tobytes(), h, w)[:, :k]
+    else:  # Lanczos on the inverse of a slightly shifted, hence regular, matrix
+        start = np.random.default_rng(0).normal(size=h * w)
+        values, vectors = eigsh(_laplacian(across, down, h, w), k, sigma=-1e-3, v0=start)
+        vectors = vectors[:, np.argsort(values)]
+    return torch.from_numpy(vectors.T.copy()).view(k, 1, h, w)
 
 
-@functools.lru_cache(maxsize=8)  # an image meets the bases of several networks
-def _smoothest(across: bytes, down: bytes, h: int, w: int, k: int) -> Tensor:
+@functools.lru_cache(maxsize=16)  # an image meets the bases of many networks
+def _all_modes(across: bytes, down: bytes, h: int, w: int) -> np.ndarray:
+    laplacian = _laplacian(np.frombuffer(across), np.frombuffer(down), h, w)
+    return np.linalg.eigh(laplacian.toarray())[1]
+
+
+def _laplacian(across: np.ndarray, down: np.ndarray, h: int, w: int) -> sparse.csc_array:
     index = np.arange(h * w).reshape(h, w)
     pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
     i, j = (np.concatenate([pair[end].ravel() for pair in pairs]) for end in (0, 1))
-    adjacency = sparse.coo_array((np.frombuffer(across + down), (i, j)), shape=(h * w, h * w))
-    laplacian = sparse.csgraph.laplacian((adjacency + adjacency.T).tocsc())
-    if k > h * w // 3:  # Lanczos has no advantage
-        vectors = np.linalg.eigh(laplacian.toarray())[1][:, :k]
-    else:  # inverse of a slightly shifted, hence regular, matrix
-        values, vectors = eigsh(laplacian, k, sigma=-1e-3, v0=np.random.default_rng(0).normal(size=h * w))
-        vectors = vectors[:, np.argsort(values)]
-    return torch.from_numpy(vectors.T.copy()).view(k, 1, h, w)
+    adjacency = sparse.coo_array((np.concatenate([across.ravel(), down.ravel()]), (i, j)), shape=(h * w, h * w))
+    return sparse.csgraph.laplacian((adjacency + adjacency.T).tocsc())
 
 
 # Bases that cannot know the image ---------------------------------------------------------------------------------
