@@ -128,7 +128,7 @@ def _all_modes(across: bytes, down: bytes, h: int, w: int) -> np.ndarray:
     return np.linalg.eigh(laplacian.toarray())[1]
 
 
-def _laplacian(across: np.ndarray, down: np.ndarray, h: int, w: int) -> sparse.csc_array:
+def _laplacian(across: np.ndarray, down: np.ndarray, h: int, w: int) -> sparse.sparray:
     index = np.arange(h * w).reshape(h, w)
     pairs = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
     i, j = (np.concatenate([pair[end].ravel() for pair in pairs]) for end in (0, 1))
