@@ -462,31 +462,26 @@ samplers = {
 }
 
 
-def by_sampler(s):
-    """c_AB, nearness to the training set and gradient energy of samples of the largest N, by sampler."""
+def by_sampler(s, prefix=""):
+    """c_AB and gradient energy of samples of the largest N, by sampler."""
     n, y = s.sizes[-1], sampling.gaussian_start(s.held_out, many)
     real = compare.gradient_energy(s.held_out).mean()
     rows, found = [], []
     for name, sampler in samplers.items():
         a, b = (sampling.last(sampler(s.denoisers[n, half], y)) for half in "AB")
         found.append(compare.estimate(np.median, compare.rho(a, b)))
-        near = compare.estimate(np.median, compare.nearest(a, training(s, n, "A"))[0])
-        energy = compare.estimate(np.mean, compare.gradient_energy(a) / real)
-        rows.append((name, f"{found[-1]:.2f}", f"{near:.2f}", f"{energy:.2f}"))
+        rows.append((name, f"{found[-1]:.2f}", f"{compare.estimate(np.mean, compare.gradient_energy(a) / real):.2f}"))
     entry = enter(s, "T21", min(found, key=lambda e: e.value))
-    return entry, ledger.Table(f"Samplers, {s.images}", ("sampler", "c_AB", "c_NN, A", "gradient energy"), rows)
+    say(f"{prefix}sampler", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
+    return ledger.Table(f"Samplers, {s.images}", ("sampler", "c_AB", "gradient energy of A"), rows)
 
 
-entry, table = by_sampler(faces)
-say("sampler", entry.measured, ".2f")
-say("sampler_target", f"target {entry.target}: {entry.verdict}")
 say("many", len(many), "d")
-table
+by_sampler(faces)
 
 # %% [markdown]
-# Over {glue:text}`many` seeds, the lowest $c_{AB}$ of the three is {glue:text}`sampler` ({glue:text}`sampler_target`). The last
-# column, the gradient energy of A's samples over that of held-out faces, says how much detail a sampler leaves. Where noise is
-# put back, detail is drawn anew at every step, by networks whose answers are a little too smooth.
+# Over {glue:text}`many` seeds, the lowest $c_{AB}$ of the three is {glue:text}`sampler`. The last column, the gradient energy
+# of A's samples over that of held-out faces, says how much detail each sampler leaves.
 #
 # ## Are the samples any good?
 #
@@ -584,9 +579,6 @@ draw(patches)
 compare_samples(patches)
 report(patches, "photographs_")
 quality(patches, "photographs_")
-entry, table = by_sampler(patches)
-say("photographs_sampler", entry.measured, ".2f")
-say("photographs_sampler_target", f"target {entry.target}: {entry.verdict}")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-samples-photographs", "caption": "**Does each network repeat its own patches, or do A and B draw the same new one?** Patches of photographs, laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
 plots.image_grid(*rows_of_samples(patches, [patches.sizes[0], patches.sizes[-1]]))
@@ -619,9 +611,12 @@ side_by_side(patches)
 # The samples have {glue:text}`photographs_energy` times the gradient energy of held-out patches
 # ({glue:text}`photographs_energy_verdict`), their spectrum deviates by up to {glue:text}`photographs_deviation` dB
 # ({glue:text}`photographs_deviation_verdict`), and their discrepancy is {glue:text}`photographs_mmd` times that of two
-# held-out sets ({glue:text}`photographs_mmd_verdict`). Of the three samplers the lowest $c_{AB}$ is
-# {glue:text}`photographs_sampler` ({glue:text}`photographs_sampler_target`).
-#
+# held-out sets ({glue:text}`photographs_mmd_verdict`). By sampler, the lowest $c_{AB}$ is {glue:text}`photographs_sampler`:
+
+# %% tags=["hide-input"]
+by_sampler(patches, "photographs_")
+
+# %% [markdown]
 # ## What it comes to
 #
 # *What the paper says:* at $N = 10^5$ the two networks generate nearly the same image, and it is in neither training

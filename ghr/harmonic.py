@@ -79,15 +79,21 @@ def h3(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"]) -> float:
     r = sum_k sum_p (grad e_k . t_p)^2 / sum_k sum_p (grad e_k . n_p)^2,     n = grad x / |grad x|, t perpendicular
 
     p: edge pixels, where |grad x| is in its top decile. The DCT modes are those whose Rayleigh quotients are nearest to
-    the vectors' own, so that frequency alone gives 1.
+    the vectors' own, the mean of all modes of one quotient, so that neither frequency nor orientation alone counts.
 
-    vectors: unit vectors.  x: clean image.
-    Returns: below 1 when the vectors vary less along contours, for their frequency, than any fixed harmonics.
+    vectors: unit vectors.  x: clean image, not flat.
+    Returns: below 1 when the vectors vary less along contours, for their frequency, than cosines do.
+    Raises: ValueError for an image without edges.
     """
-    modes = dct(*vectors.shape[-2:]).to(vectors)
-    known = energy(modes)
-    place = (known[:, None] - energy(vectors)).abs().argmin(0)
-    return _along_over_across(vectors, x) / _along_over_across(modes[place], x)
+    modes = dct(*vectors.shape[-2:])
+    quotients, level = energy(modes).numpy().round(9), energy(vectors).double().cpu().numpy()
+    known, group, sizes = np.unique(quotients, return_inverse=True, return_counts=True)
+    place = np.abs(known[:, None] - level).argmin(0)
+    along, across = (part.double().cpu().numpy().sum() for part in _along_and_across(vectors, x))
+    cosine_along, cosine_across = (
+        (np.bincount(group, part.numpy()) / sizes)[place].sum() for part in _along_and_across(modes, x.double().cpu())
+    )
+    return float(along / across / (cosine_along / cosine_across))
 
 
 def h4(
@@ -139,15 +145,21 @@ def _laplacian(across: np.ndarray, down: np.ndarray, h: int, w: int) -> sparse.s
 # Bases that cannot know the image ---------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=2)
 def dct(h: int, w: int) -> Float[Tensor, "d 1 h w"]:
-    """The cosine modes (DCT-II): eigenvectors of the grid's own Laplacian, by rising frequency; float64."""
+    """The cosine modes (DCT-II): eigenvectors of the grid's own Laplacian, by rising frequency; float64, read only."""
     rows, columns = (scipy.fft.idct(np.eye(n), norm="ortho", axis=0).T for n in (h, w))
     modes = torch.from_numpy(np.einsum("ai,bj->abij", rows, columns).reshape(h * w, 1, h, w))
     return modes[energy(modes).argsort(stable=True)]
 
 
 def principal(x: Float[Tensor, "n 1 h w"], k: int) -> Float[Tensor, "k 1 h w"]:
-    """The k leading principal components of images: the Wiener denoiser's basis, the same for all images; float64."""
+    """The k leading principal components of images: the Wiener denoiser's basis, the same for all images; float64.
+
+    Raises: ValueError for n images or more: n images have n - 1 components.
+    """
+    if k >= len(x):
+        raise ValueError(f"{len(x)} images have {len(x) - 1} principal components, not {k}.")
     axes = torch.linalg.eigh(torch.cov(x.flatten(1).double().T)).eigenvectors
     return axes.flip(1).T[:k].reshape(k, *x.shape[1:])
 
@@ -159,18 +171,20 @@ def random(k: int, h: int, w: int, seed: int = 0) -> Float[Tensor, "k 1 h w"]:
     return torch.linalg.qr(columns).Q.T.reshape(k, 1, h, w)
 
 
-def _along_over_across(vectors: Tensor, x: Tensor) -> float:
+def _along_and_across(vectors: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient energy of each vector along and across the contours of an image, at its edge pixels."""
+
     def gradients(images: Tensor) -> tuple[Tensor, Tensor]:
         """Central differences, at inner pixels."""
-        return (images[..., 1:-1, 2:] - images[..., 1:-1, :-2]) / 2, (
-            images[..., 2:, 1:-1] - images[..., :-2, 1:-1]
-        ) / 2
+        right, down = images[..., 1:-1, 2:] - images[..., 1:-1, :-2], images[..., 2:, 1:-1] - images[..., :-2, 1:-1]
+        return right / 2, down / 2
 
     dx, dy = (part[0] for part in gradients(x))
     strength = (dx.square() + dy.square()).sqrt()
-    edge = strength >= strength.quantile(0.9)
+    edge = (strength >= strength.quantile(0.9)) & (strength > 0)
+    if not edge.any():
+        raise ValueError("A flat image has no contours: h3 needs one with edges.")
     normal = dx[edge] / strength[edge], dy[edge] / strength[edge]
     ex, ey = (part[:, 0][:, edge] for part in gradients(vectors))
-    across = (ex * normal[0] + ey * normal[1]).square().sum()
-    along = (ey * normal[0] - ex * normal[1]).square().sum()
-    return float(along / across)
+    along, across = ey * normal[0] - ex * normal[1], ex * normal[0] + ey * normal[1]
+    return along.square().sum(1), across.square().sum(1)

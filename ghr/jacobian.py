@@ -140,26 +140,20 @@ def trace(
     """
     if probes < 2:
         raise ValueError(f"A standard error needs at least two probes, got {probes}.")
-    _, pull = products(denoiser, y)
+    require_evaluation(denoiser)
     generator = torch.Generator(y.device).manual_seed(seed)
-    draws = []
-    for _ in range(probes):
-        v = torch.randint(0, 2, y.shape, generator=generator, device=y.device).to(y) * 2 - 1
-        draws.append((v * pull(v)).sum((1, 2, 3)))
-    draws = torch.stack(draws)
+    parts = []
+    for part in y.split(64):
+        part = part.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+        with torch.enable_grad():
+            x_hat = denoiser(part)
+        draws = []
+        for _ in range(probes):
+            v = torch.randint(0, 2, part.shape, generator=generator, device=y.device).to(y) * 2 - 1
+            draws.append((v * torch.autograd.grad(x_hat, part, v, retain_graph=True)[0]).sum((1, 2, 3)))
+        parts.append(torch.stack(draws).detach())
+    draws = torch.cat(parts, 1)
     return draws.mean(0), draws.std(0) / probes**0.5
-
-
-def homogeneity(denoiser, y: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
-    """hom = ||f(y) - J y|| / ||f(y)||: 0 for a bias-free network, whose f(a y) = a f(y).
-
-    denoiser: y -> x_hat, in evaluation mode.  y: image units.
-    Returns: one value per image.
-    """
-    push, _ = products(denoiser, y)
-    with torch.no_grad():
-        x_hat = denoiser(y)
-    return (x_hat - push(y)).flatten(1).norm(dim=1) / x_hat.flatten(1).norm(dim=1)
 
 
 def sure(
@@ -179,7 +173,7 @@ def sure(
 def noise_level(
     y: Float[Tensor, "b c h w"], x_hat: Float[Tensor, "b c h w"], traces: Float[Tensor, " b"]
 ) -> Float[Tensor, " b"]:
-    """The noise level that a blind denoiser saw, from what it removed.
+    """The noise level that a blind denoiser saw, from what it removed, were it optimal.
 
     sigma_hat = ||y - f(y)|| / sqrt(d - tr J)         (||y - f(y)|| / sqrt(d) alone is too small)
 

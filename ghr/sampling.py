@@ -26,7 +26,7 @@ class State:
 
     y: Float[Tensor, "b c h w"]  # current noisy images, image units
     x_hat: Float[Tensor, "b c h w"]  # what the denoiser makes of them; the sample, at the end
-    sigma: Float[Tensor, " b"]  # noise level of y: scheduled (`sample`) or estimated (`sample_stochastic`)
+    sigma: Float[Tensor, " b"]  # noise level of y: scheduled, or estimated (`sample_stochastic`)
 
 
 def noise(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Float[Tensor, "b ..."]:
@@ -119,7 +119,7 @@ def sample_sde(
     denoiser: y -> x_hat, in evaluation mode.  y: start.  seeds: one per image, of the noise z; step t uses draw t.
     steps: one denoiser call each.  sigma_0, sigma_end: first and last noise level, image units.
     Yields: State after each step; the last x_hat, unclipped, is the sample.
-    Raises: ValueError for a module in training mode or fewer seeds than images.
+    Raises: ValueError for a module in training mode or another number of seeds.
     Source: ancestral sampling of Ho et al. 2020 and Song et al. 2021, here with variance that explodes.
     """
     require_evaluation(denoiser)
@@ -154,7 +154,7 @@ def sample_stochastic(
     h0: step size; growing: h_t = h0 t / (1 + h0 (t - 1)) as in the authors' code, else constant as in the paper.
     beta: 1 adds no noise, 0 keeps sigma.  sigma_end: image units.
     Yields: State after each step (images that stopped stay as they are); the last x_hat is the sample.
-    Raises: ValueError for a module in training mode or fewer seeds than images; RuntimeError after max_steps.
+    Raises: ValueError for a module in training mode or another number of seeds; RuntimeError after max_steps.
     Source: paper, Algorithm 1; Kadkhodaie & Simoncelli 2021.
     """
     require_evaluation(denoiser)
@@ -179,7 +179,7 @@ def sample_stochastic(
 
 
 def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:
-    """The sample at the end of `sample` or `sample_stochastic`: the last denoised image, unclipped."""
+    """The sample at the end of a walk: the last denoised image, unclipped."""
     end = deque(states, maxlen=1)
     if not end:
         raise ValueError("The sampler made no step: its start is already below sigma_end.")

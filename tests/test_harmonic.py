@@ -127,11 +127,31 @@ def test_along_and_across_on_plane_waves():
     """Contours of a vertical ramp are horizontal: a wave that runs down is all across, one to the right all along."""
     rows, columns = (torch.from_numpy(grid.astype(float)) for grid in np.mgrid[:H, :W])
     ramp = (rows / 32)[None]  # exact in binary: every pixel is as steep
-    down, right = torch.sin(0.7 * rows)[None, None], torch.sin(0.7 * columns)[None, None]
-    slopes = [(down[..., 2:, 1:-1] - down[..., :-2, 1:-1]) / 2, (right[..., 1:-1, 2:] - right[..., 1:-1, :-2]) / 2]
-    across, along = (slope.square().sum().item() for slope in slopes)
-    assert harmonic._along_over_across(down, ramp) < 1e-20
-    assert harmonic._along_over_across(torch.cat([down, 2 * right]), ramp) == pytest.approx(4 * along / across)
+    waves = torch.stack([torch.sin(0.7 * rows), torch.sin(0.7 * columns)])[:, None]
+    along, across = harmonic._along_and_across(waves, ramp)
+    down = (waves[0, 0, 2:, 1:-1] - waves[0, 0, :-2, 1:-1]) / 2
+    right = (waves[1, 0, 1:-1, 2:] - waves[1, 0, 1:-1, :-2]) / 2
+    assert along.tolist() == pytest.approx([0, right.square().sum().item()], abs=1e-20)
+    assert across.tolist() == pytest.approx([down.square().sum().item(), 0], abs=1e-20)
+
+
+def test_h3_does_not_depend_on_which_way_an_image_is_turned(step):
+    """On a square grid modes come in pairs of one frequency, upright and lying: none may be preferred."""
+    x, vectors = step[:, :W], harmonic.random(9, W, W)
+    assert harmonic.h3(vectors, x) == pytest.approx(harmonic.h3(vectors.mT, x.mT), rel=1e-9)
+    modes = harmonic.dct(W, W)
+    whole = [k for k in range(20, 60) if harmonic.energy(modes)[k] - harmonic.energy(modes)[k - 1] > 1e-6]
+    assert harmonic.h3(modes[1 : whole[0]], x) == pytest.approx(1, abs=1e-9)  # pairs are not cut in two
+
+
+def test_a_flat_image_has_no_contours():
+    with pytest.raises(ValueError, match="no contours"):
+        harmonic.h3(harmonic.random(3, H, W), torch.full((1, H, W), 0.5).double())
+
+
+def test_more_principal_components_than_images_are_refused():
+    with pytest.raises(ValueError, match="5 images have 4 principal components, not 5"):
+        harmonic.principal(torch.rand(5, 1, 4, 4), 5)
 
 
 def test_principal_components_are_orthonormal_and_carry_the_most_variance():

@@ -37,13 +37,6 @@ def test_the_jacobian_is_that_of_row_by_row_gradients(denoiser, y):
 def test_a_bias_free_network_is_its_jacobian_times_the_image(denoiser, y):
     f, j = denoiser(y).detach().flatten(), jacobian.jacobian(denoiser, y)
     assert (f - j @ y.flatten()).norm() < 1e-10 * f.norm()
-    assert jacobian.homogeneity(denoiser, y) < 1e-10
-
-
-def test_homogeneity_sees_a_bias(denoiser, y):
-    shifted = jacobian.homogeneity(lambda y: denoiser(y) + 0.1, y)
-    f = (denoiser(y) + 0.1).detach()
-    assert shifted == pytest.approx(0.1 * 240**0.5 / f.norm().item())
 
 
 def test_wiener_keeps_each_direction_by_its_signal_to_noise(images, y):
@@ -176,7 +169,7 @@ def test_a_denoiser_in_training_mode_is_refused_and_nothing_is_changed(unet, y):
     jacobian.leading(unet, y, 2)
     jacobian.trace(unet, y, probes=2)
     with torch.no_grad():  # a caller's switch does not matter
-        jacobian.homogeneity(unet, y)
+        jacobian.trace(unet, y)
     assert torch.equal(y, copy)
     assert not y.requires_grad
     assert torch.equal(torch.get_rng_state(), generator)
@@ -184,7 +177,7 @@ def test_a_denoiser_in_training_mode_is_refused_and_nothing_is_changed(unet, y):
     assert all(p.grad is None and p.requires_grad for p in unet.parameters())
     assert not unet.training
     unet.train()
-    for measure in (jacobian.jacobian, jacobian.homogeneity, jacobian.trace, lambda f, y: jacobian.leading(f, y, 2)):
+    for measure in (jacobian.jacobian, jacobian.products, jacobian.trace, lambda f, y: jacobian.leading(f, y, 2)):
         with pytest.raises(ValueError, match="training mode"):
             measure(unet, y)
     assert unet.training
