@@ -168,12 +168,13 @@ tried = {
 shares, oracles = {}, {}
 for name, (vectors, label, colour, line) in tried.items():
     curves = []
-    for x, basis in zip(faces.chosen, vectors, strict=True):
-        centred = (x - mean).flatten().double()
-        c, total = basis.flatten(1).double() @ centred, centred.square().sum()
+    for x, y, basis in zip(faces.chosen, noisy(faces.chosen, levels[0]), vectors, strict=True):
+        clean, seen = ((image - mean).flatten().double() for image in (x, y))
+        c, total = basis.flatten(1).double() @ clean, clean.square().sum()
         curves.append((1 - c.square().cumsum(0) / total)[: d // 2])
-        outside = total - c.square().sum()  # principal components are not all of the space
-        oracles.setdefault(name, []).append((jacobian.oracle(c, levels[0])[1].sum() + outside.clamp(min=0)).item() / d)
+        factors, _ = jacobian.oracle(c, levels[0])
+        shrunk = (factors * (basis.flatten(1).double() @ seen)) @ basis.flatten(1).double()
+        oracles.setdefault(name, []).append((shrunk - clean).square().mean().item())
     shares[name] = torch.stack(curves)
     average = shares[name].mean(0).clamp(min=1e-6)
     right.plot(np.arange(1, len(average) + 1), average, line, color=colour, label=label)
@@ -207,8 +208,8 @@ say("reached", compare.estimate(compare.psnr_of_mean, reached), ".1f")
 # {glue:text}`left_cosines`. Were somebody to tell the best factor for each coefficient, $c_k^2 / (c_k^2 + \sigma^2)$ with
 # $c_k$ that of the clean face {cite:p}`donoho1994ideal`, shrinkage would reach {glue:text}`oracle_own` dB in the own basis,
 # {glue:text}`oracle_another` in another face's, {glue:text}`oracle_principal` in principal components and
-# {glue:text}`oracle_cosines` with cosines. The network, which nobody tells, reaches {glue:text}`reached` dB. (The own basis was found at
-# a noisy copy of the face, and has seen some of it.) The largest eigenvalue is {glue:text}`top`. More than 1 amplifies; the
+# {glue:text}`oracle_cosines` with cosines. The network, which nobody tells, reaches {glue:text}`reached` dB. (The own basis was found
+# at this very noisy face, so it knows something of both the face and the noise.) The largest eigenvalue is {glue:text}`top`. More than 1 amplifies; the
 # best denoiser does so too where $y$ lies between alternatives, its $J$ being a covariance over $\sigma^2$.
 #
 # ## Is the shrinkage right?
