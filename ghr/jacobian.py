@@ -28,7 +28,7 @@ class Basis:
 
 
 def jacobian(denoiser, y: Float[Tensor, "1 c h w"], chunk: int = 64) -> Float[Tensor, "d d"]:
-    """The whole Jacobian at one noisy image, one backward pass for each block of its rows.
+    """The whole Jacobian at one noisy image: one forward pass, and a backward pass for each block of rows.
 
     J_ij = d f_i / d y_j
 
@@ -38,14 +38,17 @@ def jacobian(denoiser, y: Float[Tensor, "1 c h w"], chunk: int = 64) -> Float[Te
     """
     require_evaluation(denoiser)
     d = y.numel()
+    # copies of y rather than batched gradients of one y: channels_last batches take the fast convolutions
+    copies = y.detach().expand(min(chunk, d), *y.shape[1:]).contiguous(memory_format=torch.channels_last)
+    copies.requires_grad_()
+    with torch.enable_grad():
+        x_hat = denoiser(copies)
     rows = []
-    for pixels in torch.eye(d, dtype=y.dtype, device=y.device).split(chunk):
-        # copies of y rather than batched gradients of one y: channels_last batches take the fast convolutions
-        copies = y.detach().expand(len(pixels), *y.shape[1:]).contiguous(memory_format=torch.channels_last)
-        copies.requires_grad_()
-        with torch.enable_grad():
-            (gradients,) = torch.autograd.grad(denoiser(copies), copies, pixels.view_as(copies))
-        rows.append(gradients.reshape(len(pixels), d))
+    for pixels in torch.eye(d, dtype=y.dtype, device=y.device).split(len(copies)):
+        weights = torch.zeros_like(x_hat)
+        weights[: len(pixels)] = pixels.view(-1, *y.shape[1:])
+        (gradients,) = torch.autograd.grad(x_hat, copies, weights, retain_graph=True)
+        rows.append(gradients[: len(pixels)].reshape(len(pixels), d))
     return torch.cat(rows)
 
 

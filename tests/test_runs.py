@@ -157,7 +157,7 @@ def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
 
 
 def test_controls_exchange_the_seeds_of_a_pair():
-    for scale in runs.SCALES:
+    for scale in ("smoke", "paper"):
         controls = runs.controls(scale)
         assert len(controls) >= 2
         for a, b in zip(controls[::2], controls[1::2], strict=True):
