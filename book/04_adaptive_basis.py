@@ -267,6 +267,11 @@ def misjudged(seen, axis):
     return np.abs(mean / over_levels(mean) - 1).max(0)
 
 
+def ratio(a, b, axis):
+    """Ratio of two means: Stein's estimate over the error itself, unbiased around 1."""
+    return a.mean(axis) / b.mean(axis)
+
+
 def check(s, prefix=""):
     """Targets of the balance; SC by noise level for the figure."""
     regions = s.regions and s.regions.held_out[:tested]
@@ -302,11 +307,15 @@ check(patches, "photographs_")
 errors, traces, stein, seen = faces.balance[faces.sizes[-1], "A"]
 rows = []
 for k, sigma in enumerate(strong):
-    decibels = [f"{compare.estimate(compare.psnr_of_mean, e[k]):.2f}" for e in (errors, stein)]
-    others = compare.estimate(np.mean, traces[k]), compare.estimate(np.mean, seen[k] / sigma)
-    sc = faces.consistency[faces.sizes[-1]][k]
-    rows.append((f"{sigma:.3f}", *decibels, f"{others[0]:.0f}", f"{sc:.2f}", f"{others[1]:.3f}"))
-heads = ("σ", "PSNR (dB)", "by Stein (dB)", "tr J", "SC", "σ̂ / σ")
+    cells = (
+        format(compare.estimate(compare.psnr_of_mean, errors[k]), ".2f"),
+        format(compare.estimate(np.mean, traces[k]), ".0f"),
+        format(faces.consistency[faces.sizes[-1]][k], ".2f"),
+        format(compare.estimate(ratio, stein[k], errors[k]), ".2f"),
+        format(compare.estimate(np.mean, seen[k] / sigma), ".3f"),
+    )
+    rows.append((f"{sigma:.3f}", *cells))
+heads = ("σ", "PSNR (dB)", "tr J", "SC", "Stein / MSE", "σ̂ / σ")
 ledger.Table("Balance of error and trace, faces, largest N, half A", heads, rows)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-sc", "caption": "**Which networks come near 1, where the error is what the kept dimensions account for?** SC on test images against input PSNR, one colour for each N, half A; faces left, photographs right, with 95% intervals over images. Dashed: 1, the optimum."}, "image": {"alt": "SC on test images against input PSNR, one curve for each N, faces and photographs.", "classes": "dark-light"}}

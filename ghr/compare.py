@@ -46,7 +46,8 @@ def estimate(
     else one for each sample, or None where images are independent).
     Returns: Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
     upwards, the interval is widened to do so.
-    Raises: ValueError for fewer than two values, paired samples of unequal length, more or fewer labels than images.
+    Raises: ValueError for fewer than two values, paired samples of unequal length, more or fewer labels than images,
+    or a statistic that is not finite.
     """
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
     lengths = [array.shape[-1] for array in arrays]
@@ -68,6 +69,8 @@ def estimate(
         else:
             places = [_places(n, labels, count, generator) for n, labels in zip(lengths, regions, strict=True)]
         resampled.extend(statistic(*(array[..., p] for array, p in zip(arrays, places, strict=True)), axis=-1))
+    if not np.isfinite(resampled).all():
+        raise ValueError("The statistic is not finite for some resamples: it has no interval.")
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Estimate(value, min(value, float(low)), max(value, float(high)))
 

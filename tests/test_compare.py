@@ -110,6 +110,13 @@ def test_labels_that_do_not_fit_the_images_are_refused():
         compare.estimate(np.mean, np.ones(20), regions=np.arange(19))
 
 
+def test_a_statistic_that_is_not_finite_is_refused():
+    """The logarithm of a mean that can fall below zero: some resamples have none."""
+    values = np.random.default_rng(0).normal(size=30)
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="not finite"):
+        compare.estimate(compare.psnr_of_mean, values - values.mean() + 0.1)
+
+
 def test_one_value_has_no_interval():
     with pytest.raises(ValueError, match="at least two values, got 1"):
         compare.estimate(np.mean, np.array([1.0]))
