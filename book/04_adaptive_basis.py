@@ -56,6 +56,7 @@ say("n_smallest", faces.sizes[0], ",")
 say("n_largest", faces.sizes[-1], ",")
 say("photographs_n_largest", patches.sizes[-1], ",")
 say("d", d, ",")
+say("width", harmonic.WIDTH, ".2f")
 say("images_each", images_each, "d")
 
 # %% [markdown]
@@ -324,7 +325,8 @@ for ax, s in zip(axes, (faces, patches), strict=True):
     for n in s.sizes:
         plots.band(ax, -20 * np.log10(strong), s.consistency[n], color=plots.shade(n, s.sizes), label=f"N = {n:,}")
     ax.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
-    ax.set(title=s.images, xlabel="input PSNR (dB)", ylabel="SC", yscale="log")
+    title = "faces" if s is faces else s.images
+    ax.set(title=title, xlabel="input PSNR (dB)", ylabel="SC", yscale="log")
     ax.label_outer()
     plots.legend(ax)
 plots.Picture(figure)
@@ -347,11 +349,9 @@ plots.image_grid(rows, [f"N = {n:,}" for n in faces.sizes], titles, signed=len(r
 
 # %% tags=["hide-input"]
 def agreement(first, second, traces):
-    """(1/K) ||U'V||_F^2 of the first K = round(tr J) vectors of two bases, image by image: 1 = one subspace."""
+    """Alignment of the first K vectors of two bases, image by image."""
     pairs = zip(first, second, kept(traces), strict=True)
-    return np.array([
-        (a.eigenvectors[:k].flatten(1) @ b.eigenvectors[:k].flatten(1).T).square().sum().item() / k for a, b, k in pairs
-    ])
+    return np.array([harmonic.alignment(a.eigenvectors[:k], b.eigenvectors[:k]) for a, b, k in pairs])
 
 
 rows = []
@@ -371,7 +371,8 @@ heads = ("images", "N", "tr J", "A's and B's basis", "A's bases of two images", 
 ledger.Table("Agreement of bases at sigma = .1", heads, rows)
 
 # %% [markdown]
-# Do two networks that share no training image find the same basis? The subspaces of the kept dimensions agree to
+# Do two networks that share no training image find the same basis? We take the share $\|U^\top V\|_F^2 / K$ of one
+# orthonormal set $U$ of $K$ vectors that lies in the span of the other, $V$. The subspaces of the kept dimensions agree to
 # {glue:text}`agree_large` at $N$ = {glue:text}`n_largest`, and to {glue:text}`agree_small` at $N$ = {glue:text}`n_smallest`. The
 # bases of two *different* faces agree to {glue:text}`agree_other` at the largest $N$, and by chance two subspaces of
 # that size agree to $K / d$, the last column.
@@ -380,7 +381,7 @@ ledger.Table("Agreement of bases at sigma = .1", heads, rows)
 #
 # An image is a function on a grid of pixels, each joined to its four neighbours. A vector $e$ of unit norm has the energy
 # $e^\top L e = \sum (e_i - e_j)^2$ over neighbours, its squared frequency. With the weights of an image,
-# $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$ with $h = 0.08$, differences across the contours of $x$ cost nothing, and the energy is
+# $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$ with $h$ = {glue:text}`width`, differences across the contours of $x$ cost nothing, and the energy is
 # $e^\top L_x e$. Four numbers, of the first $K$ vectors, $K$ being
 # $\mathrm{tr} J$ rounded (at least 3, at most $d/2$):
 #

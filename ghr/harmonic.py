@@ -101,14 +101,24 @@ def h4(
 ) -> float:
     """Adapted: do vectors span the smoothest functions on the image? Alignment with the image, minus another image's.
 
-    alignment(x) = (1/k) ||U'V_x||_F^2,   V_x: the k eigenvectors of L_x of smallest eigenvalue
+    `alignment` with V_x, the k eigenvectors of L_x of smallest eigenvalue, less that with another image's
 
     vectors: orthonormal.  x, other: clean images.
     Returns: between -1 and 1; 0 when the vectors do not know the image.
     """
-    u = vectors.flatten(1)
-    own, foreign = ((u @ smoothest(image, len(u), width).to(u).flatten(1).T).square().sum() for image in (x, other))
-    return float(own - foreign) / len(u)
+    own, foreign = (alignment(vectors, smoothest(image, len(vectors), width).to(vectors)) for image in (x, other))
+    return own - foreign
+
+
+def alignment(u: Float[Tensor, "k 1 h w"], v: Float[Tensor, "k 1 h w"]) -> float:
+    """How much of one subspace lies in another of the same dimension.
+
+    (1/k) ||U'V||_F^2
+
+    u, v: orthonormal.
+    Returns: 1 for one subspace, 0 for perpendicular ones, about k / d by chance.
+    """
+    return float((u.flatten(1) @ v.flatten(1).T).square().sum()) / len(u)
 
 
 def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[Tensor, "k 1 h w"]:
@@ -156,7 +166,7 @@ def dct(h: int, w: int) -> Float[Tensor, "d 1 h w"]:
 def principal(x: Float[Tensor, "n 1 h w"], k: int) -> Float[Tensor, "k 1 h w"]:
     """The k leading principal components of images: the Wiener denoiser's basis, the same for all images; float64.
 
-    Raises: ValueError for n images or more: n images have n - 1 components.
+    Raises: ValueError for k >= n: n images have n - 1 components.
     """
     if k >= len(x):
         raise ValueError(f"{len(x)} images have {len(x) - 1} principal components, not {k}.")

@@ -64,7 +64,7 @@ def eigenbasis(j: Float[Tensor, "d d"], shape: tuple[int, int, int]) -> Basis:
 
     j: of `jacobian`.  shape: (c, h, w) of the image.
     Returns: Basis of d pairs.
-    Source: paper, Eq. 7; symmetric part: own choice, see `asymmetry`.
+    Source: paper, Section 3; symmetric part: own choice, see `asymmetry`.
     """
     symmetric = (j + j.T) / 2
     values, vectors = torch.linalg.eigh(symmetric)

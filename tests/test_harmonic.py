@@ -92,6 +92,17 @@ def test_alignment_of_the_smoothest_functions_with_themselves_is_one(step, other
     assert harmonic.h4(vectors, step, other) == pytest.approx(1 - overlap.square().sum().item() / 20)
 
 
+def test_alignment_is_the_share_of_one_subspace_in_the_other():
+    """Whatever basis each is written in: 1 with itself, a half when half is shared, k / d on average by chance."""
+    vectors = harmonic.random(12, H, W)
+    turned = (harmonic.random(6, 2, 3).view(6, 6) @ vectors[:6].flatten(1)).view(6, 1, H, W)
+    assert harmonic.alignment(vectors[:6], turned) == pytest.approx(1)
+    assert harmonic.alignment(vectors[:6], vectors[3:9]) == pytest.approx(0.5)
+    assert harmonic.alignment(vectors[:6], vectors[6:]) == pytest.approx(0, abs=1e-12)
+    chance = [harmonic.alignment(vectors[:6], harmonic.random(6, H, W, seed)) for seed in range(1, 41)]
+    assert abs(np.mean(chance) - 6 / (H * W)) < 4 * np.std(chance) / 40**0.5
+
+
 def test_geometry_gain_is_what_lies_across_the_contour(step):
     """A step of weight nearly 0 across the contour: all of its energy is gained; a flat image gains nothing."""
     flat = torch.full_like(step, 0.5)
