@@ -46,13 +46,13 @@ def enter(s, id, measured):
 
 
 for s, prefix in ((faces, ""), (patches, "photographs_")):
-    say(f"{prefix}n_smallest", s.sizes[0], ",")
+    say(f"{prefix}n_smallest", s.few, ",")
     say(f"{prefix}n_largest", s.sizes[-1], ",")
     say(f"{prefix}held_out", len(s.held_out), ",")
 run = faces.table[0]
 say("d", d, ",")
 say("images_seen", run.images_seen, ",")
-say("repeats_small", run.images_seen / faces.sizes[0], ",.0f")
+say("repeats_small", run.images_seen / faces.few, ",.0f")
 say("repeats_large", run.images_seen / faces.sizes[-1], ",.0f")
 say("parameters", sum(p.numel() for p in faces.denoisers[faces.sizes[0], "A"].parameters()), ",")
 say("side", run.size, "d")
@@ -112,8 +112,8 @@ grid = slice(len(noise.SIGMAS))
 
 
 def count(s, n):
-    """300 images; at the largest N, where gaps are small, all held-out images and as many training images."""
-    return len(s.held_out) if n == s.sizes[-1] else min(300, len(s.held_out))
+    """300 images; at the largest N, where gaps are small, a thousand."""
+    return min(1000 if n == s.sizes[-1] else 300, len(s.held_out))
 
 
 def training_images(s, n, half):
@@ -138,9 +138,7 @@ def measure(s):
             blind = EmpiricalDenoiser(x, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
             two = training_images(s, run.n, "A")[:300], test[:300]
             s.memorizer[run.n] = [errors(blind, images, sigmas[grid]) for images in two]
-            wiener = GaussianDenoiser(x, 1.0)
-            rows = [errors(wiener.at(float(sigma)), test, [sigma]) for sigma in sigmas[grid]]
-            s.wiener[run.n] = np.concatenate(rows)
+            s.wiener[run.n] = errors(GaussianDenoiser(x, 1.0), test, sigmas[grid])
 
 
 def regions_of(s, n, half):
@@ -223,7 +221,7 @@ middle = np.linspace(6, 27, 8)
 
 def report(s, prefix=""):
     """Numbers of the text and of the ledger."""
-    smallest, largest = s.sizes[0], s.sizes[-1]
+    smallest, largest = s.few, s.sizes[-1]
     s.gaps = {key: gap(s, *key) for key in s.denoisers}
     s.overall = {key: gap(s, *key, mean_gap, grid) for key in s.denoisers}
     sentence = ""
@@ -288,7 +286,7 @@ draw_gap(faces)
 # {glue:text}`one_image` (The training images of a small set are repeated with fresh noise to match the number of test
 # images; the interval is then over noise, for this one set.) A small set may happen to hold
 # easy images. The other half's network, which has not seen them, tells: on the same images the network that was trained
-# on them is better by {glue:text}`crossed_A` dB (A's images) and {glue:text}`crossed_B` dB (B's) at the smallest $N$, and by
+# on them is better by {glue:text}`crossed_A` dB (A's images) and {glue:text}`crossed_B` dB (B's) at $N$ = {glue:text}`n_smallest`, and by
 # {glue:text}`crossed_large_A` and {glue:text}`crossed_large_B` dB at the largest. (Were one of these positive and the other as
 # negative, one network would be the better one on all images, and neither would remember its own.)
 #
@@ -296,7 +294,7 @@ draw_gap(faces)
 # $N = 10^5$. *What we find* is {numref}`fig-gap`. *Why?* Repeating its training images is the optimum of a network's
 # training loss, at every $N$; small sets are stored, large ones are not. Two reasons are at hand, and this experiment
 # does not separate them: the network may have no room for a large set, or no time, since at equal images seen an image
-# of the smallest set is seen {glue:text}`repeats_small` times and one of the largest {glue:text}`repeats_large` times.
+# of $N$ = {glue:text}`n_smallest` is seen {glue:text}`repeats_small` times and one of the largest set {glue:text}`repeats_large` times.
 #
 # Having no gap does not yet mean that the network has learned the density: it could have learned *something else*
 # that is equally good on both sets. The [next chapter](03_two_networks_one_density.py) is sharper.
@@ -400,7 +398,7 @@ ledger.Table("Gap between training and test, by image set, N and half", heads, r
 # {glue:text}`photographs_one_image` All networks share one test set, and its patches may be easier or harder than the
 # training patches; then every gap is off by as much, and may be negative. The other half's network is the sharper judge: on the
 # same training patches, the network that was trained on them is better by {glue:text}`photographs_crossed_A` dB (A) and
-# {glue:text}`photographs_crossed_B` dB (B) at the smallest $N$, and by {glue:text}`photographs_crossed_large_A` and
+# {glue:text}`photographs_crossed_B` dB (B) at $N$ = {glue:text}`photographs_n_smallest`, and by {glue:text}`photographs_crossed_large_A` and
 # {glue:text}`photographs_crossed_large_B` dB at the largest. Against Wiener the network of the largest $N$ gains up to
 # {glue:text}`photographs_advantage` dB (at input {glue:text}`photographs_advantage_at` dB);
 # {glue:text}`photographs_wiener_wins`. (With few patches beside {glue:text}`d` pixels the covariance is itself poorly known,

@@ -44,7 +44,7 @@ def enter(s, id, measured):
 
 
 for s, prefix in ((faces, ""), (patches, "photographs_")):
-    say(f"{prefix}n_smallest", s.sizes[0], ",")
+    say(f"{prefix}n_smallest", s.few, ",")
     say(f"{prefix}n_largest", s.sizes[-1], ",")
 say("images_seen", faces.table[0].images_seen, ",")
 
@@ -64,10 +64,11 @@ grid = np.unique([*noise.SIGMAS, 0.02, 1.0])  # with the limits of the integral 
 inside = (grid >= 0.02) & (grid <= 1)
 
 
-def disagreement(s, a, b):
-    """||f_A - f_B||^2 / d and ||f_A - x||^2 / d of two denoisers on test images: noise levels by images."""
-    pairs = (compare.model_variance(a, b, s.held_out[:300], float(sigma), seed) for sigma in grid)
-    return [np.stack([values.numpy() for values in column]) for column in zip(*pairs, strict=True)]
+def disagreements(s, denoisers):
+    """||f_i - f_j||^2 / d and ||f_i - x||^2 / d of denoisers on test images: pairs or denoisers, noise levels, images."""
+    levels = (compare.model_variance(denoisers, s.held_out[:300], float(sigma), seed) for sigma in grid)
+    apart, errors = (torch.stack(column, -2).numpy() for column in zip(*levels, strict=True))
+    return apart, errors
 
 
 def variance(s, apart, error):
@@ -85,7 +86,10 @@ def largest_ratio(apart, error, axis):
 def compare_functions(s):
     """V and the truncated discrepancy of A and B, for every N."""
     regions = s.regions and s.regions.held_out[:300]
-    s.apart = {n: disagreement(s, s.denoisers[n, "A"], s.denoisers[n, "B"]) for n in s.sizes}
+    s.apart = {}
+    for n in s.sizes:
+        apart, errors = disagreements(s, [s.denoisers[n, half] for half in "AB"])
+        s.apart[n] = apart[0, 1], errors[0]
     s.variances = {n: variance(s, *pair) for n, pair in s.apart.items()}
     s.worst = {n: compare.estimate(largest_ratio, *pair, regions=regions) for n, pair in s.apart.items()}
     s.discrepancies = {
@@ -98,7 +102,7 @@ def compare_functions(s):
 
 
 compare_functions(faces)
-for end, n in (("small", faces.sizes[0]), ("large", faces.sizes[-1])):
+for end, n in (("small", faces.few), ("large", faces.sizes[-1])):
     say(f"variance_{end}", faces.worst[n], ".2f")
     say(f"discrepancy_{end}", faces.discrepancies[n], ".3f")
     say(f"variance_weak_{end}", faces.variances[n][0], ".2f")
@@ -138,57 +142,50 @@ for run in runs.controls(scale):
     runs.fit(run)
 exchanged = {(run.n, run.half): runs.load(run) for run in runs.controls(scale)}
 controlled = sorted({n for n, _ in exchanged})
-controls = {}
+four = {}  # A and B, then A's images with B's seed and B's images with A's
 for n in controlled:
-    a = faces.denoisers[n, "A"]
-    controls[n] = {
-        "other images, other seed": faces.apart[n],
-        "other images, same seed": disagreement(faces, a, exchanged[n, "B"]),
-        "same images, other seed": disagreement(faces, a, exchanged[n, "A"]),
-    }
+    denoisers = [networks[n, half] for networks in (faces.denoisers, exchanged) for half in "AB"]
+    four[n] = disagreements(faces, denoisers)
+figure, axes = plots.panels(len(controlled), height=2.6, columns=2)
+for ax, n in zip(axes, controlled, strict=True):
+    apart, errors = four[n]
+    lines = ((1, "other images, other seed", "-"), (3, "other images, same seed", "--"), (2, "same images, other seed", ":"))
+    for other, name, line in lines:
+        curve = variance(faces, apart[0, other], errors[0])
+        plots.band(ax, -20 * np.log10(grid), curve, color=plots.INK, linestyle=line, label=name)
+    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="model variance V", ylim=(0, None))
+plots.legend(figure, ncols=1)
+plots.Picture(figure)
 
-
-def draw_controls():
-    """V of network A against three others, a panel for each N."""
-    figure, axes = plots.panels(len(controlled), height=2.6)
-    for ax, n in zip(axes, controlled, strict=True):
-        for (name, pair), line in zip(controls[n].items(), ("-", "--", ":"), strict=True):
-            curve = variance(faces, *pair)
-            plots.band(ax, -20 * np.log10(grid), curve, color=plots.INK, linestyle=line, label=name)
-        ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="model variance V", ylim=(0, None))
-        plots.legend(ax)
-    return plots.Picture(figure)
-
-
-draw_controls() if controlled else None
-
-# %% tags=["hide-cell"]
+# %% tags=["hide-input"]
 def over_control(apart, error, apart_control, axis):
     """Largest V between halves over largest V between two seeds of one half."""
     return largest_ratio(apart, error, axis) / largest_ratio(apart_control, error, axis)
 
 
-sentence = "This edition has no such trainings at this scale."
-if controlled:
-    n = controlled[-1]
-    both, data, chance = controls[n].values()
-    b = faces.denoisers[n, "B"]
-    other_half = *disagreement(faces, b, faces.denoisers[n, "A"]), disagreement(faces, b, exchanged[n, "B"])[0]
-    ratios = [compare.estimate(over_control, *three) for three in ((*both, chance[0]), other_half)]
-    entry = enter(faces, "T9c", max(ratios, key=lambda e: e.value))
-    second = disagreement(faces, exchanged[n, "A"], exchanged[n, "B"])
-    v = [compare.estimate(largest_ratio, *pair) for pair in (both, data, chance, second)]
-    sentence = (
-        f"At N = {n:,} the largest V is {v[0]:.3f} when both differ, {v[1]:.3f} when only the images differ, and {v[2]:.3f} "
-        f"when only the seed differs. The first over the last is {ratios[0]:.2f} for half A and {ratios[1]:.2f} for half B "
-        f"(target {entry.target}: {entry.verdict}). A ratio near 1 says that, where V is largest, what is left of it is the "
-        "chance of training rather than the choice of images. (The two extra networks are a second pair that differs in "
-        f"images and seed; its largest V is {v[3]:.3f}.)"
-    )
-say("controls", sentence)
+rows = []
+for n in controlled:
+    apart, errors = four[n]
+    pairs = ((0, 1), (2, 3), (0, 3), (1, 2), (0, 2), (1, 3))
+    cells = [f"{compare.estimate(largest_ratio, apart[i, j], errors[i]):.3f}" for i, j in pairs]
+    rows.append((f"{n:,}", *cells))
+apart, errors = four[controlled[-1]]
+ratios = [compare.estimate(over_control, apart[i, 1 - i], errors[i], apart[i, i + 2]) for i in (0, 1)]
+entry = enter(faces, "T9c", max(ratios, key=lambda e: e.value))
+say("controlled", controlled[-1], ",")
+say("over_control_A", ratios[0], ".2f")
+say("over_control_B", ratios[1], ".2f")
+say("T9c", f"target {entry.target}: {entry.verdict}")
+heads = ("N", "both differ", "again", "images differ", "again", "seeds differ, A", "seeds differ, B")
+ledger.Table("Largest V of pairs of networks, by what differs", heads, rows)
 
 # %% [markdown]
-# {glue:text}`controls`
+# *Read the table* from left to right: largest $V$ when images and seed differ, when only the images do, and when only the seed
+# does. Each of the first two was measured twice, with A and B and with the two extra networks, which are a pair of their own: how far
+# the two numbers lie apart is what one pair of trainings leaves uncertain. At $N$ = {glue:text}`controlled` the largest $V$
+# with both over that with the seed alone is {glue:text}`over_control_A` for half A and {glue:text}`over_control_B` for half B
+# ({glue:text}`T9c`). A ratio near 1 says that, where $V$ is largest, what is left of it is the chance of training rather
+# than the choice of images.
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -246,7 +243,7 @@ def rows_of_samples(s, sizes):
     return rows, labels
 
 
-some = faces.sizes if len(faces.sizes) <= 3 else [faces.sizes[k] for k in (0, len(faces.sizes) // 2, -1)]
+some = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.sizes[-1]})
 plots.image_grid(*rows_of_samples(faces, some))
 
 # %% tags=["hide-input"]
@@ -323,7 +320,7 @@ def strong(s, n):
 
 def report(s, prefix=""):
     """Numbers of the text and of the ledger."""
-    smallest, largest = s.sizes[0], s.sizes[-1]
+    smallest, largest = s.few, s.sizes[-1]
     if 10 in s.sizes:
         enter(s, "T5a", s.c_ab[10])
         enter(s, "T6a", furthest_half(s.c_nn, 10, min))
@@ -337,8 +334,8 @@ def report(s, prefix=""):
     say(f"{prefix}false_positives", enter(s, "T8c", furthest_half(false_positives, largest, max)).measured, ".3f")
     moved = {}
     for half in "AB":
-        new, regions = (part if part is None else part[:256] for part in fresh(s, largest))
-        samples, x = s.samples[largest, half][:256], training(s, largest, half)
+        new, regions = (part if part is None else part[:128] for part in fresh(s, largest))
+        samples, x = s.samples[largest, half][:128], training(s, largest, half)
         near, null = (compare.nearest(y, x, shifts=3, flips=True)[0] for y in (samples, new))
         moved[largest, half] = excess(near, null, regions)
         if half == "A":
@@ -366,7 +363,7 @@ def gaussian_sample(s, half):
 
 
 report(faces)
-say("seeds", len(seeds_of(faces, faces.sizes[0])), "d")
+say("seeds", len(seeds_of(faces, faces.few)), "d")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-similarity", "caption": "**Follow two histograms down the panels: the solid dark one (A against B) and the grey one (sample against training set) with its dashed null.** Centred cosine over sampling seeds: between the samples of A and B (solid, dark), between a sample of A and its nearest training image (grey), and, dashed, between a *held-out* face and its nearest training image: the nearness that chance alone gives."}, "image": {"alt": "Three histograms of image similarity for each N: A against B, sample against nearest training image, held-out face against nearest training image.", "classes": "dark-light"}}
 def draw_similarity(s):
@@ -440,7 +437,7 @@ plots.legend(axes)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"]
-for end, n in (("small", faces.sizes[0]), ("large", faces.sizes[-1])):
+for end, n in (("small", faces.few), ("large", faces.sizes[-1])):
     for moment, k in (("first", 0), ("last", -1)):
         say(f"{moment}_{end}", compare.estimate(np.median, faces.on_the_way[n][k][1]), ".2f")
 say("first_sigma", faces.on_the_way[faces.sizes[-1]][0][0], ".2f")
@@ -585,7 +582,7 @@ report(patches, "photographs_")
 quality(patches, "photographs_")
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-samples-photographs", "caption": "**Does each network repeat its own patches, or do A and B draw the same new one?** Patches of photographs, laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
-plots.image_grid(*rows_of_samples(patches, [patches.sizes[0], patches.sizes[-1]]))
+plots.image_grid(*rows_of_samples(patches, [patches.few, patches.sizes[-1]]))
 
 # %% tags=["hide-input"]
 agreement(patches)
@@ -607,7 +604,7 @@ side_by_side(patches)
 # patch is similar by {glue:text}`photographs_c_nn_small` and {glue:text}`photographs_c_nn_large`, that of a held-out patch
 # by {glue:text}`photographs_c_null_small` and {glue:text}`photographs_c_null_large`. B's sample is closer to A's than any
 # training patch of A in a share of {glue:text}`photographs_p_small` and {glue:text}`photographs_p_large` of the seeds.
-# Strong generalization {glue:text}`photographs_strong_small` at the smallest $N$ and {glue:text}`photographs_strong_large` at
+# Strong generalization {glue:text}`photographs_strong_small` at $N$ = {glue:text}`photographs_n_smallest` and {glue:text}`photographs_strong_large` at
 # the largest. With mirror images and shifts allowed, nearness at the largest $N$ is {glue:text}`photographs_moved`, and that
 # of held-out patches {glue:text}`photographs_moved_null`. A share of {glue:text}`photographs_false_positives` of the held-out
 # patches would count as copies (shares and the discrepancy below treat patches as independent).
@@ -635,7 +632,7 @@ by_sampler(patches, "photographs_")
 from IPython.display import HTML
 from myst_nb import glue
 
-smallest, largest = faces.sizes[0], faces.sizes[-1]
+smallest, largest = faces.few, faces.sizes[-1]
 picture = plots.image_grid(*rows_of_samples(faces, [smallest, largest]))
 alt = (
     f"Sampled faces, each above its nearest training image: of networks A and B with {smallest} training images, "

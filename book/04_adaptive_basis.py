@@ -52,7 +52,7 @@ def noisy(x, sigma):
 for s in (faces, patches):  # the first test images; of photographs, one from each of the first regions
     places = range(len(s.held_out)) if s.regions is None else sorted(np.unique(s.regions.held_out, return_index=True)[1])
     s.chosen = s.held_out[places[:images_each]]
-say("n_smallest", faces.sizes[0], ",")
+say("n_smallest", faces.few, ",")
 say("n_largest", faces.sizes[-1], ",")
 say("photographs_n_largest", patches.sizes[-1], ",")
 say("d", d, ",")
@@ -362,7 +362,7 @@ for s, name in ((faces, "faces"), (patches, "photographs")):
         numbers = traces, agreement(a, b, traces), agreement(a, [*a[1:], a[0]], traces)
         trace, same, other = (compare.estimate(np.mean, values) for values in numbers)
         rows.append((name, f"{n:,}", f"{trace:.0f}", f"{same:.2f}", f"{other:.2f}", f"{kept(traces).mean() / d:.2f}"))
-        if s is faces and n == s.sizes[0]:
+        if s is faces and n == s.few:
             say("agree_small", same, ".2f")
         if s is faces and n == s.sizes[-1]:
             say("agree_large", same, ".2f")

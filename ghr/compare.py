@@ -118,18 +118,18 @@ def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray 
 
 
 def model_variance(
-    a, b, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Disagreement of two denoisers on the same noisy images, beside the error of the first.
+    denoisers: Sequence, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0
+) -> tuple[Float[Tensor, "k k n"], Float[Tensor, "k n"]]:
+    """Disagreement of each two of k denoisers on the same noisy images, beside the error of each.
 
-    a, b: denoisers.  x: held-out images.  sigma: image units.  seed: of the noise, shared.
-    Returns: ||f_A(y) - f_B(y)||^2 / d and ||f_A(y) - x||^2 / d, image by image.
+    denoisers: k functions y -> x_hat.  x: held-out images.  sigma: image units.  seed: of the noise, shared.
+    Returns: ||f_i(y) - f_j(y)||^2 / d and ||f_i(y) - x||^2 / d, image by image.
     """
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     with torch.no_grad():
-        pairs = [(a(part), b(part)) for part in y.split(64)]
-    x_a, x_b = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-    return mse(x_a, x_b), mse(x_a, x)
+        x_hats = [torch.cat([f(part) for part in y.split(64)]) for f in denoisers]
+    apart = torch.stack([torch.stack([mse(a, b) for b in x_hats]) for a in x_hats])
+    return apart, torch.stack([mse(x_hat, x) for x_hat in x_hats])
 
 
 def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:

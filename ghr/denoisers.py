@@ -1,11 +1,13 @@
 """Networks: a noisy image enters, a clean estimate leaves. `denoiser(y) -> x_hat`, blind to the noise level.
 
-Both are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode f(a y) = a f(y) for
-a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward` subtracts it, so that
-no caller has to. Architectures as in the paper (Appendix A) and the authors' code.
+`UNet` and `BFCNN` are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode
+f(a y) = a f(y) for a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward`
+subtracts it, so that no caller has to. Architectures as in the paper (Appendix A) and the authors' code. Two controls
+are not in the paper: a UNet with biases, and `ConditionalUNet`, which is told the noise level.
 """
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -40,8 +42,9 @@ class BiasFreeNorm(nn.Module):
         return x * (self.gain / sd).to(x.dtype)[:, None, None]
 
 
-def _layer(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), BiasFreeNorm(outputs), nn.ReLU(inplace=True)]
+def _layer(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
+    norm = nn.BatchNorm2d(outputs) if bias else BiasFreeNorm(outputs)  # the norm has the bias, if there is one
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
 
 
 class UNet(nn.Module):
@@ -50,30 +53,39 @@ class UNet(nn.Module):
     Average pooling goes down, 2x2 transposed convolutions go up, skips are concatenated. Width doubles at each scale.
 
     channels: of the images.  width: channels of the first scale.  scales: number of poolings.
+    bias: a control, with ordinary batch normalization and a constant added wherever a layer can.  maps: channels of the
+    input beyond those of the image.
     Raises: ValueError when an image's sides are not divisible by 2^scales.
     Source: paper, Appendix A: width 64 and 3 scales give 7,659,264 parameters.
     """
 
-    def __init__(self, channels: int = 1, width: int = 64, scales: int = 3):
+    def __init__(self, channels: int = 1, width: int = 64, scales: int = 3, bias: bool = False, maps: int = 0):
         super().__init__()
         widths = [width * 2**s for s in range(scales + 1)]
-        first = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
+
+        def block(*widths: int) -> list[nn.Module]:
+            return [layer for a, b in itertools.pairwise(widths) for layer in _layer(a, b, bias)]
+
+        first = [nn.Conv2d(channels + maps, width, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
         self.encoder = nn.ModuleList(
-            [nn.Sequential(*first, *_layer(width, width))]
-            + [nn.Sequential(*_layer(a, b), *_layer(b, b)) for a, b in itertools.pairwise(widths[:-1])]
+            [nn.Sequential(*first, *block(width, width))]
+            + [nn.Sequential(*block(a, b, b)) for a, b in itertools.pairwise(widths[:-1])]
         )
-        self.middle = nn.Sequential(*_layer(widths[-2], widths[-1]), *_layer(widths[-1], widths[-1]))
+        self.middle = nn.Sequential(*block(widths[-2], widths[-1], widths[-1]))
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=False) for w in reversed(widths[:-1])
+            nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=bias) for w in reversed(widths[:-1])
         )
-        last = [*_layer(2 * width, width), nn.Conv2d(width, channels, 3, padding=1, bias=False)]
+        last = [*block(2 * width, width), nn.Conv2d(width, channels, 3, padding=1, bias=bias)]
         self.decoder = nn.ModuleList(
-            [nn.Sequential(*_layer(2 * w, w), *_layer(w, w)) for w in reversed(widths[1:-1])] + [nn.Sequential(*last)]
+            [nn.Sequential(*block(2 * w, w, w)) for w in reversed(widths[1:-1])] + [nn.Sequential(*last)]
         )
         self.pool = nn.AvgPool2d(2)
         self.scales = scales
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        return y - self._residual(y)
+
+    def _residual(self, y: Float[Tensor, "b c_maps h w"]) -> Float[Tensor, "b c h w"]:
         h, w = y.shape[-2:]
         if h % 2**self.scales or w % 2**self.scales:
             raise ValueError(
@@ -88,7 +100,28 @@ class UNet(nn.Module):
         features = self.middle(features)
         for up, block in zip(self.up, self.decoder, strict=True):
             features = block(torch.cat([up(features), skips.pop()], 1))
-        return y - features
+        return features
+
+
+class ConditionalUNet(UNet):
+    """A UNet that is told the noise level, as one more channel of constant value: a control, not in the paper.
+
+    Without bias it scales with both: f(a y, a sigma) = a f(y, sigma); at one sigma it need not, and J y is not f.
+
+    channels, width, scales: of UNet.
+    Source: noise level map of Zhang, Zuo & Zhang 2018 (FFDNet).
+    """
+
+    def __init__(self, channels: int = 1, width: int = 64, scales: int = 3):
+        super().__init__(channels, width, scales, maps=1)
+
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: Float[Tensor, "b 1 1 1"]) -> Float[Tensor, "b c h w"]:
+        return y - self._residual(torch.cat([y, sigma.expand(-1, 1, *y.shape[-2:])], 1))
+
+    def at(self, sigma: float) -> Callable[[Tensor], Tensor]:
+        """The denoiser of one noise level, y -> x_hat.  Raises: ValueError in training mode."""
+        require_evaluation(self)
+        return lambda y: self(y, y.new_full((len(y), 1, 1, 1), sigma))
 
 
 class BFCNN(nn.Module):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ghr.compare import Estimate
 
-SETS = ("avatars", "photographs")
+STUDIES = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))  # image set and network
 _NONE = (-math.inf, math.inf)
 
 
@@ -91,6 +91,12 @@ class Entry:
     target: str  # e.g. ">= 15"
     verdict: str  # "met", "missed" or "undecided"
     chapter: str  # where it was measured
+    network: str = "UNet"  # key of ghr.runs.NETWORKS
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What was measured on what: no two entries of a ledger share it."""
+        return self.id, self.images, self.network, self.scale
 
     @property
     def measured(self) -> Estimate:
@@ -153,10 +159,10 @@ def words(low: float, high: float) -> str:
     return f"<= {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
 
 
-def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str) -> Entry:
+def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, network: str = "UNet") -> Entry:
     """Hold a measured number against its target, and hand it to the press, which names a file in $GHR_LEDGER.
 
-    id: key of TARGETS.  images, scale: what was measured.  chapter: e.g. "02".
+    id: key of TARGETS.  images, scale, network: what was measured.  chapter: e.g. "02".
     Returns: Entry.
     Raises: KeyError for an unknown id; ValueError for a number that is not finite or outside its own interval.
     """
@@ -165,7 +171,7 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str) ->
         raise ValueError(f"{id} on {images}: {measured:g} is no number inside its interval.")
     target = bounds(id, images, scale)
     value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
-    entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter)
+    entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
     if file := os.environ.get("GHR_LEDGER"):
         with open(file, "a") as lines:
             lines.write(json.dumps(dataclasses.asdict(entry)) + "\n")
@@ -185,7 +191,7 @@ def read(file: Path) -> list[Entry]:
 def write(file: Path, entries: list[Entry]) -> None:
     """A ledger, sorted, one entry a line: a changed number is a changed line."""
     order = {id: k for k, id in enumerate(TARGETS)}  # a retired target's entry of another scale comes last
-    entries = sorted(entries, key=lambda e: (e.scale, e.images, order.get(e.id, len(order)), e.id))
+    entries = sorted(entries, key=lambda e: (e.scale, e.network, e.images, order.get(e.id, len(order)), e.id))
     lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
     file.write_text(f"[\n{lines}\n]\n", "utf8")
 
@@ -196,9 +202,9 @@ def changes(committed: list[Entry], measured: list[Entry]) -> list[str]:
     An entry that is missing or new, another target or verdict, a value outside its committed interval.
     """
     found = []
-    old, new = ({(e.id, e.images, e.scale): e for e in entries} for entries in (committed, measured))
+    old, new = ({e.key: e for e in entries} for entries in (committed, measured))
     for key in sorted(old.keys() | new.keys()):
-        name = "{} on {} at scale {}".format(*key)
+        name = "{} on {}, {}, at scale {}".format(*key)
         if key not in new:
             found.append(f"{name} is not measured any more.")
         elif key not in old:

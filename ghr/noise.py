@@ -65,6 +65,14 @@ def score(denoiser, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, 
     return (denoiser(y) - y) / sigma**2
 
 
+def at_level(denoiser, sigma: float):
+    """What denoises one noise level: `denoiser.at(sigma)` of a denoiser that is told it, itself where it is blind.
+
+    denoiser: y -> x_hat, or with a method `at`.  sigma: noise standard deviation, image units.
+    """
+    return denoiser.at(sigma) if hasattr(denoiser, "at") else denoiser
+
+
 @torch.no_grad()
 def denoising_mse(
     denoiser, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0, batch: int = 64
@@ -73,9 +81,10 @@ def denoising_mse(
 
     MSE_i = ||f(x_i + sigma z_i) - x_i||^2 / d
 
-    denoiser: y -> x_hat.  x: clean images.  sigma: noise standard deviation, image units.
+    denoiser: y -> x_hat, told sigma if it can be.  x: clean images.  sigma: noise standard deviation, image units.
     seed: of z; the same seed gives every denoiser the same noise.  batch: images at a time.
     Returns: squared image units, one value per image.
     """
+    denoiser = at_level(denoiser, sigma)
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     return torch.cat([mse(clean, denoiser(noisy)) for clean, noisy in zip(x.split(batch), y.split(batch), strict=True)])

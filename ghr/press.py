@@ -404,20 +404,24 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
     """All targets: what is wanted, what each image set gives, what would be wanted at the paper's scale.
 
-    entries: measured at this scale.  A target without an entry is shown as not measured.
+    entries: measured at this scale.  A target without an entry is shown as not measured; networks other than the UNet,
+    which have few of the targets, are shown once they have an entry.
     """
-    found = {(entry.id, entry.images): entry for entry in entries}
+    found = {(entry.id, entry.images, entry.network): entry for entry in entries}
+    studies = [key for key in ledger.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
     rows = []
     for id, target in ledger.TARGETS.items():
         cells = []
-        for images in ledger.SETS:
-            entry = found.get((id, images))
+        for images, network in studies:
+            entry = found.get((id, images, network))
             low, high = ledger.bounds(id, images, scale)
             other = f" (target {ledger.words(low, high)})" if (low, high) != ledger.bounds(id, "avatars", scale) else ""
-            cells.append(f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else f"not measured{other}")
+            missing = f"not measured{other}" if network == "UNet" else "-"
+            cells.append(f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing)
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
         rows.append((id, target.statistic, wanted, *cells, at_paper))
-    heads = ("id", "statistic", "target", *ledger.SETS, "target at the paper's scale")
+    names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
+    heads = ("id", "statistic", "target", *names, "target at the paper's scale")
     return ledger.Table("The ledger: targets and verdicts", heads, rows)
 
 

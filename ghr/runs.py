@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ghr import compare, images, photographs, sampling
-from ghr.denoisers import BFCNN, UNet
+from ghr.denoisers import BFCNN, ConditionalUNet, UNet
 from ghr.noise import denoising_mse
 from ghr.training import train
 
@@ -31,6 +31,12 @@ SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
 LOG_SEEDS = range(64)  # samples of the training log
 SAVE_EVERY = 60  # seconds between two saved training states
+NETWORKS = {
+    "UNet": lambda run: UNet(width=run.width, scales=run.scales),
+    "BFCNN": lambda run: BFCNN(width=run.width),
+    "BiasedUNet": lambda run: UNet(width=run.width, scales=run.scales, bias=True),
+    "ConditionalUNet": lambda run: ConditionalUNet(width=run.width, scales=run.scales),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Run:
     n: int = 1000  # training images
     half: str = "A"  # "A": first n of the pool, "B": last n; disjoint
     seed: int = 0  # initial weights and training noise; A and B of one pair differ in it
-    network: str = "UNet"  # "UNet" or "BFCNN"
+    network: str = "UNet"  # key of NETWORKS
     width: int = 16  # channels of the first scale (paper: 64)
     scales: int = 3  # poolings of the UNet (paper: 3)
     images_seen: int = 500_000  # with repetition (paper: 2.5e8)
@@ -89,27 +95,34 @@ _RECIPES = {
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
 _SIZES = {
-    "smoke": {"avatars": (1, 10, 300), "photographs": (10, 100, 300)},
-    # photographs: the largest n is (about) what the pool gives
-    "laptop": {"avatars": (10, 100, 1000, 10_000, 30_000), "photographs": (10, 100, 4454)},
-    "paper": {"avatars": (1, 10, 100, 1000, 10_000, 30_000), "photographs": (1, 10, 100, 930)},
+    ("avatars", "UNet"): {
+        "smoke": (1, 10, 300),
+        "laptop": (1, 10, 100, 1000, 10_000, 30_000),
+        "paper": (1, 10, 100, 1000, 10_000, 30_000),
+    },
+    # the largest n is (about) what the pool gives
+    ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (1, 10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
+    ("avatars", "BFCNN"): {"smoke": (10, 300), "laptop": (), "paper": (100, 30_000)},
 }
-_CONTROLS = {"smoke": (300,), "laptop": (), "paper": (100, 10_000)}
+_CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
+_OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("BiasedUNet", "ConditionalUNet")}
 
 
-def table(scale: str, images: str | None = None) -> tuple[Run, ...]:
+def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
     scale: "smoke" (seconds, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-    images: one image set, "avatars" or "photographs" (default: both, then `controls`).
+    images: one image set, "avatars" or "photographs" (default: everything, with `controls` and `others`).
+    network: "UNet", or of avatars "BFCNN".
     Raises: ValueError for another name.
     """
     _require_scale(scale)
     if images is None:
-        return (*table(scale, "avatars"), *table(scale, "photographs"), *controls(scale))
-    if images not in _SIZES[scale]:
-        raise ValueError(f'No table of "{images}": expected one of {", ".join(_SIZES[scale])}.')
-    return tuple(run for n in _SIZES[scale][images] for run in pair(scale, n=n, images=images))
+        return (*(run for key in _SIZES for run in table(scale, *key)), *controls(scale), *others(scale))
+    if (images, network) not in _SIZES:
+        known = ", ".join(" ".join(key) for key in _SIZES)
+        raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
+    return tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
 
 
 def controls(scale: str) -> tuple[Run, ...]:
@@ -122,25 +135,43 @@ def controls(scale: str) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(run, seed=other.seed) for a, b in pairs for run, other in ((a, b), (b, a)))
 
 
+def others(scale: str) -> tuple[Run, ...]:
+    """Is it the blindness, or the lack of biases? Half A of the largest set of avatars, with a UNet of another kind."""
+    a, _ = table(scale, "avatars")[-2:]
+    return tuple(dataclasses.replace(a, network=network) for network in _OTHERS[scale])
+
+
 def _require_scale(scale: str) -> None:
     if scale not in SCALES:
         raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
 
 
-def pair(scale: str, n: int, images: str = "avatars", size: int | None = None) -> tuple[Run, Run]:
+def pair(
+    scale: str, n: int, images: str = "avatars", size: int | None = None, network: str = "UNet"
+) -> tuple[Run, Run]:
     """The two runs of one set size, half A and half B, with a scale's recipe.
 
     They differ in data, initial weights and training noise. Memorizers end in float32.
 
     scale: as in `table`.  n: images in each half.  images: name understood by ghr.images.load.
-    size: side in pixels (default: the scale's).
+    size: side in pixels (default: the scale's).  network: key of NETWORKS.
     Raises: ValueError for another scale.
     """
     _require_scale(scale)
     recipe = _RECIPES[scale]
     pool = recipe.pool if images == recipe.images else None
     tail = 0.1 if n <= 10 else 0.0
-    common = dataclasses.replace(recipe, images=images, size=size or recipe.size, pool=pool, n=n, float32_tail=tail)
+    seen = recipe.images_seen // 2 if network == "BFCNN" else recipe.images_seen  # twice as slow as a UNet of its width
+    common = dataclasses.replace(
+        recipe,
+        images=images,
+        size=size or recipe.size,
+        pool=pool,
+        n=n,
+        network=network,
+        images_seen=seen,
+        float32_tail=tail,
+    )
     return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
 
 
@@ -151,11 +182,11 @@ def data(run: Run) -> images.Halves:
 
 def network(run: Run) -> nn.Module:
     """The run's network with its initial weights."""
-    if run.network not in ("UNet", "BFCNN"):
-        raise ValueError(f'Unknown network "{run.network}": expected "UNet" or "BFCNN".')
+    if run.network not in NETWORKS:
+        raise ValueError(f'Unknown network "{run.network}": expected one of {", ".join(NETWORKS)}.')
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        return UNet(width=run.width, scales=run.scales) if run.network == "UNet" else BFCNN(width=run.width)
+        return NETWORKS[run.network](run)
 
 
 def folder() -> Path:
@@ -187,15 +218,15 @@ def load(run: Run) -> nn.Module:
     return denoiser.eval().to(memory_format=torch.channels_last)  # 1.5 times the speed on a CPU
 
 
-def study(scale: str, images: str) -> SimpleNamespace:
+def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
     """What a chapter works with: the networks of an image set and its images. What has no checkpoint is trained first.
 
-    scale, images: as in `table`.
-    Returns: a namespace, to which the chapter adds what it measures: images (the set's name), table (its runs), sizes
-    (every N), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the test images of the largest N),
+    scale, images, network: as in `table`.
+    Returns: a namespace, to which the chapter adds what it measures: images and network (names), table (runs), sizes
+    (every N), few (the smallest N above one), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the test images of the largest N),
     regions (photographs.Regions of its patches, which are not independent, else None).
     """
-    chosen = table(scale, images)
+    chosen = table(scale, images, network)
     for run in chosen:
         fit(run)  # returns at once where the checkpoint is there
     halves = {run.n: data(run) for run in chosen}
@@ -203,8 +234,10 @@ def study(scale: str, images: str) -> SimpleNamespace:
     regions = photographs.regions(chosen[0].size) if images == "photographs" else None
     return SimpleNamespace(
         images=images,
+        network=network,
         table=chosen,
         sizes=sorted(halves),
+        few=min(n for n in halves if n > 1),
         denoisers={(run.n, run.half): load(run) for run in chosen},
         data=halves,
         held_out=held_out,

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ghr.denoisers import require_evaluation
+from ghr.noise import at_level
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ def schedule(steps: int, sigma_0: float = 1.0, sigma_end: float = 0.01) -> Float
 
 @torch.no_grad()
 def sample(
-    denoiser: nn.Module,
+    denoiser,
     y: Float[Tensor, "b c h w"],
     *,
-    steps: int = 30,
+    steps: int = 20,
     sigma_0: float = 1.0,
     sigma_end: float = 0.01,
 ) -> Iterator[State]:
@@ -85,26 +86,26 @@ def sample(
 
     dy / d sigma = (y - f(y)) / sigma
 
-    denoiser: y -> x_hat, in evaluation mode.  y: start, e.g. of `gaussian_start`.  steps: Heun steps, two denoiser
-    calls each.  sigma_0, sigma_end: first and last noise level, image units.
+    denoiser: y -> x_hat, in evaluation mode, told sigma if it can be.  y: start, e.g. of `gaussian_start`.
+    steps: Heun steps, two denoiser calls each.  sigma_0, sigma_end: first and last noise level, image units.
     Yields: State after each step; the last x_hat, unclipped, is the sample.
     Raises: ValueError for a module in training mode.
     Source: Karras et al. 2022, Algorithm 1.
     """
     require_evaluation(denoiser)
     sigmas = schedule(steps, sigma_0, sigma_end)
-    x_hat = denoiser(y)
+    x_hat = at_level(denoiser, sigmas[0])(y)
     for sigma, smaller in itertools.pairwise(sigmas):
-        slope = (y - x_hat) / sigma
+        slope, below = (y - x_hat) / sigma, at_level(denoiser, smaller)
         euler = y + (smaller - sigma) * slope
-        y = y + (smaller - sigma) * (slope + (euler - denoiser(euler)) / smaller) / 2
-        x_hat = denoiser(y)
+        y = y + (smaller - sigma) * (slope + (euler - below(euler)) / smaller) / 2
+        x_hat = below(y)
         yield State(y, x_hat, y.new_full((len(y),), smaller))
 
 
 @torch.no_grad()
 def sample_sde(
-    denoiser: nn.Module,
+    denoiser,
     y: Float[Tensor, "b c h w"],
     seeds: Sequence[int],
     *,
@@ -116,7 +117,7 @@ def sample_sde(
 
     y' = f + (s'/s)^2 (y - f) + s' sqrt(1 - (s'/s)^2) z,     s -> s' < s:   exact while f does not change
 
-    denoiser: y -> x_hat, in evaluation mode.  y: start.  seeds: one per image, of the noise z; step t uses draw t.
+    denoiser: as for `sample`.  y: start.  seeds: one per image, of the noise z; step t uses draw t.
     steps: one denoiser call each.  sigma_0, sigma_end: first and last noise level, image units.
     Yields: State after each step; the last x_hat, unclipped, is the sample.
     Raises: ValueError for a module in training mode or another number of seeds.
@@ -124,18 +125,19 @@ def sample_sde(
     """
     require_evaluation(denoiser)
     _require_seeds(seeds, y)
-    x_hat = denoiser(y)
-    for t, (sigma, smaller) in enumerate(itertools.pairwise(schedule(steps, sigma_0, sigma_end)), 1):
+    sigmas = schedule(steps, sigma_0, sigma_end)
+    x_hat = at_level(denoiser, sigmas[0])(y)
+    for t, (sigma, smaller) in enumerate(itertools.pairwise(sigmas), 1):
         kept = (smaller / sigma) ** 2
         z = noise(seeds, t, tuple(y.shape[1:])).to(y)
         y = x_hat + kept * (y - x_hat) + smaller * (1 - kept) ** 0.5 * z
-        x_hat = denoiser(y)
+        x_hat = at_level(denoiser, smaller)(y)
         yield State(y, x_hat, y.new_full((len(y),), smaller))
 
 
 @torch.no_grad()
 def sample_stochastic(
-    denoiser: nn.Module,
+    denoiser,
     y: Float[Tensor, "b c h w"],
     seeds: Sequence[int],
     *,

@@ -56,7 +56,8 @@ def train(
 
     loss = E_sigma (sigma + .02)^-c E ||f(x + sigma z) - x||^2 / d,   sigma = u^a
 
-    denoiser: initial weights, not changed.  x: training images on the device to train on.
+    denoiser: initial weights, not changed; one with a method `at` is told sigma.
+    x: training images, on the device to train on.
     steps: optimizer steps in all.  seed: of image order, noise levels and noise; step k draws from (seed, k) alone,
     so that a resumed run equals an unstopped one.  lr: peak of the learning rate.  warmup: steps of linear rise.
     sigma_law, loss_weight: the exponents a and c.  average: decay of the exponential weight average (0: none).
@@ -86,7 +87,7 @@ def train(
         weight = (sigma + 0.02) ** -loss_weight
         low_precision = bf16 and step < (1 - float32_tail) * steps
         with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
-            x_hat = forward(y)
+            x_hat = forward(y, sigma) if hasattr(denoiser, "at") else forward(y)
         loss = (weight * (x_hat.float() - chosen).square()).mean()
 
         optimizer.zero_grad()
@@ -141,6 +142,9 @@ def _average(decay: float) -> Callable:
     """Exponential average whose memory grows with the steps done, so that initial weights are soon forgotten."""
 
     def update(averages: list[Tensor], weights: list[Tensor], done: Tensor) -> None:
+        if not averages[0].is_floating_point():  # a counter of batches
+            torch._foreach_copy_(averages, weights)
+            return
         keep = min(decay, (1 + int(done)) / (10 + int(done)))
         torch._foreach_lerp_(averages, weights, 1 - keep)
 

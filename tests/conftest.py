@@ -46,6 +46,8 @@ def excite(network: torch.nn.Module) -> torch.nn.Module:
     for name, weights in network.named_parameters():
         if name.endswith("gain"):
             torch.nn.init.ones_(weights)
+        elif weights.ndim == 1:  # gains and biases of the controls
+            torch.nn.init.uniform_(weights, 0.5, 1.5, generator=generator)
         else:  # keeps the size of what passes through
             weights.data = torch.randn(weights.shape, generator=generator) * (2 / weights[0].numel()) ** 0.5
     network.train()

@@ -166,28 +166,31 @@ class Erring:
 
 
 def test_one_function_has_no_model_variance(bfcnn, odd_images):
-    disagreement, error = compare.model_variance(bfcnn, bfcnn, odd_images, 0.3)
-    assert disagreement.tolist() == 5 * [0]
+    disagreement, error = compare.model_variance([bfcnn, bfcnn], odd_images, 0.3)
+    assert disagreement[0, 1].tolist() == 5 * [0]
     assert (error > 0).all()
-    assert compare.variance_ratio(disagreement.numpy(), error.numpy()) == 0
+    assert compare.variance_ratio(disagreement[0, 1].numpy(), error[0].numpy()) == 0
 
 
 def test_independent_errors_have_model_variance_one():
     """V = E||e_A - e_B||^2 / (2 E||e_A||^2), within four standard errors."""
     x = scenes(1).expand(200, -1, -1, -1)
-    disagreement, error = compare.model_variance(Erring(x, 0), Erring(x, 1), x, 0.3)
-    assert disagreement.shape == error.shape == (200,)
-    ratio = compare.variance_ratio(disagreement.numpy(), error.numpy())
+    disagreement, error = compare.model_variance([Erring(x, 0), Erring(x, 1)], x, 0.3)
+    assert (disagreement.shape, error.shape) == ((2, 2, 200), (2, 200))
+    ratio = compare.variance_ratio(disagreement[0, 1].numpy(), error[0].numpy())
     assert abs(ratio - 1) < 4 * math.sqrt(2 * 2 / x.numel())
 
 
-def test_model_variance_shows_both_denoisers_the_same_noisy_images():
-    """More than one batch of images; f_A - f_B = y is what both saw, and the error is that of the first."""
+def test_model_variance_shows_all_denoisers_the_same_noisy_images():
+    """More than one batch of images; f_i - f_j = (i - j) y with the y that all saw, and each has its own error."""
     x = scenes(300)
     seen = x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(4), dtype=x.dtype)
-    disagreement, error = compare.model_variance(lambda y: 3 * y, lambda y: 2 * y, x, 0.3, seed=4)
-    torch.testing.assert_close(disagreement, seen.square().mean((1, 2, 3)))
-    torch.testing.assert_close(error, (3 * seen - x).square().mean((1, 2, 3)))
+    denoisers = [lambda y, k=k: k * y for k in range(3)]
+    disagreement, error = compare.model_variance(denoisers, x, 0.3, seed=4)
+    for i in range(3):
+        torch.testing.assert_close(error[i], (i * seen - x).square().mean((1, 2, 3)))
+        for j in range(3):
+            torch.testing.assert_close(disagreement[i, j], ((i - j) * seen).square().mean((1, 2, 3)))
 
 
 def test_discrepancy_of_a_constant_disagreement():

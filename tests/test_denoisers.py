@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import jvp
 
-from ghr.denoisers import BFCNN, BiasFreeNorm, UNet
+from ghr.denoisers import BFCNN, BiasFreeNorm, ConditionalUNet, UNet
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
 
@@ -137,6 +137,42 @@ def test_evaluation_changes_nothing(case):
     assert torch.equal(y, before[0])
     assert all(torch.equal(value, before[1][name]) for name, value in denoiser.state_dict().items())
     assert not denoiser.training
+
+
+# Controls ---------------------------------------------------------------------------------------------------------
+
+
+def test_with_biases_a_unet_is_no_longer_homogeneous():
+    network = excite(UNet(width=4, scales=2, bias=True)).double()
+    y = torch.randn(2, 1, 8, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert homogeneity_defect(network, y) > 1e-2
+    names = {name.split(".")[-1] for name, _ in network.named_parameters()}
+    assert names == {"weight", "bias"}
+    assert parameters(UNet(width=4)) < parameters(UNet(width=4, bias=True)) < 1.01 * parameters(UNet(width=4))
+
+
+def test_a_denoiser_that_is_told_the_noise_level_scales_with_it():
+    """f(a y, a sigma) = a f(y, sigma), and at one sigma it is not homogeneous: it listens to what it is told."""
+    network = excite(Told(width=4, scales=2)).double()
+    y = torch.randn(2, 1, 8, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    f = network.at(0.3)(y)
+    torch.testing.assert_close(network.at(0.9)(3 * y) / 3, f, atol=1e-10 * f.abs().max().item(), rtol=0)
+    assert homogeneity_defect(network.at(0.3), y) > 1e-3
+    both = network(y, torch.tensor([0.3, 0.6], dtype=torch.float64).view(2, 1, 1, 1))
+    torch.testing.assert_close(both[0], f[0])
+    torch.testing.assert_close(both[1:], network.at(0.6)(y[1:]))
+
+
+def test_a_conditional_denoiser_in_training_mode_is_refused():
+    with pytest.raises(ValueError, match="training mode"):
+        ConditionalUNet(width=2, scales=1).at(0.1)
+
+
+class Told(ConditionalUNet):
+    """Excited by passes that need no noise level."""
+
+    def forward(self, y, sigma=None):
+        return super().forward(y, y.new_full((len(y), 1, 1, 1), 0.5) if sigma is None else sigma)
 
 
 # BiasFreeNorm -----------------------------------------------------------------------------------------------------

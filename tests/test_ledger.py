@@ -104,9 +104,17 @@ def test_a_value_inside_its_committed_interval_is_no_change(entries):
 )
 def test_a_change_that_a_reader_would_notice_is_told(entries, change, sentence):
     (found,) = ledger.changes(entries, [dataclasses.replace(entries[0], **change), *entries[1:]])
-    assert re.search(f"T2a on avatars at scale laptop: {sentence}", found)
+    assert re.search(f"T2a on avatars, UNet, at scale laptop: {sentence}", found)
+
+
+def test_networks_of_one_image_set_have_entries_of_their_own(entries):
+    first = entries[0]
+    other = ledger.enter("T2a", "avatars", "laptop", Estimate(3, 2, 4), "02", "BFCNN")
+    assert other.verdict == "missed"
+    assert ledger.changes([first, other], [other, first]) == []
+    assert ledger.changes([first], [first, other]) == ["T2a on avatars, BFCNN, at scale laptop is new."]
 
 
 def test_entries_that_come_or_go_are_told(entries):
-    assert ledger.changes(entries[:1], []) == ["T2a on avatars at scale laptop is not measured any more."]
-    assert ledger.changes([], entries[:1]) == ["T2a on avatars at scale laptop is new."]
+    assert ledger.changes(entries[:1], []) == ["T2a on avatars, UNet, at scale laptop is not measured any more."]
+    assert ledger.changes([], entries[:1]) == ["T2a on avatars, UNet, at scale laptop is new."]

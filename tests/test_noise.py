@@ -47,6 +47,20 @@ def test_psnr_and_mse_are_per_image():
     torch.testing.assert_close(noise.psnr(x, x_hat), -10 * torch.tensor([0.01, 0.04, 0.16]).log10())
 
 
+class Told:
+    """Returns the level that it was told, everywhere."""
+
+    def at(self, sigma):
+        return lambda y: torch.full_like(y, sigma)
+
+
+def test_a_denoiser_is_told_the_noise_level_if_it_can_be():
+    x = torch.zeros(2, 1, 3, 5)
+    torch.testing.assert_close(noise.denoising_mse(Told(), x, 0.3), torch.full((2,), 0.09))
+    blind = torch.nn.Identity()
+    assert noise.at_level(blind, 0.3) is blind
+
+
 def test_noise_is_white_with_the_sigma_of_each_image():
     """Variance, mean and correlation of neighbours within four standard errors."""
     x = torch.rand(3, 1, 101, 99, generator=generator(1))

@@ -288,7 +288,7 @@ def test_a_new_ledger_is_written_and_other_scales_stay(tmp_path, entry, capsys):
     press.keep([paper], "paper", file, check=False)
     press.keep([entry], "laptop", file, check=False)
     assert press.ledger.read(file) == [entry, paper]
-    assert "T2a on avatars at scale laptop is new." in capsys.readouterr().out
+    assert "T2a on avatars, UNet, at scale laptop is new." in capsys.readouterr().out
 
 
 def test_a_value_inside_its_interval_leaves_the_ledger_as_it_is(tmp_path, entry, capsys):
@@ -314,6 +314,14 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
     assert rows.keys() == press.ledger.TARGETS.keys()
     assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
     assert rows["T4"][1:4] == ["<= 0.2", "not measured", "not measured (target <= 1)"]
+
+
+def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):
+    table = press.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
+    rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in BeautifulSoup(table.html).find_all("tr")}
+    assert rows["id"] == [] and "avatars, BFCNN" in table.html
+    assert rows["T2a"][1:5] == [">= 15", "met: 30 [29, 31]", "not measured", "missed: 30 [29, 31]"]
+    assert rows["T4"][4] == "-"
 
 
 # The library ------------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
 
 def test_names_of_the_laptop_table_have_not_changed():
     """Shipped checkpoints are found by them."""
-    assert [run.name for run in runs.table("laptop", "avatars")][2:] == [
+    assert [run.name for run in runs.table("laptop", "avatars")][4:] == [
         "avatars-32px-n100-A-seed0-w16",
         "avatars-32px-n100-B-seed1-w16",
         "avatars-32px-n1000-A-seed0-w16",
@@ -145,19 +145,20 @@ def test_names_of_the_laptop_table_have_not_changed():
 
 
 def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
-    for scale, images in itertools.product(runs.SCALES, ("avatars", "photographs")):
-        table = runs.table(scale, images)
+    sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
+    for scale, (images, network) in itertools.product(runs.SCALES, sets):
+        table = runs.table(scale, images, network)
         for a, b in zip(table[::2], table[1::2], strict=True):
             assert (a.half, b.half) == ("A", "B")
             assert a.seed != b.seed
             assert dataclasses.replace(a, half="B", seed=b.seed) == b
             assert a.float32_tail == (0.1 if a.n <= 10 else 0)
-            assert a.images == images
+            assert (a.images, a.network) == (images, network)
             assert images == "photographs" or 2 * a.n < (a.pool or 62_000)
 
 
 def test_controls_exchange_the_seeds_of_a_pair():
-    for scale in ("smoke", "paper"):
+    for scale in runs.SCALES:
         controls = runs.controls(scale)
         assert len(controls) >= 2
         for a, b in zip(controls[::2], controls[1::2], strict=True):
@@ -167,10 +168,24 @@ def test_controls_exchange_the_seeds_of_a_pair():
             assert b == dataclasses.replace(second, seed=first.seed)
 
 
-def test_the_whole_table_is_both_sets_and_the_controls():
+def test_other_networks_differ_from_half_a_of_the_largest_set_in_kind_alone():
+    for scale in ("smoke", "paper"):
+        a = runs.table(scale, "avatars")[-2]
+        assert [run.network for run in runs.others(scale)] == ["BiasedUNet", "ConditionalUNet"]
+        assert {dataclasses.replace(run, network="UNet") for run in runs.others(scale)} == {a}
+
+
+def test_the_whole_table_is_all_sets_controls_and_other_networks():
     for scale in runs.SCALES:
-        parts = (runs.table(scale, "avatars"), runs.table(scale, "photographs"), runs.controls(scale))
+        sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
+        parts = [*(runs.table(scale, *key) for key in sets), runs.controls(scale), runs.others(scale)]
         assert runs.table(scale) == sum(parts, ())
+
+
+def test_an_unknown_table_is_refused():
+    for key in (("celeba",), ("photographs", "BFCNN")):
+        with pytest.raises(ValueError, match="expected one of avatars UNet, photographs UNet, avatars BFCNN"):
+            runs.table("smoke", *key)
 
 
 def test_the_largest_set_of_photographs_is_what_the_pool_gives():
@@ -184,8 +199,8 @@ def test_scales_are_the_ones_promised():
     laptop, paper = runs.table("laptop"), runs.table("paper")
     assert {(r.size, r.width, r.scales) for r in laptop} == {(32, 16, 3)}
     assert {(r.size, r.width, r.scales) for r in paper} == {(80, 64, 3)}
-    assert [r.n for r in runs.table("laptop", "avatars")[::2]] == [10, 100, 1000, 10_000, 30_000]
-    assert [r.n for r in runs.table("laptop", "photographs")[::2]] == [10, 100, 4454]
+    assert [r.n for r in runs.table("laptop", "avatars")[::2]] == [1, 10, 100, 1000, 10_000, 30_000]
+    assert [r.n for r in runs.table("laptop", "photographs")[::2]] == [1, 10, 100, 1000, 4454]
     assert sum(p.numel() for p in runs.network(laptop[0]).parameters()) == 479_424
 
 
@@ -201,7 +216,7 @@ def test_a_pair_of_ones_own_images_takes_the_whole_folder():
     assert runs.pair("smoke", n=50)[1].size == b.size - 8
 
 
-@pytest.mark.parametrize("network", ["UNet", "BFCNN"])
+@pytest.mark.parametrize("network", runs.NETWORKS)
 def test_initial_weights_are_a_function_of_the_seed(network):
     run = Run(width=3, network=network)
     torch.manual_seed(5)
@@ -214,7 +229,7 @@ def test_initial_weights_are_a_function_of_the_seed(network):
 
 
 def test_an_unknown_network_is_refused():
-    with pytest.raises(ValueError, match='Unknown network "VAE": expected "UNet" or "BFCNN"'):
+    with pytest.raises(ValueError, match='Unknown network "VAE": expected one of UNet, BFCNN, BiasedUNet'):
         runs.network(Run(network="VAE"))
 
 
@@ -270,7 +285,7 @@ def test_the_log_measures_training_and_held_out_images(run, checkpoint):
 
 def test_a_study_holds_each_denoiser_and_the_images_and_trains_what_is_missing(run, checkpoint, monkeypatch):
     other = dataclasses.replace(run, half="B", seed=1, images_seen=128)
-    monkeypatch.setattr(runs, "table", lambda scale, images: (run, other))
+    monkeypatch.setattr(runs, "table", lambda scale, images, network: (run, other))
     study = runs.study("smoke", "mine")
     assert study.table == (run, other)
     assert study.denoisers.keys() == {(run.n, "A"), (run.n, "B")}
@@ -284,7 +299,7 @@ def test_a_study_holds_each_denoiser_and_the_images_and_trains_what_is_missing(r
 
 
 def test_a_study_of_photographs_knows_their_regions(run, checkpoint, monkeypatch):
-    monkeypatch.setattr(runs, "table", lambda scale, images: (run,))
+    monkeypatch.setattr(runs, "table", lambda scale, images, network: (run,))
     study = runs.study("smoke", "photographs")
     regions = photographs.regions(16)
     assert study.regions.held_out.tolist() == regions.held_out[: len(study.held_out)].tolist()

@@ -98,20 +98,14 @@ def test_schedule_falls_from_first_to_last_level_densest_at_the_end():
     assert np.ptp(np.diff(sigmas ** (1 / 5))) < 1e-12
 
 
-class Gaussian(torch.nn.Module):
-    """Exact denoiser of N(mean, s^2) at the noise levels at which Heun's method calls it."""
+class Gaussian:
+    """Exact denoiser of N(mean, s^2), told each noise level."""
 
     mean = torch.linspace(0, 1, 12, dtype=torch.float64).view(1, 1, 3, 4)
     s = torch.linspace(0.1, 2, 12, dtype=torch.float64).view(1, 1, 3, 4)
 
-    def __init__(self, sigmas):
-        super().__init__()
-        self.eval()
-        self.levels = iter([sigmas[0], *np.repeat(sigmas[1:], 2)])
-
-    def forward(self, y):
-        gain = self.s**2 / (self.s**2 + next(self.levels) ** 2)
-        return self.mean + gain * (y - self.mean)
+    def at(self, sigma):
+        return lambda y: self.mean + self.s**2 / (self.s**2 + sigma**2) * (y - self.mean)
 
 
 def test_heun_converges_with_order_two_to_the_exact_flow():
@@ -121,13 +115,26 @@ def test_heun_converges_with_order_two_to_the_exact_flow():
     exact = Gaussian.mean + (y - Gaussian.mean) * shrunk
     counts, errors = [16, 32, 64, 128], []
     for steps in counts:
-        denoiser = Gaussian(sampling.schedule(steps, 1.0, 0.1))
-        *_, state = sampling.sample(denoiser, y, steps=steps, sigma_end=0.1)
-        assert next(denoiser.levels, None) is None
+        *_, state = sampling.sample(Gaussian(), y, steps=steps, sigma_end=0.1)
         errors.append((state.y - exact).norm().item())
     order = -np.polyfit(np.log(counts), np.log(errors), 1)[0]
     assert 1.9 < order < 2.2
     assert errors[-1] < 1e-3
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_denoisers_are_told_the_level_of_what_they_see(calls):
+    """Heun's method asks twice at each level after the first, the SDE once."""
+    heard = []
+
+    class Listener:
+        def at(self, sigma):
+            return lambda y: heard.append(sigma) or 0.5 * y
+
+    y, sigmas = start(1, 1, 3, 4), sampling.schedule(3)
+    walk = sampling.sample_sde(Listener(), y, [0], steps=3) if calls == 1 else sampling.sample(Listener(), y, steps=3)
+    sampling.last(walk)
+    assert heard == pytest.approx([sigmas[0], *np.repeat(sigmas[1:], calls)])
 
 
 def test_states_carry_the_schedule_and_the_denoised_image(bfcnn):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ghr import training
-from ghr.denoisers import UNet
+from ghr.denoisers import ConditionalUNet, UNet
 
 STEPS = 10
 
@@ -90,6 +90,24 @@ def test_stopped_and_resumed_equals_unstopped(network, x, stop, bf16, tmp_path):
     step = next(resumed)
     assert (step.step, step.images_seen) == (stop + 1, 8 * (stop + 1))
     assert equal(unstopped, end(resumed) if stop + 1 < STEPS else step.state())
+
+
+@pytest.mark.parametrize("control", [UNet(width=3, scales=1, bias=True), ConditionalUNet(width=3, scales=1)])
+def test_the_controls_train_stop_and_resume(control, x):
+    """Their average counts batches and is told noise levels like the network itself."""
+    steps = run(control, x)
+    state = [next(steps) for _ in range(3)][-1].state()
+    whole = last(steps)
+    assert equal(whole.state(), end(run(control, x, resume=state)))
+    counters = {int(v) for k, v in whole.state().items() if k.endswith("num_batches_tracked")}
+    assert counters == ({STEPS} if isinstance(control.encoder[0][3], nn.BatchNorm2d) else set())
+
+
+def test_a_network_that_is_told_the_noise_level_learns_to_use_it(x):
+    """Told that there is no noise, it leaves more of the image as it is than when told that there is much."""
+    told = last(run(ConditionalUNet(width=4, scales=1), x, steps=200, lr=3e-3)).denoiser
+    y = x[:4] + 0.1
+    assert (told.at(0.01)(y) - y).norm() < 0.7 * (told.at(0.9)(y) - y).norm()
 
 
 def test_float32_tail_changes_the_end_only(network, x):
