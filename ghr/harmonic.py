@@ -163,6 +163,30 @@ def dct(h: int, w: int) -> Float[Tensor, "d 1 h w"]:
     return modes[energy(modes).argsort(stable=True)]
 
 
+@functools.lru_cache(maxsize=2)
+def wavelets(h: int, w: int, name: str = "db4") -> Float[Tensor, "d 1 h w"]:
+    """An orthonormal wavelet basis of periodic images, coarse scales first; float64, read only.
+
+    As many scales as the filter fits and both sides can be halved.
+
+    name: of PyWavelets, e.g. "haar", "db4" (four vanishing moments, 8 taps).
+    Raises: ImportError without PyWavelets.
+    Source: Daubechies 1988; PyWavelets, mode "periodization".
+    """
+    try:
+        import pywt
+    except ImportError as error:
+        raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
+    levels = pywt.dwt_max_level(min(h, w), name)
+    while h % 2**levels or w % 2**levels:
+        levels -= 1
+    pixels = np.eye(h * w).reshape(h * w, h, w)
+    coarse, *details = pywt.wavedec2(pixels, name, "periodization", levels, axes=(1, 2))
+    parts = [coarse, *(part for scale in details for part in scale)]
+    coefficients = np.concatenate([part.reshape(h * w, -1) for part in parts], 1)  # of each pixel on each wavelet
+    return torch.from_numpy(coefficients.T.copy().reshape(h * w, 1, h, w))
+
+
 def principal(x: Float[Tensor, "n 1 h w"], k: int) -> Float[Tensor, "k 1 h w"]:
     """The k leading principal components of images: the Wiener denoiser's basis, the same for all images; float64.
 

@@ -102,7 +102,7 @@ _SIZES = {
     },
     # the largest n is (about) what the pool gives
     ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (1, 10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
-    ("avatars", "BFCNN"): {"smoke": (10, 300), "laptop": (), "paper": (100, 30_000)},
+    ("avatars", "BFCNN"): {"smoke": (300,), "laptop": (), "paper": (100, 30_000)},
 }
 _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 _OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("BiasedUNet", "ConditionalUNet")}
@@ -223,8 +223,8 @@ def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
 
     scale, images, network: as in `table`.
     Returns: a namespace, to which the chapter adds what it measures: images and network (names), table (runs), sizes
-    (every N), few (the smallest N above one), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the test images of the largest N),
-    regions (photographs.Regions of its patches, which are not independent, else None).
+    (every N), few (the smallest N above one), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the
+    test images of the largest N), regions (photographs.Regions of its patches, which are not independent, else None).
     """
     chosen = table(scale, images, network)
     for run in chosen:

@@ -55,6 +55,17 @@ def test_dct_modes_are_orthonormal_eigenvectors_of_the_grid_by_frequency():
     assert quotients[0] < 1e-12
 
 
+@pytest.mark.parametrize(("name", "shape"), [("db4", (32, 32)), ("db4", (16, 20)), ("haar", (12, 6)), ("db4", (7, 9))])
+def test_wavelets_are_orthonormal_and_coarse_first(name, shape):
+    """The last three quarters, the finest details, sum to zero each, and oscillate faster than the first quarter."""
+    basis = harmonic.wavelets(*shape, name)
+    flat, d = basis.flatten(1), shape[0] * shape[1]
+    assert torch.allclose(flat @ flat.T, torch.eye(d).double(), atol=1e-10)
+    if shape[0] % 2 == 0:
+        assert flat[d // 4 :].sum(1).abs().max() < 1e-10
+        assert harmonic.energy(basis[: d // 4]).mean() < 0.5 * harmonic.energy(basis[d // 4 :]).mean()
+
+
 def test_frequency_grows_along_dct_modes_and_not_along_random_vectors():
     modes = harmonic.dct(H, W)[:60]
     assert harmonic.h1(modes) > 0.999
