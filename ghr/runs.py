@@ -161,7 +161,6 @@ def pair(
     recipe = _RECIPES[scale]
     pool = recipe.pool if images == recipe.images else None
     tail = 0.1 if n <= 10 else 0.0
-    seen = recipe.images_seen // 2 if network == "BFCNN" else recipe.images_seen  # twice as slow as a UNet of its width
     common = dataclasses.replace(
         recipe,
         images=images,
@@ -169,7 +168,6 @@ def pair(
         pool=pool,
         n=n,
         network=network,
-        images_seen=seen,
         float32_tail=tail,
     )
     return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
