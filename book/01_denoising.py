@@ -197,8 +197,8 @@ plots.Picture(figure)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** The first column is after two steps. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level σ."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 seeds = range(1000 * seed, 1000 * seed + 3)
-states = list(sampling.sample(denoiser, sampling.gaussian_start(held_out, seeds), steps=30))
-shown = states[1::4]
+states = list(sampling.sample(denoiser, sampling.gaussian_start(held_out, seeds)))
+shown = states[1::3]
 rows = [torch.stack([getattr(s, kind)[k] for s in shown]) for k in range(3) for kind in ("y", "x_hat")]
 plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 
