@@ -128,7 +128,8 @@ plots.Picture(figure)
 #
 # Half A against half B at $\sigma$ = {glue:text}`sigma_weak`, the weakest noise measured, gives
 # $V$ = {glue:text}`variance_weak_small` at $N$ = {glue:text}`n_smallest` and {glue:text}`variance_weak_large` at
-# $N$ = {glue:text}`n_largest`.
+# $N$ = {glue:text}`n_largest`. If that number falls less with $N$ than those at stronger noise do, more images are not what would make the
+# networks more alike there.
 #
 # ## Data or chance?
 #
@@ -181,11 +182,11 @@ ledger.Table("Largest V of pairs of networks, by what differs", heads, rows)
 
 # %% [markdown]
 # *Read the table* from left to right: largest $V$ when images and seed differ, when only the images do, and when only the seed
-# does. Each of the first two was measured twice, with A and B and with the two extra networks, which are a pair of their own: how far
-# the two numbers lie apart is what one pair of trainings leaves uncertain. At $N$ = {glue:text}`controlled` the largest $V$
+# does. Two halves and two seeds give four networks, hence two pairs of each kind; how far two numbers of one kind lie apart says how much
+# depends on the pair, beside the interval, which is over test images. At $N$ = {glue:text}`controlled` the largest $V$
 # with both over that with the seed alone is {glue:text}`over_control_A` for half A and {glue:text}`over_control_B` for half B
-# ({glue:text}`T9c`). A ratio near 1 says that, where $V$ is largest, what is left of it is the chance of training rather
-# than the choice of images.
+# ({glue:text}`T9c`). A ratio near 1 says that changing the images as well as the seed changes the function no more than changing the
+# seed does: what is left of $V$ is then the chance of training rather than the choice of images.
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -205,7 +206,7 @@ def seeds_of(s, n):
 
 
 def fresh(s, n):
-    """As many held-out images as there are samples, and their regions."""
+    """As many held-out images as there are samples, or as there are, and their regions."""
     return s.held_out[: len(seeds_of(s, n))], s.regions and s.regions.held_out[: len(seeds_of(s, n))]
 
 
@@ -465,7 +466,7 @@ samplers = {
 
 def by_sampler(studies, prefix=""):
     """c_AB and gradient energy of samples of the largest N, by kind of network and sampler."""
-    rows = []
+    rows, found_by = [], {}
     for s in studies:
         n, y = s.sizes[-1], sampling.gaussian_start(s.held_out, many)
         real = compare.gradient_energy(s.held_out).mean()
@@ -476,8 +477,8 @@ def by_sampler(studies, prefix=""):
             energy = compare.estimate(np.mean, compare.gradient_energy(a) / real)
             rows.append((s.network, name, f"{found[-1]:.2f}", f"{energy:.2f}"))
         entry = enter(s, "T21", min(found, key=lambda e: e.value))
-        if s is studies[0]:
-            say(f"{prefix}sampler", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
+        found_by[s.network] = f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})"
+    say(f"{prefix}sampler", "; ".join(f"{text} for the {network}" for network, text in found_by.items()))
     return ledger.Table(f"Samplers, {s.images}", ("network", "sampler", "c_AB", "gradient energy of A"), rows)
 
 
@@ -486,7 +487,7 @@ others = [runs.study(scale, "avatars", "BFCNN")] if runs.table(scale, "avatars",
 by_sampler([faces, *others])
 
 # %% [markdown]
-# Over {glue:text}`many` seeds, the lowest $c_{AB}$ of the three is {glue:text}`sampler` for the UNet. The last column, the gradient energy
+# Over {glue:text}`many` seeds, the lowest $c_{AB}$ of the three is {glue:text}`sampler`. The last column, the gradient energy
 # of A's samples over that of held-out faces, says how much detail each sampler leaves.
 #
 # ## Are the samples any good?

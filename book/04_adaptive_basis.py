@@ -27,26 +27,18 @@ scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 
 # %% tags=["hide-input"]
-import dataclasses
-
 import numpy as np
 import torch
 
 from ghr import compare, harmonic, images, jacobian, ledger, noise, photographs, plots, runs
 from ghr.ledger import say
 
-kinds = {
-    ("avatars", "UNet"): ("faces", ""),
-    ("photographs", "UNet"): ("photographs", "photographs_"),
-    ("avatars", "BFCNN"): ("faces, BF-CNN", "bfcnn_"),
-}
-studies = []
-for key, (name, prefix) in kinds.items():
-    if runs.table(scale, *key):
-        studies.append(runs.study(scale, *key))
-        studies[-1].name, studies[-1].prefix = name, prefix
-faces, patches = studies[:2]
-images_each = 3 if scale == "smoke" else 8  # images at which whole Jacobians are taken
+studies = [runs.study(scale, *key) for key in runs.STUDIES if runs.table(scale, *key)]
+names = (("faces", ""), ("photographs", "photographs_"), ("faces, BF-CNN", "bfcnn_"))
+for s, (name, prefix) in zip(studies, names, strict=False):
+    s.name, s.prefix = name, prefix
+faces, patches, *others = studies
+images_each = 4 if scale == "smoke" else 8  # images at which whole Jacobians are taken; half as many below the largest N
 levels = (0.1, 0.3)
 d = faces.held_out[0].numel()
 
@@ -90,42 +82,41 @@ say("images_each", images_each, "d")
 # $\mathrm{asym} = \|J - J^\top\|_F / \|J\|_F$ (0 for a symmetric matrix, 2 at most).
 
 # %% tags=["hide-input"]
-most = min(d // 2, 1024)  # eigenvectors that are kept: more than any K below
+most = d // 2  # eigenvectors that are kept
 
 
 def kept(traces):
-    """K = round(tr J), how many vectors count as kept: at least 3, at most `most`."""
+    """K = round(tr J), how many vectors count as kept: at least 3, at most d/2."""
     return np.clip(np.round(traces), 3, most).astype(int)
 
 
-def differentiate(s, denoiser, sigma):
+def differentiate(s, denoiser, sigma, many=images_each):
     """At each of the first test images: eigenbasis of the Jacobian, and numbers by name."""
-    bases, numbers = [], {name: [] for name in ("hom", "asym", "trace", "error", "symmetric", "linking", "chance")}
-    for x, y in zip(s.chosen, noisy(s.chosen, sigma).split(1), strict=True):
+    bases, numbers = [], {name: [] for name in ("hom", "asym", "trace", "error", "symmetric", "rows", "columns")}
+    for x, y in zip(s.chosen[:many], noisy(s.chosen, sigma)[:many].split(1), strict=True):
         j = jacobian.jacobian(denoiser, y)
         whole = jacobian.eigenbasis(j, y.shape[1:])
-        bases.append(jacobian.Basis(*(part[:most] for part in dataclasses.astuple(whole))))
+        first = (whole.eigenvalues, whole.eigenvectors, whole.residuals)
+        bases.append(jacobian.Basis(*(part[:most].clone() for part in first)))  # a view would keep the rest in memory
         with torch.no_grad():
             x_hat = denoiser(y).flatten()
-        trace, x, y = j.trace().item(), x.flatten(), y.flatten()
+        x, y = x.flatten(), y.flatten()
         numbers["hom"].append(((x_hat - j @ y).norm() / x_hat.norm()).item())
         numbers["asym"].append(jacobian.asymmetry(j))
-        numbers["trace"].append(trace)
-        # with the symmetric part alone; and which directions the other part links, kept ones with removed ones or not
+        numbers["trace"].append(j.trace().item())
         numbers["error"].append((x_hat - x).square().mean().item())
         numbers["symmetric"].append(((j + j.T) @ y / 2 - x).square().mean().item())
-        vectors, k = whole.eigenvectors.flatten(1), kept(trace)
-        links = (vectors @ (j - j.T) @ vectors.T).square()
-        numbers["linking"].append((2 * links[:k, k:].sum() / links.sum()).item())
-        numbers["chance"].append(2 * k * (d - k) / d**2)
+        numbers["rows"].append(j.sum(1).std().item())
+        numbers["columns"].append(j.sum(0).std().item())
     return bases, {name: np.array(values) for name, values in numbers.items()}
 
 
 for s in studies:  # the largest N at both noise levels, all N at the lower one
     s.bases, s.numbers = {}, {}
     for (n, half), denoiser in s.denoisers.items():
-        for sigma in levels if n == s.sizes[-1] else levels[:1]:
-            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(s, denoiser, sigma)
+        at_levels, many = (levels, images_each) if n == s.sizes[-1] else (levels[:1], images_each // 2)
+        for sigma in at_levels:
+            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(s, denoiser, sigma, many)
 
 # %% tags=["hide-input"]
 rows = []
@@ -134,21 +125,20 @@ for s in studies:
     for half in "AB":
         for sigma in levels:
             found = s.numbers[s.sizes[-1], half, sigma]
-            asym, trace, linking, this = (compare.estimate(np.mean, found[k]) for k in ("asym", "trace", "linking", "hom"))
-            hom.append(this)
-            error, alone = (compare.estimate(compare.psnr_of_mean, found[k]) for k in ("error", "symmetric"))
-            shares = f"{linking:.2f}", f"{found['chance'].mean():.2f}"
-            cells = (f"{asym:.2f}", f"{trace:.0f}", f"{this.value:.0e}", f"{error:.1f}", f"{alone:.1f}", *shares)
-            rows.append((s.name, half, f"{sigma}", *cells))
+            means = {name: compare.estimate(np.mean, found[name]) for name in ("hom", "asym", "trace", "rows", "columns")}
+            hom.append(means["hom"])
+            error = compare.estimate(compare.psnr_of_mean, found["error"])
+            loss = compare.estimate(compare.psnr_gap, found["error"], found["symmetric"])
+            cells = (f"{means['asym']:.2f}", f"{means['rows']:.2f}", f"{means['columns']:.2f}")
+            rows.append((s.name, half, f"{sigma}", f"{hom[-1].value:.0e}", *cells, f"{error:.1f}", f"{loss:.1f}"))
             if half == "A" and sigma == levels[0]:
-                say(f"{s.prefix}asym", asym, ".2f")
+                for name in ("asym", "rows", "columns"):
+                    say(f"{s.prefix}{name}", means[name], ".2f")
                 say(f"{s.prefix}whole", error, ".1f")
-                say(f"{s.prefix}symmetric", alone, ".1f")
-                say(f"{s.prefix}linking", linking, ".2f")
-                say(f"{s.prefix}linking_chance", found["chance"].mean(), ".2f")
+                say(f"{s.prefix}loss", loss, ".1f")
     entry = enter(s, "T10", max(hom, key=lambda e: e.value))
     say(f"{s.prefix}hom", f"{entry.value:.0e} (target {entry.target}: {entry.verdict})")
-heads = ("images", "half", "σ", "asym", "tr J", "hom", "J y (dB)", "S y (dB)", "links", "by chance")
+heads = ("images", "half", "σ", "hom", "asym", "row sums, s.d.", "column sums, s.d.", "f(y) (dB)", "f(y) over S y (dB)")
 ledger.Table("Homogeneity and symmetry of the Jacobian", heads, rows)
 
 # %% [markdown]
@@ -157,15 +147,15 @@ ledger.Table("Homogeneity and symmetry of the Jacobian", heads, rows)
 # {glue:text}`hom` on faces and {glue:text}`photographs_hom` on photographs: what is left is rounding in float32. Compare asym
 # with 0, which the best denoiser has.
 #
-# *What the other part does.* Write $J = S + A$, symmetric and antisymmetric. The basis below is that of $S$, and equation
-# {eq}`eq-shrinkage` leaves $A$ out. The price, at $\sigma = 0.1$: half A's network reaches {glue:text}`whole` dB on these
-# faces, and $Sy$ alone {glue:text}`symmetric` dB. Of the energy of $A$, a share of {glue:text}`linking` (the column *links*) joins
-# directions that $S$ keeps, its first $\mathrm{tr} J$ eigenvectors, with directions that it removes; a matrix without
-# structure would have {glue:text}`linking_chance`. As far as the first number is above the second, the network does not only
-# shrink: what it writes, it reads from other patterns than it writes to. Filters that adapt to the image are known for this:
-# each output pixel weighs its neighbours so that the weights add up to one, and a neighbour need not weigh it as much in
-# return {cite:p}`milanfar2013tour`. Training rewards $f(y)$ and nothing else; symmetry of $J$ holds at the optimum and need not
-# hold near it.
+# *Where does asym come from?* A filter that adapts to the image averages, for each output pixel, over neighbours that look alike,
+# with weights that add up to one: those are the rows of $J$. Nothing makes the columns add up to one, which is how much each input pixel
+# counts in the whole answer, and a symmetric matrix would have both alike {cite:p}`milanfar2013tour`. At $\sigma = 0.1$, for half A on faces, the
+# row sums vary over pixels with a standard deviation of {glue:text}`rows` and the column sums with {glue:text}`columns`. Training rewards
+# $f(y)$ and nothing else; symmetry of $J$ holds at the optimum and need not hold near it.
+#
+# *What does it do?* Write $J = S + A$, symmetric and antisymmetric. The basis below is that of $S$, and equation
+# {eq}`eq-shrinkage` leaves $A$ out. On the same faces the network reaches {glue:text}`whole` dB, which is {glue:text}`loss` dB more than $Sy$.
+# So the picture of a shrinkage is as good as that difference is small.
 #
 # ## Looking at a basis
 
@@ -194,7 +184,7 @@ plots.image_grid(rows, labels, ["noisy", "denoised"] + [f"k = {rank}" for rank i
 # with $J$ and $J^\top$ alone, in memory for a few hundred images instead of thousands.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-large", "caption": "**Follow one contour from the denoised patch through its eigenvectors.** Two patches of photographs of twice the side (those of most gradient energy among the first of eight regions), noisy at σ = 0.1 and denoised by network A of the largest N of patches, and leading eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two patches of photographs: noisy, denoised, and six eigenvectors each, which oscillate along contours and in flat regions.", "classes": "dark-light"}}
-side = 2 * patches.table[0].size
+side = min(2 * patches.table[0].size, 96)  # larger patches leave no photograph a test part
 _, first = np.unique(photographs.regions(side).held_out, return_index=True)
 large = images.split("photographs", side, 1).held_out[sorted(first)[:8]]
 large = large[compare.gradient_energy(large).argsort(descending=True)[:2]]
@@ -216,12 +206,18 @@ plots.image_grid(rows, ["patch 1", "patch 2"], ["noisy", "denoised"] + [f"k = {r
 #
 # ## How much is kept?
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shrinkage", "caption": "**How many coefficients are kept, and how well do they hold a clean face?** Left: eigenvalues by rank for the first test faces at two noise levels; grey: 0 and 1. Right: how much of a clean face is left out by the first K vectors of a basis, against K, mean over test faces: the network's basis for that face (blue), for another face (blue, dotted), principal components of the training faces (green), cosines (dark, dashed), and db4 wavelets in the order of their mean energy in training faces (dark, dotted)."}, "image": {"alt": "Left, eigenvalues fall from about one to zero with rank, sooner at the higher noise level. Right, relative error of approximations by K terms, falling with K, one curve for each basis.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shrinkage", "caption": "**How many coefficients are kept, and how well do they hold a clean face?** Left: eigenvalues by rank for the first test faces at two noise levels; grey: 0 and 1. Right: how much of a clean face is left out by the first K vectors of a basis, against K, mean over test faces: the network's basis for that face (blue), for another face (blue, dotted), principal components of the training faces (green), cosines (dark, dashed) and db4 wavelets (dark, dotted), these three in the order of their mean energy in training faces."}, "image": {"alt": "Left, eigenvalues fall from about one to zero with rank, sooner at the higher noise level. Right, relative error of approximations by K terms, falling with K, one curve for each basis.", "classes": "dark-light"}}
 n = faces.sizes[-1]
 mean = faces.data[n].a.mean(0)  # what all faces share counts for no basis
-cosines, wavelets = harmonic.dct(*mean.shape[-2:]), harmonic.wavelets(*mean.shape[-2:])
-training = (faces.data[n].a[:10_000] - mean).flatten(1).double()
-wavelets = wavelets[(training @ wavelets.flatten(1).T).square().mean(0).argsort(descending=True)]
+cosines = harmonic.dct(*mean.shape[-2:])
+centred = (faces.data[n].a[:10_000] - mean).flatten(1).double()
+
+
+def by_energy(vectors):
+    """A fixed basis in the order of its mean energy in training faces, as principal components are."""
+    return vectors[(centred @ vectors.flatten(1).T).square().mean(0).argsort(descending=True)]
+
+
 principal = {
     (s.images, half): harmonic.principal(getattr(s.data[s.sizes[-1]], half.lower()), min(most, s.sizes[-1] - 1))
     for s in (faces, patches)
@@ -241,18 +237,20 @@ tried = {
     "own": (own, "its own", plots.HALF["A"], "-"),
     "another": ([*own[1:], own[0]], "another face's", plots.HALF["A"], ":"),
     "principal": ([principal["avatars", "A"]] * images_each, "principal", plots.WIENER, "-"),
-    "cosines": ([cosines] * images_each, "cosines", plots.INK, "--"),
-    "wavelets": ([wavelets] * images_each, "db4 wavelets", plots.INK, ":"),
+    "cosines": ([by_energy(cosines)] * images_each, "cosines", plots.INK, "--"),
+    "wavelets": ([by_energy(harmonic.wavelets(*mean.shape[-2:]))] * images_each, "db4 wavelets", plots.INK, ":"),
 }
 shares, oracles = {}, {}
+counts = kept(faces.numbers[n, "A", levels[0]]["trace"])
 for name, (vectors, label, colour, line) in tried.items():
     curves = []
-    for x, y, basis in zip(faces.chosen, noisy(faces.chosen, levels[0]), vectors, strict=True):
+    for x, y, basis, count in zip(faces.chosen, noisy(faces.chosen, levels[0]), vectors, counts, strict=True):
         clean, seen = ((image - mean).flatten().double() for image in (x, y))
-        c, total = basis.flatten(1).double() @ clean, clean.square().sum()
-        curves.append((1 - c.square().cumsum(0) / total)[:most])
-        factors, _ = jacobian.oracle(c, levels[0])
-        shrunk = (factors * (basis.flatten(1).double() @ seen)) @ basis.flatten(1).double()
+        basis = basis[:most].flatten(1).double()
+        c = basis @ clean
+        curves.append(1 - c.square().cumsum(0) / clean.square().sum())
+        factors, _ = jacobian.oracle(c[:count], levels[0])  # the same number of vectors of each basis
+        shrunk = (factors * (basis[:count] @ seen)) @ basis[:count]
         oracles.setdefault(name, []).append((shrunk - clean).square().mean().item())
     shares[name] = torch.stack(curves)
     average = shares[name].mean(0).clamp(min=1e-6)
@@ -262,21 +260,10 @@ plots.legend(right)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"]
-counts = kept(faces.numbers[faces.sizes[-1], "A", levels[0]]["trace"])
 for name in tried:
     at_k = np.array([share[k - 1].item() for share, k in zip(shares[name], counts, strict=True)])
     say(f"left_{name}", compare.estimate(np.mean, at_k), ".3f")
     say(f"oracle_{name}", compare.estimate(compare.psnr_of_mean, np.array(oracles[name])), ".1f")
-best, network = (
-    compare.estimate(compare.psnr_of_mean, np.array(errors))
-    for errors in (oracles["own"], faces.numbers[faces.sizes[-1], "A", levels[0]]["error"])
-)
-beyond = network.low > best.high
-say(
-    "beyond_shrinkage",
-    f"{'more' if beyond else 'not clearly more'} than its symmetric part could with any factors: $A$ "
-    f"{'does part of the work' if beyond else 'is not needed for that'}",
-)
 say("dimensions", compare.estimate(np.mean, faces.numbers[faces.sizes[-1], "A", levels[0]]["trace"]), ".0f")
 top = np.array([basis.eigenvalues[0].item() for basis in faces.bases[faces.sizes[-1], "A", levels[0]]])
 say("top", compare.estimate(np.mean, top), ".2f")
@@ -285,12 +272,12 @@ say("top", compare.estimate(np.mean, top), ".2f")
 # At $\sigma = 0.1$ a face keeps $\mathrm{tr} J$ = {glue:text}`dimensions` of its {glue:text}`d` dimensions. With as many
 # vectors, the network's own basis leaves out a share of {glue:text}`left_own` of the clean face (less the mean of all training
 # faces), the basis of another face {glue:text}`left_another`, principal components {glue:text}`left_principal`, db4 wavelets
-# {glue:text}`left_wavelets`, cosines {glue:text}`left_cosines`. Were somebody to tell the best factor for each coefficient, $c_k^2 / (c_k^2 + \sigma^2)$ with
-# $c_k$ that of the clean face {cite:p}`donoho1994ideal`, shrinkage would reach {glue:text}`oracle_own` dB in the own basis,
-# {glue:text}`oracle_another` in another face's, {glue:text}`oracle_principal` in principal components,
-# {glue:text}`oracle_wavelets` in wavelets and {glue:text}`oracle_cosines` with cosines. The network, which nobody tells, reaches
-# {glue:text}`whole` dB, {glue:text}`beyond_shrinkage`. (The own basis was found
-# at this very noisy face, so it knows something of both the face and the noise.) The largest eigenvalue is {glue:text}`top`. More than 1 amplifies; the
+# {glue:text}`left_wavelets`, cosines {glue:text}`left_cosines`. Were somebody to tell the best factor for each of these
+# coefficients, $c_k^2 / (c_k^2 + \sigma^2)$ with $c_k$ that of the clean face {cite:p}`donoho1994ideal`, shrinkage would reach
+# {glue:text}`oracle_own` dB in the own basis, {glue:text}`oracle_another` in another face's, {glue:text}`oracle_principal` in principal
+# components, {glue:text}`oracle_wavelets` in wavelets and {glue:text}`oracle_cosines` with cosines. (That factor is the best one for a basis
+# that does not depend on the noise. The own basis does: it was found at this very noisy face.) The network, which nobody tells, reaches
+# {glue:text}`whole` dB. The largest eigenvalue is {glue:text}`top`. More than 1 amplifies; the
 # best denoiser does so too where $y$ lies between alternatives, its $J$ being a covariance over $\sigma^2$.
 #
 # ## Is the shrinkage right?
@@ -435,8 +422,8 @@ def agreement(first, second, traces):
 rows = []
 for s in studies:
     for n in s.sizes:
-        a, b = (s.bases[n, half, levels[0]] for half in "AB")
-        traces = s.numbers[n, "A", levels[0]]["trace"]
+        a, b = (s.bases[n, half, levels[0]][: images_each // 2] for half in "AB")  # the same images for every N
+        traces = s.numbers[n, "A", levels[0]]["trace"][: images_each // 2]
         numbers = traces, agreement(a, b, traces), agreement(a, [*a[1:], a[0]], traces)
         trace, same, other = (compare.estimate(np.mean, values) for values in numbers)
         rows.append((s.name, f"{n:,}", f"{trace:.0f}", f"{same:.2f}", f"{other:.2f}", f"{kept(traces).mean() / d:.2f}"))
@@ -449,8 +436,9 @@ heads = ("images", "N", "tr J", "A's and B's basis", "A's bases of two images", 
 ledger.Table("Agreement of bases at sigma = .1", heads, rows)
 
 # %% [markdown]
-# Do two networks that share no training image find the same basis? We take the share $\|U^\top V\|_F^2 / K$ of one
-# orthonormal set $U$ of $K$ vectors that lies in the span of the other, $V$. The subspaces of the kept dimensions agree to
+# Do two networks that share no training image find the same basis? Let $U$ and $V$ be the first $K$
+# eigenvectors of each, $K$ being $\mathrm{tr} J$ of network A. The alignment $\|U^\top V\|_F^2 / K$ is 1 when both span one
+# space and 0 when their spaces are perpendicular. The subspaces of the kept dimensions agree to
 # {glue:text}`agree_large` at $N$ = {glue:text}`n_largest`, and to {glue:text}`agree_small` at $N$ = {glue:text}`n_smallest`. The
 # bases of two *different* faces agree to {glue:text}`agree_other` at the largest $N$, and by chance two subspaces of
 # that size agree to $K / d$, the last column.
@@ -461,7 +449,7 @@ ledger.Table("Agreement of bases at sigma = .1", heads, rows)
 # $e^\top L e = \sum (e_i - e_j)^2$ over neighbours, its squared frequency. With the weights of an image,
 # $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$ with $h$ = {glue:text}`width`, differences across the contours of $x$ cost nothing, and the energy is
 # $e^\top L_x e$. Four numbers, of the first $K$ vectors, $K$ being
-# $\mathrm{tr} J$ rounded (at least 3):
+# $\mathrm{tr} J$ rounded (at least 3, at most $d/2$):
 #
 # - **H1, frequency grows**: rank correlation of $k$ with $e_k^\top L e_k$.
 # - **H2, geometry gain**: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, the share of a vector's energy that lies across
@@ -489,7 +477,7 @@ def measure(s, bases, counts):
     """The four indices of a basis for each image: {index: one value per image}."""
     found = {index: [] for index in indices}
     for i, (vectors, count) in enumerate(zip(bases, counts, strict=True)):
-        x, other = (s.chosen[k % images_each].double() for k in (i, i + 1))
+        x, other = (s.chosen[k % len(bases)].double() for k in (i, i + 1))
         for index, statistic in indices.items():
             found[index].append(statistic(vectors[:count].double(), x, other))
     return {index: np.array(values) for index, values in found.items()}
@@ -507,6 +495,7 @@ def harmonicity(s, half, sigma, untrained):
         "random": [harmonic.random(most, *mean.shape[-2:], seed=i) for i in range(images_each)],
         "untrained": [basis.eigenvectors for basis in untrained],
     }
+    counts = np.minimum(counts, min(len(vectors) for bases in controls.values() for vectors in bases))  # few training images
     return {name: measure(s, bases, counts) for name, bases in controls.items()}
 
 
@@ -515,10 +504,20 @@ def margin(own, *controls, axis):
     return np.min([np.mean(own, axis) - np.mean(control, axis) for control in controls], axis=0)
 
 
+def untrained(s):
+    """The network before its first step; only its normalization has seen images, noisy ones as in training."""
+    run = s.table[-2]
+    network, generator = runs.network(run).train(), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for x in s.data[run.n].a[: 50 * run.batch].split(run.batch):
+            network(noise.add_noise(x, noise.sample_sigma(len(x), run.sigma_law, generator), generator))
+    return network.eval()
+
+
 for s in studies:
     s.harmonicity, s.untrained = {}, {}
     for sigma in levels:
-        s.untrained[sigma] = differentiate(s, runs.network(s.table[-2]).eval(), sigma)
+        s.untrained[sigma] = differentiate(s, untrained(s), sigma)
         for half in "AB":
             s.harmonicity[half, sigma] = harmonicity(s, half, sigma, s.untrained[sigma][0])
     growing = [compare.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]
@@ -552,11 +551,12 @@ index_table(faces)
 # %% tags=["hide-input"]
 index_table(patches)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-indices", "caption": "**Do geometry gain and alignment rise where the gap of chapter 2 closes?** Geometry gain H2 and alignment H4 of the network's basis at σ = 0.1 on test faces, against N, always of as many vectors as the network of the largest N keeps; half A blue, half B orange, with 95% intervals over images. 0 is a basis that does not know the image."}, "image": {"alt": "H2 and H4 against N for both halves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-indices", "caption": "**Do geometry gain and alignment rise where the gap of chapter 2 closes?** Geometry gain H2 and alignment H4 of the network's basis at σ = 0.1 on test faces, against N, at half of the faces, always of as many vectors as the network of the largest N keeps; half A blue, half B orange, with 95% intervals over images. 0 is a basis that does not know the image."}, "image": {"alt": "H2 and H4 against N for both halves.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.5)
 for half in "AB":
-    counts = kept(faces.numbers[faces.sizes[-1], half, levels[0]]["trace"])
-    by_n = [measure(faces, [b.eigenvectors for b in faces.bases[n, half, levels[0]]], counts) for n in faces.sizes]
+    some = slice(images_each // 2)  # the same images for every N
+    counts = kept(faces.numbers[faces.sizes[-1], half, levels[0]]["trace"])[some]
+    by_n = [measure(faces, [b.eigenvectors for b in faces.bases[n, half, levels[0]][some]], counts) for n in faces.sizes]
     for ax, index in zip(axes, ("H2", "H4"), strict=True):
         curve = [compare.estimate(np.mean, found[index]) for found in by_n]
         plots.band(ax, faces.sizes, curve, color=plots.HALF[half], marker="o", label=f"half {half}")
@@ -587,21 +587,22 @@ for s in studies:
 # | H4 | photographs | {glue:text}`photographs_H4_own` | {glue:text}`photographs_H4_pca` | {glue:text}`photographs_H4_untrained` |
 #
 # What counts is a difference of means over the same images, against the better of principal components and a third image's basis.
+# (Of H2 and H4, principal components have 0 in the mean by construction, so the third image is the test that counts.)
 # We took it at both noise levels and for both halves; the worst of these differences are: H2 {glue:text}`H2_margin`, H3
 # {glue:text}`H3_margin`, H4 {glue:text}`H4_margin` on faces; H2 {glue:text}`photographs_H2_margin`, H3
 # {glue:text}`photographs_H3_margin`, H4 {glue:text}`photographs_H4_margin` on photographs. (Of H3, less is better.) H1 is at least
 # {glue:text}`T19` on faces and {glue:text}`photographs_T19` on photographs.
 #
-# *How to read them.* H1 is as high for principal components and is 1 for cosines: that frequency grows says nothing about the
-# image in hand. H3 is a weak witness on faces, since principal components of faces can run along the contours of
-# faces too, faces being alike. H2 and H4 hold the same vectors against two images, and a basis that does not know its image
-# has nothing to gain there.
+# *How to read them.* H1 is 1 for cosines, which know no image, and principal components stand beside the network in the table: a high
+# H1 alone says nothing about the image in hand. H3 is a weak witness where images are alike, since principal components of
+# faces can run along the contours of faces too. H2 and H4 hold the same vectors against two images, and a basis that does not know
+# its image has nothing to gain there.
 #
 # ## Architecture or training?
 #
 # Does a network have such a basis because of what it is or because of what it has learned? An untrained network is the one end. Of
 # trained networks there are other kinds: with biases, which are not homogeneous; told $\sigma$, which are not blind; and BF-CNN, a
-# chain of 21 convolutions without pooling or skips. The table has those that this edition has trained on faces.
+# chain of 21 convolutions without pooling or skips. {glue:text}`kinds`
 
 # %% tags=["hide-input"]
 sigma, n = levels[0], faces.sizes[-1]
@@ -612,24 +613,33 @@ for run in runs.others(scale):
     name = {"BiasedUNet": "UNet with biases", "ConditionalUNet": "UNet told σ"}[run.network]
     found = differentiate(faces, noise.at_level(runs.load(run), sigma), sigma)
     compared.append((name, f"{run.n:,}", run.half, *found))
-for s in studies[2:]:
-    for n, half in s.denoisers:
-        compared.append(("BF-CNN", f"{n:,}", half, s.bases[n, half, sigma], s.numbers[n, half, sigma]))
+for s in others:
+    for size, half in s.denoisers:
+        compared.append(("BF-CNN", f"{size:,}", half, s.bases[size, half, sigma], s.numbers[size, half, sigma]))
     compared.append(("BF-CNN, untrained", "-", "A", *s.untrained[sigma]))
-counts = kept(faces.numbers[faces.sizes[-1], "A", sigma]["trace"])  # as many vectors of each
+some = slice(images_each // 2)  # the same images for every network
+counts = kept(faces.numbers[n, "A", sigma]["trace"])[some]  # and as many vectors
 rows = []
-for name, n, half, bases, numbers in compared:
-    psnr = compare.estimate(compare.psnr_of_mean, numbers["error"])
-    asym, trace = (compare.estimate(np.mean, numbers[k]).value for k in ("asym", "trace"))
-    found = measure(faces, [basis.eigenvectors for basis in bases], counts)
+for name, size, half, bases, numbers in compared:
+    psnr = compare.estimate(compare.psnr_of_mean, numbers["error"][some])
+    asym, trace = (compare.estimate(np.mean, numbers[k][some]) for k in ("asym", "trace"))
+    found = measure(faces, [basis.eigenvectors for basis in bases[some]], counts)
     values = (f"{compare.estimate(np.mean, found[index]):.2f}" for index in indices)
-    rows.append((name, n, half, f"{psnr:.1f}", f"{numbers['hom'].mean():.0e}", f"{asym:.2f}", f"{trace:.0f}", *values))
+    hom = numbers["hom"][some].mean()
+    rows.append((name, size, half, f"{psnr:.1f}", f"{hom:.0e}", f"{asym:.2f}", f"{trace:.0f}", *values))
+say(
+    "kinds",
+    "The table has those that this edition has trained on faces."
+    if len(compared) > 2
+    else "At this scale none of them is trained yet; the table has the two ends.",
+)
 heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *indices)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
 # %% [markdown]
 # *Read the columns* H2 and H4: where they are near 0 the basis does not know its image. PSNR says whether the network denoises at
-# all, and hom whether it is a linear map of its image; the number of vectors is that of the first row throughout.
+# all (the noisy input has 20 dB), and hom whether $f(y) = Jy$. Every row is for the same faces, half of those above, and as many
+# vectors as the first network keeps. Of an untrained network only the normalization has seen images.
 #
 # ## What it comes to
 #

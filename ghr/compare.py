@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
-from ghr.noise import add_noise, mse
+from ghr.noise import add_noise, at_level, mse
 
 BLOCK = 100  # resamples at a time: fifteen noise levels of 2,000 images take 24 MB
 
@@ -122,12 +122,13 @@ def model_variance(
 ) -> tuple[Float[Tensor, "k k n"], Float[Tensor, "k n"]]:
     """Disagreement of each two of k denoisers on the same noisy images, beside the error of each.
 
-    denoisers: k functions y -> x_hat.  x: held-out images.  sigma: image units.  seed: of the noise, shared.
+    denoisers: k functions y -> x_hat, told sigma if they can be.  x: held-out images.  sigma: image units.
+    seed: of the noise, shared.
     Returns: ||f_i(y) - f_j(y)||^2 / d and ||f_i(y) - x||^2 / d, image by image.
     """
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     with torch.no_grad():
-        x_hats = [torch.cat([f(part) for part in y.split(64)]) for f in denoisers]
+        x_hats = [torch.cat([f(part) for part in y.split(64)]) for f in (at_level(g, sigma) for g in denoisers)]
     apart = torch.stack([torch.stack([mse(a, b) for b in x_hats]) for a in x_hats])
     return apart, torch.stack([mse(x_hat, x) for x_hat in x_hats])
 

@@ -3,7 +3,7 @@
 `UNet` and `BFCNN` are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode
 f(a y) = a f(y) for a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward`
 subtracts it, so that no caller has to. Architectures as in the paper (Appendix A) and the authors' code. Two controls
-are not in the paper: a UNet with biases, and `ConditionalUNet`, which is told the noise level.
+are not in the paper: a UNet with biases, and `ConditionalUNet`, which is not blind but told the noise level.
 """
 
 import itertools
@@ -48,7 +48,7 @@ def _layer(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
 
 
 class UNet(nn.Module):
-    """The paper's denoiser: an encoder and a decoder over scales, two 3x3 convolutions a block, no bias anywhere.
+    """The paper's denoiser: an encoder and a decoder over scales, two 3x3 convolutions a block, no bias.
 
     Average pooling goes down, 2x2 transposed convolutions go up, skips are concatenated. Width doubles at each scale.
 
@@ -119,7 +119,11 @@ class ConditionalUNet(UNet):
         return y - self._residual(torch.cat([y, sigma.expand(-1, 1, *y.shape[-2:])], 1))
 
     def at(self, sigma: float) -> Callable[[Tensor], Tensor]:
-        """The denoiser of one noise level, y -> x_hat.  Raises: ValueError in training mode."""
+        """The denoiser y -> x_hat of one noise level.
+
+        sigma: noise standard deviation, image units.
+        Raises: ValueError in training mode.
+        """
         require_evaluation(self)
         return lambda y: self(y, y.new_full((len(y), 1, 1, 1), sigma))
 

@@ -138,7 +138,7 @@ def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[
     return torch.from_numpy(vectors.T.copy()).view(k, 1, h, w)
 
 
-@functools.lru_cache(maxsize=16)  # an image meets the bases of many networks
+@functools.lru_cache(maxsize=32)  # an image meets the bases of many networks
 def _all_modes(across: bytes, down: bytes, h: int, w: int) -> np.ndarray:
     laplacian = _laplacian(np.frombuffer(across), np.frombuffer(down), h, w)
     return np.linalg.eigh(laplacian.toarray())[1]

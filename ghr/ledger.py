@@ -17,7 +17,6 @@ from pathlib import Path
 
 from ghr.compare import Estimate
 
-STUDIES = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))  # image set and network
 _NONE = (-math.inf, math.inf)
 
 

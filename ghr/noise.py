@@ -54,6 +54,15 @@ def psnr(x: Float[Tensor, "b c h w"], x_hat: Float[Tensor, "b c h w"]) -> Float[
     return -10 * mse(x, x_hat).log10()
 
 
+def at_level(denoiser, sigma: float):
+    """What denoises one noise level: `denoiser.at(sigma)` of a denoiser that is told it, itself where it is blind.
+
+    denoiser: y -> x_hat, or with a method `at`.  sigma: noise standard deviation, image units.
+    Returns: y -> x_hat.
+    """
+    return denoiser.at(sigma) if hasattr(denoiser, "at") else denoiser
+
+
 def score(denoiser, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
     """Gradient of the log density of noisy images, read off the denoiser.
 
@@ -62,15 +71,7 @@ def score(denoiser, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, 
     y: noisy images, [0,1] units.  sigma: noise standard deviation, same units.
     Returns: score, in 1 / image unit.
     """
-    return (denoiser(y) - y) / sigma**2
-
-
-def at_level(denoiser, sigma: float):
-    """What denoises one noise level: `denoiser.at(sigma)` of a denoiser that is told it, itself where it is blind.
-
-    denoiser: y -> x_hat, or with a method `at`.  sigma: noise standard deviation, image units.
-    """
-    return denoiser.at(sigma) if hasattr(denoiser, "at") else denoiser
+    return (at_level(denoiser, sigma)(y) - y) / sigma**2
 
 
 @torch.no_grad()

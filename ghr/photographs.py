@@ -76,6 +76,8 @@ def _parts(size: int) -> tuple[Patches, Regions]:
             kept = [patch for patch in _cut(region, size, scale) if patch.std() >= 255 * CONTRAST]
             parts[owner] += kept
             labels[owner] += len(kept) * [1 + labels[owner][-1] if labels[owner] else 0]
+    if not all(parts):
+        raise ValueError(f"Patches of {size} pixels are too large for two halves and a test: use a smaller size.")
     orders = [rng.permutation(len(part)) for part in parts]
     pixels = (np.stack([part[i] for i in order]) for part, order in zip(parts, orders, strict=True))
     return Patches(*pixels), Regions(*(np.array(part)[order] for part, order in zip(labels, orders, strict=True)))

@@ -30,7 +30,7 @@ from types import SimpleNamespace
 
 from filelock import FileLock, Timeout
 
-from ghr import ledger
+from ghr import ledger, runs
 
 PACKAGE = Path(__file__).parent
 FORMAT = "py:percent"
@@ -408,7 +408,7 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
     which have few of the targets, are shown once they have an entry.
     """
     found = {(entry.id, entry.images, entry.network): entry for entry in entries}
-    studies = [key for key in ledger.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
+    studies = [key for key in runs.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
     rows = []
     for id, target in ledger.TARGETS.items():
         cells = []

@@ -104,6 +104,7 @@ _SIZES = {
     ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
     ("avatars", "BFCNN"): {"smoke": (300,), "laptop": (), "paper": (100, 30_000)},
 }
+STUDIES = tuple(_SIZES)  # image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (10_000,), "paper": (100, 10_000)}
 _OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("BiasedUNet", "ConditionalUNet")}
 
@@ -111,14 +112,14 @@ _OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("
 def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
-    scale: "smoke" (seconds, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
+    scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
     images: one image set, "avatars" or "photographs" (default: everything, with `controls` and `others`).
     network: "UNet", or of avatars "BFCNN".
     Raises: ValueError for another name.
     """
     _require_scale(scale)
     if images is None:
-        return (*(run for key in _SIZES for run in table(scale, *key)), *controls(scale), *others(scale))
+        return (*(run for key in STUDIES for run in table(scale, *key)), *controls(scale), *others(scale))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
@@ -129,6 +130,9 @@ def controls(scale: str) -> tuple[Run, ...]:
     """What do data and seed each do? Avatars, the seeds of the halves exchanged: A with B's seed, B with A's.
 
     A of the table and this A differ in their seed alone; A of the table and this B in their data alone.
+
+    scale: as in `table`.
+    Raises: ValueError for another scale.
     """
     _require_scale(scale)
     pairs = [pair(scale, n=n) for n in _CONTROLS[scale]]
@@ -136,7 +140,11 @@ def controls(scale: str) -> tuple[Run, ...]:
 
 
 def others(scale: str) -> tuple[Run, ...]:
-    """Is it the blindness, or the lack of biases? Half A of the largest set of avatars, with a UNet of another kind."""
+    """Is it the blindness, or the lack of biases? Half A of the largest set of avatars, with a UNet of another kind.
+
+    scale: as in `table`.
+    Raises: ValueError for another scale.
+    """
     a, _ = table(scale, "avatars")[-2:]
     return tuple(dataclasses.replace(a, network=network) for network in _OTHERS[scale])
 
@@ -219,7 +227,7 @@ def load(run: Run) -> nn.Module:
 def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
     """What a chapter works with: the networks of an image set and its images. What has no checkpoint is trained first.
 
-    scale, images, network: as in `table`.
+    scale, images, network: as in `table`, which has such runs at this scale.
     Returns: a namespace, to which the chapter adds what it measures: images and network (names), table (runs), sizes
     (every N), few (the smallest N above one), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the
     test images of the largest N), regions (photographs.Regions of its patches, which are not independent, else None).

@@ -156,7 +156,8 @@ def sample_stochastic(
     h0: step size; growing: h_t = h0 t / (1 + h0 (t - 1)) as in the authors' code, else constant as in the paper.
     beta: 1 adds no noise, 0 keeps sigma.  sigma_end: image units.
     Yields: State after each step (images that stopped stay as they are); the last x_hat is the sample.
-    Raises: ValueError for a module in training mode or another number of seeds; RuntimeError after max_steps.
+    Raises: ValueError for a module in training mode or another number of seeds; RuntimeError after max_steps;
+    FloatingPointError when an image diverges.
     Source: paper, Algorithm 1; Kadkhodaie & Simoncelli 2021.
     """
     require_evaluation(denoiser)
@@ -177,15 +178,25 @@ def sample_stochastic(
         y, x_hat, sigma = y.clone(), x_hat.clone(), sigma.clone()  # an earlier State is never changed
         y[going], x_hat[going] = moved, denoiser(moved)
         sigma[going] = (x_hat[going] - moved).square().mean((1, 2, 3)).sqrt()
+        _require_finite(sigma)
         yield State(y, x_hat, sigma)
 
 
 def last(states: Iterator[State]) -> Float[Tensor, "b c h w"]:
-    """The sample at the end of a walk: the last denoised image, unclipped."""
+    """The sample at the end of a walk: the last denoised image, unclipped.
+
+    Raises: ValueError for a walk without a step; FloatingPointError for one that diverged.
+    """
     end = deque(states, maxlen=1)
     if not end:
         raise ValueError("The sampler made no step: its start is already below sigma_end.")
+    _require_finite(end[0].x_hat)
     return end[0].x_hat
+
+
+def _require_finite(values: Tensor) -> None:
+    if not values.isfinite().all():
+        raise FloatingPointError("The sampler diverged: the denoiser is not trained well enough where noise is strong.")
 
 
 def _require_seeds(seeds: Sequence[int], y: Tensor) -> None:

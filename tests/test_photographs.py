@@ -108,3 +108,10 @@ def test_halves_are_the_first_patches_in_the_order_of_their_regions():
 def test_more_photographs_than_there_are_is_refused(n):
     with pytest.raises(ValueError, match=f"n={n} photographs wanted in each half, but there are 1 to"):
         images.split("photographs", 32, n)
+
+
+def test_patches_too_large_for_the_test_part_are_refused():
+    """At 160 pixels a photograph has two or four regions, none for the test; far larger ones do not fit at all."""
+    for size in (160, 500):
+        with pytest.raises(ValueError, match=f"{size} pixels .*: use a smaller size"):
+            photographs.patches(size)

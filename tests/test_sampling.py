@@ -325,6 +325,13 @@ def test_a_network_in_training_mode_is_refused_and_not_flipped(sampler, bfcnn):
     assert bfcnn.training
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_a_walk_that_diverges_says_so(sampler):
+    """A denoiser that multiplies by -1e30 overflows within a few steps."""
+    with pytest.raises(FloatingPointError, match="diverged"):
+        sampling.last(sampler(lambda y: -1e30 * y, start(1, 1, 3, 4).float(), [0]))
+
+
 def test_a_start_below_the_last_level_has_no_sample():
     with pytest.raises(ValueError, match="made no step"):
         sampling.last(sampling.sample_stochastic(zero, start(1, 1, 3, 4, sigma=0.001), [0]))
