@@ -318,7 +318,8 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
 
 def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):
     table = press.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
-    rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in BeautifulSoup(table.html, "html.parser").find_all("tr")}
+    soup = BeautifulSoup(table.html, "html.parser")
+    rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.find_all("tr")}
     assert rows["id"] == []
     assert "avatars, BFCNN" in table.html
     assert rows["T2a"][1:5] == [">= 15", "met: 30 [29, 31]", "not measured", "missed: 30 [29, 31]"]
