@@ -68,7 +68,7 @@ say("width", run.width, "d")
 #
 # We start with one test image, add noise of standard deviation $\sigma$, and look.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Compare half A with half B, column by column.** Columns: a test face; the same with noise; what the networks make of it, titled by their N; last, "ideal", the memorizing optimum, which knows the noise level and nothing but the largest training set. Rows: two noise levels, each for half A and half B. Do both halves give the same face, and is it the clean one?"}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-denoised", "caption": "**Compare half A with half B, column by column.** Columns: a test face; the same with noise; what the networks make of it, titled by their N; last, titled ideal, the memorizing optimum, which knows the noise level and nothing but the largest training set. Rows: two noise levels, each for half A and half B. Do both halves give the same face, and is it the clean one?"}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
 levels = (0.2, 0.5)
 face = faces.held_out[1:2]
 rows, labels = [], []
