@@ -1,6 +1,6 @@
 """Jacobians, plainly and as the book takes them: seconds, and ratios of medians measured in turn in one run.
 
-python benchmarks/jacobian.py [--repeats 3]
+python benchmarks/jacobian.py [--repeats 4]
 """
 
 import argparse

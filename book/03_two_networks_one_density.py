@@ -40,7 +40,7 @@ faces, patches = runs.study(scale, "avatars"), runs.study(scale, "photographs")
 
 def enter(s, id, measured):
     """Hold a number against its target."""
-    return ledger.enter(id, s.images, scale, measured, "03", s.network)
+    return ledger.enter(id, s.images, scale, measured, "03")
 
 
 for s, prefix in ((faces, ""), (patches, "photographs_")):
@@ -147,7 +147,7 @@ four = {}  # A and B, then A's images with B's seed and B's images with A's
 for n in controlled:
     denoisers = [networks[n, half] for networks in (faces.denoisers, exchanged) for half in "AB"]
     four[n] = disagreements(faces, denoisers)
-figure, axes = plots.panels(len(controlled), height=2.6, columns=2)
+figure, axes = plots.panels(len(controlled), height=2.6)
 for ax, n in zip(axes, controlled, strict=True):
     apart, errors = four[n]
     lines = ((1, "other images, other seed", "-"), (3, "other images, same seed", "--"), (2, "same images, other seed", ":"))

@@ -183,7 +183,7 @@ plots.image_grid(rows, labels, ["noisy", "denoised"] + [f"k = {rank}" for rank i
 # trained on, where contours are easier to see. There we do not form the matrix: Lanczos' method finds the leading eigenvectors from products
 # with $J$ and $J^\top$ alone, in memory for a few hundred images instead of thousands.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-large", "caption": "**Follow one contour from the denoised patch through its eigenvectors.** Two patches of photographs of twice the side (those of most gradient energy among the first of eight regions), noisy at σ = 0.1 and denoised by network A of the largest N of patches, and leading eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two patches of photographs: noisy, denoised, and six eigenvectors each, which oscillate along contours and in flat regions.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-large", "caption": "**From which rank on do eigenvectors run along the contours of the denoised patch?** Two larger patches of photographs (those of most gradient energy among the first of eight regions), noisy at σ = 0.1 and denoised by network A of the largest N of patches, and leading eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two patches of photographs: noisy, denoised, and six eigenvectors each, which oscillate along contours and in flat regions.", "classes": "dark-light"}}
 side = min(2 * patches.table[0].size, 96)  # larger patches leave no photograph a test part
 _, first = np.unique(photographs.regions(side).held_out, return_index=True)
 large = images.split("photographs", side, 1).held_out[sorted(first)[:8]]

@@ -193,6 +193,17 @@ def test_model_variance_shows_all_denoisers_the_same_noisy_images():
             torch.testing.assert_close(disagreement[i, j], ((i - j) * seen).square().mean((1, 2, 3)))
 
 
+def test_model_variance_tells_the_noise_level_to_denoisers_that_can_be_told():
+    class Told:
+        def at(self, sigma):
+            return lambda y: torch.full_like(y, sigma)
+
+    x = torch.zeros(3, 1, 3, 5)
+    disagreement, error = compare.model_variance([Told(), torch.zeros_like], x, 0.3)
+    torch.testing.assert_close(disagreement[0, 1], torch.full((3,), 0.09))
+    torch.testing.assert_close(error, torch.tensor([[0.09], [0.0]]).expand(2, 3))
+
+
 def test_discrepancy_of_a_constant_disagreement():
     """int_.02^1 D sigma^-3 d sigma = D (.02^-2 - 1) / 2; what lies outside [.02, 1] does not count."""
     sigmas = np.concatenate([[0.005, 0.019], np.geomspace(0.02, 1, 800), [1.01, 3]])

@@ -57,6 +57,7 @@ class Told:
 def test_a_denoiser_is_told_the_noise_level_if_it_can_be():
     x = torch.zeros(2, 1, 3, 5)
     torch.testing.assert_close(noise.denoising_mse(Told(), x, 0.3), torch.full((2,), 0.09))
+    torch.testing.assert_close(noise.score(Told(), x, 0.3), torch.full_like(x, 0.3 / 0.3**2))
     blind = torch.nn.Identity()
     assert noise.at_level(blind, 0.3) is blind
 
