@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from conftest import excite
 
 from ghr import jacobian
+from ghr.denoisers import ConditionalUNet, UNet
 from ghr.noise import add_noise
 from ghr.references import EmpiricalDenoiser, GaussianDenoiser
 
@@ -101,7 +103,17 @@ def test_as_many_leading_pairs_as_pixels_are_refused(unet, y, k):
         jacobian.leading(unet, y, k)
 
 
-def test_products_are_those_with_the_matrix_and_its_transpose_image_by_image(denoiser, images):
+@pytest.mark.parametrize("kind", ["unet", "bfcnn", "with biases", "told sigma", "memorizer"])
+def test_products_are_those_with_the_matrix_and_its_transpose_image_by_image(kind, request, images):
+    """Networks by their ReLUs held, with and without constants; all else by gradients."""
+    if kind == "with biases":
+        denoiser = excite(UNet(width=4, scales=2, bias=True)).double()
+    elif kind == "told sigma":
+        denoiser = ConditionalUNet(width=4, scales=2).double().eval().at(0.2)
+    elif kind == "memorizer":
+        denoiser = EmpiricalDenoiser(images, 2.0)
+    else:
+        denoiser = request.getfixturevalue(kind)
     push, pull = jacobian.products(denoiser, images[:2])
     v = torch.randn(images[:2].shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     for k in range(2):
