@@ -85,15 +85,10 @@ def h3(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"]) -> float:
     Returns: below 1 when the vectors vary less along contours, for their frequency, than cosines do.
     Raises: ValueError for an image without edges.
     """
-    modes = dct(*vectors.shape[-2:])
-    quotients, level = energy(modes).numpy().round(9), energy(vectors).double().cpu().numpy()
-    known, group, sizes = np.unique(quotients, return_inverse=True, return_counts=True)
-    place = np.abs(known[:, None] - level).argmin(0)
-    along, across = (part.double().cpu().numpy().sum() for part in _along_and_across(vectors, x))
-    cosine_along, cosine_across = (
-        (np.bincount(group, part.numpy()) / sizes)[place].sum() for part in _along_and_across(modes, x.double().cpu())
-    )
-    return float(along / across / (cosine_along / cosine_across))
+    quotients, cosines_along, cosines_across = _cosines_at_edges(x.double().cpu().numpy().tobytes(), *x.shape[-2:])
+    nearest = np.abs(quotients[:, None] - energy(vectors).double().cpu().numpy()).argmin(0)
+    along, across = (part.double().sum().item() for part in _along_and_across(vectors, x))
+    return along / across / (cosines_along[nearest].sum() / cosines_across[nearest].sum()).item()
 
 
 def h4(
@@ -127,21 +122,20 @@ def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[
     x: clean image.  k: functions wanted.  width: image units.
     Returns: float64, by rising energy; the first is constant.
     """
-    across, down = (part.double().cpu().numpy() for part in weights(x, width))
+    across, down = (part.double().cpu().numpy().tobytes() for part in weights(x, width))
     h, w = x.shape[-2:]
-    if h * w <= DENSE:
-        vectors = _all_modes(across.tobytes(), down.tobytes(), h, w)[:, :k]
-    else:  # Lanczos on the inverse of a slightly shifted, hence regular, matrix
-        start = np.random.default_rng(0).normal(size=h * w)
-        values, vectors = eigsh(_laplacian(across, down, h, w), k, sigma=-1e-3, v0=start)
-        vectors = vectors[:, np.argsort(values)]
+    vectors = _modes(across, down, h, w, h * w if h * w <= DENSE else k)[:, :k]
     return torch.from_numpy(vectors.T.copy()).view(k, 1, h, w)
 
 
 @functools.lru_cache(maxsize=32)  # an image meets the bases of many networks
-def _all_modes(across: bytes, down: bytes, h: int, w: int) -> np.ndarray:
+def _modes(across: bytes, down: bytes, h: int, w: int, k: int) -> np.ndarray:
     laplacian = _laplacian(np.frombuffer(across), np.frombuffer(down), h, w)
-    return np.linalg.eigh(laplacian.toarray())[1]
+    if k == h * w:
+        return np.linalg.eigh(laplacian.toarray())[1]
+    # Lanczos on the inverse of a slightly shifted, hence regular, matrix
+    values, vectors = eigsh(laplacian, k, sigma=-1e-3, v0=np.random.default_rng(0).normal(size=h * w))
+    return vectors[:, np.argsort(values)]
 
 
 def _laplacian(across: np.ndarray, down: np.ndarray, h: int, w: int) -> sparse.sparray:
@@ -203,6 +197,16 @@ def random(k: int, h: int, w: int, seed: int = 0) -> Float[Tensor, "k 1 h w"]:
     generator = torch.Generator().manual_seed(seed)
     columns = torch.randn(h * w, k, generator=generator, dtype=torch.float64)
     return torch.linalg.qr(columns).Q.T.reshape(k, 1, h, w)
+
+
+@functools.lru_cache(maxsize=32)
+def _cosines_at_edges(x: bytes, h: int, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rayleigh quotients of cosines, each once, and the mean energy along and across an image's contours at each."""
+    modes = dct(h, w)
+    quotients, group, sizes = np.unique(energy(modes).numpy().round(9), return_inverse=True, return_counts=True)
+    parts = _along_and_across(modes, torch.from_numpy(np.frombuffer(x).reshape(1, h, w).copy()))
+    along, across = (np.bincount(group, part.numpy()) / sizes for part in parts)
+    return quotients, along, across
 
 
 def _along_and_across(vectors: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
