@@ -34,7 +34,7 @@ import torch
 
 from ghr import compare, ledger, noise, plots, runs
 from ghr.ledger import say
-from ghr.references import EmpiricalDenoiser, GaussianDenoiser, ray_bound
+from ghr.references import EmpiricalDenoiser, WienerDenoiser, ray_bound
 
 faces, patches = runs.study(scale, "avatars"), runs.study(scale, "photographs")
 d = faces.held_out[0].numel()
@@ -138,7 +138,7 @@ def measure(s):
             blind = EmpiricalDenoiser(x, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
             two = training_images(s, run.n, "A")[:300], test[:300]
             s.memorizer[run.n] = [errors(blind, images, sigmas[grid]) for images in two]
-            s.wiener[run.n] = errors(GaussianDenoiser(x, 1.0), test, sigmas[grid])
+            s.wiener[run.n] = errors(WienerDenoiser(x, 1.0), test, sigmas[grid])
 
 
 def regions_of(s, n, half):
@@ -318,7 +318,7 @@ def over_wiener(s):
 
 
 advantage = over_wiener(faces)
-wiener = GaussianDenoiser(faces.data[faces.sizes[-1]].a, 1.0)
+wiener = WienerDenoiser(faces.data[faces.sizes[-1]].a, 1.0)
 superposition, affine = [], []
 for sigma in noise.SIGMAS:
     y = noise.add_noise(faces.held_out[:300], float(sigma), torch.Generator().manual_seed(seed))

@@ -33,7 +33,7 @@ import torch
 
 from ghr import compare, ledger, noise, plots, runs, sampling
 from ghr.ledger import say
-from ghr.references import GaussianDenoiser
+from ghr.references import WienerDenoiser
 
 faces, patches, *others = (runs.study(scale, *key) for key in runs.STUDIES if runs.table(scale, *key))
 
@@ -358,7 +358,7 @@ def report(s, prefix=""):
 
 def gaussian_sample(s, half):
     """The same walk with the Wiener denoiser of a half, in closed form: each coefficient shrinks by its own factor."""
-    f = GaussianDenoiser(training(s, s.sizes[-1], half), 1.0)
+    f = WienerDenoiser(training(s, s.sizes[-1], half), 1.0)
     centred = s.start.flatten(1).double() - f.mean
     shrunk = centred @ f.axes * (f.variances / (f.variances + 1)).sqrt() @ f.axes.T
     return (f.mean + shrunk).float().view_as(s.start)

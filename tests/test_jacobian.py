@@ -7,7 +7,7 @@ from conftest import excite
 from ghr import jacobian
 from ghr.denoisers import ConditionalUNet, UNet
 from ghr.noise import add_noise
-from ghr.references import EmpiricalDenoiser, GaussianDenoiser
+from ghr.references import EmpiricalDenoiser, WienerDenoiser
 
 
 @pytest.fixture(params=["unet", "bfcnn"])
@@ -43,7 +43,7 @@ def test_a_bias_free_network_is_its_jacobian_times_the_image(denoiser, y):
 
 def test_wiener_keeps_each_direction_by_its_signal_to_noise(images, y):
     """J = C (C + sigma^2)^-1: symmetric, with the covariance's own eigenvectors."""
-    f = GaussianDenoiser(images, 0.2)
+    f = WienerDenoiser(images, 0.2)
     basis = jacobian.eigenbasis(j := jacobian.jacobian(f, y), (1, 12, 20))
     expected = (f.variances / (f.variances + 0.04)).flip(0)
     assert torch.allclose(basis.eigenvalues, expected, rtol=0, atol=1e-12)
@@ -142,7 +142,7 @@ def test_sure_is_the_squared_error_on_average():
     """Wiener on its own Gaussian images: the difference has mean 0; halving the trace's weight would show."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3000, 1, 3, 5, generator=generator, dtype=torch.float64) * torch.linspace(0.1, 1, 5).double()
-    f = GaussianDenoiser(x, 0.3)
+    f = WienerDenoiser(x, 0.3)
     y = add_noise(x, 0.3, generator)
     traces = (f.variances / (f.variances + 0.09)).sum().expand(3000)
     difference = jacobian.sure(y, f(y), traces, 0.3) - (f(y) - x).square().mean((1, 2, 3))
@@ -154,7 +154,7 @@ def test_the_noise_level_comes_back():
     """Wiener on its own Gaussian images; without the trace it would be too small by a quarter."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2000, 1, 6, 10, generator=generator, dtype=torch.float64) * torch.linspace(0.1, 1, 10).double()
-    f = GaussianDenoiser(x, 0.3)
+    f = WienerDenoiser(x, 0.3)
     y = add_noise(x, 0.3, generator)
     traces = (f.variances / (f.variances + 0.09)).sum().expand(2000)
     level = jacobian.noise_level(y, f(y), traces)

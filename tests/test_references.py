@@ -1,5 +1,6 @@
-"""The memorizer against brute force in small dimension, and the identities of an exact posterior mean."""
+"""References against brute force in small dimension, and the identities of an exact posterior mean."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,9 +8,17 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from ghr import training
+from ghr import synthetic, training
 from ghr.noise import score
-from ghr.references import EmpiricalDenoiser, GaussianDenoiser, ray_bound
+from ghr.references import (
+    EmpiricalDenoiser,
+    RayDenoiser,
+    SineDenoiser,
+    StationaryWienerDenoiser,
+    WaveletDenoiser,
+    WienerDenoiser,
+    ray_bound,
+)
 
 pytestmark = pytest.mark.usefixtures("tables_once")
 
@@ -184,7 +193,7 @@ def test_wiener_is_the_textbook_formula(x, y):
     covariance = torch.cov(flat.T, correction=0)
     gain = torch.linalg.solve(covariance + sigma**2 * torch.eye(15, dtype=torch.float64), covariance).T
     expected = flat.mean(0) + (y.flatten(1) - flat.mean(0)) @ gain.T
-    torch.testing.assert_close(GaussianDenoiser(x, sigma)(y).flatten(1), expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(WienerDenoiser(x, sigma)(y).flatten(1), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_wiener_reaches_its_mean_squared_error_on_gaussian_images():
@@ -193,7 +202,7 @@ def test_wiener_reaches_its_mean_squared_error_on_gaussian_images():
     mix = torch.randn(15, 15, generator=generator, dtype=torch.float64) / 4
     x = torch.randn(20_000, 15, generator=generator, dtype=torch.float64) @ mix.T
     y = x + sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    denoiser = GaussianDenoiser(x.view(-1, 1, 3, 5), sigma)
+    denoiser = WienerDenoiser(x.view(-1, 1, 3, 5), sigma)
     errors = (denoiser(y.view(-1, 1, 3, 5)).flatten(1) - x).square().sum(1)
     s = torch.linalg.eigvalsh(mix @ mix.T)
     expected = (s * sigma**2 / (s + sigma**2)).sum()
@@ -204,24 +213,110 @@ def test_no_linear_denoiser_beats_wiener_on_its_own_images(x):
     """Gradient of the training error with respect to the gain vanishes: sum over images of error times y is 0."""
     x = x.repeat(4000, 1, 1, 1)
     y = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    error = (GaussianDenoiser(x, 0.2)(y) - x).flatten(1)
+    error = (WienerDenoiser(x, 0.2)(y) - x).flatten(1)
     products = error[:, :, None] * (y - x.mean(0)).flatten(1)[:, None]
     deviation = products.mean(0) / (products.std(0) / len(x) ** 0.5)
     assert deviation.abs().max() < 5  # 225 standard normal values
 
 
 def test_wiener_at_another_noise_level_is_a_new_denoiser(x, y):
-    denoiser = GaussianDenoiser(x, 0.1)
+    denoiser = WienerDenoiser(x, 0.1)
     before = denoiser(y)
-    torch.testing.assert_close(denoiser.at(0.4)(y), GaussianDenoiser(x, 0.4)(y))
+    torch.testing.assert_close(denoiser.at(0.4)(y), WienerDenoiser(x, 0.4)(y))
     torch.testing.assert_close(denoiser(y), before)
 
 
 def test_wiener_of_one_image_answers_with_it(x, y):
-    torch.testing.assert_close(GaussianDenoiser(x[:1], 0.1)(y), x[:1].expand(4, -1, -1, -1))
+    torch.testing.assert_close(WienerDenoiser(x[:1], 0.1)(y), x[:1].expand(4, -1, -1, -1))
 
 
 def test_wiener_without_noise_is_refused(x):
-    for make in (lambda: GaussianDenoiser(x, 0.0), lambda: GaussianDenoiser(x, 0.1).at(0.0)):
+    for make in (lambda: WienerDenoiser(x, 0.0), lambda: WienerDenoiser(x, 0.1).at(0.0)):
         with pytest.raises(ValueError, match="sigma must be positive, got 0"):
             make()
+
+
+def test_stationary_wiener_is_wiener_with_a_circulant_covariance():
+    """C from the spectrum by the inverse Fourier transform, and a solver; 7 by 7 pixels, odd on purpose."""
+    s, sigma = synthetic.spectrum(7, 1.0), 0.1
+    covariance = torch.fft.ifft2(s).real
+    index = torch.cartesian_prod(torch.arange(7), torch.arange(7))
+    difference = (index[:, None] - index) % 7
+    c = covariance[difference[..., 0], difference[..., 1]]
+    y = torch.randn(3, 1, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.linalg.solve(c + sigma**2 * torch.eye(49, dtype=torch.float64), c) @ y.flatten(1).T
+    found = StationaryWienerDenoiser(s, sigma)(y).flatten(1).T
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.2])
+def test_stationary_wiener_reaches_its_mean_squared_error_on_gaussian_fields(sigma):
+    s, generator = synthetic.spectrum(16, 1.5), torch.Generator().manual_seed(0)
+    x = synthetic.gaussian_fields(2000, 16, 1.5, generator).double()
+    y = x + sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    errors = (StationaryWienerDenoiser(s, sigma)(y) - x).square().mean((1, 2, 3))
+    expected = (s * sigma**2 / (s + sigma**2)).mean()
+    assert abs(errors.mean() - expected) < 3 * errors.std() / len(errors) ** 0.5
+
+
+# Manifolds --------------------------------------------------------------------------------------------------------
+
+
+def leaves(denoiser, x, sigma, k):
+    """Whether images come back, and k sigma^2 / d of the noise stays, within 4 standard errors."""
+    torch.testing.assert_close(denoiser(x), x, rtol=0, atol=1e-6)
+    z = torch.randn(4000, *x.shape[1:], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    error = denoiser(sigma * z).square().mean((1, 2, 3))
+    return abs(error.mean() - k * sigma**2 / x[0].numel()) < 4 * error.std() / 4000**0.5
+
+
+def test_the_ray_keeps_one_direction(x):
+    many = synthetic.rays(x[:1], 5, torch.Generator().manual_seed(0))
+    assert leaves(RayDenoiser(x[:1]), many, 0.3, 1)
+    y = x[1:2]
+    expected = (y * x[0]).sum() * x[:1] / x[0].square().sum()
+    torch.testing.assert_close(RayDenoiser(x[:1])(y), expected)
+    with pytest.raises(ValueError, match="image of zeros has no ray"):
+        RayDenoiser(torch.zeros(1, 1, 3, 5))
+
+
+@pytest.mark.parametrize("direction", [0.0, synthetic.DIRECTION, 2.0])
+def test_sines_keep_two_directions(direction):
+    many = synthetic.sines(5, 12, direction, torch.Generator().manual_seed(0)).double()
+    assert leaves(SineDenoiser(12, direction), many, 0.3, 2)
+
+
+# Wavelets ---------------------------------------------------------------------------------------------------------
+
+
+def test_wavelet_thresholding_is_the_mean_over_all_shifts():
+    """By brute force: 16 shifts of an orthonormal transform with two scales, on the mirrored image."""
+    import pywt
+
+    y = torch.rand(2, 1, 9, 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mirrored = np.pad(y[:, 0].numpy(), ((0, 0), (4, 7), (4, 6)), mode="symmetric")
+    total = 0
+    for shift in itertools.product(range(4), range(4)):
+        moved = np.roll(mirrored, shift, (1, 2))
+        coarse, *details = pywt.wavedec2(moved, "db2", "periodization", 2, axes=(1, 2))
+        kept = [tuple(np.where(np.abs(part) > 0.3, part, 0) for part in scale) for scale in details]
+        moved = pywt.waverec2([coarse, *kept], "db2", "periodization", axes=(1, 2))
+        total = total + np.roll(moved, [-s for s in shift], (1, 2)) / 16
+    denoiser = WaveletDenoiser(0.1, wavelet="db2", levels=2)
+    found = denoiser(y)
+    np.testing.assert_allclose(found[:, 0].numpy(), total[:, 4:13, 4:18], rtol=0, atol=1e-12)
+    assert (found - y).abs().max() > 0.05
+    torch.testing.assert_close(denoiser(y[1:]), found[1:], rtol=0, atol=0)
+
+
+def test_wavelet_thresholding_denoises_and_keeps_strong_edges():
+    x = synthetic.c_alpha(20, 32, 4.0, generator=torch.Generator().manual_seed(0))
+    y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    assert -10 * math.log10((WaveletDenoiser(0.1)(y) - x).square().mean()) > 27  # the input has 20 dB
+    torch.testing.assert_close(WaveletDenoiser(1e-6)(x), x, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [WaveletDenoiser, lambda sigma: StationaryWienerDenoiser(torch.ones(3, 3), sigma)])
+def test_references_without_noise_are_refused(make):
+    with pytest.raises(ValueError, match="sigma must be positive, got 0"):
+        make(0.0)

@@ -1,6 +1,16 @@
 """Exact and classical denoisers behind the same call as the networks: denoiser(y) -> x_hat."""
 
 from ghr.references.empirical import EmpiricalDenoiser, ray_bound
-from ghr.references.gaussian import GaussianDenoiser
+from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
+from ghr.references.manifolds import RayDenoiser, SineDenoiser
+from ghr.references.wavelets import WaveletDenoiser
 
-__all__ = ["EmpiricalDenoiser", "GaussianDenoiser", "ray_bound"]
+__all__ = [
+    "EmpiricalDenoiser",
+    "RayDenoiser",
+    "SineDenoiser",
+    "StationaryWienerDenoiser",
+    "WaveletDenoiser",
+    "WienerDenoiser",
+    "ray_bound",
+]

