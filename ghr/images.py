@@ -1,10 +1,11 @@
 """Image sets by name: a name and a size enter, grey images (n, 1, size, size) in [0,1] leave.
 
 `avatars` are cartoon faces drawn from a seed per index, the stand-in for CelebA (the paper's faces), which cannot be
-shipped; `photographs` are patches of real photographs; `folder:PATH` is any folder of images. A set is split as in the
-paper: half A is the first n images of the pool, half B the last n. Departure from the paper: test images are held out
-from the middle of the pool, so that they belong to neither half (in the authors' code the test images of A are training
-images of B).
+shipped; `photographs` are patches of real photographs; `folder:PATH` is any folder of images; `discs`, `c_alpha-2` and
+others are those of `synthetic.load`, not all in [0,1]; `avatars-shuffled` has all its pixels permuted,
+`avatars-shuffled-4` inside blocks of side 4. A set is split as in the paper: half A is the first n images of the pool,
+half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they belong to
+neither half (in the authors' code the test images of A are training images of B).
 """
 
 import functools
@@ -13,6 +14,7 @@ import io
 import math
 import os
 import random
+import re
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +30,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ghr import photographs
+from ghr import photographs, synthetic
 
 SHARD = 1000  # avatars per cache file
 AVATARS = 62_000  # default pool: two halves of 30,000 and 2,000 held out
@@ -47,13 +49,19 @@ class Halves(NamedTuple):
 def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]:
     """The first n images of a set; built on first use, then read from the cache.
 
-    name: "avatars", "photographs", or "folder:PATH" for a folder of images (searched with its subfolders).
-    size: side in pixels.  n: number of images (default: 62,000 avatars; all of the others).
+    name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), or a synthetic
+    set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
+    size: side in pixels.  n: number of images (default: 62,000 avatars, 100,000 synthetic ones; all of the others).
     Returns: grey images in [0,1], float32.
     Raises: ValueError for an unknown name or too few images; ImportError when the extra `images` is missing.
     """
     if size < 1 or (n is not None and n < 1):
         raise ValueError(f"size and n must be at least 1, got size={size} and n={n}.")
+    base, shuffled, block = _shuffled(name)
+    if shuffled:
+        return synthetic.shuffle(load(base, size, n), block)
+    if synthetic.known(name):
+        return synthetic.load(name, size, n or synthetic.POOL)
     if name == "avatars":
         pixels = _avatar_pool(size, AVATARS if n is None else n)
     elif name == "photographs":
@@ -61,10 +69,18 @@ def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]
     elif name.startswith("folder:"):
         pixels = _folder_pool(Path(name.removeprefix("folder:")).expanduser(), size, n)
     else:
-        raise ValueError(f'Unknown image set "{name}": expected "avatars", "photographs" or "folder:PATH".')
+        raise ValueError(
+            f'Unknown image set "{name}": expected "avatars", "photographs", "folder:PATH" or one like "discs".'
+        )
     if n is not None and len(pixels) < n:
         raise ValueError(f"{n} images wanted, but {name} has {len(pixels)} of {size} pixels: lower n or the size.")
     return _unit(pixels)
+
+
+def _shuffled(name: str) -> tuple[str, bool, int | None]:
+    """Name of the set whose pixels are shuffled, whether they are, and the side of the blocks."""
+    match = re.fullmatch(r"(.+?)-shuffled(?:-(\d+))?", name)
+    return (match[1], True, int(match[2]) if match[2] else None) if match else (name, False, None)
 
 
 def _unit(pixels: np.ndarray) -> Tensor:
@@ -79,6 +95,9 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     Returns: Halves(a, b, held_out). Photographs: a half's patches and the test's come from different regions.
     Raises: ValueError when the set cannot give two disjoint halves and one test image.
     """
+    base, shuffled, block = _shuffled(name)
+    if shuffled:  # a permutation moves no pixel from one half to the other
+        return Halves(*(synthetic.shuffle(part, block) for part in split(base, size, n, held_out, pool)))
     if name != "photographs":
         return halves(_kept(name, size, pool), n, held_out)
     parts = photographs.patches(size)

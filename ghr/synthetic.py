@@ -5,7 +5,9 @@ and pixels shuffled by one fixed permutation. Departures from the paper: discs h
 that their density is smooth; C^alpha images come in the authors' convention and with true Hoelder exponents.
 """
 
+import hashlib
 import math
+import re
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +18,8 @@ CONTRAST = 0.1  # least difference of a disc and its background
 FIELD_SD = 0.25  # of a Gaussian field's pixels
 AMPLITUDES = (0.2, 1.0)  # of sines and rays
 DIRECTION = math.pi / 6  # of sines, from the horizontal
+POOL = 100_000  # images in a set by name
+BLOCK = 1000  # images drawn from one seed
 TEXTURE, BEND = 0.1, 0.1  # standard deviations of a C^alpha image's fields, and of its contour, in sides
 OFFSET = 0.2  # largest distance of its contour's mean from the centre, in sides
 
@@ -211,3 +215,40 @@ def shuffle(
     """
     order = permutation(*x.shape[-2:], block, seed).to(x.device)
     return x.flatten(2)[..., order.argsort() if inverse else order].view_as(x)
+
+
+# Sets by name -----------------------------------------------------------------------------------------------------
+
+_SETS = {
+    "c_alpha": lambda n, size, g, alpha, contour=None: c_alpha(n, size, alpha, contour, generator=g),
+    "hoelder": lambda n, size, g, alpha, contour=None: c_alpha(n, size, alpha, contour, hoelder=True, generator=g),
+    "fields": lambda n, size, g, alpha: gaussian_fields(n, size, alpha, g),
+    "discs": lambda n, size, g: discs(n, size, g),
+    "ray": lambda n, size, g: rays(c_alpha(1, size, 2.0, generator=torch.Generator().manual_seed(0)), n, g),
+    "sines": lambda n, size, g: sines(n, size, generator=g),
+}
+_NAME = re.compile("(?:(?:c_alpha|hoelder)-N(?:-N)?|fields-N|discs|ray|sines)".replace("N", r"\d+(?:\.\d+)?"))
+
+
+def load(name: str, size: int, n: int = POOL) -> Float[Tensor, "n 1 h w"]:
+    """The first n images of a set by name, the same on every machine up to rounding: one seed for each thousand.
+
+    name: "c_alpha-2" (with alpha; "c_alpha-2-1": of the contour 1), "hoelder-2" (likewise, true exponents), "fields-2",
+    "discs", "ray" or "sines".
+    size: side in pixels.  n: images.
+    Raises: ValueError for another name.
+    """
+    if not known(name):
+        raise ValueError(f'Unknown synthetic set "{name}": expected e.g. c_alpha-2, fields-2, discs, ray or sines.')
+    kind, *numbers = name.split("-")
+    blocks = []
+    for k in range(math.ceil(n / BLOCK)):
+        seed = int.from_bytes(hashlib.sha256(f"{name} {k}".encode()).digest()[:7])
+        generator = torch.Generator().manual_seed(seed)
+        blocks.append(_SETS[kind](BLOCK, size, generator, *map(float, numbers)))
+    return torch.cat(blocks)[:n]
+
+
+def known(name: str) -> bool:
+    """Whether `load` understands a name."""
+    return _NAME.fullmatch(name) is not None

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ghr import images
+from ghr import images, synthetic
 
 # Halves -----------------------------------------------------------------------------------------------------------
 
@@ -57,7 +57,9 @@ def test_a_pool_too_small_for_its_halves_is_refused(p, n):
 @pytest.mark.parametrize(
     ("name", "size", "n", "message"),
     [
-        ("celeba", 32, 1, 'Unknown image set "celeba": expected "avatars", "photographs" or "folder:PATH"'),
+        ("celeba", 32, 1, 'Unknown image set "celeba": expected "avatars", "photographs", "folder:PATH" or'),
+        ("c_alpha", 32, 1, 'Unknown image set "c_alpha"'),
+        ("discs-shuffled-3", 32, 1, "Blocks of side 3 do not tile an image of 32x32"),
         ("avatars", 0, 1, "size=0"),
         ("avatars", 8, 0, "n=0"),
         ("folder:/nowhere", 8, 1, "no folder /nowhere"),
@@ -66,6 +68,29 @@ def test_a_pool_too_small_for_its_halves_is_refused(p, n):
 def test_what_cannot_be_loaded_is_told(name, size, n, message):
     with pytest.raises(ValueError, match=message):
         images.load(name, size, n)
+
+
+# Synthetic sets ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["c_alpha-2", "c_alpha-2-1.5", "hoelder-1", "fields-0.5", "discs", "ray", "sines"])
+def test_a_synthetic_set_is_the_same_whatever_n_is(name):
+    x = images.load(name, 8, 1300)
+    assert x.shape == (1300, 1, 8, 8)
+    assert torch.equal(images.load(name, 8, 1002), x[:1002])
+    assert len(torch.unique(x.flatten(1), dim=0)) == 1300  # no block repeats another
+    a, b, held_out = images.split(name, 8, 500, held_out=100, pool=1300)
+    assert torch.equal(a, x[:500])
+    assert torch.equal(b, x[800:])
+    assert torch.equal(held_out, x[600:700])
+
+
+def test_shuffled_sets_are_their_sets_shuffled_half_by_half():
+    assert torch.equal(images.load("discs-shuffled-4", 8, 5), synthetic.shuffle(images.load("discs", 8, 5), 4))
+    plain, shuffled = (images.split(f"photographs{mark}", 32, 3, 4) for mark in ("", "-shuffled"))
+    for x, y in zip(plain, shuffled, strict=True):
+        assert torch.equal(synthetic.shuffle(y, inverse=True), x)
+        assert not torch.equal(x, y)
 
 
 # Avatars ----------------------------------------------------------------------------------------------------------
