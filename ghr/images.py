@@ -4,8 +4,8 @@
 shipped; `photographs` are patches of real photographs; `folder:PATH` is any folder of images; `discs`, `c_alpha-2` and
 others are those of `synthetic.load`, not all in [0,1]; `avatars-shuffled` has all its pixels permuted,
 `avatars-shuffled-4` inside blocks of side 4. A set is split as in the paper: half A is the first n images of the pool,
-half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they belong to
-neither half (in the authors' code the test images of A are training images of B).
+half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they belong
+to neither half (in the authors' code the test images of A are training images of B).
 """
 
 import functools
