@@ -51,7 +51,7 @@ def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]
 
     name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), or a synthetic
     set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
-    size: side in pixels.  n: number of images (default: 62,000 avatars, 100,000 synthetic ones; all of the others).
+    size: side in pixels.  n: number of images (default: 62,000 avatars, 202,000 synthetic ones; all of the others).
     Returns: grey images in [0,1], float32.
     Raises: ValueError for an unknown name or too few images; ImportError when the extra `images` is missing.
     """
@@ -98,6 +98,9 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     base, shuffled, block = _shuffled(name)
     if shuffled:  # a permutation moves no pixel from one half to the other
         return Halves(*(synthetic.shuffle(part, block) for part in split(base, size, n, held_out, pool)))
+    if synthetic.known(name):  # drawn where they are wanted, not the whole pool
+        places = _places(pool or synthetic.POOL, n, held_out)
+        return Halves(*(synthetic.load(name, size, place.stop - place.start, place.start) for place in places))
     if name != "photographs":
         return halves(_kept(name, size, pool), n, held_out)
     parts = photographs.patches(size)
@@ -119,7 +122,11 @@ def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halv
     Returns: Halves(a, b, held_out), views of the pool.
     Raises: ValueError when the pool cannot give two disjoint halves and one test image.
     """
-    p = len(pool)
+    return Halves(*(pool[place] for place in _places(len(pool), n, held_out)))
+
+
+def _places(p: int, n: int, held_out: int) -> tuple[slice, slice, slice]:
+    """Where A, B and the test images are in a pool of p."""
     if n < 1 or 2 * n >= p:
         raise ValueError(
             f"Two disjoint halves of n={n} images and at least one test image need {2 * n + 1} images, but the pool "
@@ -127,7 +134,7 @@ def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halv
         )
     held_out = min(held_out, p - 2 * n)
     middle = (p - held_out) // 2
-    return Halves(pool[:n], pool[p - n :], pool[middle : middle + held_out])
+    return slice(0, n), slice(p - n, p), slice(middle, middle + held_out)
 
 
 def cache_folder() -> Path:

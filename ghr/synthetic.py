@@ -18,7 +18,7 @@ CONTRAST = 0.1  # least difference of a disc and its background
 FIELD_SD = 0.25  # of a Gaussian field's pixels
 AMPLITUDES = (0.2, 1.0)  # of sines and rays
 DIRECTION = math.pi / 6  # of sines, from the horizontal
-POOL = 100_000  # images in a set by name
+POOL = 202_000  # images in a set by name: two halves of 100,000 and 2,000 held out
 BLOCK = 1000  # images drawn from one seed
 TEXTURE, BEND = 0.1, 0.1  # standard deviations of a C^alpha image's fields, and of its contour, in sides
 OFFSET = 0.2  # largest distance of its contour's mean from the centre, in sides
@@ -230,23 +230,23 @@ _SETS = {
 _NAME = re.compile("(?:(?:c_alpha|hoelder)-N(?:-N)?|fields-N|discs|ray|sines)".replace("N", r"\d+(?:\.\d+)?"))
 
 
-def load(name: str, size: int, n: int = POOL) -> Float[Tensor, "n 1 h w"]:
-    """The first n images of a set by name, the same on every machine up to rounding: one seed for each thousand.
+def load(name: str, size: int, n: int = POOL, start: int = 0) -> Float[Tensor, "n 1 h w"]:
+    """Images of a set by name, the same on every machine up to rounding: one seed for each thousand.
 
     name: "c_alpha-2" (with alpha; "c_alpha-2-1": of the contour 1), "hoelder-2" (likewise, true exponents), "fields-2",
     "discs", "ray" or "sines".
-    size: side in pixels.  n: images.
+    size: side in pixels.  n: images.  start: number of the first.
     Raises: ValueError for another name.
     """
     if not known(name):
         raise ValueError(f'Unknown synthetic set "{name}": expected e.g. c_alpha-2, fields-2, discs, ray or sines.')
     kind, *numbers = name.split("-")
-    blocks = []
-    for k in range(math.ceil(n / BLOCK)):
+    blocks, first = [], start // BLOCK
+    for k in range(first, math.ceil((start + n) / BLOCK)):
         seed = int.from_bytes(hashlib.sha256(f"{name} {k}".encode()).digest()[:7])
         generator = torch.Generator().manual_seed(seed)
         blocks.append(_SETS[kind](BLOCK, size, generator, *map(float, numbers)))
-    return torch.cat(blocks)[:n]
+    return torch.cat(blocks)[start - first * BLOCK :][:n]
 
 
 def known(name: str) -> bool:
