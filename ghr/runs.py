@@ -106,6 +106,7 @@ _SIZES = {
 }
 STUDIES = tuple(_SIZES)  # image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (10_000,), "paper": (100, 10_000)}
+_FLAGSHIP = {"smoke": {"width": 12}, "laptop": {}, "paper": {}}  # how it differs from the table's largest pair
 _OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("BiasedUNet", "ConditionalUNet")}
 
 
@@ -113,17 +114,27 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
     scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-    images: one image set, "avatars" or "photographs" (default: everything, with `controls` and `others`).
+    images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls` and `others`).
     network: "UNet", or of avatars "BFCNN".
     Raises: ValueError for another name.
     """
     _require_scale(scale)
     if images is None:
-        return (*(run for key in STUDIES for run in table(scale, *key)), *controls(scale), *others(scale))
+        sets = [run for key in STUDIES for run in table(scale, *key)]
+        return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
     return tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
+
+
+def flagship(scale: str) -> tuple[Run, Run]:
+    """The pair whose faces are shown: the largest set of avatars, with wider networks where a scale has them.
+
+    scale: as in `table`.
+    Raises: ValueError for another scale.
+    """
+    return tuple(dataclasses.replace(run, **_FLAGSHIP[scale]) for run in table(scale, "avatars")[-2:])
 
 
 def controls(scale: str) -> tuple[Run, ...]:
