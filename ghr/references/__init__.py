@@ -1,11 +1,13 @@
 """Exact and classical denoisers behind the same call as the networks: denoiser(y) -> x_hat."""
 
+from ghr.references.bandlets import BandletDenoiser
 from ghr.references.empirical import EmpiricalDenoiser, ray_bound
 from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
 from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
 
 __all__ = [
+    "BandletDenoiser",
     "EmpiricalDenoiser",
     "RayDenoiser",
     "SineDenoiser",

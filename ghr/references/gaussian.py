@@ -4,14 +4,14 @@ Training images enter, only their mean and covariance stay; or, for stationary f
 better than this it owes to more than second moments.
 """
 
-import copy
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from ghr.references.told import Told
 
 
-class WienerDenoiser(nn.Module):
+class WienerDenoiser(Told):
     """Posterior mean when x ~ N(m, C), with the mean and covariance of training images and a known noise level.
 
     f(y) = m + C (C + sigma^2 I)^-1 (y - m)          MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
@@ -24,25 +24,13 @@ class WienerDenoiser(nn.Module):
     """
 
     def __init__(self, x: Float[Tensor, "n c h w"], sigma: float):
-        super().__init__()
-        if sigma <= 0:
-            raise ValueError(f"sigma must be positive, got {sigma}.")
+        super().__init__(sigma)
         flat = x.flatten(1).double()
         centred = flat - flat.mean(0)
         variances, axes = torch.linalg.eigh(centred.T @ centred / len(x))
         self.register_buffer("mean", flat.mean(0))
         self.register_buffer("axes", axes)
         self.register_buffer("variances", variances.clamp(min=0))
-        self.sigma = sigma
-        self.eval()
-
-    def at(self, sigma: float) -> "WienerDenoiser":
-        """The same density at another noise level, without another eigendecomposition."""
-        if sigma <= 0:
-            raise ValueError(f"sigma must be positive, got {sigma}.")
-        other = copy.copy(self)
-        other.sigma = sigma
-        return other
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         shrink = self.variances / (self.variances + self.sigma**2)
@@ -50,7 +38,7 @@ class WienerDenoiser(nn.Module):
         return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)
 
 
-class StationaryWienerDenoiser(nn.Module):
+class StationaryWienerDenoiser(Told):
     """Posterior mean of a stationary Gaussian field of mean zero on a torus: each Fourier coefficient is shrunk alone.
 
     F f(y) = s / (s + sigma^2) F y,   F the orthonormal Fourier transform;   MSE = mean of s sigma^2 / (s + sigma^2)
@@ -61,12 +49,8 @@ class StationaryWienerDenoiser(nn.Module):
     """
 
     def __init__(self, spectrum: Float[Tensor, "h w"], sigma: float):
-        super().__init__()
-        if sigma <= 0:
-            raise ValueError(f"sigma must be positive, got {sigma}.")
+        super().__init__(sigma)
         self.register_buffer("spectrum", spectrum.double())
-        self.sigma = sigma
-        self.eval()
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         shrink = self.spectrum / (self.spectrum + self.sigma**2)

@@ -7,10 +7,12 @@ follows no contour: what a network does better on images with contours, it owes 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from ghr.references.told import Told
 
 
-class WaveletDenoiser(nn.Module):
+class WaveletDenoiser(Told):
     """Hard threshold of orthonormal wavelet coefficients, averaged over all shifts (cycle spinning).
 
     f(y) = mean over shifts s of  S_-s W' h(W S_s y),   h(c) = c where |c| > T sigma, else 0
@@ -24,11 +26,8 @@ class WaveletDenoiser(nn.Module):
     """
 
     def __init__(self, sigma: float, *, wavelet: str = "db4", levels: int = 4, threshold: float = 3.0):
-        super().__init__()
-        if sigma <= 0:
-            raise ValueError(f"sigma must be positive, got {sigma}.")
-        self.sigma, self.wavelet, self.levels, self.threshold = sigma, wavelet, levels, threshold
-        self.eval()
+        super().__init__(sigma)
+        self.wavelet, self.levels, self.threshold = wavelet, levels, threshold
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         try:
