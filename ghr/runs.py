@@ -101,13 +101,13 @@ _SIZES = {
         "paper": (1, 10, 100, 1000, 10_000, 30_000),
     },
     # the largest n is (about) what the pool gives
-    ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
+    ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (1, 10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
     ("avatars", "BFCNN"): {"smoke": (300,), "laptop": (), "paper": (100, 30_000)},
 }
 STUDIES = tuple(_SIZES)  # image set and network
-_CONTROLS = {"smoke": (300,), "laptop": (10_000,), "paper": (100, 10_000)}
+_CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {}, "paper": {}}  # how it differs from the table's largest pair
-_OTHERS = {"smoke": ("BiasedUNet", "ConditionalUNet"), "laptop": (), "paper": ("BiasedUNet", "ConditionalUNet")}
+_OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 
 
 def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
