@@ -170,12 +170,13 @@ for n in controlled:
     pairs = ((0, 1), (2, 3), (0, 3), (1, 2), (0, 2), (1, 3))
     cells = [f"{compare.estimate(largest_ratio, apart[i, j], errors[i]):.3f}" for i, j in pairs]
     rows.append((f"{n:,}", *cells))
-apart, errors = four[controlled[-1]]
-ratios = [compare.estimate(over_control, apart[i, 1 - i], errors[i], apart[i, i + 2]) for i in (0, 1)]
+for end, n in (("small", controlled[0]), ("large", controlled[-1])):
+    apart, errors = four[n]
+    ratios = [compare.estimate(over_control, apart[i, 1 - i], errors[i], apart[i, i + 2]) for i in (0, 1)]
+    say(f"controlled_{end}", n, ",")
+    for half, number in zip("AB", ratios, strict=True):
+        say(f"over_control_{end}_{half}", number, ".2f")
 entry = enter(faces, "T9c", max(ratios, key=lambda e: e.value))
-say("controlled", controlled[-1], ",")
-say("over_control_A", ratios[0], ".2f")
-say("over_control_B", ratios[1], ".2f")
 say("T9c", f"target {entry.target}: {entry.verdict}")
 heads = ("N", "both differ", "again", "images differ", "again", "seeds differ, A", "seeds differ, B")
 ledger.Table("Largest V of pairs of networks, by what differs", heads, rows)
@@ -183,10 +184,11 @@ ledger.Table("Largest V of pairs of networks, by what differs", heads, rows)
 # %% [markdown]
 # *Read the table* from left to right: largest $V$ when images and seed differ, when only the images do, and when only the seed
 # does. Two halves and two seeds give four networks, hence two pairs of each kind; how far two numbers of one kind lie apart says how much
-# depends on the pair, beside the interval, which is over test images. At $N$ = {glue:text}`controlled` the largest $V$
-# with both over that with the seed alone is {glue:text}`over_control_A` for half A and {glue:text}`over_control_B` for half B
-# ({glue:text}`T9c`). A ratio near 1 says that changing the images as well as the seed changes the function no more than changing the
-# seed does: what is left of $V$ is then the chance of training rather than the choice of images.
+# depends on the pair, beside the interval, which is over test images. The largest $V$ with both, over that with the seed alone,
+# is {glue:text}`over_control_small_A` for half A and {glue:text}`over_control_small_B` for half B at $N$ = {glue:text}`controlled_small`,
+# and {glue:text}`over_control_large_A` and {glue:text}`over_control_large_B` at $N$ = {glue:text}`controlled_large`
+# ({glue:text}`T9c`). Above 1, the choice of images changes the function; a ratio near 1 says that changing the images as well as the
+# seed changes it no more than changing the seed does: what is left of $V$ is then the chance of training.
 #
 # ## Same noise, two networks: the same new image?
 #
