@@ -19,7 +19,7 @@ def train(
     Args:
         scale: Table of runs, and the recipe for your own images.
         only: Train only the runs whose name matches this pattern, e.g. "*-n1000-*".
-        images: Your own image set, e.g. folder:PATH, or a synthetic one, e.g. discs; trains its two halves instead of the table.
+        images: Your own image set, e.g. folder:PATH, or discs; trains its two halves instead of the table.
         n: Images in each half of your own set.
         size: Side of your own images in pixels (default: the scale's).
     """
