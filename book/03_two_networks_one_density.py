@@ -604,8 +604,8 @@ plots.Picture(figure)
 
 # %% [markdown]
 # The table has the pair whose functions were compared above and, where this scale has one, a wider pair trained on the same
-# faces; the figures show the widest, and its numbers are held against the targets. Its samples have {glue:text}`energy` times the gradient energy of held-out faces ({glue:text}`energy_verdict`), their
-# spectrum deviates by up to {glue:text}`deviation` dB ({glue:text}`deviation_verdict`), and their discrepancy is
+# faces; the figures show the widest, and its numbers are held against the targets. Its samples have {glue:text}`energy` times
+# the gradient energy of held-out faces ({glue:text}`energy_verdict`), their spectrum deviates by up to {glue:text}`deviation` dB ({glue:text}`deviation_verdict`), and their discrepancy is
 # {glue:text}`mmd` times that of two held-out sets ({glue:text}`mmd_verdict`). Numbers of this kind are easy to pass with
 # faces that nobody would take for real: look at {numref}`fig-faces`.
 #

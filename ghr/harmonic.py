@@ -17,6 +17,8 @@ from scipy import sparse, stats
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
+from ghr.references.wavelets import pywavelets
+
 WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
 DENSE = 2048  # pixels up to which all modes of an image's Laplacian are had at once
 
@@ -167,10 +169,7 @@ def wavelets(h: int, w: int, name: str = "db4") -> Float[Tensor, "d 1 h w"]:
     Raises: ImportError without PyWavelets.
     Source: Daubechies 1988; PyWavelets, mode "periodization".
     """
-    try:
-        import pywt
-    except ImportError as error:
-        raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
+    pywt = pywavelets()
     levels = pywt.dwt_max_level(min(h, w), name)
     while h % 2**levels or w % 2**levels:
         levels -= 1

@@ -52,7 +52,7 @@ def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]
     name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), or a synthetic
     set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
     size: side in pixels.  n: number of images (default: 62,000 avatars, 202,000 synthetic ones; all of the others).
-    Returns: grey images in [0,1], float32.
+    Returns: grey images in [0,1] (synthetic ones may leave it), float32.
     Raises: ValueError for an unknown name or too few images; ImportError when the extra `images` is missing.
     """
     if size < 1 or (n is not None and n < 1):

@@ -257,5 +257,5 @@ def test_what_has_no_bandlets_is_refused():
 
 def test_without_pywavelets_the_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pywt", None)
-    with pytest.raises(ImportError, match=r"Bandlets need PyWavelets: pip install 'ghr\[book\]'"):
+    with pytest.raises(ImportError, match=r"Wavelets need PyWavelets: pip install 'ghr\[book\]'"):
         best_basis(noise(8, 104), 0.1)  # a size that no other test has left in a cache

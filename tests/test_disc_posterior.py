@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghr.references.discs import DiscPosterior
+from ghr.references import DiscPosterior
 from ghr.synthetic import coverage, discs
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ghr.references.told import Told
+from ghr.references.wavelets import pywavelets
 
 SMALLEST, LARGEST = 4, 16  # sides of squares, in coefficients (the authors' toolbox: 4 to 32)
 PENALTY = 1 / 7  # coefficients that a bit of geometry is worth (Le Pennec & Mallat 2005: a coefficient takes 7 bits)
@@ -158,27 +159,19 @@ def _regroup(c: Float[Tensor, "b c h w"], geometry: Geometry, back: bool = False
     return c
 
 
-def _pywt():
-    try:
-        import pywt
-    except ImportError as error:
-        raise ImportError("Bandlets need PyWavelets: pip install 'ghr[book]'.") from error
-    return pywt
-
-
 @functools.cache
 def _levels(h: int, w: int, wavelet: str) -> int:
     """As many scales as the filter fits and both sides can be halved, at least one."""
     halvings = [(n & -n).bit_length() - 1 for n in (h, w)]
-    return max(1, min(_pywt().dwt_max_level(min(h, w), wavelet), *halvings))
+    return max(1, min(pywavelets().dwt_max_level(min(h, w), wavelet), *halvings))
 
 
 @functools.cache
 def _filters(n: int, wavelet: str) -> Float[Tensor, "n n"]:
     """One scale of the wavelet transform of n periodic points, an orthogonal matrix: coarse half, then details."""
-    if not _pywt().Wavelet(wavelet).orthogonal:
+    if not pywavelets().Wavelet(wavelet).orthogonal:
         raise ValueError(f"{wavelet} is not an orthogonal wavelet, as bandlets need: take haar, a db, sym or coif.")
-    return torch.from_numpy(np.concatenate(_pywt().dwt(np.eye(n), wavelet, "periodization", axis=0)))
+    return torch.from_numpy(np.concatenate(pywavelets().dwt(np.eye(n), wavelet, "periodization", axis=0)))
 
 
 def _bands(h: int, w: int, wavelet: str) -> list[tuple]:

@@ -12,6 +12,15 @@ from torch import Tensor
 from ghr.references.told import Told
 
 
+def pywavelets():
+    """The module pywt.  Raises: ImportError without PyWavelets."""
+    try:
+        import pywt
+    except ImportError as error:
+        raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
+    return pywt
+
+
 class WaveletDenoiser(Told):
     """Hard threshold of orthonormal wavelet coefficients, averaged over all shifts (cycle spinning).
 
@@ -30,10 +39,7 @@ class WaveletDenoiser(Told):
         self.wavelet, self.levels, self.threshold = wavelet, levels, threshold
 
     def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        try:
-            import pywt
-        except ImportError as error:
-            raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
+        pywt = pywavelets()
         h, w = y.shape[-2:]
         period = 2**self.levels  # sides of what is transformed are multiples of it
         pad = [(0, 0), (0, 0), *((period, period + -side % period) for side in (h, w))]
