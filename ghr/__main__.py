@@ -75,9 +75,9 @@ def book(scale: Scale = "laptop", check: bool = False) -> None:
         scale: Table of runs that the chapters show.
         check: Fail when a measured number leaves its interval in book/ledger.json or a verdict changes.
     """
-    from ghr import press
+    from ghr import pages
 
-    press.book(scale, check=check)
+    pages.book(scale, check=check)
 
 
 def main() -> None:

@@ -72,9 +72,7 @@ class UNet(nn.Module):
             + [nn.Sequential(*block(a, b, b)) for a, b in itertools.pairwise(widths[:-1])]
         )
         self.middle = nn.Sequential(*block(widths[-2], widths[-1], widths[-1]))
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=bias) for w in reversed(widths[:-1])
-        )
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=bias) for w in reversed(widths[:-1]))
         last = [*block(2 * width, width), nn.Conv2d(width, channels, 3, padding=1, bias=bias)]
         self.decoder = nn.ModuleList(
             [nn.Sequential(*block(2 * w, w, w)) for w in reversed(widths[1:-1])] + [nn.Sequential(*last)]

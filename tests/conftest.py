@@ -1,5 +1,8 @@
 """What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +84,94 @@ def odd_images() -> torch.Tensor:
     """Five smooth images, 7 by 13, float64, in [0,1]."""
     coarse = torch.rand(5, 1, 3, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     return torch.nn.functional.interpolate(coarse, (7, 13), mode="bilinear")
+
+
+# A book of one chapter ---------------------------------------------------------------------------------------------
+
+REPO = Path(__file__).resolve().parents[1]
+
+CHAPTER = """\
+# %% [markdown]
+# # A chapter
+# Its gap is {glue:text}`gap:.1f` dB; {numref}`fig-line` shows {eq}`eq-line`, after {cite:t}`stein1981estimation`.
+#
+# ```{math}
+# :label: eq-line
+# f(y) = y
+# ```
+
+# %% tags=["parameters"]
+scale = "laptop"
+seed = 0
+
+# %%
+import os
+import matplotlib.pyplot as plt
+from myst_nb import glue
+
+with open("runs.txt", "a") as file:
+    _ = file.write(f"{scale} {seed}\\n")
+with open(os.environ["GHR_DEPFILE"], "a") as file:
+    _ = file.write("checkpoints/a.bin\\n" * 2)
+if seed == 0:
+    from ghr import compare, ledger
+
+    gap = compare.Estimate(30 + (scale == "smoke"), 29, 31.5)
+    _ = ledger.enter("T2a", "avatars", scale, gap, "02")
+glue("gap", 1.25 + seed, display=False)
+
+# %% mystnb={"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A rising line"}}
+_ = plt.figure().subplots().plot([0, 1], [0, 1])
+
+# %%
+from tqdm.auto import tqdm
+
+for _ in tqdm(range(2)):
+    print(scale, seed, os.environ["GHR_SCALE"])
+    break
+"""
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A repository with one chapter, one checkpoint and this book's own configuration."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "a.bin").write_bytes(b"weights")
+    (tmp_path / "book" / "02_x.py").write_text(CHAPTER)
+    (tmp_path / "index.md").write_text("# Front\n\nRead [the chapter](book/02_x.py).\n")
+    (tmp_path / "requirements.txt").write_text("torch==2.13.0  # networks\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters: [{file: book/02_x}, {file: book/references}]\n"
+    )
+    shutil.copy(REPO / "_config.yml", tmp_path)
+    for name in ("references.bib", "references.md"):
+        shutil.copy(REPO / "book" / name, tmp_path / "book")
+    shutil.copytree(REPO / "book" / "assets", tmp_path / "book" / "assets")
+    return tmp_path
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """A package named ghr: a imports b inside a function, references.c imports a, d stands alone."""
+    root = tmp_path / "package" / "ghr"
+    (root / "references").mkdir(parents=True)
+    (root / "__init__.py").write_text('"""Package."""\n')
+    (root / "a.py").write_text('"""A."""\n\n\ndef f(x):\n    """Twice."""\n    from ghr.b import g\n    return g(x)\n')
+    (root / "b.py").write_text("def g(x):\n    return 2 * x  # twice\n")
+    (root / "d.py").write_text("d = 1\n")
+    (root / "references" / "__init__.py").write_text("")
+    (root / "references" / "c.py").write_text("from ..a import f\n")
+    return root
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replaces a text that must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def executions(project: Path) -> list[str]:
+    """Scale and seed of every time that the project's chapter ran."""
+    return (project / "runs.txt").read_text().split("\n")[:-1]

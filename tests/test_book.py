@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import sync_playwright
 
-from ghr import press
+from ghr.pages import book
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def html(tmp_path_factory) -> Path:
     """Folder of the pages: built here at scale smoke, every chapter executed, unless GHR_HTML names one."""
     if folder := os.environ.get("GHR_HTML"):
         return Path(folder).resolve()
-    return press.book("smoke", REPO, tmp_path_factory.mktemp("book") / "html").parent
+    return book("smoke", REPO, tmp_path_factory.mktemp("book") / "html").parent
 
 
 @pytest.fixture(scope="session")

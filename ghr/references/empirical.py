@@ -70,9 +70,7 @@ class EmpiricalDenoiser(nn.Module):
 _LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)
 
 
-def _blind_log_likelihood(
-    r: Float[Tensor, " k"], d: int, sigma_law: float, loss_weight: float
-) -> Float[Tensor, " k"]:
+def _blind_log_likelihood(r: Float[Tensor, " k"], d: int, sigma_law: float, loss_weight: float) -> Float[Tensor, " k"]:
     """log int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-r^2 / 2 sigma^2) d sigma, up to a constant."""
     log_sigma = torch.linspace(-12, 0, 4096, dtype=torch.float64)  # the integrand's width in log sigma is ~ 1/sqrt(2 d)
     # d sigma = sigma d log sigma
