@@ -136,7 +136,7 @@ def measure(s):
         if run.half == "A":
             x, test = s.data[run.n].a, s.held_out[: count(s, run.n)]
             blind = EmpiricalDenoiser(x, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
-            two = training_images(s, run.n, "A")[:300], test[:300]
+            two = training_images(s, run.n, "A")[:100], test[:100]  # each answer is a sum over all training images
             s.memorizer[run.n] = [errors(blind, images, sigmas[grid]) for images in two]
             s.wiener[run.n] = errors(WienerDenoiser(x, 1.0), test, sigmas[grid])
 

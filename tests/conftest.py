@@ -16,7 +16,6 @@ strict = beartype(
 install_import_hook("ghr", f"{__name__}.strict")
 
 from ghr.denoisers import BFCNN, UNet  # noqa: E402 (after the hook)
-from ghr.references import empirical  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,21 +24,6 @@ def _private_folders(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHR_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("GHR_CHECKPOINTS", str(tmp_path_factory.mktemp("checkpoints")))
-        yield
-
-
-@pytest.fixture(scope="session")
-def tables_once():
-    """The blind memorizer tabulates its likelihood for a second or more; the table depends on (d, a, c) alone."""
-    tables, tabulate = {}, empirical._blind_log_likelihood
-
-    def cached(r, *key):
-        if key not in tables:
-            tables[key] = tabulate(r, *key)
-        return tables[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(empirical, "_blind_log_likelihood", cached)
         yield
 
 

@@ -20,8 +20,6 @@ from ghr.references import (
     ray_bound,
 )
 
-pytestmark = pytest.mark.usefixtures("tables_once")
-
 
 @pytest.fixture
 def x():

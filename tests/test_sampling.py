@@ -12,8 +12,6 @@ import torch
 from ghr import sampling
 from ghr.references import EmpiricalDenoiser
 
-pytestmark = pytest.mark.usefixtures("tables_once")
-
 
 class Constant(torch.nn.Module):
     """The denoiser of images that are all of one grey."""

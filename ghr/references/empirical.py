@@ -4,6 +4,7 @@ Training images enter, a denoiser leaves that knows nothing else. A network that
 this function, and a reverse diffusion with it lands on a training image.
 """
 
+import functools
 import math
 
 import torch
@@ -41,7 +42,7 @@ class EmpiricalDenoiser(nn.Module):
         self.sigma = sigma
         self.block = block
         if sigma is None:
-            table = _blind_log_likelihood(_LOG_R.exp(), self.x.shape[1], sigma_law, loss_weight).to(x.device)
+            table = _blind_log_likelihood(self.x.shape[1], sigma_law, loss_weight).to(x.device)
             self.register_buffer("table", table)
         self.eval()
 
@@ -70,13 +71,19 @@ class EmpiricalDenoiser(nn.Module):
 _LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)
 
 
-def _blind_log_likelihood(r: Float[Tensor, " k"], d: int, sigma_law: float, loss_weight: float) -> Float[Tensor, " k"]:
-    """log int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-r^2 / 2 sigma^2) d sigma, up to a constant."""
+@functools.cache
+def _blind_log_likelihood(d: int, sigma_law: float, loss_weight: float) -> Float[Tensor, " k"]:
+    """log int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d exp(-r^2 / 2 sigma^2) d sigma, up to a constant, by log r.
+
+    It takes seconds, and depends on the number of pixels and the run alone: one table serves every training set.
+    """
     log_sigma = torch.linspace(-12, 0, 4096, dtype=torch.float64)  # the integrand's width in log sigma is ~ 1/sqrt(2 d)
     # d sigma = sigma d log sigma
     prior = log_sigma / sigma_law - loss_weight * (log_sigma.exp() + 0.02).log() - d * log_sigma
     quadratic = (-2 * log_sigma).exp() / 2
-    return torch.cat([torch.logsumexp(prior - part[:, None].square() * quadratic, 1) for part in r.split(256)])
+    return torch.cat(
+        [torch.logsumexp(prior - part[:, None].square() * quadratic, 1) for part in _LOG_R.exp().split(256)]
+    )
 
 
 def ray_bound(input_psnr: float | Tensor, d: int) -> float | Tensor:
