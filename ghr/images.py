@@ -1,28 +1,22 @@
 """Image sets by name: a name and a size enter, grey images (n, 1, size, size) in [0,1] leave.
 
-`avatars` are cartoon faces drawn from a seed per index, the stand-in for CelebA (the paper's faces), which cannot be
-shipped; `photographs` are patches of real photographs; `folder:PATH` is any folder of images; `discs`, `c_alpha-2` and
-others are those of `synthetic.load`, not all in [0,1]; `avatars-shuffled` has all its pixels permuted,
-`avatars-shuffled-4` inside blocks of side 4. A set is split as in the paper: half A is the first n images of the pool,
-half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they belong
-to neither half (in the authors' code the test images of A are training images of B).
+`avatars` are cartoon faces; `photographs` are patches of real photographs; `folder:PATH` is any folder of images;
+`discs`, `c_alpha-2` and others are those of `synthetic.load`, not all in [0,1]; `avatars-shuffled` has all its pixels
+permuted, `avatars-shuffled-4` inside blocks of side 4. A set is split as in the paper: half A is the first n images of
+the pool, half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that
+they belong to neither half (in the authors' code the test images of A are training images of B).
 """
 
 import functools
 import hashlib
-import io
-import math
 import os
-import random
 import re
 import warnings
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 import torch
 from filelock import FileLock
 from jaxtyping import Float
@@ -30,11 +24,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ghr import photographs, synthetic
+from ghr import avatars, cache, photographs, synthetic
 
-SHARD = 1000  # avatars per cache file
-AVATARS = 62_000  # default pool: two halves of 30,000 and 2,000 held out
-AVATARS_VERSION = 1  # raise when a pixel of any avatar changes: caches and checkpoints depend on it
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
@@ -63,7 +54,7 @@ def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]
     if synthetic.known(name):
         return synthetic.load(name, size, n or synthetic.POOL)
     if name == "avatars":
-        pixels = _avatar_pool(size, AVATARS if n is None else n)
+        pixels = avatars.pool(size, n or avatars.POOL)
     elif name == "photographs":
         pixels = np.concatenate(photographs.patches(size))[:n]
     elif name.startswith("folder:"):
@@ -137,103 +128,6 @@ def _places(p: int, n: int, held_out: int) -> tuple[slice, slice, slice]:
     return slice(0, n), slice(p - n, p), slice(middle, middle + held_out)
 
 
-def cache_folder() -> Path:
-    """Where image sets are kept: $GHR_CACHE, or the user's cache folder.
-
-    Raises: OSError with what to do when the folder cannot be made.
-    """
-    folder = Path(os.environ.get("GHR_CACHE") or platformdirs.user_cache_dir("ghr"))
-    return folder if folder.is_dir() else _writable(folder)
-
-
-def _writable(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError("no permission to write")
-    except OSError as error:
-        raise OSError(f"The cache folder {folder} is unusable ({error}): set GHR_CACHE to a writable one.") from error
-    return folder
-
-
-# Avatars ----------------------------------------------------------------------------------------------------------
-
-
-def avatar(index: int, size: int) -> np.ndarray:
-    """One cartoon face: everything about it is decided by its index.
-
-    A random avatar (python-avatars) is drawn as vectors in a random pose: rotation +-17 degrees, scale, shift, flip;
-    at four times the size, then box averaged. Its colours are projected on a random direction of positive weights,
-    so that skin, hair and cloth do not keep their order of brightness; its tones are stretched to a random range; it
-    stands before a ramp of random level and slope.
-
-    index: seed of this image.  size: side in pixels.
-    Returns: (size, size) uint8, 0-255.
-    Source: own choice; a stand-in for CelebA whose images are far from each other (tests/test_images.py).
-    """
-    try:
-        import python_avatars
-        import resvg_py
-    except ImportError as error:
-        raise ImportError(f"Avatars need {error.name}: pip install 'ghr[images]'.") from error
-
-    rng = np.random.default_rng([AVATARS_VERSION, index])
-    state = random.getstate()  # python-avatars draws from the global generator: seed it, then give it back
-    random.seed(index)
-    graphics = [g for g in python_avatars.ClothingGraphic if g.name != "CUSTOM_TEXT"]  # text would depend on fonts
-    drawing = python_avatars.Avatar.random(
-        style=python_avatars.AvatarStyle.TRANSPARENT, shirt_graphic=random.choice(graphics)
-    ).render()
-    random.setstate(state)
-    drawing = drawing.replace("<svg ", '<svg overflow="visible" ', 1)  # spares resvg a clip layer: a third of the time
-
-    angle, scale, flip = rng.uniform(-17, 17), rng.uniform(0.8, 1.15), rng.choice([-1, 1])
-    dx, dy = rng.uniform(-14, 14, 2)
-    window = 180  # side of the square shown, in units of the drawing, whose face is centred at (132, 112)
-    posed = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-window / 2} {-window / 2} {window} {window}">'
-        f'<g transform="translate({dx} {dy}) rotate({angle}) scale({flip * scale} {scale}) translate(-132 -112)">'
-        f"{drawing}</g></svg>"
-    )
-    png = bytes(resvg_py.svg_to_bytes(svg_string=posed, width=4 * size, height=4 * size, skip_system_fonts=True))
-    colours = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"), dtype=np.float32) / 255
-    alpha = colours[..., 3]
-
-    grey = colours[..., :3] @ rng.dirichlet(np.ones(3)).astype(np.float32)
-    low, high = rng.uniform(0, 0.25), rng.uniform(0.65, 1)
-    grey = low + (high - low) * grey
-    u, v = np.meshgrid(*2 * [np.linspace(-1, 1, 4 * size)])
-    direction = rng.uniform(0, 2 * np.pi)
-    ramp = rng.uniform(0.1, 0.9) + rng.uniform(0, 0.25) * (np.cos(direction) * u + np.sin(direction) * v)
-    image = alpha * grey + (1 - alpha) * ramp.clip(0, 1)
-    image = image.reshape(size, 4, size, 4).mean((1, 3))
-    return np.round(255 * image).astype(np.uint8)
-
-
-def _avatar_pool(size: int, n: int) -> np.ndarray:
-    folder = cache_folder() / f"avatars-v{AVATARS_VERSION}-{size}"
-    paths = [folder / f"{k:04d}.npz" for k in range(math.ceil(n / SHARD))]
-    shards = {path: _read(path) for path in paths}
-    if any(shard is None for shard in shards.values()):
-        try:
-            from joblib import Parallel, delayed
-        except ImportError as error:
-            raise ImportError(f"Building avatars needs {error.name}: pip install 'ghr[images]'.") from error
-        with FileLock(_writable(folder) / ".lock"):  # a second writer waits here, then finds the work done
-            missing = [path for path in paths if shards[path] is None and _read(path) is None]
-            work = (delayed(_write_avatars)(path, int(path.stem), size) for path in missing)
-            done = Parallel(n_jobs=-1, return_as="generator_unordered")(work)
-            title = f"drawing avatars, {SHARD:,} a shard, once, into {folder}"
-            for _ in tqdm(done, total=len(missing), desc=title, unit="shard", disable=not missing):
-                pass
-        shards = {path: shard if shard is not None else _read(path) for path, shard in shards.items()}
-    return np.concatenate(list(shards.values()))[:n]
-
-
-def _write_avatars(path: Path, k: int, size: int) -> None:
-    _write(path, np.stack([avatar(i, size) for i in range(k * SHARD, (k + 1) * SHARD)]))
-
-
 # Folders ----------------------------------------------------------------------------------------------------------
 
 
@@ -273,13 +167,13 @@ def _folder_pool(folder: Path, size: int, n: int | None) -> np.ndarray:
 
     state = [(str(path.resolve()), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
     key = hashlib.sha256(repr((state, size)).encode()).hexdigest()[:16]
-    cached = cache_folder() / f"folder-{key}.npz"
-    pixels = _read(cached)
+    cached = cache.folder() / f"folder-{key}.npz"
+    pixels = cache.read(cached)
     if pixels is None:
         pixels = _read_folder(folder, files, size)
         pixels = pixels[distinct(pixels)]
-        with FileLock(_writable(cached.parent) / f"{cached.name}.lock"):
-            _write(cached, pixels)
+        with FileLock(cache.writable(cached.parent) / f"{cached.name}.lock"):
+            cache.write(cached, pixels)
     if n is not None and len(pixels) < n:
         raise ValueError(
             f"{n} images wanted, but {folder} gives {len(pixels)} that are readable, at least {size} pixels wide and "
@@ -336,32 +230,3 @@ def distinct(pixels: np.ndarray, threshold: float = 0.95, block: int = 1024) -> 
                 indices.append(start + int(i))
         kept[new : len(indices)] = features[indices[new:]]
     return np.array(indices)
-
-
-# Cache files ------------------------------------------------------------------------------------------------------
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    """Write whole or not at all: a file of its own first, then an atomic rename."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, pixels=pixels)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> np.ndarray | None:
-    """Pixels of a cache file, or None when it is absent or damaged (the zip format carries checksums)."""
-    if not path.exists():
-        return None
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load(path) leaks damaged files
-            return arrays["pixels"]
-    except (zipfile.BadZipFile, zipfile.zlib.error, ValueError, KeyError, OSError, EOFError, RuntimeError) as error:
-        # RuntimeError: a flipped bit can claim encryption or an unknown compression
-        warnings.warn(f"The cache file {path} is damaged ({error}) and is built again.", stacklevel=1)
-        return None

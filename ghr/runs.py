@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import compare, images, photographs, sampling
+from ghr import cache, compare, images, photographs, sampling
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet
 from ghr.noise import denoising_mse
 from ghr.training import train
@@ -209,7 +209,7 @@ def network(run: Run) -> nn.Module:
 def folder() -> Path:
     """Where checkpoints are: $GHR_CHECKPOINTS, else `checkpoints/` of the repository, else the cache folder."""
     repository = Path(__file__).parents[1] / "checkpoints"
-    default = repository if repository.is_dir() else images.cache_folder() / "checkpoints"
+    default = repository if repository.is_dir() else cache.folder() / "checkpoints"
     return Path(os.environ.get("GHR_CHECKPOINTS") or default)
 
 
@@ -280,7 +280,7 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
     """
     file = path(run)
     file.parent.mkdir(parents=True, exist_ok=True)
-    started = images.cache_folder() / "training" / file.name
+    started = cache.folder() / "training" / file.name
     started.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{started}.lock"):  # a second process waits here, then finds the work done
         if file.exists():

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ghr import images, synthetic
+from ghr import avatars, cache, images, synthetic
 
 # Halves -----------------------------------------------------------------------------------------------------------
 
@@ -97,37 +97,37 @@ def test_shuffled_sets_are_their_sets_shuffled_half_by_half():
 
 
 def test_an_avatar_is_decided_by_its_index():
-    first = images.avatar(3, 16)
+    first = avatars.avatar(3, 16)
     assert first.shape == (16, 16)
     assert first.dtype == np.uint8
     random.seed(99)
     np.random.seed(99)  # noqa: NPY002 (the global generator is the point)
     before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-    assert np.array_equal(images.avatar(3, 16), first)
+    assert np.array_equal(avatars.avatar(3, 16), first)
     assert random.getstate() == before[0]
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
-    assert not np.array_equal(images.avatar(4, 16), first)
+    assert not np.array_equal(avatars.avatar(4, 16), first)
 
 
 def test_avatars_have_not_drifted():
-    """A new version of python-avatars, resvg or numpy that moves a pixel needs a new AVATARS_VERSION, and training."""
-    assert images.avatar(0, 32)[::8, ::8].tolist() == [
+    """A new version of python-avatars, resvg or numpy that moves a pixel needs a new VERSION, and training."""
+    assert avatars.avatar(0, 32)[::8, ::8].tolist() == [
         [155, 153, 153, 153],
         [145, 153, 153, 146],
         [150, 143, 90, 146],
         [153, 138, 68, 123],
     ]
-    assert hashlib.sha256(images.avatar(0, 32).tobytes()).hexdigest()[:16] == "69fb614b04b43777"
-    assert images.AVATARS_VERSION == 1
+    assert hashlib.sha256(avatars.avatar(0, 32).tobytes()).hexdigest()[:16] == "69fb614b04b43777"
+    assert avatars.VERSION == 1
 
 
 def test_the_default_pool_holds_two_halves_of_30000_and_2000_held_out():
-    assert images.AVATARS >= 62_000
+    assert avatars.POOL >= 62_000
 
 
 def test_avatars_are_far_from_each_other():
     """Else copies could not be told from inventions: centred cosine of 100 faces to the nearest of 100 others."""
-    faces = np.stack([images.avatar(i, 32) for i in range(200)]).reshape(200, -1).astype(float)
+    faces = np.stack([avatars.avatar(i, 32) for i in range(200)]).reshape(200, -1).astype(float)
     faces -= faces.mean(1, keepdims=True)
     faces /= np.linalg.norm(faces, axis=1, keepdims=True)
     nearest = (faces[:100] @ faces[100:].T).max(1)
@@ -138,7 +138,7 @@ def test_avatars_are_far_from_each_other():
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(ImportError, match=r"Avatars need resvg_py: pip install 'ghr\[images\]'"):
-        images.avatar(0, 8)
+        avatars.avatar(0, 8)
 
 
 # Cache ------------------------------------------------------------------------------------------------------------
@@ -148,21 +148,21 @@ def test_a_missing_extra_is_named(monkeypatch):
 def drawn(monkeypatch, tmp_path):
     """An empty cache of shards of 4 avatars; the list of indices that were drawn, in this process."""
     indices = []
-    avatar = images.avatar
+    avatar = avatars.avatar
 
     def spy(index, size):
         indices.append(index)
         return avatar(index, size)
 
-    monkeypatch.setattr(images, "SHARD", 4)
-    monkeypatch.setattr(images, "avatar", spy)
+    monkeypatch.setattr(avatars, "SHARD", 4)
+    monkeypatch.setattr(avatars, "avatar", spy)
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
     with joblib.parallel_config(backend="sequential"):
         yield indices
 
 
 def shards():
-    return sorted((images.cache_folder() / f"avatars-v{images.AVATARS_VERSION}-8").glob("*.npz"))
+    return sorted((cache.folder() / f"avatars-v{avatars.VERSION}-8").glob("*.npz"))
 
 
 def test_avatars_are_drawn_once_and_only_as_many_shards_as_needed(drawn):
@@ -171,7 +171,7 @@ def test_avatars_are_drawn_once_and_only_as_many_shards_as_needed(drawn):
     assert x.dtype == torch.float32
     assert drawn == list(range(8))
     assert [path.name for path in shards()] == ["0000.npz", "0001.npz"]
-    expected = torch.from_numpy(np.stack([images.avatar(i, 8) for i in range(6)])).float() / 255
+    expected = torch.from_numpy(np.stack([avatars.avatar(i, 8) for i in range(6)])).float() / 255
     assert torch.equal(x[:, 0], expected)
     drawn.clear()
     assert torch.equal(images.load("avatars", 8, 6), x)
@@ -212,14 +212,14 @@ def test_no_flipped_bit_of_a_cache_file_changes_a_pixel(tmp_path):
     """One bit of each byte in turn, zip structures included: the same pixels, or None and a warning."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7)).astype(np.uint8)
     path = tmp_path / "a.npz"
-    images._write(path, pixels)
+    cache.write(path, pixels)
     content = path.read_bytes()
     outcomes = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for k in range(len(content)):
             path.write_bytes(content[:k] + bytes([content[k] ^ 1 << k % 8]) + content[k + 1 :])
-            found = images._read(path)
+            found = cache.read(path)
             assert found is None or np.array_equal(found, pixels)
             outcomes.add(found is None)
     assert outcomes == {True, False}
@@ -239,7 +239,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(OSError, match="No space left"):
-        images._write(tmp_path / "a.npz", np.zeros((1, 2, 2), np.uint8))
+        cache.write(tmp_path / "a.npz", np.zeros((1, 2, 2), np.uint8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -249,10 +249,10 @@ def test_two_writers_at_once_share_the_work(tmp_path):
         import hashlib, sys, time, warnings
         from pathlib import Path
         import joblib
-        from ghr import images
+        from ghr import avatars, images
         warnings.simplefilter("error")
-        images.SHARD, drawn, avatar = 10, [], images.avatar
-        images.avatar = lambda index, size: drawn.append(index) or avatar(index, size)
+        avatars.SHARD, drawn, avatar = 10, [], avatars.avatar
+        avatars.avatar = lambda index, size: drawn.append(index) or avatar(index, size)
         meeting = Path(sys.argv[1])
         (meeting / sys.argv[2]).touch()
         while len(list(meeting.iterdir())) < 2:
@@ -279,7 +279,7 @@ def test_two_writers_at_once_share_the_work(tmp_path):
     assert sum_a == sum_b
     assert int(drawn_a) + int(drawn_b) == 40
     assert not list((tmp_path / "cache").rglob("*.partial"))
-    expected = np.stack([images.avatar(i, 8) for i in range(40)])[:, None].astype(np.float32) / 255
+    expected = np.stack([avatars.avatar(i, 8) for i in range(40)])[:, None].astype(np.float32) / 255
     assert hashlib.sha256(expected.tobytes()).hexdigest() == sum_a
 
 
