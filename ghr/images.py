@@ -101,6 +101,17 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     return Halves(_unit(parts.a[:n]), _unit(parts.b[:n]), _unit(parts.held_out[:held_out]))
 
 
+def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Float[Tensor, "m 1 h w"]:
+    """The test images of `split` alone: of synthetic sets no half is drawn.
+
+    Arguments, errors: as in `split`.
+    """
+    if not synthetic.known(name):
+        return split(name, size, n, held_out, pool).held_out
+    place = _places(pool or synthetic.POOL, n, held_out)[2]
+    return synthetic.load(name, size, place.stop - place.start, place.start)
+
+
 _kept = functools.lru_cache(maxsize=2)(load)  # the halves of every n are views of one pool
 
 

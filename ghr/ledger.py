@@ -28,6 +28,7 @@ class Target:
     laptop: tuple[float, float]  # the number should lie between these; 32x32, width 16
     paper: tuple[float, float]  # the same at 80x80, width 64
     photographs: tuple[float, float] | None = None  # laptop bounds for photographs, where they differ
+    on: tuple[str, ...] = ("avatars", "photographs")  # image sets of which it is asked
 
 
 def _at_least(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -65,6 +66,36 @@ TARGETS = {
     "T11a": Target("SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: smallest", *_at_least(0.85, 0.9)),
     "T11b": Target("SC, N_max, sigma .05-.5: largest", *_at_most(1.25, 1.15)),
     "T11c": Target("SC, N = 10 and 100, sigma .05-.5: smallest", *_at_least(3, 3)),
+    "T12": Target(
+        "slope of output on input PSNR, 9-33 dB, less that of TI db4, alpha = 1, 2, 3, 5: smallest",
+        *_at_least(0, 0),
+        on=("c_alpha",),
+    ),
+    "T13": Target(
+        "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)", *_at_least(1, 1.5), on=("c_alpha",)
+    ),
+    "T14": Target("loss against exact Wiener, sigma .02-.7, largest (dB)", *_at_most(0.3, 0.2), on=("fields-2",)),
+    "T15": Target(
+        "alignment of five leading singular vectors with the tangent, sigma = .04",
+        *_at_least(0.95, 0.97),
+        on=("discs",),
+    ),
+    "T16": Target("tr J at sigma = .04 (the optimum's: 5)", (5.5, 15), (7.4, math.inf), on=("discs",)),
+    "T17a": Target(
+        "MSE over that of the exact posterior, input 21-40 dB: smallest", *_at_least(1.2, 1.2), on=("discs",)
+    ),
+    "T17b": Target(
+        "rise of that ratio from one weaker noise level to the next: smallest", *_at_least(0, 0), on=("discs",)
+    ),
+    "T17c": Target("slope of output on input PSNR, 21-40 dB", *_at_most(0.97, 0.97), on=("discs",)),
+    "T18a": Target(
+        "PSNR lost by shuffling all pixels, sigma .1-.5: smallest (dB)", *_at_least(1.5, 2), on=("avatars-shuffled",)
+    ),
+    "T18b": Target(
+        "rise of that loss from one block size to the next, sigma .1-.5: smallest (dB)",
+        *_at_least(0, 0),
+        on=("avatars-shuffled",),
+    ),
     "T19": Target("H1, order against frequency, N_max, the lower of sigma .1 and .3", *_at_least(0.7, 0.8)),
     "T20a": Target("H2 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
     "T20b": Target("H3 less that of another image's basis or of PCA, N_max, largest", *_at_most(0, 0)),

@@ -115,7 +115,7 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 
 
 def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
-    """All targets: what is wanted, what each image set gives, what would be wanted at the paper's scale.
+    """Targets on faces and photographs: what is wanted, what each set gives, what would be wanted at the paper's scale.
 
     entries: measured at this scale.  A target without an entry is shown as not measured; networks other than the UNet,
     which have few of the targets, are shown once they have an entry.
@@ -124,18 +124,44 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
     studies = [key for key in runs.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
     rows = []
     for id, target in ledger.TARGETS.items():
+        if not {images for images, _ in studies} & set(target.on):
+            continue
         cells = []
         for images, network in studies:
-            entry = found.get((id, images, network))
             low, high = ledger.bounds(id, images, scale)
             other = f" (target {ledger.words(low, high)})" if (low, high) != ledger.bounds(id, "avatars", scale) else ""
             missing = f"not measured{other}" if network == "UNet" else "-"
-            cells.append(f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing)
+            cells.append(_cell(found.get((id, images, network)), other, missing))
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
         rows.append((id, target.statistic, wanted, *cells, at_paper))
     names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
     heads = ("id", "statistic", "target", *names, "target at the paper's scale")
-    return ledger.Table("The ledger: targets and verdicts", heads, rows)
+    return ledger.Table("The ledger: targets on faces and photographs, and verdicts", heads, rows)
+
+
+def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+    """Targets on image sets whose best denoiser is known and on shuffled faces: a row for each set and network.
+
+    entries: measured at this scale.  A target without an entry is shown as not measured.
+    """
+    found = {(entry.id, entry.images, entry.network): entry for entry in entries}
+    rows = []
+    for id, target in ledger.TARGETS.items():
+        for images in target.on:
+            if images in {name for name, _ in runs.STUDIES}:
+                continue
+            wanted, at_paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*target.paper)
+            others = sorted(network for i, j, network in found if (i, j) == (id, images) and network != "UNet")
+            for network in ("UNet", *others):
+                name = images if network == "UNet" else f"{images}, {network}"
+                cell = _cell(found.get((id, images, network)))
+                rows.append((id, name, target.statistic, wanted, cell, at_paper))
+    heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
+    return ledger.Table("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
+
+
+def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measured") -> str:
+    return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
@@ -166,7 +192,9 @@ def setup(app) -> dict:
 
         def run(self):
             scale = os.environ.get(SCALE, "laptop")
-            return [nodes.raw("", ledger_table(measured(scale, Path()), scale).html, format="html")]
+            entries = measured(scale, Path())
+            tables = ledger_table(entries, scale), classes_table(entries, scale)
+            return [nodes.raw("", table.html, format="html") for table in tables]
 
     class Api(SphinxDirective):
         """```{api} images noise```: the public docstrings of modules, as they stand in the source."""

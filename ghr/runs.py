@@ -108,20 +108,29 @@ STUDIES = tuple(_SIZES)  # image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {}, "paper": {}}  # how it differs from the table's largest pair
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
+_SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
+_REGULAR = ("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-5", "hoelder-1", "hoelder-2", "hoelder-4", "c_alpha-3-1")
+_CLASSES = {  # half A of each, and how many images it has; of shuffled faces as many as the table's largest set
+    "smoke": (1000, ("c_alpha-1", "c_alpha-3", "hoelder-2", "fields-2", "discs", "ray", "sines", *_SHUFFLED[1::2])),
+    "laptop": (100_000, ()),
+    "paper": (100_000, (*_REGULAR, "fields-2", "discs", "ray", "sines", *_SHUFFLED)),
+}
+_CLASSES_BFCNN = {"smoke": ("discs",), "laptop": (), "paper": ("c_alpha-2", "discs")}
 
 
 def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
     scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-    images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls` and `others`).
+    images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others` and
+    `classes`).
     network: "UNet", or of avatars "BFCNN".
     Raises: ValueError for another name.
     """
     _require_scale(scale)
     if images is None:
         sets = [run for key in STUDIES for run in table(scale, *key)]
-        return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale)]))
+        return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale), *classes(scale)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
@@ -160,6 +169,18 @@ def others(scale: str) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(a, network=network) for network in _OTHERS[scale])
 
 
+def classes(scale: str) -> tuple[Run, ...]:
+    """Images whose best denoiser is known, and faces with shuffled pixels: one network each, half A.
+
+    scale: as in `table`.
+    Raises: ValueError for another scale.
+    """
+    largest = table(scale, "avatars")[-2].n
+    n, names = _CLASSES[scale]
+    kinds = [*((name, "UNet") for name in names), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
+    return tuple(pair(scale, largest if name in _SHUFFLED else n, name, network=network)[0] for name, network in kinds)
+
+
 def _require_scale(scale: str) -> None:
     if scale not in SCALES:
         raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
@@ -178,7 +199,7 @@ def pair(
     """
     _require_scale(scale)
     recipe = _RECIPES[scale]
-    pool = recipe.pool if images == recipe.images else None
+    pool = recipe.pool if images == recipe.images or images in _SHUFFLED else None
     tail = 0.1 if n <= 10 else 0.0
     common = dataclasses.replace(
         recipe,
@@ -260,6 +281,16 @@ def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
         held_out=held_out,
         regions=regions and regions._replace(held_out=regions.held_out[: len(held_out)]),
     )
+
+
+def specimen(run: Run) -> SimpleNamespace:
+    """What a chapter works with where one network is enough: it and its test images. It is trained first if need be.
+
+    Returns: a namespace, to which the chapter adds what it measures: run, denoiser, held_out.
+    """
+    fit(run)
+    held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
+    return SimpleNamespace(run=run, denoiser=load(run), held_out=held_out)
 
 
 def log(run: Run) -> dict[str, list]:

@@ -589,3 +589,12 @@ def test_a_hundred_thousand_images_are_compared_below_two_gigabytes():
     kept, gigabytes = result.stdout.split()
     assert int(kept) == 99_999
     assert float(gigabytes) < 2
+
+
+@pytest.mark.parametrize("name", ["discs", "ray-shuffled-4"])
+def test_test_images_can_be_had_without_the_halves(name, monkeypatch):
+    expected = images.split(name, 8, 1000, 50).held_out
+    load, drawn = synthetic.load, []
+    monkeypatch.setattr(synthetic, "load", lambda *key: drawn.append(key[2]) or load(*key))
+    assert torch.equal(images.held_out(name, 8, 1000, 50), expected)
+    assert name != "discs" or drawn == [50]

@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ghr import photographs, runs
+from ghr import photographs, runs, synthetic
 from ghr.noise import add_noise
 from ghr.runs import Run
 
@@ -183,11 +183,30 @@ def test_the_flagship_is_the_largest_pair_of_faces_in_wider_networks():
     assert runs.flagship("smoke")[0].width > runs.table("smoke", "avatars")[-1].width
 
 
+def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_largest_pair():
+    for scale in ("smoke", "paper"):
+        a = runs.table(scale, "avatars")[-2]
+        classes = runs.classes(scale)
+        assert {run.half for run in classes} == {"A"}
+        assert ("discs", "BFCNN") in {(run.images, run.network) for run in classes}
+        shuffled = [run for run in classes if "shuffled" in run.images]
+        assert len(shuffled) >= 2
+        assert {dataclasses.replace(run, images="avatars") for run in shuffled} == {a}
+        assert all(synthetic.known(run.images) for run in classes if run not in shuffled)
+
+
+def test_a_specimen_is_a_trained_network_and_its_test_images(run, checkpoint):
+    found = runs.specimen(run)
+    assert found.run == run
+    assert torch.equal(found.held_out, runs.data(run).held_out)
+    assert torch.equal(found.denoiser(found.held_out[:2]), runs.load(run)(found.held_out[:2]))
+
+
 def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_each_once():
     for scale in runs.SCALES:
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
         parts = [runs.table(scale, *key) for key in sets]
-        parts += [runs.flagship(scale), runs.controls(scale), runs.others(scale)]
+        parts += [runs.flagship(scale), runs.controls(scale), runs.others(scale), runs.classes(scale)]
         whole = runs.table(scale)
         assert set(whole) == set(sum(parts, ()))
         assert len(set(whole)) == len(whole)
