@@ -465,24 +465,6 @@ ledger.Table("Agreement of bases at sigma = .1", heads, rows)
 # training images, cosines, random vectors, and an untrained network.
 
 # %% tags=["hide-input"]
-indices = {
-    "H1": lambda vectors, x, other: harmonic.h1(vectors),
-    "H2": harmonic.h2,
-    "H3": lambda vectors, x, other: harmonic.h3(vectors, x),
-    "H4": harmonic.h4,
-}
-
-
-def measure(s, bases, counts):
-    """The four indices of a basis for each image: {index: one value per image}."""
-    found = {index: [] for index in indices}
-    for i, (vectors, count) in enumerate(zip(bases, counts, strict=True)):
-        x, other = (s.chosen[k % len(bases)].double() for k in (i, i + 1))
-        for index, statistic in indices.items():
-            found[index].append(statistic(vectors[:count].double(), x, other))
-    return {index: np.array(values) for index, values in found.items()}
-
-
 def harmonicity(s, half, sigma, untrained):
     """The four indices of the largest N's bases and of their controls: {basis: {index: one value per image}}."""
     key = s.sizes[-1], half, sigma
@@ -496,7 +478,7 @@ def harmonicity(s, half, sigma, untrained):
         "untrained": [basis.eigenvectors for basis in untrained],
     }
     counts = np.minimum(counts, min(len(vectors) for bases in controls.values() for vectors in bases))  # few training images
-    return {name: measure(s, bases, counts) for name, bases in controls.items()}
+    return {name: harmonic.indices(bases, counts, s.chosen) for name, bases in controls.items()}
 
 
 def margin(own, *controls, axis):
@@ -541,9 +523,9 @@ def index_table(s):
     for (half, sigma), found in s.harmonicity.items():
         if half == "A":
             for basis, values in found.items():
-                cells = (f"{compare.estimate(np.mean, values[index]):+.2f}" for index in indices)
+                cells = (f"{compare.estimate(np.mean, values[index]):+.2f}" for index in harmonic.INDICES)
                 rows.append((f"{sigma}", basis, *cells))
-    return ledger.Table(f"Harmonicity of bases, {s.name}, half A", ("σ", "basis", *indices), rows)
+    return ledger.Table(f"Harmonicity of bases, {s.name}, half A", ("σ", "basis", *harmonic.INDICES), rows)
 
 
 index_table(faces)
@@ -556,7 +538,10 @@ figure, axes = plots.panels(2, columns=2, height=2.5)
 for half in "AB":
     some = slice(images_each // 2)  # the same images for every N
     counts = kept(faces.numbers[faces.sizes[-1], half, levels[0]]["trace"])[some]
-    by_n = [measure(faces, [b.eigenvectors for b in faces.bases[n, half, levels[0]][some]], counts) for n in faces.sizes]
+    by_n = [
+        harmonic.indices([b.eigenvectors for b in faces.bases[n, half, levels[0]][some]], counts, faces.chosen[some])
+        for n in faces.sizes
+    ]
     for ax, index in zip(axes, ("H2", "H4"), strict=True):
         curve = [compare.estimate(np.mean, found[index]) for found in by_n]
         plots.band(ax, faces.sizes, curve, color=plots.HALF[half], marker="o", label=f"half {half}")
@@ -569,7 +554,7 @@ plots.Picture(figure)
 # %% tags=["hide-cell"]
 for s in studies:
     found = s.harmonicity["A", levels[0]]
-    for index in indices if s is faces else ("H2", "H4"):
+    for index in harmonic.INDICES if s is faces else ("H2", "H4"):
         for basis, name in (("its own", "own"), ("principal", "pca"), ("untrained", "untrained")):
             say(f"{s.prefix}{index}_{name}", compare.estimate(np.mean, found[basis][index]), ".2f")
 
@@ -623,8 +608,8 @@ rows = []
 for name, size, half, bases, numbers in compared:
     psnr = compare.estimate(compare.psnr_of_mean, numbers["error"][some])
     asym, trace = (compare.estimate(np.mean, numbers[k][some]) for k in ("asym", "trace"))
-    found = measure(faces, [basis.eigenvectors for basis in bases[some]], counts)
-    values = {index: f"{compare.estimate(np.mean, found[index]):.2f}" for index in indices}
+    found = harmonic.indices([basis.eigenvectors for basis in bases[some]], counts, faces.chosen[some])
+    values = {index: f"{compare.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES}
     hom = numbers["hom"][some].mean()
     rows.append((name, size, half, f"{psnr:.1f}", f"{hom:.0e}", f"{asym:.2f}", f"{trace:.0f}", *values.values()))
     for index in ("H2", "H4"):
@@ -636,7 +621,7 @@ say(
     if len(compared) > 2
     else "At this scale none of them is trained yet; the table has the two ends.",
 )
-heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *indices)
+heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *harmonic.INDICES)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
 # %% [markdown]

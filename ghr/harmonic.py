@@ -8,6 +8,7 @@ Images are functions on the grid graph: pixels are joined to their four neighbou
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from ghr.references.wavelets import pywavelets
 
+INDICES = ("H1", "H2", "H3", "H4")
 WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
 DENSE = 2048  # pixels up to which all modes of an image's Laplacian are had at once
 
@@ -105,6 +107,22 @@ def h4(
     """
     own, foreign = (alignment(vectors, smoothest(image, len(vectors), width).to(vectors)) for image in (x, other))
     return own - foreign
+
+
+def indices(
+    bases: Sequence[Float[Tensor, "k 1 h w"]], counts: Sequence[int], images: Float[Tensor, "n 1 h w"]
+) -> dict[str, Float[np.ndarray, " n"]]:
+    """The four indices of a basis for each image; the other image of `h2` and `h4` is the next one.
+
+    bases: one for each image.  counts: how many of its vectors count.  images: clean ones, at least two.
+    Returns: by name, one value per image.
+    """
+    x = images.double()
+    found = []
+    for k, (vectors, count) in enumerate(zip(bases, counts, strict=True)):
+        some, own, other = vectors[:count].double(), x[k], x[(k + 1) % len(x)]
+        found.append((h1(some), h2(some, own, other), h3(some, own), h4(some, own, other)))
+    return dict(zip(INDICES, np.array(found).T, strict=True))
 
 
 def alignment(u: Float[Tensor, "k 1 h w"], v: Float[Tensor, "k 1 h w"]) -> float:

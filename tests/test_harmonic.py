@@ -183,3 +183,16 @@ def test_principal_components_are_orthonormal_and_carry_the_most_variance():
     carried = (x.flatten(1).double() @ vectors.T).var(0)
     assert (carried.diff() < 0).all()
     assert carried.sum() > 0.999 * torch.linalg.eigvalsh(torch.cov(x.flatten(1).double().T))[-4:].sum()
+
+
+def test_indices_are_those_of_each_image_with_the_next_one_as_the_other():
+    generator = torch.Generator().manual_seed(5)
+    x = torch.rand(3, 1, 9, 7, generator=generator)
+    bases = [harmonic.random(6, 9, 7, seed=k) for k in range(3)]
+    found = harmonic.indices(bases, [4, 5, 6], x)
+    assert list(found) == ["H1", "H2", "H3", "H4"]
+    vectors, own, other = bases[2].double(), x[2].double(), x[0].double()
+    assert found["H1"][2] == harmonic.h1(vectors)
+    assert found["H2"][2] == harmonic.h2(vectors, own, other)
+    assert found["H3"][1] == harmonic.h3(bases[1][:5].double(), x[1].double())
+    assert found["H4"][2] == harmonic.h4(vectors, own, other)
