@@ -179,7 +179,7 @@ say("ratio_high", max(r.value for r in sizes), ".2f")
 # does: while $\sigma$ changes a hundredfold, the ratio of the two stays between {glue:text}`ratio_low` and
 # {glue:text}`ratio_high`.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blind", "caption": "**The network knows the noise level without being told.** Root mean square of what it takes away, over the true noise level, with 95% intervals over test faces. Dashed: equal. The optimum's ratio is below one and falls with the noise, since whatever of the noise could belong to an image is left in the answer; a rise at the weakest noise shows that the network is off the optimum there."}, "image": {"alt": "Ratio of the size of the network's correction to the noise level, near one at strong noise and lower at weak noise.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-blind", "caption": "**The network knows the noise level without being told.** Root mean square of what it takes away, over the true noise level, with 95% intervals over test faces. Dashed: equal. The optimum's ratio is below one, and lower the weaker the noise, since whatever of the noise could belong to an image is left in the answer; a rise at the weakest noise shows that the network is off the optimum there."}, "image": {"alt": "Ratio of the size of the network's correction to the noise level, near one at strong noise and lower at weak noise.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.3)
 plots.band(axes, -20 * np.log10(levels), sizes, color=plots.HALF["A"], marker="o", markersize=3)
 axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
@@ -191,7 +191,8 @@ plots.Picture(figure)
 #
 # Start with noise, take a step along the score, and repeat while $\sigma$ goes down: that is **reverse diffusion**.
 # We solve the equation $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$, by Heun's method
-# {cite:p}`karras2022elucidating`. It has no randomness but its start. A noisy image of $\sigma = 1$ still has the
+# {cite:p}`karras2022elucidating`. By {eq}`eq-miyasawa` its right side is $-\sigma \nabla \log p_\sigma(y)$, the velocity
+# that carries the density of noisy images at one $\sigma$ to that at a smaller one. The equation has no randomness but its start. A noisy image of $\sigma = 1$ still has the
 # brightness and some shading of its face, so the start is drawn from $\mathcal{N}(m, C + I)$, with the mean $m$ and the
 # covariance $C$ of held-out faces.
 
@@ -220,13 +221,14 @@ clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's
 (rho_copies, of), (rho_drawn, near) = (compare.nearest(x, training) for x in (copies, drawn))
 say("rho_copies", rho_copies.min().item(), ".3f")
 say("rho_drawn", rho_drawn.median().item(), ".2f")
+say("rho_null", compare.estimate(np.median, compare.nearest(held_out[:300], training)[0]), ".2f")
 rows = [copies, training[of], clouds, drawn, training[near]]
 plots.image_grid(rows, ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"])
 
 # %% [markdown]
 # The least similar of the memorizing optimum's samples has a centred cosine of {glue:text}`rho_copies` with a training
-# image: they are copies. The median for the network is {glue:text}`rho_drawn`. The network was trained towards the
-# memorizing optimum, and does not go there. If it had, it would be useless: a way to store {glue:text}`n` images.
+# image: they are copies. The median for the network's eight is {glue:text}`rho_drawn`; that of new faces, which are no copies,
+# is {glue:text}`rho_null`. The network was trained towards the memorizing optimum, and does not go there. If it had, it would be useless: a way to store {glue:text}`n` images.
 #
 # So it is the network's distance from the optimum of its own loss that makes it generalize. The
 # [next chapter](02_memorization_to_generalization.py) finds out when this happens; the one

@@ -62,6 +62,7 @@ say("images_seen", faces.table[0].images_seen, ",")
 # %% tags=["hide-input"]
 grid = np.unique([*noise.SIGMAS, 0.02, 1.0])  # with the limits of the integral below
 inside = (grid >= 0.02) & (grid <= 1)
+middle = int(np.abs(np.log(grid / 0.1)).argmin())  # the level nearest to sigma = .1
 
 
 def disagreements(s, denoisers):
@@ -98,7 +99,8 @@ def compare_functions(s):
     }
     if 10 in s.sizes:
         enter(s, "T9a", s.worst[10])
-    enter(s, "T9b", s.worst[s.sizes[-1]])
+    entry = enter(s, "T9b", s.worst[s.sizes[-1]])
+    say(f"T9b_{s.images}", f"target {entry.target}: {entry.verdict}")
 
 
 compare_functions(faces)
@@ -106,7 +108,16 @@ for end, n in (("small", faces.few), ("large", faces.sizes[-1])):
     say(f"variance_{end}", faces.worst[n], ".2f")
     say(f"discrepancy_{end}", faces.discrepancies[n], ".3f")
     say(f"variance_weak_{end}", faces.variances[n][0], ".2f")
+    say(f"variance_middle_{end}", faces.variances[n][middle], ".3f")
 say("sigma_weak", grid[0], ".4f")
+say("sigma_middle", grid[middle], ".2f")
+falls = [faces.variances[faces.few][k].value / faces.variances[faces.sizes[-1]][k].value for k in (0, middle)]
+say(
+    "falls",
+    "More images bring the networks together less there than at stronger noise: something else keeps them apart"
+    if falls[0] < falls[1]
+    else "More images bring the networks together there as they do at stronger noise",
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-variance", "caption": "**The lower a curve, the more two networks that share no training image are one function.** Compare the order of the curves where noise is strong, left, and where it is weakest, right. Model variance between half A and half B on test images, against input PSNR, with 95% intervals over images. 0 is one function; 1 is two networks whose errors are equal in size and uncorrelated."}, "image": {"alt": "Model variance against input PSNR, one curve for each N.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.6)
@@ -120,16 +131,16 @@ plots.Picture(figure)
 
 # %% [markdown]
 # For $\sigma$ between 0.02 and 1, the largest $V$ is {glue:text}`variance_small` at
-# $N$ = {glue:text}`n_smallest` and {glue:text}`variance_large` at $N$ = {glue:text}`n_largest`. Summed over noise
+# $N$ = {glue:text}`n_smallest` and {glue:text}`variance_large` at $N$ = {glue:text}`n_largest` ({glue:text}`T9b_avatars`). Summed over noise
 # levels with the weight that bounds a Kullback-Leibler divergence (a distance of densities, in nats),
-# $\frac1d \int_{.02}^1 \mathbb{E}\|f_A - f_B\|^2 \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks is
+# $K = \frac1d \int_{.02}^1 \mathbb{E}\|f_A - f_B\|^2 \sigma^{-3} d\sigma$, the truncated discrepancy of the two networks is
 # {glue:text}`discrepancy_small` and {glue:text}`discrepancy_large` nats per pixel. (It is not a bound on a
 # divergence: the networks are not exact scores and the range of $\sigma$ is cut.)
 #
 # Half A against half B at $\sigma$ = {glue:text}`sigma_weak`, the weakest noise measured, gives
 # $V$ = {glue:text}`variance_weak_small` at $N$ = {glue:text}`n_smallest` and {glue:text}`variance_weak_large` at
-# $N$ = {glue:text}`n_largest`. If that number falls less with $N$ than those at stronger noise do, more images are not what would make the
-# networks more alike there.
+# $N$ = {glue:text}`n_largest`; at $\sigma$ = {glue:text}`sigma_middle` it is {glue:text}`variance_middle_small` and
+# {glue:text}`variance_middle_large`. {glue:text}`falls`.
 #
 # ## Data or chance?
 #
@@ -255,6 +266,13 @@ def drawn(s, n):
 
 some = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.sizes[-1]})
 draw_samples(faces, {n: drawn(faces, n) for n in some})
+
+# %% [markdown]
+# At the smallest of these $N$ each sample is its nearest training image, and A's is not B's. At the largest it is no training image, and
+# A's is nearly B's. Two tables say how nearly, for all $N$: the first holds samples of A against samples of B from the same noise
+# (median similarity $c_{AB}$), the second holds samples against their nearest training images (median similarity $c_{NN}$), beside *held-out* images
+# against theirs ($c_{null}$), the share of seeds for which B's sample is closer to A's than any training image is (P(AB>NN)), and
+# the share of samples that are copies ($f_{mem}$), by a rule given below.
 
 # %% tags=["hide-input"]
 def difference(a, b, axis):
@@ -474,22 +492,27 @@ samplers = {
 }
 
 
+def ratio(a, b, axis):
+    """Ratio of two means."""
+    return np.mean(a, axis) / np.mean(b, axis)
+
+
 def by_sampler(*studies):
     """c_AB and gradient energy of samples of the largest N, by network and sampler."""
     rows = []
     for s in studies:
         n, y = s.sizes[-1], sampling.gaussian_start(s.held_out, many)
-        real = compare.gradient_energy(s.held_out).mean()
+        real, regions = compare.gradient_energy(s.held_out), [None, s.regions and s.regions.held_out]
         found = []
         for name, sampler in samplers.items():
             try:
                 a, b = (sampling.last(sampler(s.denoisers[n, half], y)) for half in "AB")
-            except FloatingPointError:  # where a walk diverges there is no image: nothing agrees
+            except (FloatingPointError, RuntimeError):  # a walk that diverges or does not end: no image, nothing agrees
                 found.append(compare.Estimate(0.0, 0.0, 0.0))
-                rows.append((s.network, name, "diverges", "-"))
+                rows.append((s.network, name, "no image", "-"))
                 continue
             found.append(compare.estimate(np.median, compare.rho(a, b)))
-            energy = compare.estimate(np.mean, compare.gradient_energy(a) / real)
+            energy = compare.estimate(ratio, compare.gradient_energy(a), real, regions=regions, paired=False)
             rows.append((s.network, name, f"{found[-1]:.2f}", f"{energy:.2f}"))
         entry = enter(s, "T21", min(found, key=lambda e: e.value))
         say(f"sampler_{s.images}_{s.network}", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
@@ -509,10 +532,11 @@ by_sampler(faces, *others)
 # Two networks could agree on poor images. We hold the samples of the largest $N$ against held-out faces in three ways:
 # the energy of their gradients, which falls when images are blurred; their power spectrum in rings of frequency; and the
 # maximum mean discrepancy, a distance of two sets of images that sees more than means, over that of two sets of held-out
-# images. (Even two sets of one law differ a little, because they are finite. A ratio of 2 is a difference as large as
-# that, on top of it.)
+# images, all of {glue:text}`mmd_size_avatars` images. (Even two sets of one law differ a little, because they are finite. A ratio of 2 is a
+# difference as large as that, on top of it; with sets twice as large the same difference would count twice. The interval holds
+# the middle 95% of 200 random draws of such sets.)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faces", "caption": "**Could you tell them apart?** Upper rows: samples of the best network A of the largest N, the first seeds, none left out. Lower rows: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-faces", "caption": "**Could you tell them apart?** Upper rows: samples of network A of the largest N (the widest, where there are several), the first seeds, none left out. Lower rows: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
 def side_by_side(samples, held_out):
     """Samples above as many held-out images."""
     many = min(32, len(samples))
@@ -531,11 +555,6 @@ if best != ours:  # this scale has a wider pair
 side_by_side(pairs[best][0], faces.held_out)
 
 # %% tags=["hide-input"]
-def ratio(a, b, axis):
-    """Ratio of two means."""
-    return np.mean(a, axis) / np.mean(b, axis)
-
-
 def decibels(a, b, axis):
     """Ratio of two mean powers, dB."""
     return 10 * np.log10(ratio(a, b, axis))
@@ -555,8 +574,8 @@ def quality(s, pair):
     spectra = [(sum(compare.spectrum(x) for x in pair) / 2).T, compare.spectrum(s.held_out).T]
     bands = [compare.estimate(decibels, a, b, **alone) for a, b in zip(*spectra, strict=True)]
     deviation = compare.estimate(furthest, *spectra, **alone)
-    # random halves of the samples, each against as many held-out images, and these against as many others: the
-    # interval holds what samples and held-out images vary by; it is wide, since a half varies more than the whole
+    # random sets of samples, each against as many held-out images, and these against as many others: the interval is
+    # that of single draws, and holds what such sets vary by
     rng, half_size = np.random.default_rng(0), min(128, len(pair[0]) // 2, len(s.held_out) // 2)
     coarse = torch.nn.functional.avg_pool2d(s.held_out[:256], 2).flatten(1)
     bandwidth = torch.nn.functional.pdist(coarse).median().item()
@@ -568,6 +587,7 @@ def quality(s, pair):
             draws[name].append(compare.mmd(x, real[:half_size], bandwidth, biased=True))
     ratios = np.array(draws["samples"]) / np.mean(draws["held out"])
     discrepancy = compare.Estimate(ratios.mean(), *np.quantile(ratios, [0.025, 0.975]))
+    say(f"mmd_size_{s.images}", half_size, "d")
     return {"T23a": energy, "T23b": deviation, "T23c": discrepancy}, bands
 
 
@@ -664,8 +684,8 @@ by_sampler(patches)
 #
 # *What the paper says:* at $N = 10^5$ the two networks generate nearly the same image, and it is in neither training
 # set (its Figure 2), after 250,000,000 images seen by each network. *What we find* are the numbers above, after
-# {glue:text}`images_seen` images. *Why:* the sampler maps the same noise through two functions that are nearly one. If
-# both were exact scores, they would be scores of one density; they are not exact, and they were compared on noisy images
+# {glue:text}`images_seen` images. *Why:* the sampler maps the same noise through two functions that differ little beside their errors, by a
+# $V$ of {glue:text}`variance_large` at most ({glue:text}`T9b_avatars`). If both were exact scores, they would be scores of one density; they are not exact, and they were compared on noisy images
 # of their own kind only. All intervals here are over images or seeds for one pair of trainings; how much a second pair
 # differs is not part of them.
 

@@ -19,7 +19,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib.util import resolve_name
 from pathlib import Path
@@ -243,7 +243,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
             f"{error.ename}: {error.evalue} (run so far: {partial.relative_to(root)})"
         ) from error
     except DeadKernelError as error:
-        raise RuntimeError(f"{chapter}: the kernel died (out of memory?)") from error
+        raise RuntimeError(f"{chapter}: the kernel died (out of memory, or interrupted?)") from error
 
     used = sorted({relative(line, root) for line in deps.read_text().splitlines() if line})
     note = {
@@ -310,9 +310,10 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
     """Executes the chapters that have no copy, several at a time: each kernel gets its share of torch's threads.
 
     On one core a chapter is nearly as fast as on two, so two at a time are nearly twice as fast as one after the other.
+    Networks that are missing are trained by the chapter that meets them first; `ghr train` before it uses all cores.
 
     scale: one of `ghr.runs.SCALES`.
-    Raises: as `execute`, for the first chapter that fails, when those that had begun have ended: their work is kept.
+    Raises: as `execute`, for the first chapter that fails; no other begins, those that had begun end and are kept.
     """
     waiting = [c for c in chapters(root) if not find((root / c).read_text("utf8"), {"scale": scale}, root, package)]
     if not waiting:
@@ -322,10 +323,11 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
     # OpenBLAS's threads spin while they wait, and take the cores from torch's
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads() // at_a_time), "OPENBLAS_NUM_THREADS": "1"}
     with environment(**threads), ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(execute, chapter, scale, root, package) for chapter in waiting]
-        try:
-            for future in running:
+        running = set()
+        while waiting or running:
+            # never more than there are workers: what a pool holds in its queue it starts even after a failure
+            while waiting and len(running) < at_a_time:
+                running.add(pool.submit(execute, waiting.pop(0), scale, root, package))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -1,4 +1,4 @@
-"""Images whose optimal denoiser is known, drawn by formula: numbers and a generator enter, images leave.
+"""Images drawn by formula, whose best denoiser or best rate is known: numbers and a generator enter, images leave.
 
 C^alpha images (regular regions on two sides of a regular contour), discs, a ray, a family of sines, Gaussian fields;
 and pixels shuffled by one fixed permutation. Departures from the paper: discs have real parameters and a soft edge, so

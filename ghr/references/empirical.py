@@ -87,7 +87,7 @@ def _blind_log_likelihood(d: int, sigma_law: float, loss_weight: float) -> Float
 
 
 def ray_bound(input_psnr: float | Tensor, d: int) -> float | Tensor:
-    """Output PSNR of the best bias-free denoiser that knows one image only: projection on its ray.
+    """Output PSNR of the projection on an image's ray: at weak noise, the best that a bias-free denoiser of it can do.
 
     f(y) = <y, x> x / ||x||^2 leaves sigma^2 / d of the noise:  output = input + 10 log10 d
 
