@@ -117,8 +117,8 @@ grid = slice(len(noise.SIGMAS))
 
 
 def count(s, n):
-    """300 images; at the largest N, where gaps are small, a thousand."""
-    return min(1000 if n == s.sizes[-1] else 300, len(s.held_out))
+    """300 images; at the largest N, where gaps are small, 500."""
+    return min(500 if n == s.sizes[-1] else 300, len(s.held_out))
 
 
 def training_images(s, n, half):

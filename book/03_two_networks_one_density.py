@@ -701,3 +701,5 @@ alt = (
     f"and with {largest:,}."
 )
 glue("faces", HTML(picture.html(alt)), display=False)
+say("width_shown", best[0].width, "d")
+say("width_measured", ours[0].width, "d")

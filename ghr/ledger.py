@@ -1,4 +1,4 @@
-"""Targets, fixed before the networks were trained: a measured number enters, an entry with a verdict leaves.
+"""Targets, from a plan older than the networks: a measured number enters, an entry with a verdict leaves.
 
 A chapter hands numbers to its text (`say`, `table`) and, where there is a target, value and interval to the ledger
 (`enter`); bounds are looked up here, so that no chapter can move one. The press collects the entries of all chapters,
