@@ -532,7 +532,7 @@ by_sampler(faces, *others)
 # Two networks could agree on poor images. We hold the samples of the largest $N$ against held-out faces in three ways:
 # the energy of their gradients, which falls when images are blurred; their power spectrum in rings of frequency; and the
 # maximum mean discrepancy, a distance of two sets of images that sees more than means, over that of two sets of held-out
-# images, all of {glue:text}`mmd_size_avatars` images. (Even two sets of one law differ a little, because they are finite. A ratio of 2 is a
+# images, all of {glue:text}`mmd_size` images. (Even two sets of one law differ a little, because they are finite. A ratio of 2 is a
 # difference as large as that, on top of it; with sets twice as large the same difference would count twice. The interval holds
 # the middle 95% of 200 random draws of such sets.)
 
@@ -565,6 +565,11 @@ def furthest(a, b, axis):
     return np.abs(decibels(a, b, axis)).max(0)
 
 
+def set_size(s, pair):
+    """Images in each of the sets whose discrepancy is measured."""
+    return min(128, len(pair[0]) // 2, len(s.held_out) // 2)
+
+
 def quality(s, pair):
     """Samples of A and B against held-out images: {target: gradient energy, spectrum, discrepancy}; and the spectrum."""
     # one value for each seed, the mean of A's and B's: two samples of one seed are not two samples
@@ -576,7 +581,7 @@ def quality(s, pair):
     deviation = compare.estimate(furthest, *spectra, **alone)
     # random sets of samples, each against as many held-out images, and these against as many others: the interval is
     # that of single draws, and holds what such sets vary by
-    rng, half_size = np.random.default_rng(0), min(128, len(pair[0]) // 2, len(s.held_out) // 2)
+    rng, half_size = np.random.default_rng(0), set_size(s, pair)
     coarse = torch.nn.functional.avg_pool2d(s.held_out[:256], 2).flatten(1)
     bandwidth = torch.nn.functional.pdist(coarse).median().item()
     draws = {"samples": [], "held out": []}
@@ -587,7 +592,6 @@ def quality(s, pair):
             draws[name].append(compare.mmd(x, real[:half_size], bandwidth, biased=True))
     ratios = np.array(draws["samples"]) / np.mean(draws["held out"])
     discrepancy = compare.Estimate(ratios.mean(), *np.quantile(ratios, [0.025, 0.975]))
-    say(f"mmd_size_{s.images}", half_size, "d")
     return {"T23a": energy, "T23b": deviation, "T23c": discrepancy}, bands
 
 
@@ -601,6 +605,7 @@ def report_quality(s, numbers, prefix=""):
 
 qualities = {two_runs: quality(faces, pair) for two_runs, pair in pairs.items()}
 report_quality(faces, qualities[best][0])
+say("mmd_size", set_size(faces, pairs[best]), "d")
 rows = []
 for (a, b), (numbers, _) in qualities.items():
     agree = compare.estimate(np.median, compare.rho(*pairs[a, b]))

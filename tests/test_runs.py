@@ -105,7 +105,7 @@ def equal(a, b):
 def test_names_are_unique_in_a_table_and_safe_as_file_names(scale):
     names = [run.name for run in runs.table(scale)]
     assert len(set(names)) == len(names) >= 4
-    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-AB") for name in names)
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_AB") for name in names)
 
 
 def test_every_field_is_part_of_the_name():
