@@ -116,11 +116,12 @@ def indices(
 
     bases: one for each image.  counts: how many of its vectors count.  images: clean ones, at least two.
     Returns: by name, one value per image.
+    Raises: ValueError when there are not as many bases and counts as images.
     """
     x = images.double()
     found = []
-    for k, (vectors, count) in enumerate(zip(bases, counts, strict=True)):
-        some, own, other = vectors[:count].double(), x[k], x[(k + 1) % len(x)]
+    for vectors, count, own, other in zip(bases, counts, x, x.roll(-1, 0), strict=True):
+        some = vectors[:count].double()
         found.append((h1(some), h2(some, own, other), h3(some, own), h4(some, own, other)))
     return dict(zip(INDICES, np.array(found).T, strict=True))
 

@@ -101,7 +101,7 @@ TARGETS = {
     "T20b": Target("H3 less that of another image's basis or of PCA, N_max, largest", *_at_most(0, 0)),
     "T20c": Target("H4 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
     "T21": Target(
-        "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk gives no image)", *_at_least(0.85, 0.9)
+        "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk diverges)", *_at_least(0.85, 0.9)
     ),
     "T22": Target("sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value", *_at_most(0.05, 0.03)),
     "T23a": Target("gradient energy of samples over that of held-out images, N_max", (0.85, 1.15), (0.9, 1.1)),

@@ -189,6 +189,8 @@ def test_indices_are_those_of_each_image_with_the_next_one_as_the_other():
     generator = torch.Generator().manual_seed(5)
     x = torch.rand(3, 1, 9, 7, generator=generator)
     bases = [harmonic.random(6, 9, 7, seed=k) for k in range(3)]
+    with pytest.raises(ValueError, match="zip"):
+        harmonic.indices(bases[:2], [4, 5], x)
     found = harmonic.indices(bases, [4, 5, 6], x)
     assert list(found) == ["H1", "H2", "H3", "H4"]
     vectors, own, other = bases[2].double(), x[2].double(), x[0].double()

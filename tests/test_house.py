@@ -13,19 +13,8 @@ from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
-    *(
-        "synthetic",
-        "photographs",
-        "cache",
-        "avatars",
-        "images",
-        "noise",
-        "denoisers",
-        "references",
-        "training",
-        "sampling",
-        "compare",
-    ),
+    *("synthetic", "photographs", "cache", "avatars", "images", "noise", "denoisers", "references", "training"),
+    *("sampling", "compare"),
     *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "pages", "cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
