@@ -1,7 +1,7 @@
 """Runs: everything that decides the weights of one network, the file that holds them, and the tables of runs.
 
 The table of runs is the list of experiments. A run enters, its checkpoint is found or trained, a denoiser leaves.
-Checkpoints are safetensors: weights in fp16, the run and its log in the header; nothing is ever unpickled.
+Weights are kept in fp16.
 """
 
 import dataclasses
@@ -17,12 +17,10 @@ from types import SimpleNamespace
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import cache, compare, images, photographs, sampling
+from ghr import cache, checkpoints, compare, images, photographs, sampling
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet
 from ghr.noise import denoising_mse
 from ghr.training import train
@@ -248,7 +246,7 @@ def load(run: Run) -> nn.Module:
     file = path(run)
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist: train it with `ghr train`, or ghr.runs.fit.")
-    weights, _ = _read(file, run)
+    weights, _ = checkpoints.read(file, run)
     if "GHR_DEPFILE" in os.environ:  # the press notes which checkpoints a chapter used
         with open(os.environ["GHR_DEPFILE"], "a") as depfile:
             depfile.write(f"{file}\n")
@@ -300,7 +298,7 @@ def log(run: Run) -> dict[str, list]:
     Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
     LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1).
     """
-    return _read(path(run), run)[1]
+    return checkpoints.read(path(run), run)[1]
 
 
 def fit(run: Run, device: torch.device | str | None = None) -> Path:
@@ -316,9 +314,9 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
     started.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{started}.lock"):  # a second process waits here, then finds the work done
         if file.exists():
-            _read(file, run)
+            checkpoints.read(file, run)
             return file
-        resume, entries = _read(started, run) if started.exists() else (None, _EMPTY_LOG)
+        resume, entries = checkpoints.read(started, run) if started.exists() else (None, _EMPTY_LOG)
         # a state saved by an earlier version of the log lacks its newer columns
         known = len(entries["images_seen"])
         entries = {name: list(entries.get(name, [None] * known)) for name in _EMPTY_LOG}
@@ -352,13 +350,13 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
                     _note(entries, step, x, held_out, start, seconds)
                     bar.set_postfix_str(f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB")
                 if step.step < run.steps and time.monotonic() - saved > SAVE_EVERY:
-                    _write(started, step.state(), run, entries)
+                    checkpoints.write(started, step.state(), run, entries)
                     saved = time.monotonic()
         weights = {
             name: value.half() if value.ndim > 1 else value  # gains and running deviations stay float32: they are few
             for name, value in step.denoiser.state_dict().items()
         }
-        _write(file, weights, run, entries)
+        checkpoints.write(file, weights, run, entries)
         started.unlink(missing_ok=True)
     return file
 
@@ -382,50 +380,3 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
 
 def _power_of_two(k: int) -> bool:
     return k & (k - 1) == 0
-
-
-# Checkpoint files -------------------------------------------------------------------------------------------------
-
-
-def _digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
-    """Checksum of all that a checkpoint says: weights with their names, types and shapes, the run and the log."""
-    digest = hashlib.sha256(repr((header["run"], header["log"])).encode())
-    for name in sorted(tensors):
-        digest.update(repr((name, tensors[name].dtype, tuple(tensors[name].shape))).encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _write(file: Path, tensors: dict[str, Tensor], run: Run, entries: dict[str, list]) -> None:
-    """Write whole or not at all, with the run, the log and a checksum in the header."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries)}
-    header["sha256"] = _digest(tensors, header)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata=header)
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _read(file: Path, run: Run) -> tuple[dict[str, Tensor], dict[str, list]]:
-    advice = "Take the file away and train the run again."
-    try:
-        with safe_open(file, framework="pt") as opened:
-            header = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
-    if not {"run", "log", "sha256"} <= header.keys():
-        raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
-    if _digest(tensors, header) != header["sha256"]:
-        raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
-    held = {f.name: f.default for f in dataclasses.fields(Run)} | json.loads(header["run"])
-    wanted = dataclasses.asdict(run)
-    if held != wanted:
-        differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))
-        raise ValueError(f"{file} holds another run ({differences}). {advice}")
-    return tensors, json.loads(header["log"])

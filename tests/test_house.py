@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ghr import runs
+from ghr import checkpoints, runs
 from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "images", "noise", "denoisers", "references", "training"),
-    *("sampling", "compare"),
+    *("sampling", "compare", "checkpoints"),
     *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "pages", "cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
@@ -67,7 +67,7 @@ def test_nothing_is_ever_unpickled(module):
 @pytest.mark.parametrize("run", runs.table("laptop"), ids=lambda run: run.name)
 def test_the_networks_of_the_book_are_shipped(run):
     """A clean clone must not train for an hour: each file is there, whole, and holds the run of the table."""
-    runs._read(PACKAGE.parent / "checkpoints" / f"{run.name}.safetensors", run)
+    checkpoints.read(PACKAGE.parent / "checkpoints" / f"{run.name}.safetensors", run)
 
 
 def test_local_links_of_the_readme_exist():

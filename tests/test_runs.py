@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ghr import photographs, runs, synthetic
+from ghr import checkpoints, photographs, runs, synthetic
 from ghr.noise import add_noise
 from ghr.runs import Run
 
@@ -433,13 +433,13 @@ def test_a_truncated_file_is_refused(run, checkpoint, keep):
 def test_no_flipped_bit_of_the_header_goes_unseen(run, checkpoint):
     """One bit of every third byte of the header: refused with a sentence, or read as it was."""
     content = checkpoint.read_bytes()
-    expected = runs._read(checkpoint, run)
+    expected = checkpoints.read(checkpoint, run)
     silent, unclear = [], []
     for k in range(0, header_length(content), 3):
         flipped = content[:k] + bytes([content[k] ^ 1 << k % 7]) + content[k + 1 :]
         checkpoint.write_bytes(flipped)
         try:
-            tensors, log = runs._read(checkpoint, run)
+            tensors, log = checkpoints.read(checkpoint, run)
         except Exception as error:
             if not isinstance(error, ValueError) or str(checkpoint) not in str(error):
                 unclear.append((k, content[max(k - 15, 0) : k + 5], repr(error)[:80]))
@@ -479,7 +479,7 @@ def test_a_checkpoint_older_than_a_new_field_is_still_read(run, checkpoint):
     held = json.loads(header["run"])
     assert held.pop("network") == Run().network
     tensors, header = load_file(checkpoint), {"run": json.dumps(held), "log": header["log"]}
-    save_file(tensors, checkpoint, metadata=header | {"sha256": runs._digest(tensors, header)})
+    save_file(tensors, checkpoint, metadata=header | {"sha256": checkpoints.digest(tensors, header)})
     runs.load(run)
 
 
@@ -509,7 +509,7 @@ def stopping(monkeypatch, after, error):
 
 def test_a_run_stopped_between_its_last_step_and_its_checkpoint_resumes(run, trained, impatient, monkeypatch):
     """No state says that all steps are done: from one that did, there would be nothing left to train and to write."""
-    write = runs._write
+    write = checkpoints.write
 
     def full(file, *rest):
         if file == runs.path(run):
@@ -517,7 +517,7 @@ def test_a_run_stopped_between_its_last_step_and_its_checkpoint_resumes(run, tra
         write(file, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_write", full)
+        patch.setattr(checkpoints, "write", full)
         with pytest.raises(OSError, match="no space left"):
             runs.fit(run)
     assert runs.fit(run) == runs.path(run)
@@ -546,13 +546,13 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
     """SIGKILL in mid-training, after a few saved states; its lock does not stay."""
     script = textwrap.dedent(f"""
         import time
-        from ghr import runs
-        runs.SAVE_EVERY, write = -1, runs._write
+        from ghr import checkpoints, runs
+        runs.SAVE_EVERY, write = -1, checkpoints.write
         def slow(*arguments):
             write(*arguments)
             print("saved", flush=True)
             time.sleep(0.1)
-        runs._write = slow
+        checkpoints.write = slow
         runs.fit(runs.Run(**{dataclasses.asdict(run)!r}))
     """)
     process = subprocess.Popen(

@@ -1,0 +1,63 @@
+"""Checkpoint files: weights, the run that decides them and its log enter one safetensors file; nothing is unpickled."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    """Checksum of all that a checkpoint says: weights with their names, types and shapes, the run and the log."""
+    total = hashlib.sha256(repr((header["run"], header["log"])).encode())
+    for name in sorted(tensors):
+        total.update(repr((name, tensors[name].dtype, tuple(tensors[name].shape))).encode())
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def write(file: Path, tensors: dict[str, Tensor], run, entries: dict[str, list]) -> None:
+    """Write whole or not at all, with the run, the log and a checksum in the header.
+
+    tensors: weights by name.  run: the dataclass that decides them.  entries: the log.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries)}
+    header["sha256"] = digest(tensors, header)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata=header)
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(file: Path, run) -> tuple[dict[str, Tensor], dict[str, list]]:
+    """Weights and log of a file that must hold this run; a field that is newer than the file has its default there.
+
+    Raises: ValueError when it is damaged, no checkpoint, or holds another run.
+    """
+    advice = "Take the file away and train the run again."
+    try:
+        with safe_open(file, framework="pt") as opened:
+            header = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
+    if not {"run", "log", "sha256"} <= header.keys():
+        raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
+    if digest(tensors, header) != header["sha256"]:
+        raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
+    held = {f.name: f.default for f in dataclasses.fields(run)} | json.loads(header["run"])
+    wanted = dataclasses.asdict(run)
+    if held != wanted:
+        differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))
+        raise ValueError(f"{file} holds another run ({differences}). {advice}")
+    return tensors, json.loads(header["log"])
