@@ -18,7 +18,10 @@ ORDER = [
     *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "pages", "cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
-CORE = {"torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping", "platformdirs", "filelock"}
+CORE = {
+    *("torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping"),
+    *("platformdirs", "filelock", "threadpoolctl"),
+}
 
 
 def rank(module: str) -> int:
