@@ -35,7 +35,7 @@ from ghr import compare, ledger, noise, plots, runs, sampling
 from ghr.ledger import say
 from ghr.references import WienerDenoiser
 
-faces, patches, *others = (runs.study(scale, *key) for key in runs.STUDIES if runs.table(scale, *key))
+faces, patches, chain = (runs.study(scale, *key) for key in runs.STUDIES)
 
 
 def enter(s, id, measured):
@@ -520,12 +520,13 @@ def by_sampler(*studies):
 
 
 say("many", len(many), "d")
-by_sampler(faces, *others)
+by_sampler(faces, chain)
 
 # %% [markdown]
 # Over {glue:text}`many` seeds, the lowest $c_{AB}$ of the three is {glue:text}`sampler_avatars_UNet`. The last column, the
-# gradient energy of A's samples over that of held-out faces, says how much detail each sampler leaves. BF-CNN, if it is in the
-# table, is a network of another kind, a chain of convolutions without scales ([chapter 4](04_adaptive_basis.py)).
+# gradient energy of A's samples over that of held-out faces, says how much detail each sampler leaves. BFCNN is a
+# network of another kind, a chain of convolutions without scales ([chapter 4](04_adaptive_basis.py)); there the lowest
+# $c_{AB}$ is {glue:text}`sampler_avatars_BFCNN`.
 #
 # ## Are the samples any good?
 #

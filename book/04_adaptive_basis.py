@@ -27,17 +27,18 @@ scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 
 # %% tags=["hide-input"]
+import itertools
+
 import numpy as np
 import torch
 
 from ghr import compare, harmonic, images, jacobian, ledger, noise, photographs, plots, runs
 from ghr.ledger import say
 
-studies = [runs.study(scale, *key) for key in runs.STUDIES if runs.table(scale, *key)]
+studies = faces, patches, chain = [runs.study(scale, *key) for key in runs.STUDIES]
 names = (("faces", ""), ("photographs", "photographs_"), ("faces, BF-CNN", "bfcnn_"))
-for s, (name, prefix) in zip(studies, names, strict=False):
+for s, (name, prefix) in zip(studies, names, strict=True):
     s.name, s.prefix = name, prefix
-faces, patches, *others = studies
 images_each = 4 if scale == "smoke" else 8  # images at which whole Jacobians are taken; half as many below the largest N
 levels = (0.1, 0.3)
 d = faces.held_out[0].numel()
@@ -205,6 +206,61 @@ plots.image_grid(rows, ["patch 1", "patch 2"], ["noisy", "denoised"] + [f"k = {r
 # $\|Se - \lambda e\| / \lambda \le$ {glue:text}`residual`.
 #
 # ## How much is kept?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-coefficients", "caption": "**Where clean coefficients fall below the noise, the factors fall below one half.** Test faces at σ = 0.1, each in the basis of network A of the largest N for that face. Left: root mean square of the coefficients of the clean faces (blue) and of the noise (grey) by rank; dashed: σ, what the noise has in a basis that does not know it. Right: eigenvalues (blue) and the best factors for these coefficients, c²/(c² + σ²) (dashed). Ranks are averaged in groups, with 95% intervals over faces."}, "image": {"alt": "Left, coefficients of noise stay near the noise level, those of clean faces fall through it. Right, eigenvalues and best factors fall together from about one to zero.", "classes": "dark-light"}}
+groups = np.unique(np.geomspace(1, most + 1, 14).round().astype(int))
+centres = np.sqrt(groups[:-1] * (groups[1:] - 1))
+
+
+def rms(squares, axis):
+    """Root of the mean."""
+    return np.sqrt(np.mean(squares, axis))
+
+
+def best_factor(squares, axis):
+    """The best factor for coefficients of this mean square."""
+    mean = np.mean(squares, axis)
+    return mean / (mean + levels[0] ** 2)
+
+
+def by_group(values):
+    """Means over groups of ranks: groups, images."""
+    return np.stack([values[:, a - 1 : b - 1].mean(1) for a, b in itertools.pairwise(groups)])
+
+
+found = faces.bases[faces.sizes[-1], "A", levels[0]]
+vectors = torch.stack([basis.eigenvectors.flatten(1) for basis in found])
+squares = {
+    name: by_group((vectors @ x.flatten(1)[:, :, None])[..., 0].square().double().numpy())
+    for name, x in (("noise", noisy(faces.chosen, levels[0]) - faces.chosen), ("clean", faces.chosen))
+}
+sizes = {name: [compare.estimate(rms, group) for group in of_groups] for name, of_groups in squares.items()}
+values = by_group(torch.stack([basis.eigenvalues for basis in found]).double().numpy())
+figure, (left, right) = plots.panels(2, columns=2, height=2.4)
+for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
+    plots.band(left, centres, sizes[name], color=colour, label=name)
+left.axhline(levels[0], color=plots.INK, linestyle="--", linewidth=0.8)
+left.set(xlabel="rank k", ylabel="size of coefficient", xscale="log", yscale="log")
+plots.legend(left)
+eigenvalues = [compare.estimate(np.mean, group) for group in values]
+best = [compare.estimate(best_factor, group) for group in squares["clean"]]
+plots.band(right, centres, eigenvalues, color=plots.HALF["A"], label="eigenvalue")
+plots.band(right, centres, best, color=plots.INK, linestyle="--", label="best factor")
+right.set(xlabel="rank k", ylabel="factor", xscale="log")
+plots.legend(right)
+apart = [abs(a.value - b.value) for a, b in zip(eigenvalues, best, strict=True)]
+for name, choose in (("least", min), ("most", max)):
+    say(f"noise_{name}", choose(sizes["noise"], key=lambda e: e.value), ".3f")
+say("factors_apart", max(apart), ".2f")
+say("factors_apart_rank", centres[int(np.argmax(apart))], ".0f")
+plots.Picture(figure)
+
+# %% [markdown]
+# The left side is why shrinkage works: the clean face is in few coefficients of this basis, and noise is in all of them. (It has not
+# the same size in all: by groups of ranks from {glue:text}`noise_least` to {glue:text}`noise_most`. The basis was found at this very
+# noise, which therefore leaves a trace in it.) The right side is how well the network does it: were its eigenvalues the best
+# factors for the coefficients that it found, both curves would be one. They are apart by {glue:text}`factors_apart` at most,
+# near rank {glue:text}`factors_apart_rank`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shrinkage", "caption": "**How many coefficients are kept, and how well do they hold a clean face?** Left: eigenvalues by rank for the first test faces at two noise levels; grey: 0 and 1. Right: how much of a clean face is left out by the first K vectors of a basis, against K, mean over test faces: the network's basis for that face (blue), for another face (blue, dotted), principal components of the training faces (green), cosines (dark, dashed) and db4 wavelets (dark, dotted), these three in the order of their mean energy in training faces."}, "image": {"alt": "Left, eigenvalues fall from about one to zero with rank, sooner at the higher noise level. Right, relative error of approximations by K terms, falling with K, one curve for each basis.", "classes": "dark-light"}}
 n = faces.sizes[-1]
@@ -413,6 +469,36 @@ titles = ["noisy", "denoised"] + [f"k = {rank}" for rank in ranks]
 plots.image_grid(rows, [f"N = {n:,}" for n in faces.sizes], titles, signed=len(ranks))
 
 # %% tags=["hide-input"]
+def inside(bases, counts, training):
+    """Share of the first vectors of each basis that lies in the span of training images."""
+    span = torch.linalg.qr(training.flatten(1).T).Q
+    pairs = zip(bases, counts, strict=True)
+    return np.array([(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs])
+
+
+rows = []
+for s in studies:
+    for n in [n for n in s.sizes if n <= 100]:
+        bases, data = s.bases[n, "A", levels[0]], s.data[n]
+        counts = np.minimum(kept(s.numbers[n, "A", levels[0]]["trace"]), n)
+        own, other = (compare.estimate(np.mean, inside(bases, counts, training)) for training in (data.a, data.b))
+        rows.append((s.name, f"{n:,}", f"{counts.mean():.0f}", f"{own:.2f}", f"{other:.2f}", f"{n / d:.3f}"))
+        if s is faces and n in (s.sizes[0], s.few):
+            name = "one" if n == s.sizes[0] else "few"
+            say(f"inside_{name}", own, ".2f")
+            say(f"inside_{name}_other", other, ".2f")
+say("n_first", faces.sizes[0], ",")
+heads = ("images", "N", "K", "in the span of A's training images", "of B's", "by chance")
+ledger.Table("Bases of small N and training images, sigma = .1, half A", heads, rows)
+
+# %% [markdown]
+# A network of few images has only these to offer. Of the first $K$ eigenvectors of network A ($K$ is $\mathrm{tr} J$, but at most $N$), the
+# table says which share of their energy lies in the span of A's $N$ training images, and as a control in that of B's, as many
+# other images. On faces it is {glue:text}`inside_one` against {glue:text}`inside_one_other` at $N$ = {glue:text}`n_first`, and
+# {glue:text}`inside_few` against {glue:text}`inside_few_other` at $N$ = {glue:text}`n_smallest`: a share of 1 says that
+# the basis of a new face is made of training images.
+
+# %% tags=["hide-input"]
 def agreement(first, second, traces):
     """Alignment of the first K vectors of two bases, image by image."""
     pairs = zip(first, second, kept(traces), strict=True)
@@ -587,7 +673,7 @@ for s in studies:
 #
 # Does a network have such a basis because of what it is or because of what it has learned? An untrained network is the one end. Of
 # trained networks there are other kinds: with biases, which are not homogeneous; told $\sigma$, which are not blind; and BF-CNN, a
-# chain of 21 convolutions without pooling or skips. {glue:text}`kinds`
+# chain of 21 convolutions without pooling or skips.
 
 # %% tags=["hide-input"]
 sigma, n = levels[0], faces.sizes[-1]
@@ -598,10 +684,9 @@ for run in runs.others(scale):
     name = {"BiasedUNet": "UNet with biases", "ConditionalUNet": "UNet told σ"}[run.network]
     found = differentiate(faces, noise.at_level(runs.load(run), sigma), sigma)
     compared.append((name, f"{run.n:,}", run.half, *found))
-for s in others:
-    for size, half in s.denoisers:
-        compared.append(("BF-CNN", f"{size:,}", half, s.bases[size, half, sigma], s.numbers[size, half, sigma]))
-    compared.append(("BF-CNN, untrained", "-", "A", *s.untrained[sigma]))
+for size, half in chain.denoisers:
+    compared.append(("BF-CNN", f"{size:,}", half, chain.bases[size, half, sigma], chain.numbers[size, half, sigma]))
+compared.append(("BF-CNN, untrained", "-", "A", *chain.untrained[sigma]))
 some = slice(images_each // 2)  # the same images for every network
 counts = kept(faces.numbers[n, "A", sigma]["trace"])[some]  # and as many vectors
 rows = []
@@ -615,12 +700,18 @@ for name, size, half, bases, numbers in compared:
     for index in ("H2", "H4"):
         if (size, half) in ((f"{n:,}", "A"), ("-", "A")):  # those of the text
             say(f"{index}_{name.replace(',', '').replace(' ', '_').replace('σ', 'sigma')}", values[index])
-say(
-    "kinds",
-    "The table has those that this edition has trained on faces."
-    if len(compared) > 2
-    else "At this scale none of them is trained yet; the table has the two ends.",
-)
+for s, name in ((faces, "unet"), (chain, "bfcnn")):
+    say(f"{name}_seen", s.table[-1].images_seen, ",")
+    say(f"{name}_parameters", sum(p.numel() for p in s.denoisers[n, "A"].parameters()), ",")
+least = chain.sizes[0]
+say("chain_n", least, ",")
+say("chain_pixels", least * d, ",")
+for s, name in ((faces, "unet"), (chain, "bfcnn")):
+    log = runs.log(next(run for run in s.table if (run.n, run.half) == (least, "A")))
+    train, test = (log[kind][-1][runs.LOG_SIGMAS.index(sigma)] for kind in ("train", "test"))
+    say(f"{name}_ahead", train - test, ".1f")
+    bases = [basis.eigenvectors for basis in s.bases[least, "A", sigma][some]]
+    say(f"{name}_adapted", compare.estimate(np.mean, harmonic.indices(bases, counts, s.chosen[some])["H2"]), ".2f")
 heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *harmonic.INDICES)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
@@ -634,6 +725,17 @@ ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 # {glue:text}`H2_UNet_untrained` before training; alignment H4 is {glue:text}`H4_UNet`, {glue:text}`H4_UNet_with_biases`,
 # {glue:text}`H4_UNet_told_sigma` and {glue:text}`H4_UNet_untrained`. Where the first three are alike and the last is near 0, the
 # adapted basis is neither a gift of the architecture alone nor of homogeneity: it is learned.
+#
+# *Is it the scales and skips of the UNet?* BF-CNN has neither. It has {glue:text}`bfcnn_parameters` parameters (the UNet
+# {glue:text}`unet_parameters`) and saw {glue:text}`bfcnn_seen` images (the UNet {glue:text}`unet_seen`). Its H2 is
+# {glue:text}`H2_BF-CNN`, its H4 {glue:text}`H4_BF-CNN`; before training {glue:text}`H2_BF-CNN_untrained` and
+# {glue:text}`H4_BF-CNN_untrained`.
+#
+# *Does it remember?* With {glue:text}`chain_n` faces, whose pixels are {glue:text}`chain_pixels` numbers, the training log has training
+# images ahead of test images by {glue:text}`bfcnn_ahead` dB for BF-CNN and by {glue:text}`unet_ahead` dB for the UNet (half A, $\sigma$ = 0.1,
+# end of training). A network of few parameters, shown each image less often, has less to remember with. H2 at this $N$ is
+# {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet: does the one that remembers less have the
+# basis that is more adapted to new faces?
 #
 # ## What it comes to
 #
