@@ -91,22 +91,22 @@ def kept(traces):
     return np.clip(np.round(traces), 3, most).astype(int)
 
 
-def differentiate(s, denoiser, sigma, many=images_each):
-    """At each of the first test images: eigenbasis of the Jacobian, and numbers by name."""
+def differentiate(denoiser, x, y):
+    """At each noisy image y of clean ones x: eigenbasis of the Jacobian, and numbers by name."""
     bases, numbers = [], {name: [] for name in ("hom", "asym", "trace", "error", "symmetric", "rows", "columns")}
-    for x, y in zip(s.chosen[:many], noisy(s.chosen, sigma)[:many].split(1), strict=True):
-        j = jacobian.jacobian(denoiser, y)
-        whole = jacobian.eigenbasis(j, y.shape[1:])
+    for clean, seen in zip(x, y.split(1), strict=True):
+        j = jacobian.jacobian(denoiser, seen)
+        whole = jacobian.eigenbasis(j, seen.shape[1:])
         first = (whole.eigenvalues, whole.eigenvectors, whole.residuals)
         bases.append(jacobian.Basis(*(part[:most].clone() for part in first)))  # a view would keep the rest in memory
         with torch.no_grad():
-            x_hat = denoiser(y).flatten()
-        x, y = x.flatten(), y.flatten()
-        numbers["hom"].append(((x_hat - j @ y).norm() / x_hat.norm()).item())
+            x_hat = denoiser(seen).flatten()
+        clean, seen = clean.flatten(), seen.flatten()
+        numbers["hom"].append(((x_hat - j @ seen).norm() / x_hat.norm()).item())
         numbers["asym"].append(jacobian.asymmetry(j))
         numbers["trace"].append(j.trace().item())
-        numbers["error"].append((x_hat - x).square().mean().item())
-        numbers["symmetric"].append(((j + j.T) @ y / 2 - x).square().mean().item())
+        numbers["error"].append((x_hat - clean).square().mean().item())
+        numbers["symmetric"].append(((j + j.T) @ seen / 2 - clean).square().mean().item())
         numbers["rows"].append(j.sum(1).std().item())
         numbers["columns"].append(j.sum(0).std().item())
     return bases, {name: np.array(values) for name, values in numbers.items()}
@@ -117,7 +117,8 @@ for s in studies:  # the largest N at both noise levels, all N at the lower one
     for (n, half), denoiser in s.denoisers.items():
         at_levels, many = (levels, images_each) if n == s.sizes[-1] else (levels[:1], images_each // 2)
         for sigma in at_levels:
-            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(s, denoiser, sigma, many)
+            x, y = s.chosen[:many], noisy(s.chosen, sigma)[:many]
+            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(denoiser, x, y)
 
 # %% tags=["hide-input"]
 rows = []
@@ -469,34 +470,41 @@ titles = ["noisy", "denoised"] + [f"k = {rank}" for rank in ranks]
 plots.image_grid(rows, [f"N = {n:,}" for n in faces.sizes], titles, signed=len(ranks))
 
 # %% tags=["hide-input"]
-def inside(bases, counts, training):
-    """Share of the first vectors of each basis that lies in the span of training images."""
+def inside(bases, traces, training):
+    """Share of the first K vectors of each basis, K = tr J but at most N, that lies in the span of N training images."""
     span = torch.linalg.qr(training.flatten(1).T).Q
-    pairs = zip(bases, counts, strict=True)
-    return np.array([(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs])
+    pairs = zip(bases, np.minimum(kept(traces), len(training)), strict=True)
+    shares = [(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs]
+    return compare.estimate(np.mean, np.array(shares))
 
 
 rows = []
 for s in studies:
     for n in [n for n in s.sizes if n <= 100]:
-        bases, data = s.bases[n, "A", levels[0]], s.data[n]
-        counts = np.minimum(kept(s.numbers[n, "A", levels[0]]["trace"]), n)
-        own, other = (compare.estimate(np.mean, inside(bases, counts, training)) for training in (data.a, data.b))
-        rows.append((s.name, f"{n:,}", f"{counts.mean():.0f}", f"{own:.2f}", f"{other:.2f}", f"{n / d:.3f}"))
+        bases, traces = s.bases[n, "A", levels[0]], s.numbers[n, "A", levels[0]]["trace"]
+        a, b = s.data[n].a, s.data[n].b
+        seen = a[torch.arange(images_each // 2) % n]
+        at_seen, numbers = differentiate(s.denoisers[n, "A"], seen, noisy(seen, levels[0]))
+        own, other = (inside(bases, traces, training) for training in (a, b))
+        own_seen, other_seen = (inside(at_seen, numbers["trace"], training) for training in (a, b))
+        cells = (f"{e:.2f}" for e in (own, other, own_seen, other_seen))
+        rows.append((s.name, f"{n:,}", *cells, f"{n / d:.3f}"))
         if s is faces and n in (s.sizes[0], s.few):
             name = "one" if n == s.sizes[0] else "few"
-            say(f"inside_{name}", own, ".2f")
-            say(f"inside_{name}_other", other, ".2f")
+            for suffix, e in (("", own), ("_other", other), ("_seen", own_seen), ("_seen_other", other_seen)):
+                say(f"inside_{name}{suffix}", e, ".2f")
 say("n_first", faces.sizes[0], ",")
-heads = ("images", "N", "K", "in the span of A's training images", "of B's", "by chance")
-ledger.Table("Bases of small N and training images, sigma = .1, half A", heads, rows)
+heads = ("images", "N", "test image: A's span", "B's span", "training image: A's span", "B's span", "by chance")
+ledger.Table("Share of bases of small N in the span of training images, sigma = .1, half A", heads, rows)
 
 # %% [markdown]
 # A network of few images has only these to offer. Of the first $K$ eigenvectors of network A ($K$ is $\mathrm{tr} J$, but at most $N$), the
 # table says which share of their energy lies in the span of A's $N$ training images, and as a control in that of B's, as many
-# other images. On faces it is {glue:text}`inside_one` against {glue:text}`inside_one_other` at $N$ = {glue:text}`n_first`, and
-# {glue:text}`inside_few` against {glue:text}`inside_few_other` at $N$ = {glue:text}`n_smallest`: a share of 1 says that
-# the basis of a new face is made of training images.
+# other images (which have brightness in common with A's, so that this is more than chance). At noisy *training* faces it is
+# {glue:text}`inside_one_seen` against {glue:text}`inside_one_seen_other` at $N$ = {glue:text}`n_first`, and
+# {glue:text}`inside_few_seen` against {glue:text}`inside_few_seen_other` at $N$ = {glue:text}`n_smallest`. At noisy *test* faces,
+# which such a network has never met the like of, it is {glue:text}`inside_one` against {glue:text}`inside_one_other` and
+# {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1 says that the basis is made of training images.
 
 # %% tags=["hide-input"]
 def agreement(first, second, traces):
@@ -585,7 +593,7 @@ def untrained(s):
 for s in studies:
     s.harmonicity, s.untrained = {}, {}
     for sigma in levels:
-        s.untrained[sigma] = differentiate(s, untrained(s), sigma)
+        s.untrained[sigma] = differentiate(untrained(s), s.chosen, noisy(s.chosen, sigma))
         for half in "AB":
             s.harmonicity[half, sigma] = harmonicity(s, half, sigma, s.untrained[sigma][0])
     growing = [compare.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]
@@ -682,7 +690,7 @@ compared.append(("UNet, untrained", "-", "A", *faces.untrained[sigma]))
 for run in runs.others(scale):
     runs.fit(run)
     name = {"BiasedUNet": "UNet with biases", "ConditionalUNet": "UNet told σ"}[run.network]
-    found = differentiate(faces, noise.at_level(runs.load(run), sigma), sigma)
+    found = differentiate(noise.at_level(runs.load(run), sigma), faces.chosen, noisy(faces.chosen, sigma))
     compared.append((name, f"{run.n:,}", run.half, *found))
 for size, half in chain.denoisers:
     compared.append(("BF-CNN", f"{size:,}", half, chain.bases[size, half, sigma], chain.numbers[size, half, sigma]))
