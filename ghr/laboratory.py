@@ -13,11 +13,14 @@ of their own for each run, with the fp16 numbers of its checkpoint; all arithmet
 import copy
 import itertools
 import json
+import logging
 import os
 import shutil
 import subprocess
+import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -172,9 +175,10 @@ def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list
     """An ONNX file whose weights are elsewhere: fp16, and cast to float32 when the file is opened."""
     from onnx import TensorProto, helper
 
-    model = torch.onnx.export(
-        module, arguments, dynamo=True, input_names=inputs, output_names=outputs, optimize=False, verbose=False
-    ).model_proto
+    with _quiet():
+        model = torch.onnx.export(
+            module, arguments, dynamo=True, input_names=inputs, output_names=outputs, optimize=False, verbose=False
+        ).model_proto
     lengths = {f"network.{name}": len(data) for name, data in _laid_out(module.network).items()}
     offsets = dict(zip(lengths, itertools.accumulate(lengths.values(), initial=0), strict=False))
     casts = []
@@ -194,6 +198,18 @@ def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list
     del model.graph.node[:], model.graph.value_info[:], model.graph.metadata_props[:], model.metadata_props[:]
     model.graph.node.extend(nodes)
     return model.SerializeToString()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter remarks on itself and on libraries that are not there."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 # -- what the page is given
@@ -231,8 +247,8 @@ def export(scale: str, root: Path) -> Path:
     architectures, sets = {}, []
     for images, group in itertools.groupby(chosen, key=lambda run: run.images):
         sets.append(_set(images, list(group), architectures, partial))
-    contents = {"key": key, "runtime": engine, "seeds": len(SEEDS), "graphs": architectures, "sets": sets}
-    (partial / "laboratory.json").write_text(json.dumps({**contents, "size": chosen[0].size if chosen else 0}, indent=1))
+    contents = {"key": key, "runtime": engine, "size": chosen[0].size if chosen else 0, "seeds": len(SEEDS)}
+    (partial / "laboratory.json").write_text(json.dumps({**contents, "graphs": architectures, "sets": sets}, indent=1))
     (partial / "figure.html").write_text(figure(chosen))
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -343,7 +359,7 @@ def figure(chosen: list[runs.Run]) -> str:
         denoised = [runs.load(run)(y) for run in shown]
     titles = ["clean", "noisy", *(f"N = {run.n:,}" for run in shown)]
     pictures = [
-        plots.image_grid([torch.cat([x, y, *denoised])], ["denoise"], titles).html(
+        plots.image_grid([torch.cat([x, y, *denoised])], ["A"], titles).html(
             f"A held-out image, the same with noise, and denoised by networks trained on {_words(shown)} images."
         )
     ]
@@ -355,17 +371,18 @@ def figure(chosen: list[runs.Run]) -> str:
     rows = [torch.cat([*(walk[t].y for t in moments), walk[-1].x_hat]) for walk in walks]
     sigmas = [f"σ = {walks[0][t].sigma.item():.2f}" for t in moments]
     pictures.append(
-        plots.image_grid(rows, [f"sample {run.half}" for run in pair], [*sigmas, "sample"]).html(
+        plots.image_grid(rows, [run.half for run in pair], [*sigmas, "sample"]).html(
             "Reverse diffusion from noise to an image, one row for each network: both began with the same noise."
         )
     )
 
     basis = jacobian.leading(runs.load(pair[0]), y, len(titles) - 1)
     shades = [f"λ = {value:.2f}" for value in basis.eigenvalues]
-    vectors = plots.image_grid([torch.cat([y, basis.eigenvectors])], ["basis"], ["noisy", *shades], len(shades))
+    vectors = plots.image_grid([torch.cat([y, basis.eigenvectors])], ["A"], ["noisy", *shades], len(shades))
     alt = "A noisy image and the leading eigenvectors of a network's Jacobian there, blue below zero, red above."
     pictures.append(vectors.html(alt))
-    return "\n".join(pictures)
+    names = ("Denoise", "Sample", "Basis")
+    return "\n".join(f"<p>{name}</p>{picture}" for name, picture in zip(names, pictures, strict=True))
 
 
 def _words(shown: list[runs.Run]) -> str:
@@ -376,7 +393,7 @@ def _words(shown: list[runs.Run]) -> str:
 def setup(app) -> dict:
     """Sphinx extension: `ghr.laboratory` in `_config.yml`."""
     from docutils import nodes
-    from sphinx.util import logging
+    from sphinx.util import logging as sphinx_logging
     from sphinx.util.docutils import SphinxDirective
 
     folder = Path("build", "laboratory", os.environ.get(SCALE, "laptop"))
@@ -389,7 +406,7 @@ def setup(app) -> dict:
         def run(self):
             if not (folder / "laboratory.json").exists():
                 warning = "nothing was exported for the laboratory: run make book"
-                logging.getLogger(__name__).warning(warning, location=self.env.docname)
+                sphinx_logging.getLogger(__name__).warning(warning, location=self.env.docname)
                 return []
             listed = json.loads((folder / "laboratory.json").read_text("utf8"))
             if not listed["sets"]:
@@ -398,7 +415,7 @@ def setup(app) -> dict:
             self.state.nested_parse(self.content, self.content_offset, caption)
             files = "../" * self.env.docname.count("/") + "_static/laboratory/"
             data = json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
-            opening = f'<div id="laboratory" class="lab" data-files="{files}"><figure class="lab-still">'
+            opening = f'<div id="lab" class="lab" data-files="{files}"><figure class="lab-still">'
             closing = f'<script type="application/json">{data}</script></div>'
             return [
                 nodes.raw("", opening + (folder / "figure.html").read_text("utf8") + "<figcaption>", format="html"),

@@ -1,12 +1,12 @@
 // The laboratory as the reader meets it: controls on the page, pictures drawn from what worker.js computes.
-// The arrays behind the pictures are `document.getElementById("laboratory").result`, for whoever opens the console.
+// The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
 import { gaussian, nearest, psnr, rho } from "./maths.js";
 
-const root = document.getElementById("laboratory");
+const root = document.getElementById("lab");
 const list = JSON.parse(root.querySelector("script").textContent);
 const still = root.querySelector(".lab-still");
 const files = new URL(root.dataset.files, document.baseURI).href;
-const steps = 20, first = 1, last = 0.01; // of the sampler: the defaults of ghr.sampling.sample
+const [steps, first, last] = [20, 1, 0.01]; // of the sampler: the defaults of ghr.sampling.sample
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const { size } = list;
 
@@ -27,7 +27,9 @@ const gate = make(`<div class="lab-gate">
   then each network when you choose it (${megabytes(weightBytes)} for most). Everything is computed on your machine: images that you upload
   or draw never leave this page.</p>
 </div>`);
-const news = make(`<div class="lab-news"><progress hidden aria-label="Loading"></progress><p role="status"></p><p role="alert" class="lab-trouble"></p></div>`);
+const news = make(
+  `<div class="lab-news"><progress hidden aria-label="Loading"></progress><p class="lab-status"></p><p role="alert" class="lab-trouble"></p></div>`,
+);
 const app = make(`<div class="lab-app" hidden>
   <fieldset class="lab-modes"><legend>Experiment</legend>
     <label><input type="radio" name="mode" value="denoise" checked><span>Denoise</span></label>
@@ -66,15 +68,20 @@ const app = make(`<div class="lab-app" hidden>
 </div>`);
 root.append(gate, app, news);
 
-const [tiles, caption, progress, status, trouble] = ["tiles", "stage figcaption", "news progress", "news [role=status]", "trouble"].map(
-  (name) => root.querySelector(`.lab-${name}`)
-);
+const [tiles, caption, progress, status, trouble] = [
+  "tiles",
+  "stage figcaption",
+  "news progress",
+  "status",
+  "trouble",
+].map((name) => root.querySelector(`.lab-${name}`));
 const control = Object.fromEntries([...root.querySelectorAll("[name]")].map((element) => [element.name, element]));
 const radio = (name) => root.querySelector(`[name=${name}]:checked`).value;
 
 // The worker -------------------------------------------------------------------------------------------------------
 
-let worker, asked = 0;
+let worker;
+let asked = 0;
 const waiting = new Map();
 
 function employ() {
@@ -82,13 +89,17 @@ function employ() {
   waiting.clear();
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   worker.onerror = () => {
-    for (const { fail } of waiting.values()) fail(new Error("The part of this page that runs networks could not be loaded: is there a connection to the network?"));
+    for (const { fail } of waiting.values())
+      fail({
+        message: "The script that runs the networks could not be loaded: is there a connection to the network?",
+        fatal: true,
+      });
   };
   worker.onmessage = ({ data }) => {
     const { done, fail, tell } = waiting.get(data.id) ?? {};
     if (data.tell) return tell?.(data.tell);
     waiting.delete(data.id);
-    data.error ? fail?.(new Error(data.error)) : done?.(data.result);
+    data.error ? fail?.({ message: data.error, fatal: data.fatal }) : done?.(data.result);
   };
 }
 
@@ -119,7 +130,10 @@ let own = null; // an uploaded or drawn image
 async function pixels(file) {
   const levels = await ask("file", { file });
   return Array.from({ length: levels.length / size ** 2 }, (_, i) =>
-    Float32Array.from(levels.subarray(i * size ** 2, (i + 1) * size ** 2), (v) => file.low + (v / 255) * (file.high - file.low))
+    Float32Array.from(
+      levels.subarray(i * size ** 2, (i + 1) * size ** 2),
+      (v) => file.low + (v / 255) * (file.high - file.low),
+    ),
   );
 }
 
@@ -143,7 +157,9 @@ function clean() {
 }
 
 function noisy() {
-  const x = clean(), z = gaussian(+control.seed.value, x.length), s = sigma();
+  const x = clean(),
+    z = gaussian(+control.seed.value, x.length),
+    s = sigma();
   return x.map((v, i) => v + s * z[i]);
 }
 
@@ -152,7 +168,9 @@ function refresh() {
   const mode = radio("mode");
   app.dataset.mode = mode;
   control.n.max = sizes().length - 1;
-  const halves = trained().networks.filter((net) => net.n === sizes()[control.n.value].n).map((net) => net.half);
+  const halves = trained()
+    .networks.filter((net) => net.n === sizes()[control.n.value].n)
+    .map((net) => net.half);
   for (const input of root.querySelectorAll("[name=half]")) input.disabled = !halves.includes(input.value);
   if (!halves.includes(radio("half"))) root.querySelector(`[name=half][value=${halves[0]}]`).checked = true;
   const say = (input, text) => {
@@ -169,42 +187,56 @@ function refresh() {
 function tile(name, title, half = "") {
   let found = tiles.querySelector(`[data-name="${name}"]`);
   if (!found) {
-    found = make(`<figure data-name="${name}" class="${half && `lab-${half}`}"><canvas class="dark-light" width="${size}" height="${size}" role="img"></canvas><figcaption></figcaption></figure>`);
+    found = make(
+      `<figure data-name="${name}"><canvas class="dark-light" width="${size}" height="${size}" role="img"></canvas><figcaption></figcaption></figure>`,
+    );
     tiles.append(found);
   }
+  found.className = half && `lab-${half}`;
   found.lastElementChild.innerHTML = title;
   found.firstElementChild.setAttribute("aria-label", found.lastElementChild.textContent);
   return found.firstElementChild;
 }
 
 function paint(canvas, values, colour) {
-  const context = canvas.getContext("2d"), image = context.createImageData(size, size);
+  const context = canvas.getContext("2d"),
+    image = context.createImageData(size, size);
   values.forEach((v, i) => image.data.set([...colour(v), 255], 4 * i));
   context.putImageData(image, 0, 0);
 }
 
 const grey = (v) => Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, v))));
-const DIVERGING = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]]; // anchors of RdBu, reversed
+const DIVERGING = [
+  [5, 48, 97],
+  [67, 147, 195],
+  [247, 247, 247],
+  [214, 96, 77],
+  [103, 0, 31],
+]; // anchors of RdBu, reversed
 
 // Blue below zero, red above, on the vector's own scale; one pixel in a hundred lies beyond its ends (ghr.plots).
 function signed(vector) {
   const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
   return (v) => {
-    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit)), k = Math.floor(place);
+    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit)),
+      k = Math.floor(place);
     return DIVERGING[k].map((c, i) => Math.round(c + (place - k) * (DIVERGING[k + 1][i] - c)));
   };
 }
 
-const decibels = (value) => `${value.toFixed(1)} dB`;
+const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
 
 // The three experiments: each asks the worker, draws, and returns what it found, or null when it was overtaken. ------
 
 const EXPERIMENTS = {
   async denoise() {
-    const x = clean(), y = noisy(), net = chosen(radio("half"));
+    const x = clean(),
+      y = noisy(),
+      net = chosen(radio("half"));
     const x_hat = await ask("denoise", { network: spec(net), size, y });
     if (!x_hat) return null;
-    const before = psnr(x, y), after = psnr(x, x_hat);
+    const before = psnr(x, y),
+      after = psnr(x, x_hat);
     paint(tile("clean", "clean"), x, grey);
     paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y, grey);
     paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat, grey);
@@ -220,16 +252,24 @@ const EXPERIMENTS = {
     const training = [];
     for (const net of pair) training.push(net.training && (await pixels(net.training)));
     const moments = [];
+    caption.textContent = "";
     const show = ({ sigma: level, walks }) => {
       const known = walks.map(({ x_hat }, i) => training[i] && nearest(x_hat, training[i]));
       pair.forEach(({ half }, i) => {
-        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ = ${level.toFixed(2)}`, half), walks[i].y, grey);
+        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y, grey);
         paint(tile(`x ${half}`, `<b>${half}</b> denoised`, half), walks[i].x_hat, grey);
-        if (known[i]) paint(tile(`n ${half}`, `nearest in ${half}: ρ = <b>${known[i].rho.toFixed(2)}</b>`, half), training[i][known[i].index], grey);
+        if (known[i])
+          paint(
+            tile(`n ${half}`, `nearest in ${half}, ρ\u00a0=\u00a0<b>${known[i].rho.toFixed(2)}</b>`, half),
+            training[i][known[i].index],
+            grey,
+          );
       });
       return { known, rho: walks.length > 1 ? rho(walks[0].x_hat, walks[1].x_hat) : null };
     };
-    tiles.dataset.columns = training[0] ? 3 : 2;
+    const columns = training[0] ? 3 : 2;
+    if (+tiles.dataset.columns !== columns) tiles.replaceChildren();
+    tiles.dataset.columns = columns;
     const say = (step) => {
       control.step.value = step;
       control.step.closest("label").querySelector("output").textContent = `${step} of ${steps}`;
@@ -247,7 +287,9 @@ const EXPERIMENTS = {
       const found = show(moments[step - 1]);
       say(step);
       const alike = found.rho === null ? "" : ` Similarity of the two images: ρ(A, B) = ${found.rho.toFixed(2)}.`;
-      const copies = found.known.map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : "")).join("");
+      const copies = found.known
+        .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
+        .join("");
       caption.textContent = `${words(pair[0])} ${trained().label}, seed ${seed}, step ${step} of ${steps}.${alike}${copies}`;
       return found;
     };
@@ -256,7 +298,9 @@ const EXPERIMENTS = {
   },
 
   async basis() {
-    const y = noisy(), net = chosen(radio("half")), k = +control.k.value;
+    const y = noisy(),
+      net = chosen(radio("half")),
+      k = +control.k.value;
     const found = await ask("basis", { network: spec(net), size, y, k }, (news) => {
       if (news.name) return loading(news);
       progress.hidden = true;
@@ -266,7 +310,13 @@ const EXPERIMENTS = {
     if (tiles.childElementCount !== k + 2) tiles.replaceChildren();
     paint(tile("noisy", "noisy"), y, grey);
     paint(tile("denoised", "denoised", net.half), found.x_hat, grey);
-    found.vectors.forEach((vector, i) => paint(tile(`e ${i + 1}`, `λ<sub>${i + 1}</sub> = <b>${found.values[i].toFixed(2)}</b>`), vector, signed(vector)));
+    found.vectors.forEach((vector, i) =>
+      paint(
+        tile(`e ${i + 1}`, `λ<sub>${i + 1}</sub>\u00a0=\u00a0<b>${found.values[i].toFixed(2)}</b>`),
+        vector,
+        signed(vector),
+      ),
+    );
     caption.textContent = `Network ${net.half}, ${words(net)} ${trained().label}, σ = ${sigma().toPrecision(2)}: the ${k} directions that the network keeps most, of ${size ** 2}. λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}.`;
     return { y, ...found };
   },
@@ -274,7 +324,8 @@ const EXPERIMENTS = {
 
 // One computation at a time; what changes meanwhile ends it and begins the next. -------------------------------------
 
-let busy = false, again = false;
+let busy = false,
+  again = false;
 
 async function update() {
   refresh();
@@ -289,26 +340,27 @@ async function update() {
       if (tiles.dataset.mode !== mode) tiles.replaceChildren();
       tiles.dataset.mode = mode;
       const result = await EXPERIMENTS[mode]();
-      if (result === null) continue;
+      if (result === null) continue; // overtaken
       root.result = { mode, ...result };
       if (mode === "denoise") drawable(root.querySelector("[data-name=clean] canvas"));
-      quiet();
-      told("");
+      told(null);
     } catch (error) {
-      quiet();
-      told(error.message);
+      told(error);
     }
     app.removeAttribute("aria-busy");
-    root.dispatchEvent(new Event("result"));
   }
   busy = false;
 }
 
-// A sentence on what went wrong takes the place of the pictures; the static figure comes back.
-function told(sentence) {
-  trouble.textContent = sentence;
-  still.hidden = !sentence;
-  root.querySelector(".lab-stage").hidden = Boolean(sentence);
+// A sentence on what went wrong takes the place of the pictures, and the static figure comes back. After what the
+// worker cannot mend, it has to be started again.
+function told(error) {
+  quiet();
+  trouble.textContent = error?.message ?? "";
+  still.hidden = !error;
+  root.querySelector(".lab-stage").hidden = Boolean(error);
+  gate.hidden = !error?.fatal;
+  app.hidden = Boolean(error?.fatal);
 }
 
 gate.querySelector("button").addEventListener("click", async ({ target }) => {
@@ -318,27 +370,34 @@ gate.querySelector("button").addEventListener("click", async ({ target }) => {
     employ();
     await ask("start", { runtime: list.runtime, files });
     await thumbnails();
+    told(null);
+    largest();
+    root.querySelector("[name=mode]:checked").focus({ preventScroll: true });
+    await update();
   } catch (error) {
-    quiet();
-    target.disabled = false;
-    target.textContent = "Try again";
-    return told(error.message);
+    told({ message: error.message, fatal: true });
   }
-  gate.remove();
-  app.hidden = false;
-  control.n.max = sizes().length - 1;
-  control.n.value = sizes().length - 1;
-  await update();
-  root.querySelector("[name=mode]").focus();
+  target.disabled = false;
+  target.textContent = "Try again";
 });
+
+// The slider's place for the largest training set; a wider network of the same set stands behind it.
+function largest() {
+  const nets = sizes();
+  control.n.max = nets.length - 1;
+  control.n.value = nets.findIndex(({ n }) => n === nets.at(-1).n);
+}
 
 // Choosing, uploading and drawing images -----------------------------------------------------------------------------
 
 async function thumbnails() {
   const set = list.sets[control.set.value];
   if (!images.has(control.set.value)) images.set(control.set.value, await pixels(set.images));
+  if (set !== list.sets[control.set.value]) return; // another one was chosen meanwhile
   const choices = images.get(control.set.value).map((image, i) => {
-    const label = make(`<label><input type="radio" name="image" value="${i}" aria-label="${set.label}, image ${i + 1}"><canvas class="dark-light" width="${size}" height="${size}"></canvas></label>`);
+    const label = make(
+      `<label><input type="radio" name="image" value="${i}" aria-label="${set.label}, image ${i + 1}"><canvas class="dark-light" width="${size}" height="${size}"></canvas></label>`,
+    );
     paint(label.lastElementChild, image, grey);
     return label;
   });
@@ -347,15 +406,21 @@ async function thumbnails() {
   own = null;
 }
 
+function adopt(image) {
+  own = image;
+  for (const input of root.querySelectorAll("[name=image]")) input.checked = false;
+}
+
 async function upload(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`The file ${file.name} could not be read as an image.`);
+    throw { message: `The file ${file.name} could not be read as an image.` };
   }
   const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
-  const context = canvas.getContext("2d"), side = Math.min(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d"),
+    side = Math.min(bitmap.width, bitmap.height);
   context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
   context.fillRect(0, 0, size, size);
   context.imageSmoothingQuality = "high";
@@ -367,10 +432,10 @@ async function upload(file) {
 const cursor = { x: Math.floor(size / 2), y: Math.floor(size / 2) };
 
 function ink() {
-  own = Float32Array.from(clean());
-  const radius = size / 24;
-  for (let i = 0; i < own.length; i++)
-    if (Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius) own[i] = control.ink.value;
+  const radius = size / 24,
+    tone = +control.ink.value;
+  const inside = (i) => Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius;
+  adopt(clean().map((v, i) => (inside(i) ? tone : v)));
   paint(root.querySelector("[data-name=clean] canvas"), own, grey);
   update();
 }
@@ -425,13 +490,12 @@ app.addEventListener("input", async ({ target }) => {
   if (name === "step") return root.result?.conclude?.(+target.value);
   try {
     if (name === "set") await thumbnails();
-    if (name === "upload") own = await upload(target.files[0]);
+    if (name === "upload") adopt(await upload(target.files[0]));
   } catch (error) {
-    return told(error.message);
+    return told(error);
   }
   if (name === "image") own = null;
-  if (name === "trained") control.n.value = sizes().length - 1;
-  if (name === "upload" || own === null) for (const input of root.querySelectorAll("[name=image]")) input.checked &&= own === null;
+  if (name === "trained") largest();
   update();
 });
 control.next.addEventListener("click", () => {
@@ -444,6 +508,6 @@ control.draw.addEventListener("click", () => {
   update();
 });
 control.blank.addEventListener("click", () => {
-  own = new Float32Array(size ** 2).fill(0.8);
+  adopt(new Float32Array(size ** 2).fill(0.8));
   update();
 });

@@ -9,14 +9,16 @@ export function gaussian(seed, n) {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
-  return Float64Array.from({ length: n }, () =>
-    Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform())
+  return Float64Array.from(
+    { length: n },
+    () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
   );
 }
 
 // Noise levels of the sampler: ghr.sampling.schedule.
 export function schedule(steps, first, last) {
-  const a = first ** 0.2, b = last ** 0.2;
+  const a = first ** 0.2,
+    b = last ** 0.2;
   return Array.from({ length: steps + 1 }, (_, i) => (a + (i / steps) * (b - a)) ** 5);
 }
 
@@ -60,7 +62,9 @@ export function crc32(bytes) {
 // Returns: values by fall, unit vectors, residuals; or null.
 export async function leading(multiply, start, k, tell, tolerance = 5e-4) {
   const scaled = (v, by) => v.map((x) => x * by);
-  const basis = [scaled(start, 1 / Math.sqrt(dot(start, start)))], alphas = [], betas = [];
+  const basis = [scaled(start, 1 / Math.sqrt(dot(start, start)))],
+    alphas = [],
+    betas = [];
   for (;;) {
     const w = await multiply(basis.at(-1));
     if (w === null) return null;
@@ -70,7 +74,8 @@ export async function leading(multiply, start, k, tell, tolerance = 5e-4) {
         const c = dot(w, q);
         for (let i = 0; i < w.length; i++) w[i] -= c * q[i];
       }
-    const beta = Math.sqrt(dot(w, w)), m = alphas.length;
+    const beta = Math.sqrt(dot(w, w)),
+      m = alphas.length;
     tell(m);
     const closed = beta < 1e-8 || m === start.length;
     if (closed || (m >= 2 * k && m % 8 === 0)) {
@@ -82,7 +87,7 @@ export async function leading(multiply, start, k, tell, tolerance = 5e-4) {
         const rows = basis.map((_, j) => Float64Array.from({ length: m }, (_, i) => +(i === j)));
         tridiagonal(alphas, betas, rows);
         const vectors = order.map((i) =>
-          rows.reduce((sum, row, j) => sum.map((x, p) => x + row[i] * basis[j][p]), new Float64Array(start.length))
+          rows.reduce((sum, row, j) => sum.map((x, p) => x + row[i] * basis[j][p]), new Float64Array(start.length)),
         );
         return { values: order.map((i) => values[i]), vectors, residuals };
       }
@@ -95,19 +100,24 @@ export async function leading(multiply, start, k, tell, tolerance = 5e-4) {
 // Eigenvalues of a symmetric tridiagonal matrix, diagonal a and beside it b, by implicit QR steps with Wilkinson's shift
 // (Golub & Van Loan, Algorithm 8.3.2). The rotations are applied to rows: those of the identity become eigenvectors.
 function tridiagonal(diagonal, beside, rows) {
-  const a = Float64Array.from(diagonal), b = Float64Array.from(beside);
+  const a = Float64Array.from(diagonal),
+    b = Float64Array.from(beside);
   const small = (i) => Math.abs(b[i]) <= 1e-15 * (Math.abs(a[i]) + Math.abs(a[i + 1]));
-  for (let high = a.length - 1; high > 0; ) {
+  for (let high = a.length - 1; high > 0;) {
     if (small(high - 1)) {
       high--;
       continue;
     }
     let low = high - 1;
     while (low > 0 && !small(low - 1)) low--;
-    const half = (a[high - 1] - a[high]) / 2, last = b[high - 1];
-    let x = a[low] - a[high] + last ** 2 / (half + (half < 0 ? -1 : 1) * Math.hypot(half, last)), z = b[low];
+    const half = (a[high - 1] - a[high]) / 2,
+      last = b[high - 1];
+    let x = a[low] - a[high] + last ** 2 / (half + (half < 0 ? -1 : 1) * Math.hypot(half, last)),
+      z = b[low];
     for (let k = low; k < high; k++) {
-      const r = Math.hypot(x, z), c = r ? x / r : 1, s = r ? -z / r : 0;
+      const r = Math.hypot(x, z),
+        c = r ? x / r : 1,
+        s = r ? -z / r : 0;
       if (k > low) b[k - 1] = r;
       const [p, q, t] = [a[k], b[k], a[k + 1]];
       a[k] = c * c * p - 2 * c * s * q + s * s * t;

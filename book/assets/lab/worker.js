@@ -2,12 +2,15 @@
 // it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message ends the work for an older one.
 import { crc32, gaussian, leading, schedule } from "./maths.js";
 
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const SIMD = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+];
 const KEPT = 6; // networks in memory; the one unused for longest goes first
-const files = new Map(), networks = new Map();
+const files = new Map(),
+  networks = new Map();
 let ort, root, latest;
 
-class Trouble extends Error {} // its message is a sentence for the reader
+class Trouble extends Error {} // its message is a sentence for the reader, and the worker can go on
 
 self.onmessage = async ({ data: { id, task, ...rest } }) => {
   latest = id;
@@ -19,27 +22,30 @@ self.onmessage = async ({ data: { id, task, ...rest } }) => {
   try {
     self.postMessage({ id, result: await TASKS[task](rest, tell, stale) });
   } catch (error) {
-    self.postMessage({ id, error: sentence(error) });
+    self.postMessage({ id, error: sentence(error), fatal: !(error instanceof Trouble) });
   }
 };
 
 function sentence(error) {
   const text = error?.message ?? String(error);
   if (error instanceof Trouble) return text;
-  if (/memory|bad_alloc|allocation/i.test(text)) return "The browser ran out of memory: close other pages, then start again.";
-  if (/Content Security Policy|unsafe-eval/i.test(text)) return "This browser or server does not allow WebAssembly here, which the networks need.";
+  if (/memory|bad_alloc|allocation/i.test(text))
+    return "The browser ran out of memory: close other pages, then start again.";
+  if (/Content Security Policy|unsafe-eval/i.test(text))
+    return "This browser or server does not allow WebAssembly here, which the networks need.";
   return `The networks could not be run: ${text}`;
 }
 
 // A file with its progress, whole or not at all.
 async function load(file, tell) {
   const name = file.path ?? file.url.split("/").at(-1);
-  let response, got = 0;
+  let response,
+    got = 0;
   const parts = [];
   try {
     response = await fetch(new URL(file.path ?? file.url, root));
     if (!response.ok) throw new Trouble(`The file ${name} is missing on the server (status ${response.status}).`);
-    for (const reader = response.body.getReader(); ; ) {
+    for (const reader = response.body.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
       parts.push(value);
@@ -59,10 +65,13 @@ async function load(file, tell) {
 
 function kept(file, tell) {
   if (!files.has(file.path))
-    files.set(file.path, load(file, tell).catch((error) => {
-      files.delete(file.path); // the next try asks again
-      throw error;
-    }));
+    files.set(
+      file.path,
+      load(file, tell).catch((error) => {
+        files.delete(file.path); // the next try asks again
+        throw error;
+      }),
+    );
   return files.get(file.path);
 }
 
@@ -100,10 +109,14 @@ const TASKS = {
     try {
       ort = await import(new URL(runtime.module.url, root));
     } catch {
-      throw new Trouble(`The file ${runtime.module.url.split("/").at(-1)} could not be loaded: is there a connection to the network?`);
+      throw new Trouble(
+        `The file ${runtime.module.url.split("/").at(-1)} could not be loaded: is there a connection to the network?`,
+      );
     }
     Object.assign(ort.env.wasm, { numThreads: 1, proxy: false, wasmBinary: binary });
   },
+
+  stop: () => null, // being newer is enough
 
   file: ({ file }, tell) => kept(file, tell),
 
@@ -119,7 +132,8 @@ const TASKS = {
     const walks = [];
     for (const f of denoisers) walks.push({ f, y: start, x_hat: await f(start) });
     for (let step = 0; step < steps; step++) {
-      const sigma = sigmas[step], smaller = sigmas[step + 1];
+      const sigma = sigmas[step],
+        smaller = sigmas[step + 1];
       for (const walk of walks) {
         const { f, y, x_hat } = walk;
         const slope = y.map((v, i) => (v - x_hat[i]) / sigma);
