@@ -34,7 +34,11 @@ from ghr.denoisers import UNet, require_evaluation
 from ghr.press import SCALE, code, digest, file_digest
 
 PAGE = "book/laboratory"
-LABELS = {"avatars": "cartoon faces"}  # of image sets whose name is not what a reader would say
+LABELS = {
+    "avatars": "cartoon faces",
+    "c_alpha": "C^α images",
+    "fields": "Gaussian fields",
+}  # where the name says little
 SHOWN = 16  # held-out images to choose from
 SEEDS = range(64)  # sampling seeds whose starts are shipped, those of the chapters
 SHIPPED = 100  # training sets up to this size are shipped, for the nearest training image
@@ -173,7 +177,11 @@ def _laid_out(network: nn.Module) -> dict[str, bytes]:
 
 def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list[str]) -> bytes:
     """An ONNX file whose weights are elsewhere: fp16, and cast to float32 when the file is opened."""
-    from onnx import TensorProto, helper
+    try:
+        import onnxscript  # noqa: F401 (torch's exporter asks for it later, in other words)
+        from onnx import TensorProto, helper
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"the laboratory needs {error.name}: pip install 'ghr[book]'") from error
 
     with _quiet():
         model = torch.onnx.export(
@@ -274,11 +282,17 @@ def _set(images: str, group: list[runs.Run], architectures: dict, folder: Path) 
     starts = _starts(largest.held_out).numpy().astype("<f4")
     return {
         "name": images,
-        "label": LABELS.get(images, images),
+        "label": _label(images),
         "images": _pixels(folder, f"{images}.images", largest.held_out[:SHOWN]),
         "starts": _file(folder, f"{images}.starts", starts.tobytes()),
         "networks": entries,
     }
+
+
+def _label(images: str) -> str:
+    """What a reader would call an image set."""
+    name, _, rest = images.partition("-")
+    return LABELS.get(name, name) + (f" ({rest})" if rest else "")
 
 
 def _starts(held_out: Tensor) -> Tensor:
@@ -343,6 +357,7 @@ def _installed(root: Path, folder: Path) -> bool:
 # -- what the page shows before it runs anything
 
 
+@torch.no_grad()
 def figure(chosen: list[runs.Run]) -> str:
     """Three pictures, one for each experiment, by the networks of the first image set: HTML.
 
@@ -355,8 +370,7 @@ def figure(chosen: list[runs.Run]) -> str:
     x = runs.data(group[-1]).held_out[:1]
     y = noise.add_noise(x, SIGMA, torch.Generator().manual_seed(0))
     shown = [ones[round(k)] for k in np.linspace(0, len(ones) - 1, min(4, len(ones)))]
-    with torch.no_grad():
-        denoised = [runs.load(run)(y) for run in shown]
+    denoised = [runs.load(run)(y) for run in shown]
     titles = ["clean", "noisy", *(f"N = {run.n:,}" for run in shown)]
     pictures = [
         plots.image_grid([torch.cat([x, y, *denoised])], ["A"], titles).html(

@@ -44,11 +44,11 @@ const app = make(`<div class="lab-app" hidden>
         <label><input type="radio" name="half" value="A" checked><span>A</span></label>
         <label><input type="radio" name="half" value="B"><span>B</span></label>
       </fieldset>
-      <label class="lab-slider"><span>training images</span> <output></output><input type="range" name="n" min="0" step="1"></label>
+      <label class="lab-slider"><span>training images</span> <b aria-hidden="true"></b><input type="range" name="n" min="0" step="1"></label>
     </fieldset>
     <fieldset class="lab-noise"><legend>Noise</legend>
-      <label class="lab-slider"><span>σ</span> <output></output><input type="range" name="sigma" min="-2" max="0" step="0.02" value="-0.7"></label>
-      <label class="lab-slider lab-step"><span>step</span> <output></output><input type="range" name="step" min="1" max="${steps}" step="1" value="${steps}"></label>
+      <label class="lab-slider"><span>σ</span> <b aria-hidden="true"></b><input type="range" name="sigma" min="-2" max="0" step="0.02" value="-0.7"></label>
+      <label class="lab-slider lab-step"><span>step</span> <b aria-hidden="true"></b><input type="range" name="step" min="1" max="${steps}" step="1" value="${steps}"></label>
       <label class="lab-field">seed <input type="number" name="seed" min="0" max="${list.seeds - 1}" step="1" value="0"></label>
       <button type="button" name="next">next seed</button>
       <label class="lab-field lab-k">eigenvectors <select name="k"><option>6</option><option selected>14</option><option>22</option></select></label>
@@ -152,14 +152,15 @@ const words = ({ n, width }) => {
   return `N = ${n.toLocaleString("en")}${twice ? `, width ${width}` : ""}`;
 };
 
+const network = () => `${words(sizes()[control.n.value])} ${trained().label}`;
+
 function clean() {
   return own ?? images.get(control.set.value)[radio("image")];
 }
 
 function noisy() {
-  const x = clean(),
-    z = gaussian(+control.seed.value, x.length),
-    s = sigma();
+  const [x, s] = [clean(), sigma()];
+  const z = gaussian(+control.seed.value, x.length);
   return x.map((v, i) => v + s * z[i]);
 }
 
@@ -174,7 +175,7 @@ function refresh() {
   for (const input of root.querySelectorAll("[name=half]")) input.disabled = !halves.includes(input.value);
   if (!halves.includes(radio("half"))) root.querySelector(`[name=half][value=${halves[0]}]`).checked = true;
   const say = (input, text) => {
-    input.closest("label").querySelector("output").textContent = text;
+    input.closest("label").querySelector("b").textContent = text;
     input.setAttribute("aria-valuetext", text);
   };
   say(control.n, words(sizes()[control.n.value]));
@@ -199,8 +200,8 @@ function tile(name, title, half = "") {
 }
 
 function paint(canvas, values, colour) {
-  const context = canvas.getContext("2d"),
-    image = context.createImageData(size, size);
+  const context = canvas.getContext("2d", { willReadFrequently: true }); // small and made on the CPU
+  const image = context.createImageData(size, size);
   values.forEach((v, i) => image.data.set([...colour(v), 255], 4 * i));
   context.putImageData(image, 0, 0);
 }
@@ -218,8 +219,8 @@ const DIVERGING = [
 function signed(vector) {
   const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
   return (v) => {
-    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit)),
-      k = Math.floor(place);
+    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit));
+    const k = Math.floor(place);
     return DIVERGING[k].map((c, i) => Math.round(c + (place - k) * (DIVERGING[k + 1][i] - c)));
   };
 }
@@ -230,22 +231,19 @@ const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
 
 const EXPERIMENTS = {
   async denoise() {
-    const x = clean(),
-      y = noisy(),
-      net = chosen(radio("half"));
+    const [x, y, level, net, who] = [clean(), noisy(), sigma(), chosen(radio("half")), network()];
     const x_hat = await ask("denoise", { network: spec(net), size, y });
-    if (!x_hat) return null;
-    const before = psnr(x, y),
-      after = psnr(x, x_hat);
+    const [before, after] = [psnr(x, y), psnr(x, x_hat)];
     paint(tile("clean", "clean"), x, grey);
     paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y, grey);
     paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat, grey);
-    caption.textContent = `Network ${net.half}, ${words(net)} ${trained().label}: σ = ${sigma().toPrecision(2)}, ${decibels(before)} before, ${decibels(after)} after.`;
-    return { x, y, x_hat, sigma: sigma(), before, after };
+    const gain = `${decibels(before)} before, ${decibels(after)} after`;
+    caption.textContent = `Network ${net.half}, ${who}: σ = ${level.toPrecision(2)}, ${gain}.`;
+    return { x, y, x_hat, sigma: level, before, after };
   },
 
   async sample() {
-    const pair = ["A", "B"].map(chosen).filter(Boolean);
+    const [pair, who] = [["A", "B"].map(chosen).filter(Boolean), network()];
     const starts = new Float32Array((await ask("file", { file: trained().starts })).slice().buffer);
     const seed = Math.min(list.seeds - 1, Math.max(0, Math.round(control.seed.value)));
     const start = starts.slice(seed * size ** 2, (seed + 1) * size ** 2);
@@ -272,7 +270,7 @@ const EXPERIMENTS = {
     tiles.dataset.columns = columns;
     const say = (step) => {
       control.step.value = step;
-      control.step.closest("label").querySelector("output").textContent = `${step} of ${steps}`;
+      control.step.closest("label").querySelector("b").textContent = `${step} of ${steps}`;
       control.step.setAttribute("aria-valuetext", `${step} of ${steps}`);
     };
     const done = await ask("sample", { pair: pair.map(spec), size, start, steps, first, last }, (moment) => {
@@ -290,7 +288,7 @@ const EXPERIMENTS = {
       const copies = found.known
         .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
         .join("");
-      caption.textContent = `${words(pair[0])} ${trained().label}, seed ${seed}, step ${step} of ${steps}.${alike}${copies}`;
+      caption.textContent = `${who}, seed ${seed}, step ${step} of ${steps}.${alike}${copies}`;
       return found;
     };
     const { rho: alike, known } = conclude(steps);
@@ -298,9 +296,7 @@ const EXPERIMENTS = {
   },
 
   async basis() {
-    const y = noisy(),
-      net = chosen(radio("half")),
-      k = +control.k.value;
+    const [y, level, net, who, k] = [noisy(), sigma(), chosen(radio("half")), network(), +control.k.value];
     const found = await ask("basis", { network: spec(net), size, y, k }, (news) => {
       if (news.name) return loading(news);
       progress.hidden = true;
@@ -317,15 +313,17 @@ const EXPERIMENTS = {
         signed(vector),
       ),
     );
-    caption.textContent = `Network ${net.half}, ${words(net)} ${trained().label}, σ = ${sigma().toPrecision(2)}: the ${k} directions that the network keeps most, of ${size ** 2}. λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}.`;
+    const range = `λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}`;
+    const directions = `the ${k} directions that the network keeps most, of ${size ** 2}`;
+    caption.textContent = `Network ${net.half}, ${who}, σ = ${level.toPrecision(2)}: ${directions}. ${range}.`;
     return { y, ...found };
   },
 };
 
 // One computation at a time; what changes meanwhile ends it and begins the next. -------------------------------------
 
-let busy = false,
-  again = false;
+let busy = false;
+let again = false;
 
 async function update() {
   refresh();
@@ -336,6 +334,7 @@ async function update() {
     again = false;
     const mode = radio("mode");
     app.setAttribute("aria-busy", "true");
+    root.result = null;
     try {
       if (tiles.dataset.mode !== mode) tiles.replaceChildren();
       tiles.dataset.mode = mode;
@@ -419,8 +418,8 @@ async function upload(file) {
     throw { message: `The file ${file.name} could not be read as an image.` };
   }
   const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
-  const context = canvas.getContext("2d"),
-    side = Math.min(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const side = Math.min(bitmap.width, bitmap.height);
   context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
   context.fillRect(0, 0, size, size);
   context.imageSmoothingQuality = "high";
