@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ghr import ledger, runs
+from ghr import laboratory, ledger, runs
 from ghr.press import FORMAT, PACKAGE, SCALE, chapters, execute_all, find, module_path, note_file, notebook
 
 
@@ -61,6 +61,8 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
             execute_all(scale, root)
             if scale != "smoke":
                 keep(measured(scale, root), scale, root / "book" / "ledger.json", check)
+            if (root / f"{laboratory.PAGE}.md").exists():
+                laboratory.export(scale, root)
             render(scale, root, html)
     except Timeout as error:
         raise RuntimeError(f"another build of the book is running in {root}") from error

@@ -1,6 +1,12 @@
 """What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
 
+import os
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +165,69 @@ def edit(path: Path, old: str, new: str) -> None:
 def executions(project: Path) -> list[str]:
     """Scale and seed of every time that the project's chapter ran."""
     return (project / "runs.txt").read_text().split("\n")[:-1]
+
+
+# A browser ---------------------------------------------------------------------------------------------------------
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A file server that does not narrate."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """The address, on loopback, at which a folder's files are served."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def playwright():
+    """What drives browsers; a machine without one skips, but the continuous integration must have it."""
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM.exists():
+        assert not os.environ.get("CI"), f"{CHROMIUM} is missing"
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright):
+    """A browser."""
+    browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    yield browser
+    browser.close()
+
+
+def hear(page, site: str, name: str) -> list[str]:
+    """A list that fills with whatever the page complains about: requests elsewhere, failures, errors, warnings."""
+    complaints = []
+
+    def note(event, complaint):
+        page.on(event, lambda x: complaints.append(f"{name}: {text}") if (text := complaint(x)) else None)
+
+    local = (site, "data:", "blob:")
+    note("request", lambda r: None if r.url.startswith(local) else f"asks {r.url}")
+    note("requestfailed", lambda r: f"{r.url} failed: {r.failure}")
+    note("response", lambda r: f"{r.url} answers {r.status}" if r.status >= 400 else None)
+    note("console", lambda m: f"{m.type}: {m.text}" if m.type in ("error", "warning") else None)
+    note("pageerror", lambda e: f"throws {e}")
+    return complaints

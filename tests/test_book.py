@@ -5,36 +5,19 @@ looks at pages that stand already. Screenshots go to build/screenshots.
 """
 
 import os
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
+from conftest import DESK, PHONE, hear, serve
 
 from ghr.pages import book
 
 pytestmark = pytest.mark.browser
 
 REPO = Path(__file__).resolve().parents[1]
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """A file server that does not narrate."""
-
-    def log_message(self, *arguments):
-        pass
 
 
 @pytest.fixture(scope="session")
@@ -54,25 +37,8 @@ def pages(html) -> list[str]:
 @pytest.fixture(scope="session")
 def site(html):
     """The address at which the pages are served, on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(html)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser; a machine without one skips, but the continuous integration must have it."""
-    if not CHROMIUM.exists():
-        assert not os.environ.get("CI"), f"{CHROMIUM} is missing"
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
+    with serve(html) as address:
+        yield address
 
 
 @pytest.fixture
@@ -83,17 +49,8 @@ def open_page(chromium, site):
     def open_page(name: str, viewport: dict = DESK, mode: str = "light"):
         context = chromium.new_context(viewport=viewport, color_scheme=mode)
         contexts.append(context)
-        page, complaints = context.new_page(), []
-
-        def hear(event, complaint):
-            page.on(event, lambda x: complaints.append(f"{name}: {text}") if (text := complaint(x)) else None)
-
-        local = (site, "data:", "blob:")
-        hear("request", lambda r: None if r.url.startswith(local) else f"asks {r.url}")
-        hear("requestfailed", lambda r: f"{r.url} failed: {r.failure}")
-        hear("response", lambda r: f"{r.url} answers {r.status}" if r.status >= 400 else None)
-        hear("console", lambda m: f"{m.type}: {m.text}" if m.type in ("error", "warning") else None)
-        hear("pageerror", lambda e: f"throws {e}")
+        page = context.new_page()
+        complaints = hear(page, site, name)
         page.goto(site + name, wait_until="networkidle")
         page.evaluate("window.MathJax?.startup?.promise")
         return page, complaints

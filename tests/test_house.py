@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "images", "noise", "denoisers", "references", "training"),
     *("sampling", "compare", "checkpoints"),
-    *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "pages", "cluster", "__main__"),
+    *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "laboratory", "pages"),
+    *("cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {

@@ -1,0 +1,512 @@
+// The laboratory as the reader meets it: controls on the page, pictures drawn from what worker.js computes.
+// The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
+import { gaussian, nearest, psnr, rho } from "./maths.js";
+
+const root = document.getElementById("lab");
+const list = JSON.parse(root.querySelector("script").textContent);
+const still = root.querySelector(".lab-still");
+const files = new URL(root.dataset.files, document.baseURI).href;
+const [steps, first, last] = [20, 1, 0.01]; // of the sampler: the defaults of ghr.sampling.sample
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+const { size } = list;
+
+// Elements ---------------------------------------------------------------------------------------------------------
+
+function make(markup) {
+  const template = document.createElement("template");
+  template.innerHTML = markup.trim();
+  return template.content.firstElementChild;
+}
+
+const runtimeBytes = list.runtime.wasm.bytes;
+const weightBytes = list.sets[0].networks[0].weights.bytes;
+const options = list.sets.map((set, i) => `<option value="${i}">${set.label}</option>`).join("");
+const gate = make(`<div class="lab-gate">
+  <button type="button" class="lab-start">Start the laboratory</button>
+  <p>Loads what runs networks in your browser${runtimeBytes ? ` (${megabytes(runtimeBytes)}, less when the server compresses)` : ""},
+  then each network when you choose it (${megabytes(weightBytes)} for most). Everything is computed on your machine: images that you upload
+  or draw never leave this page.</p>
+</div>`);
+const news = make(
+  `<div class="lab-news"><progress hidden aria-label="Loading"></progress><p class="lab-status"></p><p role="alert" class="lab-trouble"></p></div>`,
+);
+const app = make(`<div class="lab-app" hidden>
+  <fieldset class="lab-modes"><legend>Experiment</legend>
+    <label><input type="radio" name="mode" value="denoise" checked><span>Denoise</span></label>
+    <label><input type="radio" name="mode" value="sample"><span>Sample</span></label>
+    <label><input type="radio" name="mode" value="basis"><span>Basis</span></label>
+  </fieldset>
+  <figure class="lab-stage"><div class="lab-tiles"></div><figcaption aria-live="polite"></figcaption></figure>
+  <div class="lab-controls">
+    <fieldset class="lab-network"><legend>Network</legend>
+      <label class="lab-field">trained on <select name="trained">${options}</select></label>
+      <fieldset class="lab-half"><legend>half</legend>
+        <label><input type="radio" name="half" value="A" checked><span>A</span></label>
+        <label><input type="radio" name="half" value="B"><span>B</span></label>
+      </fieldset>
+      <label class="lab-slider"><span>training images</span> <b aria-hidden="true"></b><input type="range" name="n" min="0" step="1"></label>
+    </fieldset>
+    <fieldset class="lab-noise"><legend>Noise</legend>
+      <label class="lab-slider"><span>σ</span> <b aria-hidden="true"></b><input type="range" name="sigma" min="-2" max="0" step="0.02" value="-0.7"></label>
+      <label class="lab-slider lab-step"><span>step</span> <b aria-hidden="true"></b><input type="range" name="step" min="1" max="${steps}" step="1" value="${steps}"></label>
+      <label class="lab-field">seed <input type="number" name="seed" min="0" max="${list.seeds - 1}" step="1" value="0"></label>
+      <button type="button" name="next">next seed</button>
+      <label class="lab-field lab-k">eigenvectors <select name="k"><option>6</option><option selected>14</option><option>22</option></select></label>
+    </fieldset>
+    <fieldset class="lab-image"><legend>Image</legend>
+      <label class="lab-field">from <select name="set">${options}</select></label>
+      <div class="lab-thumbnails" role="radiogroup" aria-label="Held-out images"></div>
+      <label class="lab-button">Upload an image<input type="file" name="upload" accept="image/*"></label>
+      <button type="button" name="draw" aria-pressed="false">Draw on the image</button>
+      <span class="lab-brush" hidden>
+        <label class="lab-field">ink <input type="range" name="ink" min="0" max="1" step="0.05" value="0"></label>
+        <button type="button" name="blank">Blank sheet</button>
+        <span class="lab-hint">Draw with the pointer, or focus the clean image: arrow keys move, the space bar paints.</span>
+      </span>
+    </fieldset>
+  </div>
+</div>`);
+root.append(gate, app, news);
+
+const [tiles, caption, progress, status, trouble] = [
+  "tiles",
+  "stage figcaption",
+  "news progress",
+  "status",
+  "trouble",
+].map((name) => root.querySelector(`.lab-${name}`));
+const control = Object.fromEntries([...root.querySelectorAll("[name]")].map((element) => [element.name, element]));
+const radio = (name) => root.querySelector(`[name=${name}]:checked`).value;
+
+// The worker -------------------------------------------------------------------------------------------------------
+
+let worker;
+let asked = 0;
+const waiting = new Map();
+
+function employ() {
+  worker?.terminate();
+  waiting.clear();
+  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker.onerror = () => {
+    for (const { fail } of waiting.values())
+      fail({
+        message: "The script that runs the networks could not be loaded: is there a connection to the network?",
+        fatal: true,
+      });
+  };
+  worker.onmessage = ({ data }) => {
+    const { done, fail, tell } = waiting.get(data.id) ?? {};
+    if (data.tell) return tell?.(data.tell);
+    waiting.delete(data.id);
+    data.error ? fail?.({ message: data.error, fatal: data.fatal }) : done?.(data.result);
+  };
+}
+
+const ask = (task, rest, tell = loading) =>
+  new Promise((done, fail) => {
+    waiting.set(++asked, { done, fail, tell });
+    worker.postMessage({ id: asked, task, ...rest });
+  });
+
+function loading({ name, got, bytes }) {
+  if (!name) return;
+  progress.hidden = false;
+  Object.assign(progress, bytes ? { max: bytes, value: got } : {});
+  status.textContent = `Loading ${name}: ${megabytes(got)}${bytes ? ` of ${megabytes(bytes)}` : ""}`;
+}
+
+function quiet() {
+  progress.hidden = true;
+  progress.removeAttribute("value");
+  status.textContent = "";
+}
+
+// What is chosen ---------------------------------------------------------------------------------------------------
+
+const images = new Map(); // of each set, once loaded
+let own = null; // an uploaded or drawn image
+
+async function pixels(file) {
+  const levels = await ask("file", { file });
+  return Array.from({ length: levels.length / size ** 2 }, (_, i) =>
+    Float32Array.from(
+      levels.subarray(i * size ** 2, (i + 1) * size ** 2),
+      (v) => file.low + (v / 255) * (file.high - file.low),
+    ),
+  );
+}
+
+const trained = () => list.sets[control.trained.value];
+const sizes = () => [...new Map(trained().networks.map((net) => [`${net.n} ${net.width}`, net])).values()];
+
+function chosen(half) {
+  const { n, width } = sizes()[control.n.value];
+  return trained().networks.find((net) => net.n === n && net.width === width && net.half === half);
+}
+
+const spec = ({ weights, graph }) => ({ weights, graph: list.graphs[graph] });
+const sigma = () => 10 ** control.sigma.value;
+const words = ({ n, width }) => {
+  const twice = sizes().filter((net) => net.n === n).length > 1;
+  return `N = ${n.toLocaleString("en")}${twice ? `, width ${width}` : ""}`;
+};
+
+const network = () => `${words(sizes()[control.n.value])} ${trained().label}`;
+
+function clean() {
+  return own ?? images.get(control.set.value)[radio("image")];
+}
+
+function noisy() {
+  const [x, s] = [clean(), sigma()];
+  const z = gaussian(+control.seed.value, x.length);
+  return x.map((v, i) => v + s * z[i]);
+}
+
+// Everything that follows from the controls alone.
+function refresh() {
+  const mode = radio("mode");
+  app.dataset.mode = mode;
+  control.n.max = sizes().length - 1;
+  const halves = trained()
+    .networks.filter((net) => net.n === sizes()[control.n.value].n)
+    .map((net) => net.half);
+  for (const input of root.querySelectorAll("[name=half]")) input.disabled = !halves.includes(input.value);
+  if (!halves.includes(radio("half"))) root.querySelector(`[name=half][value=${halves[0]}]`).checked = true;
+  const say = (input, text) => {
+    input.closest("label").querySelector("b").textContent = text;
+    input.setAttribute("aria-valuetext", text);
+  };
+  say(control.n, words(sizes()[control.n.value]));
+  say(control.sigma, sigma().toPrecision(2));
+  control.draw.setAttribute("aria-pressed", !root.querySelector(".lab-brush").hidden);
+}
+
+// Pictures ---------------------------------------------------------------------------------------------------------
+
+function tile(name, title, half = "") {
+  let found = tiles.querySelector(`[data-name="${name}"]`);
+  if (!found) {
+    found = make(
+      `<figure data-name="${name}"><canvas class="dark-light" width="${size}" height="${size}" role="img"></canvas><figcaption></figcaption></figure>`,
+    );
+    tiles.append(found);
+  }
+  found.className = half && `lab-${half}`;
+  found.lastElementChild.innerHTML = title;
+  found.firstElementChild.setAttribute("aria-label", found.lastElementChild.textContent);
+  return found.firstElementChild;
+}
+
+function paint(canvas, values, colour) {
+  const context = canvas.getContext("2d", { willReadFrequently: true }); // small and made on the CPU
+  const image = context.createImageData(size, size);
+  values.forEach((v, i) => image.data.set([...colour(v), 255], 4 * i));
+  context.putImageData(image, 0, 0);
+}
+
+const grey = (v) => Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, v))));
+const DIVERGING = [
+  [5, 48, 97],
+  [67, 147, 195],
+  [247, 247, 247],
+  [214, 96, 77],
+  [103, 0, 31],
+]; // anchors of RdBu, reversed
+
+// Blue below zero, red above, on the vector's own scale; one pixel in a hundred lies beyond its ends (ghr.plots).
+function signed(vector) {
+  const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
+  return (v) => {
+    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit));
+    const k = Math.floor(place);
+    return DIVERGING[k].map((c, i) => Math.round(c + (place - k) * (DIVERGING[k + 1][i] - c)));
+  };
+}
+
+const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
+
+// The three experiments: each asks the worker, draws, and returns what it found, or null when it was overtaken. ------
+
+const EXPERIMENTS = {
+  async denoise() {
+    const [x, y, level, net, who] = [clean(), noisy(), sigma(), chosen(radio("half")), network()];
+    const x_hat = await ask("denoise", { network: spec(net), size, y });
+    const [before, after] = [psnr(x, y), psnr(x, x_hat)];
+    paint(tile("clean", "clean"), x, grey);
+    paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y, grey);
+    paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat, grey);
+    const gain = `${decibels(before)} before, ${decibels(after)} after`;
+    caption.textContent = `Network ${net.half}, ${who}: σ = ${level.toPrecision(2)}, ${gain}.`;
+    return { x, y, x_hat, sigma: level, before, after };
+  },
+
+  async sample() {
+    const [pair, who] = [["A", "B"].map(chosen).filter(Boolean), network()];
+    const starts = new Float32Array((await ask("file", { file: trained().starts })).slice().buffer);
+    const seed = Math.min(list.seeds - 1, Math.max(0, Math.round(control.seed.value)));
+    const start = starts.slice(seed * size ** 2, (seed + 1) * size ** 2);
+    const training = [];
+    for (const net of pair) training.push(net.training && (await pixels(net.training)));
+    const moments = [];
+    caption.textContent = "";
+    const show = ({ sigma: level, walks }) => {
+      const known = walks.map(({ x_hat }, i) => training[i] && nearest(x_hat, training[i]));
+      pair.forEach(({ half }, i) => {
+        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y, grey);
+        paint(tile(`x ${half}`, `<b>${half}</b> denoised`, half), walks[i].x_hat, grey);
+        if (known[i])
+          paint(
+            tile(`n ${half}`, `nearest in ${half}, ρ\u00a0=\u00a0<b>${known[i].rho.toFixed(2)}</b>`, half),
+            training[i][known[i].index],
+            grey,
+          );
+      });
+      return { known, rho: walks.length > 1 ? rho(walks[0].x_hat, walks[1].x_hat) : null };
+    };
+    const columns = training[0] ? 3 : 2;
+    if (+tiles.dataset.columns !== columns) tiles.replaceChildren();
+    tiles.dataset.columns = columns;
+    const say = (step) => {
+      control.step.value = step;
+      control.step.closest("label").querySelector("b").textContent = `${step} of ${steps}`;
+      control.step.setAttribute("aria-valuetext", `${step} of ${steps}`);
+    };
+    const done = await ask("sample", { pair: pair.map(spec), size, start, steps, first, last }, (moment) => {
+      if (moment.name) return loading(moment);
+      quiet();
+      moments.push(moment);
+      say(moment.step);
+      show(moment);
+    });
+    if (!done) return null;
+    const conclude = (step) => {
+      const found = show(moments[step - 1]);
+      say(step);
+      const alike = found.rho === null ? "" : ` Similarity of the two images: ρ(A, B) = ${found.rho.toFixed(2)}.`;
+      const copies = found.known
+        .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
+        .join("");
+      caption.textContent = `${who}, seed ${seed}, step ${step} of ${steps}.${alike}${copies}`;
+      return found;
+    };
+    const { rho: alike, known } = conclude(steps);
+    return { start, seed, moments, rho: alike, nearest: known, conclude };
+  },
+
+  async basis() {
+    const [y, level, net, who, k] = [noisy(), sigma(), chosen(radio("half")), network(), +control.k.value];
+    const found = await ask("basis", { network: spec(net), size, y, k }, (news) => {
+      if (news.name) return loading(news);
+      progress.hidden = true;
+      status.textContent = `Looking for eigenvectors: ${news.products} products with the Jacobian`;
+    });
+    if (!found) return null;
+    if (tiles.childElementCount !== k + 2) tiles.replaceChildren();
+    paint(tile("noisy", "noisy"), y, grey);
+    paint(tile("denoised", "denoised", net.half), found.x_hat, grey);
+    found.vectors.forEach((vector, i) =>
+      paint(
+        tile(`e ${i + 1}`, `λ<sub>${i + 1}</sub>\u00a0=\u00a0<b>${found.values[i].toFixed(2)}</b>`),
+        vector,
+        signed(vector),
+      ),
+    );
+    const range = `λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}`;
+    const directions = `the ${k} directions that the network keeps most, of ${size ** 2}`;
+    caption.textContent = `Network ${net.half}, ${who}, σ = ${level.toPrecision(2)}: ${directions}. ${range}.`;
+    return { y, ...found };
+  },
+};
+
+// One computation at a time; what changes meanwhile ends it and begins the next. -------------------------------------
+
+let busy = false;
+let again = false;
+
+async function update() {
+  refresh();
+  again = true;
+  if (busy) return void ask("stop", {});
+  busy = true;
+  while (again) {
+    again = false;
+    const mode = radio("mode");
+    app.setAttribute("aria-busy", "true");
+    root.result = null;
+    try {
+      if (tiles.dataset.mode !== mode) tiles.replaceChildren();
+      tiles.dataset.mode = mode;
+      const result = await EXPERIMENTS[mode]();
+      if (result === null) continue; // overtaken
+      root.result = { mode, ...result };
+      if (mode === "denoise") drawable(root.querySelector("[data-name=clean] canvas"));
+      told(null);
+    } catch (error) {
+      told(error);
+    }
+    app.removeAttribute("aria-busy");
+  }
+  busy = false;
+}
+
+// A sentence on what went wrong takes the place of the pictures, and the static figure comes back. After what the
+// worker cannot mend, it has to be started again.
+function told(error) {
+  quiet();
+  trouble.textContent = error?.message ?? "";
+  still.hidden = !error;
+  root.querySelector(".lab-stage").hidden = Boolean(error);
+  gate.hidden = !error?.fatal;
+  app.hidden = Boolean(error?.fatal);
+}
+
+gate.querySelector("button").addEventListener("click", async ({ target }) => {
+  target.disabled = true;
+  trouble.textContent = "";
+  try {
+    employ();
+    await ask("start", { runtime: list.runtime, files });
+    await thumbnails();
+    told(null);
+    largest();
+    root.querySelector("[name=mode]:checked").focus({ preventScroll: true });
+    await update();
+  } catch (error) {
+    told({ message: error.message, fatal: true });
+  }
+  target.disabled = false;
+  target.textContent = "Try again";
+});
+
+// The slider's place for the largest training set; a wider network of the same set stands behind it.
+function largest() {
+  const nets = sizes();
+  control.n.max = nets.length - 1;
+  control.n.value = nets.findIndex(({ n }) => n === nets.at(-1).n);
+}
+
+// Choosing, uploading and drawing images -----------------------------------------------------------------------------
+
+async function thumbnails() {
+  const set = list.sets[control.set.value];
+  if (!images.has(control.set.value)) images.set(control.set.value, await pixels(set.images));
+  if (set !== list.sets[control.set.value]) return; // another one was chosen meanwhile
+  const choices = images.get(control.set.value).map((image, i) => {
+    const label = make(
+      `<label><input type="radio" name="image" value="${i}" aria-label="${set.label}, image ${i + 1}"><canvas class="dark-light" width="${size}" height="${size}"></canvas></label>`,
+    );
+    paint(label.lastElementChild, image, grey);
+    return label;
+  });
+  choices[0].firstElementChild.checked = true;
+  root.querySelector(".lab-thumbnails").replaceChildren(...choices);
+  own = null;
+}
+
+function adopt(image) {
+  own = image;
+  for (const input of root.querySelectorAll("[name=image]")) input.checked = false;
+}
+
+async function upload(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw { message: `The file ${file.name} could not be read as an image.` };
+  }
+  const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const side = Math.min(bitmap.width, bitmap.height);
+  context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
+  context.fillRect(0, 0, size, size);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
+  const { data } = context.getImageData(0, 0, size, size);
+  return Float32Array.from({ length: size ** 2 }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
+}
+
+const cursor = { x: Math.floor(size / 2), y: Math.floor(size / 2) };
+
+function ink() {
+  const radius = size / 24,
+    tone = +control.ink.value;
+  const inside = (i) => Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius;
+  adopt(clean().map((v, i) => (inside(i) ? tone : v)));
+  paint(root.querySelector("[data-name=clean] canvas"), own, grey);
+  update();
+}
+
+// The clean image takes ink while drawing is on.
+function drawable(canvas) {
+  const on = control.draw.getAttribute("aria-pressed") === "true";
+  canvas.parentElement.classList.toggle("lab-drawable", on);
+  if (!on) {
+    canvas.removeAttribute("tabindex");
+    canvas.setAttribute("role", "img");
+    return;
+  }
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", "Clean image to draw on: arrow keys move the brush, the space bar paints");
+  mark(canvas);
+}
+
+function mark(canvas) {
+  canvas.parentElement.style.setProperty("--x", (cursor.x + 0.5) / size);
+  canvas.parentElement.style.setProperty("--y", (cursor.y + 0.5) / size);
+}
+
+tiles.addEventListener("pointerdown", (event) => drawn(event));
+tiles.addEventListener("pointermove", (event) => event.buttons && drawn(event));
+function drawn(event) {
+  const canvas = event.target.closest(".lab-drawable canvas");
+  if (!canvas) return;
+  const box = canvas.getBoundingClientRect();
+  cursor.x = Math.floor(((event.clientX - box.left) / box.width) * size);
+  cursor.y = Math.floor(((event.clientY - box.top) / box.height) * size);
+  mark(canvas);
+  ink();
+}
+tiles.addEventListener("keydown", (event) => {
+  const canvas = event.target.closest(".lab-drawable canvas");
+  const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key];
+  if (!canvas || !move) return;
+  event.preventDefault();
+  cursor.x = Math.min(size - 1, Math.max(0, cursor.x + move[0]));
+  cursor.y = Math.min(size - 1, Math.max(0, cursor.y + move[1]));
+  mark(canvas);
+  if (event.key === " ") ink();
+});
+
+// What the controls do -----------------------------------------------------------------------------------------------
+
+app.addEventListener("input", async ({ target }) => {
+  const { name } = target;
+  if (name === "ink") return;
+  if (name === "step") return root.result?.conclude?.(+target.value);
+  try {
+    if (name === "set") await thumbnails();
+    if (name === "upload") adopt(await upload(target.files[0]));
+  } catch (error) {
+    return told(error);
+  }
+  if (name === "image") own = null;
+  if (name === "trained") largest();
+  update();
+});
+control.next.addEventListener("click", () => {
+  control.seed.value = (+control.seed.value + 1) % list.seeds;
+  update();
+});
+control.draw.addEventListener("click", () => {
+  const brush = root.querySelector(".lab-brush");
+  brush.hidden = !brush.hidden;
+  update();
+});
+control.blank.addEventListener("click", () => {
+  adopt(new Float32Array(size ** 2).fill(0.8));
+  update();
+});

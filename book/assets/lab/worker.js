@@ -1,0 +1,163 @@
+// The laboratory's worker: loads files and runs networks. A message asks {id, task, ...}, answers are {id, tell: ...} while
+// it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message ends the work for an older one.
+import { crc32, gaussian, leading, schedule } from "./maths.js";
+
+const SIMD = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+];
+const KEPT = 6; // networks in memory; the one unused for longest goes first
+const files = new Map(),
+  networks = new Map();
+let ort, root, latest;
+
+class Trouble extends Error {} // its message is a sentence for the reader, and the worker can go on
+
+self.onmessage = async ({ data: { id, task, ...rest } }) => {
+  latest = id;
+  const tell = (news) => self.postMessage({ id, tell: news });
+  const stale = async () => {
+    await new Promise((resolve) => setTimeout(resolve)); // newer messages come in only between two tasks of the browser
+    return latest !== id;
+  };
+  try {
+    self.postMessage({ id, result: await TASKS[task](rest, tell, stale) });
+  } catch (error) {
+    self.postMessage({ id, error: sentence(error), fatal: !(error instanceof Trouble) });
+  }
+};
+
+function sentence(error) {
+  const text = error?.message ?? String(error);
+  if (error instanceof Trouble) return text;
+  if (/memory|bad_alloc|allocation/i.test(text))
+    return "The browser ran out of memory: close other pages, then start again.";
+  if (/Content Security Policy|unsafe-eval/i.test(text))
+    return "This browser or server does not allow WebAssembly here, which the networks need.";
+  return `The networks could not be run: ${text}`;
+}
+
+// A file with its progress, whole or not at all.
+async function load(file, tell) {
+  const name = file.path ?? file.url.split("/").at(-1);
+  let response,
+    got = 0;
+  const parts = [];
+  try {
+    response = await fetch(new URL(file.path ?? file.url, root));
+    if (!response.ok) throw new Trouble(`The file ${name} is missing on the server (status ${response.status}).`);
+    for (const reader = response.body.getReader(); ;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      got += value.length;
+      tell({ name, got, bytes: file.bytes });
+    }
+  } catch (error) {
+    if (error instanceof Trouble) throw error;
+    throw new Trouble(`The file ${name} could not be loaded: is there a connection to the network?`);
+  }
+  const data = new Uint8Array(got);
+  parts.reduce((place, part) => (data.set(part, place), place + part.length), 0);
+  if (file.crc32 !== undefined && crc32(data) !== file.crc32)
+    throw new Trouble(`The file ${name} is damaged: its checksum is not the one that was published.`);
+  return data;
+}
+
+function kept(file, tell) {
+  if (!files.has(file.path))
+    files.set(
+      file.path,
+      load(file, tell).catch((error) => {
+        files.delete(file.path); // the next try asks again
+        throw error;
+      }),
+    );
+  return files.get(file.path);
+}
+
+// A network's two sessions; that of the products is made when it is first wanted.
+async function session(network, graph, tell) {
+  const key = network.weights.path;
+  const held = networks.get(key) ?? { weights: await load(network.weights, tell) };
+  networks.delete(key);
+  networks.set(key, held);
+  held[graph] ??= await ort.InferenceSession.create(await kept(network.graph[graph], tell), {
+    executionProviders: ["wasm"],
+    externalData: [{ path: "weights", data: held.weights }],
+  });
+  for (const [old, { forward, products }] of [...networks].slice(0, -KEPT)) {
+    networks.delete(old);
+    await Promise.all([forward?.release(), products?.release()]);
+  }
+  return held[graph];
+}
+
+const tensor = (values, size) => new ort.Tensor("float32", Float32Array.from(values), [1, 1, size, size]);
+
+async function denoiser(network, size, tell) {
+  const forward = await session(network, "forward", tell);
+  return async (y) => (await forward.run({ y: tensor(y, size) }, ["x_hat"])).x_hat.data;
+}
+
+const TASKS = {
+  async start({ runtime, files: address }, tell) {
+    if (typeof WebAssembly !== "object") throw new Trouble("This browser has no WebAssembly, which the networks need.");
+    if (!WebAssembly.validate(new Uint8Array(SIMD)))
+      throw new Trouble("This browser is too old for the networks: its WebAssembly has no SIMD instructions.");
+    root = address;
+    const binary = await load(runtime.wasm, tell);
+    try {
+      ort = await import(new URL(runtime.module.url, root));
+    } catch {
+      throw new Trouble(
+        `The file ${runtime.module.url.split("/").at(-1)} could not be loaded: is there a connection to the network?`,
+      );
+    }
+    Object.assign(ort.env.wasm, { numThreads: 1, proxy: false, wasmBinary: binary });
+  },
+
+  stop: () => null, // being newer is enough
+
+  file: ({ file }, tell) => kept(file, tell),
+
+  async denoise({ network, size, y }, tell) {
+    return (await denoiser(network, size, tell))(y);
+  },
+
+  // Probability-flow ODE by Heun's method, as ghr.sampling.sample: float32 states, one step of every network in turn.
+  async sample({ pair, size, start, steps, first, last }, tell, stale) {
+    const denoisers = [];
+    for (const network of pair) denoisers.push(await denoiser(network, size, tell));
+    const sigmas = schedule(steps, first, last);
+    const walks = [];
+    for (const f of denoisers) walks.push({ f, y: start, x_hat: await f(start) });
+    for (let step = 0; step < steps; step++) {
+      const sigma = sigmas[step],
+        smaller = sigmas[step + 1];
+      for (const walk of walks) {
+        const { f, y, x_hat } = walk;
+        const slope = y.map((v, i) => (v - x_hat[i]) / sigma);
+        const euler = y.map((v, i) => v + (smaller - sigma) * slope[i]);
+        const below = await f(euler);
+        walk.y = y.map((v, i) => v + ((smaller - sigma) * (slope[i] + (euler[i] - below[i]) / smaller)) / 2);
+        walk.x_hat = await f(walk.y);
+      }
+      if (await stale()) return null;
+      tell({ step: step + 1, sigma: smaller, walks: walks.map(({ y, x_hat }) => ({ y, x_hat })) });
+    }
+    return true;
+  },
+
+  // Leading eigenvectors of the Jacobian's symmetric part at y, as ghr.jacobian.leading.
+  async basis({ network, size, y, k }, tell, stale) {
+    const forward = await session(network, "forward", tell);
+    const products = await session(network, "products", tell);
+    const { x_hat, gates } = await forward.run({ y: tensor(y, size) });
+    const multiply = async (v) => {
+      const { push, pull } = await products.run({ gates, v: tensor(v, size) });
+      return (await stale()) ? null : Float64Array.from(push.data, (x, i) => (x + pull.data[i]) / 2);
+    };
+    const found = await leading(multiply, gaussian(0, size * size), k, (done) => tell({ products: done }));
+    return found && { x_hat: x_hat.data, ...found };
+  },
+};

@@ -1,0 +1,458 @@
+"""Trained networks enter, files leave with which a page runs them in the reader's browser.
+
+Enters: the checkpoints of a scale. Leaves: `build/laboratory/<scale>`, which a build of the book copies to its pages:
+two graphs for each architecture, weights, images and starts, a static figure, and `laboratory.json`, which lists them.
+The scripts of the page are in `book/assets/lab`; what runs the graphs is onnxruntime-web, from npm or else from a CDN.
+This module is also the Sphinx extension that puts the laboratory on its page.
+
+A network becomes two graphs, because J'v cannot be had from forward passes: `forward` also tells which ReLUs are open,
+`products` multiplies with J and J' while they stay so. The graphs of an architecture hold no weights, which are a file
+of their own for each run, with the fp16 numbers of its checkpoint; all arithmetic is float32.
+"""
+
+import copy
+import itertools
+import json
+import logging
+import os
+import shutil
+import subprocess
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate
+
+from ghr import jacobian, noise, plots, runs, sampling
+from ghr.denoisers import UNet, require_evaluation
+from ghr.press import SCALE, code, digest, file_digest
+
+PAGE = "book/laboratory"
+LABELS = {
+    "avatars": "cartoon faces",
+    "c_alpha": "C^α images",
+    "fields": "Gaussian fields",
+}  # where the name says little
+SHOWN = 16  # held-out images to choose from
+SEEDS = range(64)  # sampling seeds whose starts are shipped, those of the chapters
+SHIPPED = 100  # training sets up to this size are shipped, for the nearest training image
+SIGMA = 0.2  # noise level of the static figure, image units
+RUNTIME = "onnxruntime-web"
+RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+
+
+# -- a network as graphs
+
+
+class _Bend(nn.Module):
+    """A ReLU, or what a pass puts in its place."""
+
+    bend: Callable[[Tensor], Tensor] = torch.relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bend(x)
+
+
+class _Graph(nn.Module):
+    """A network that is looked into: how it bends is decided in each pass.
+
+    network: a UNet without biases, in evaluation mode.
+    Raises: ValueError in training mode.
+    """
+
+    def __init__(self, network: UNet):
+        super().__init__()
+        require_evaluation(network)
+        self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+        for block in list(self.network.modules()):
+            for name, layer in block.named_children():
+                if isinstance(layer, nn.ReLU):
+                    setattr(block, name, _Bend())
+        self.eval()
+
+    def bend(self, x: Tensor, bend: Callable[[Tensor], Tensor]) -> Tensor:
+        """A pass of x through the network, with bend in the place of ReLU."""
+        for layer in self.network.modules():
+            if isinstance(layer, _Bend):
+                layer.bend = bend
+        return self.network(x)
+
+
+class Forward(_Graph):
+    """f(y), and which ReLUs are open at y, in the order of the pass: 1 open, 0 shut."""
+
+    def forward(self, y: Float[Tensor, "1 c h w"]) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, " gates"]]:
+        gates = []
+
+        def record(x: Tensor) -> Tensor:
+            gates.append((x > 0).to(x).flatten())
+            return x.relu()
+
+        x_hat = self.bend(y, record)
+        return x_hat, torch.cat(gates)
+
+
+class Products(_Graph):
+    """J v and J' v at the y whose gates are given.
+
+    J is the network with every ReLU replaced by a product with its gate; J' is the same backwards, layer by layer.
+    """
+
+    def forward(
+        self, gates: Float[Tensor, " gates"], v: Float[Tensor, "1 c h w"]
+    ) -> tuple[Float[Tensor, "1 c h w"], Float[Tensor, "1 c h w"]]:
+        passed, held = 0, []
+
+        def hold(x: Tensor) -> Tensor:
+            nonlocal passed
+            held.append(gates[passed : passed + x.numel()].view(x.shape))
+            passed += x.numel()
+            return x * held[-1]
+
+        push = self.bend(v, hold)
+        return push, v - _pull(self.network, v, held)
+
+
+def _pull(network: UNet, v: Tensor, held: list[Tensor]) -> Tensor:
+    """The transposed residual: the network's own pass read from its end, gates taken from the end of the list."""
+
+    def back(layers, x: Tensor) -> Tensor:
+        for layer in reversed(layers):
+            if isinstance(layer, _Bend):
+                x = x * held.pop()
+            elif isinstance(layer, nn.ConvTranspose2d):
+                x = conv2d(x, layer.weight, stride=layer.stride)
+            elif isinstance(layer, nn.Conv2d):
+                x = conv2d(x, layer.weight.flip(2, 3).transpose(0, 1), padding=layer.padding)
+            elif isinstance(layer, nn.AvgPool2d):
+                x = interpolate(x, scale_factor=2.0) / 4
+            else:
+                x = layer(x)  # a norm in evaluation mode is diagonal
+        return x
+
+    x, skips = v, []
+    for up, block in zip(reversed(network.up), reversed(network.decoder), strict=True):
+        x, skip = back(block, x).chunk(2, 1)
+        skips.append(skip)
+        x = back([up], x)
+    x = back(network.middle, x)
+    for block in reversed(network.encoder):
+        x = back(block, back([network.pool], x) + skips.pop())
+    return x
+
+
+def graphs(network: UNet, size: int) -> dict[str, bytes]:
+    """ONNX files of an architecture, whose weights are in another file, named "weights": that of `weights`.
+
+    network: any network of this architecture, in evaluation mode.  size: side of the images in pixels.
+    Returns: "forward": y -> x_hat, gates, and "products": gates, v -> push, pull, for one image.
+    """
+    y = torch.zeros(1, 1, size, size)
+    with torch.no_grad():
+        gates = Forward(network)(y)[1]
+    return {
+        "forward": _graph(Forward(network), (y,), ["y"], ["x_hat", "gates"]),
+        "products": _graph(Products(network), (gates, y), ["gates", "v"], ["push", "pull"]),
+    }
+
+
+def weights(network: UNet) -> bytes:
+    """A network's numbers, one tensor after the other: fp16 what the checkpoint keeps in fp16, else float32."""
+    return b"".join(_laid_out(network).values())
+
+
+def _laid_out(network: nn.Module) -> dict[str, bytes]:
+    found = {}
+    for name, value in network.state_dict().items():
+        data = (value.half() if value.ndim > 1 else value).contiguous().numpy().tobytes()
+        found[name] = data + bytes(-len(data) % 16)  # float32 tensors begin at multiples of their size
+    return found
+
+
+def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list[str]) -> bytes:
+    """An ONNX file whose weights are elsewhere: fp16, and cast to float32 when the file is opened."""
+    try:
+        import onnxscript  # noqa: F401 (torch's exporter asks for it later, in other words)
+        from onnx import TensorProto, helper
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"the laboratory needs {error.name}: pip install 'ghr[book]'") from error
+
+    with _quiet():
+        model = torch.onnx.export(
+            module, arguments, dynamo=True, input_names=inputs, output_names=outputs, optimize=False, verbose=False
+        ).model_proto
+    lengths = {f"network.{name}": len(data) for name, data in _laid_out(module.network).items()}
+    offsets = dict(zip(lengths, itertools.accumulate(lengths.values(), initial=0), strict=False))
+    casts = []
+    for tensor in model.graph.initializer:
+        name, half = tensor.name, len(tensor.dims) > 1
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        length = int(np.prod(tensor.dims)) * (2 if half else 4)
+        for key, value in {"location": "weights", "offset": offsets[name], "length": length}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        if half:
+            tensor.name, tensor.data_type = f"{name}.half", TensorProto.FLOAT16
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    for node in nodes:  # the exporter notes its call stack, with the paths of this machine
+        node.ClearField("metadata_props")
+    del model.graph.node[:], model.graph.value_info[:], model.graph.metadata_props[:], model.metadata_props[:]
+    model.graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter remarks on itself and on libraries that are not there."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+# -- what the page is given
+
+
+def networks(scale: str) -> list[runs.Run]:
+    """The runs that the page offers: trained UNets without biases, by image set and N.
+
+    scale: as in `ghr.runs.table`.
+    """
+    tables = [run for key in runs.STUDIES for run in runs.table(scale, *key)]
+    wanted = dict.fromkeys([*tables, *runs.flagship(scale), *runs.classes(scale)])
+    names = list(dict.fromkeys(run.images for run in wanted))
+    trained = [run for run in wanted if run.network == "UNet" and runs.path(run).exists()]
+    return sorted(trained, key=lambda run: (names.index(run.images), run.n, run.width, run.half))
+
+
+def export(scale: str, root: Path) -> Path:
+    """Everything the page loads, made again only when networks, code, pins or runtime are others than before.
+
+    scale: as in `ghr.runs.table`.  root: top of the repository.
+    Returns: the list, `build/laboratory/<scale>/laboratory.json`; without any trained network its sets are empty.
+    """
+    chosen = networks(scale)
+    folder = root / "build" / "laboratory" / scale
+    listed = folder / "laboratory.json"
+    engine = runtime(root) if chosen else None
+    state = [code("import ghr.laboratory"), [file_digest(runs.path(run)) for run in chosen], engine]
+    key = digest(json.dumps(state, sort_keys=True), (root / "requirements.txt").read_text("utf8"))
+    if listed.exists() and json.loads(listed.read_text("utf8"))["key"] == key:
+        return listed
+    partial = folder.with_name(f"{scale}.new")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    architectures, sets = {}, []
+    for images, group in itertools.groupby(chosen, key=lambda run: run.images):
+        sets.append(_set(images, list(group), architectures, partial))
+    contents = {"key": key, "runtime": engine, "size": chosen[0].size if chosen else 0, "seeds": len(SEEDS)}
+    (partial / "laboratory.json").write_text(json.dumps({**contents, "graphs": architectures, "sets": sets}, indent=1))
+    (partial / "figure.html").write_text(figure(chosen))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return listed
+
+
+def _set(images: str, group: list[runs.Run], architectures: dict, folder: Path) -> dict:
+    """Writes the files of one image set and its networks, and says what they are."""
+    largest = runs.data(group[-1])
+    entries = []
+    for run in group:
+        network = runs.load(run)
+        kind = f"unet-{run.width}-{run.scales}-{run.size}"
+        if kind not in architectures:
+            files = graphs(network, run.size)
+            architectures[kind] = {name: _file(folder, f"{kind}-{name}.onnx", data) for name, data in files.items()}
+        entry = {"n": run.n, "half": run.half, "width": run.width, "graph": kind}
+        entry["weights"] = _file(folder, f"{run.name}.weights", weights(network))
+        if run.n <= SHIPPED:
+            known = getattr(runs.data(run), run.half.lower())
+            entry["training"] = _pixels(folder, f"{run.name}.training", known)
+        entries.append(entry)
+    starts = _starts(largest.held_out).numpy().astype("<f4")
+    return {
+        "name": images,
+        "label": _label(images),
+        "images": _pixels(folder, f"{images}.images", largest.held_out[:SHOWN]),
+        "starts": _file(folder, f"{images}.starts", starts.tobytes()),
+        "networks": entries,
+    }
+
+
+def _label(images: str) -> str:
+    """What a reader would call an image set."""
+    name, _, rest = images.partition("-")
+    return LABELS.get(name, name) + (f" ({rest})" if rest else "")
+
+
+def _starts(held_out: Tensor) -> Tensor:
+    return sampling.gaussian_start(held_out, SEEDS, covariance=len(held_out) > 1)
+
+
+def _file(folder: Path, name: str, data: bytes) -> dict:
+    """Writes a file under a name that tells its contents, so that no browser shows an old copy of it."""
+    checksum = zlib.crc32(data)
+    stem, dot, suffix = name.rpartition(".")
+    path = folder / f"{stem}-{checksum:08x}{dot}{suffix}"
+    path.write_bytes(data)
+    return {"path": path.name, "bytes": len(data), "crc32": checksum}
+
+
+def _pixels(folder: Path, name: str, x: Float[Tensor, "n 1 h w"]) -> dict:
+    """Images in 256 levels from low to high: exact for sets that come from 8-bit pictures."""
+    low, high = min(0.0, x.min().item()), max(1.0, x.max().item())
+    levels = ((x - low) / (high - low) * 255).round().to(torch.uint8)
+    return {**_file(folder, name, levels.numpy().tobytes()), "low": low, "high": high}
+
+
+def runtime(root: Path) -> dict:
+    """Where the page finds what runs the graphs: files of ours when npm is there, else a CDN, of the locked version.
+
+    root: top of the repository, with package.json and package-lock.json.
+    Returns: version, and url and bytes of the module and of the WebAssembly file (bytes: None from the CDN).
+    """
+    lock = json.loads((root / "package-lock.json").read_text("utf8"))
+    version = lock["packages"][f"node_modules/{RUNTIME}"]["version"]
+    folder = root / "build" / "laboratory" / f"{RUNTIME}-{version}"
+    if folder.exists() or _installed(root, folder):
+        found = [{"url": f"{folder.name}/{name}", "bytes": (folder / name).stat().st_size} for name in RUNTIME_FILES]
+    else:
+        print(f"no {RUNTIME} from npm: the laboratory will load it from cdn.jsdelivr.net")
+        found = [{"url": f"https://cdn.jsdelivr.net/npm/{RUNTIME}@{version}/dist/{name}"} for name in RUNTIME_FILES]
+    return {"version": version, "module": found[0], "wasm": found[1]}
+
+
+def _installed(root: Path, folder: Path) -> bool:
+    """Whether npm gave the locked runtime; two of its files are kept, the other 140 MB are not."""
+    if not (npm := shutil.which("npm")):
+        return False
+    place = root / "build" / "npm"
+    place.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(root / name, place)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    result = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    if result.returncode:
+        print(result.stderr)
+        return False
+    partial = folder.with_name(f"{folder.name}.new")
+    partial.mkdir(parents=True, exist_ok=True)
+    for name in RUNTIME_FILES:
+        shutil.copy(place / "node_modules" / RUNTIME / "dist" / name, partial)
+    partial.rename(folder)
+    shutil.rmtree(place)
+    return True
+
+
+# -- what the page shows before it runs anything
+
+
+@torch.no_grad()
+def figure(chosen: list[runs.Run]) -> str:
+    """Three pictures, one for each experiment, by the networks of the first image set: HTML.
+
+    chosen: of `networks`.
+    """
+    if not chosen:
+        return ""
+    group = [run for run in chosen if run.images == chosen[0].images]
+    ones = [run for run in group if run.half == "A"]
+    x = runs.data(group[-1]).held_out[:1]
+    y = noise.add_noise(x, SIGMA, torch.Generator().manual_seed(0))
+    shown = [ones[round(k)] for k in np.linspace(0, len(ones) - 1, min(4, len(ones)))]
+    denoised = [runs.load(run)(y) for run in shown]
+    titles = ["clean", "noisy", *(f"N = {run.n:,}" for run in shown)]
+    pictures = [
+        plots.image_grid([torch.cat([x, y, *denoised])], ["A"], titles).html(
+            f"A held-out image, the same with noise, and denoised by networks trained on {_words(shown)} images."
+        )
+    ]
+
+    pair = [run for run in group if (run.n, run.width) == (group[-1].n, group[-1].width)]
+    start = _starts(runs.data(group[-1]).held_out)[:1]
+    walks = [list(sampling.sample(runs.load(run), start)) for run in pair]
+    moments = np.linspace(0, len(walks[0]) - 1, len(titles) - 1).round().astype(int)
+    rows = [torch.cat([*(walk[t].y for t in moments), walk[-1].x_hat]) for walk in walks]
+    sigmas = [f"σ = {walks[0][t].sigma.item():.2f}" for t in moments]
+    pictures.append(
+        plots.image_grid(rows, [run.half for run in pair], [*sigmas, "sample"]).html(
+            "Reverse diffusion from noise to an image, one row for each network: both began with the same noise."
+        )
+    )
+
+    basis = jacobian.leading(runs.load(pair[0]), y, len(titles) - 1)
+    shades = [f"λ = {value:.2f}" for value in basis.eigenvalues]
+    vectors = plots.image_grid([torch.cat([y, basis.eigenvectors])], ["A"], ["noisy", *shades], len(shades))
+    alt = "A noisy image and the leading eigenvectors of a network's Jacobian there, blue below zero, red above."
+    pictures.append(vectors.html(alt))
+    names = ("Denoise", "Sample", "Basis")
+    return "\n".join(f"<p>{name}</p>{picture}" for name, picture in zip(names, pictures, strict=True))
+
+
+def _words(shown: list[runs.Run]) -> str:
+    *most, last = (f"{run.n:,}" for run in shown)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def setup(app) -> dict:
+    """Sphinx extension: `ghr.laboratory` in `_config.yml`."""
+    from docutils import nodes
+    from sphinx.util import logging as sphinx_logging
+    from sphinx.util.docutils import SphinxDirective
+
+    folder = Path("build", "laboratory", os.environ.get(SCALE, "laptop"))
+
+    class Laboratory(SphinxDirective):
+        """```{laboratory}```: the static figure with its caption, which the page's script brings to life."""
+
+        has_content = True
+
+        def run(self):
+            if not (folder / "laboratory.json").exists():
+                warning = "nothing was exported for the laboratory: run make book"
+                sphinx_logging.getLogger(__name__).warning(warning, location=self.env.docname)
+                return []
+            listed = json.loads((folder / "laboratory.json").read_text("utf8"))
+            if not listed["sets"]:
+                return [nodes.paragraph("", "This build of the book has no trained networks.")]
+            caption = nodes.caption()
+            self.state.nested_parse(self.content, self.content_offset, caption)
+            files = "../" * self.env.docname.count("/") + "_static/laboratory/"
+            data = json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
+            opening = f'<div id="lab" class="lab" data-files="{files}"><figure class="lab-still">'
+            closing = f'<script type="application/json">{data}</script></div>'
+            return [
+                nodes.raw("", opening + (folder / "figure.html").read_text("utf8") + "<figcaption>", format="html"),
+                *caption.children,
+                nodes.raw("", "</figcaption></figure>" + closing, format="html"),
+            ]
+
+    def scripts(app, pagename, templatename, context, doctree) -> None:
+        if pagename == PAGE:  # no other page gets heavier
+            app.add_css_file("lab/lab.css")
+            app.add_js_file("lab/lab.js", type="module")
+
+    def files(app, error) -> None:
+        if error or app.builder.format != "html" or not (folder / "laboratory.json").exists():
+            return
+        place = Path(app.outdir, "_static", "laboratory")
+        shutil.copytree(folder, place, ignore=shutil.ignore_patterns("laboratory.json", "figure.html"))
+        listed = json.loads((folder / "laboratory.json").read_text("utf8"))
+        if listed["sets"] and "bytes" in listed["runtime"]["wasm"]:
+            version = f"{RUNTIME}-{listed['runtime']['version']}"
+            shutil.copytree(folder.with_name(version), place / version)
+
+    app.add_directive("laboratory", Laboratory)
+    app.connect("html-page-context", scripts)
+    app.connect("build-finished", files)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,718 @@
+"""The laboratory: its graphs and files, and its page in headless Chromium, whose numbers must equal torch's.
+
+A site of this page alone is made from shipped networks of photographs. Screenshots go to build/screenshots.
+"""
+
+import json
+import os
+import re
+import shutil
+import zlib
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
+from PIL import Image
+
+from ghr import compare, denoisers, jacobian, laboratory, noise, pages, runs, sampling
+
+REPO = Path(__file__).resolve().parents[1]
+SIZES = (10, 100, 4454)  # of the site's networks; of N = 100 there is half A alone
+
+
+# Graphs -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_graphs_are_the_network_its_jacobian_and_the_transpose(unet, images):
+    y = images[:1]
+    x_hat, gates = laboratory.Forward(unet)(y)
+    torch.testing.assert_close(x_hat, unet(y))
+    assert set(gates.unique().tolist()) == {0, 1}
+    j = jacobian.jacobian(unet, y)
+    v = torch.randn(y.shape, generator=torch.Generator().manual_seed(3), dtype=y.dtype)
+    push, pull = laboratory.Products(unet)(gates, v)
+    assert (j - j.T).norm() > 0.1 * j.norm()  # else J and J' could not be told apart
+    torch.testing.assert_close(push.flatten(), j @ v.flatten())
+    torch.testing.assert_close(pull.flatten(), j.T @ v.flatten())
+
+
+def test_a_network_is_left_as_it_was(unet, images):
+    before = {name: value.clone() for name, value in unet.state_dict().items()}
+    laboratory.Forward(unet)(images[:1])
+    assert [type(layer) for layer in unet.modules() if "Bend" in type(layer).__name__] == []
+    assert all(torch.equal(before[name], value) for name, value in unet.state_dict().items())
+
+
+@pytest.mark.parametrize("graph", [laboratory.Forward, laboratory.Products])
+def test_a_network_in_training_mode_is_refused(unet, graph):
+    with pytest.raises(ValueError, match="training mode"):
+        graph(unet.train())
+
+
+def test_weights_are_kept_in_the_types_of_the_checkpoint():
+    network = excite(denoisers.UNet(width=3, scales=1))
+    data = laboratory.weights(network)
+    place = 0
+    for name, value in network.state_dict().items():
+        kind = np.float16 if value.ndim > 1 else np.float32
+        found = np.frombuffer(data, kind, value.numel(), place)
+        np.testing.assert_array_equal(found, value.numpy().ravel().astype(kind), err_msg=name)
+        place += -(-found.nbytes // 16) * 16
+    assert place == len(data)
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+def test_pixels_of_eight_bits_are_exact_and_others_keep_their_range(tmp_path):
+    levels = torch.arange(256).float().div(255).view(1, 1, 16, 16)
+    file = laboratory._pixels(tmp_path, "a.images", levels)
+    data = (tmp_path / file["path"]).read_bytes()
+    assert (file["low"], file["high"], file["bytes"], file["crc32"]) == (0, 1, 256, zlib.crc32(data))
+    assert data == bytes(range(256))
+    beyond = laboratory._pixels(tmp_path, "b.images", levels * 3 - 1)
+    assert (beyond["low"], beyond["high"]) == (-1, 2)
+    assert beyond["path"] != file["path"]
+
+
+def test_only_trained_networks_without_biases_are_offered(tmp_path, monkeypatch):
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
+    assert laboratory.networks("smoke") == []
+    table = runs.table("smoke")
+    for run in table:
+        runs.path(run).touch()
+    offered = laboratory.networks("smoke")
+    assert {run.network for run in offered} == {"UNet"}
+    assert not set(offered) & {*runs.controls("smoke"), *runs.others("smoke")}
+    assert set(runs.flagship("smoke")) <= set(offered)
+    assert {run.images for run in offered} == {run.images for run in table if run.network == "UNet"}
+    faces = [(run.n, run.width, run.half) for run in offered if run.images == "avatars"]
+    assert faces == sorted(faces)
+
+
+def test_a_book_without_networks_says_so(tmp_path):
+    listed = laboratory.export("smoke", tmp_path_with_pins(tmp_path))
+    assert json.loads(listed.read_text())["sets"] == []
+    assert (listed.parent / "figure.html").read_text() == ""
+
+
+def tmp_path_with_pins(folder: Path) -> Path:
+    for name in ("requirements.txt", "package.json", "package-lock.json"):
+        shutil.copy(REPO / name, folder)
+    return folder
+
+
+def test_without_npm_the_locked_version_comes_from_a_cdn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    found = laboratory.runtime(tmp_path_with_pins(tmp_path))
+    wanted = json.loads((REPO / "package.json").read_text())["dependencies"]["onnxruntime-web"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", wanted)
+    assert found["version"] == wanted
+    base = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{wanted}/dist/"
+    assert [found["module"], found["wasm"]] == [{"url": base + name} for name in laboratory.RUNTIME_FILES]
+    assert "cdn.jsdelivr.net" in capsys.readouterr().out
+
+
+# A site of this page ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A site with the laboratory and a front page: html, listed (its list), networks by (n, half), data by n."""
+    if not shutil.which("npm"):
+        assert not os.environ.get("CI"), "npm is missing"
+        pytest.skip("npm is missing: apt-get install npm")
+    root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
+    chosen = {(run.n, run.half): run for run in runs.table("laptop", "photographs") if run.n in SIZES}
+    del chosen[100, "B"]
+    (root / "checkpoints").mkdir()
+    for run in chosen.values():
+        shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
+    shutil.copy(REPO / "_config.yml", root)
+    shutil.copytree(REPO / "book" / "assets", root / "book" / "assets")
+    for name in ("references.bib", "references.md"):
+        shutil.copy(REPO / "book" / name, root / "book")
+    text = (REPO / "book" / "laboratory.md").read_text()
+    (root / "book" / "laboratory.md").write_text(re.sub(r"\[(.+?)\]\(\w+\.py\)", r"\1", text, flags=re.DOTALL))
+    (root / "index.md").write_text("# Front\n\nThis page is here to be light.\n")
+    chapters = "[{file: book/laboratory}, {file: book/references}]"
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters: {chapters}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
+        listed = laboratory.export("laptop", root)
+        before = listed.stat().st_mtime_ns
+        assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
+        pages.render("laptop", root, root / "_build" / "html")
+        networks = {key: runs.load(run) for key, run in chosen.items()}
+    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
+    contents = json.loads(listed.read_text())
+    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=contents, networks=networks, data=data)
+
+
+@pytest.fixture(scope="session")
+def address(lab):
+    with serve(lab.html) as address:
+        yield address
+
+
+class Page:
+    """The laboratory's page and what a reader does there."""
+
+    def __init__(self, page, complaints, address):
+        self.page, self.complaints, self.address = page, complaints, address
+        page.goto(f"{address}book/laboratory.html", wait_until="networkidle")
+
+    def start(self):
+        self.page.click(".lab-start")
+        return self.settled()
+
+    def settled(self) -> dict | None:
+        """What the experiment found, once nothing is computed any more; None where there is a sentence instead."""
+        self.page.wait_for_timeout(50)  # an event has begun its work by then
+        self.page.wait_for_function(
+            """() => document.querySelector(".lab-trouble").textContent ||
+            !document.querySelector(".lab-app").hasAttribute("aria-busy") && document.querySelector("#lab").result?.mode
+            === document.querySelector("[name=mode]:checked").value""",
+            timeout=120_000,
+        )
+        if self.trouble():
+            return None
+        return self.page.evaluate(
+            """() => JSON.parse(JSON.stringify(document.querySelector("#lab").result,
+            (_, v) => ArrayBuffer.isView(v) ? Array.from(v) : v))"""
+        )
+
+    def choose(self, **controls) -> dict | None:
+        """Sets controls by name as a reader would: a slider to a value, a radio button or an option to one of its."""
+        for name, value in controls.items():
+            target = self.page.locator(f"[name={name}]")
+            if target.first.get_attribute("type") == "radio":
+                self.page.locator(f'label:has([name={name}][value="{value}"])').click()
+            elif target.evaluate("element => element.tagName") == "SELECT":
+                target.select_option(str(value))
+            else:
+                target.fill(str(value))
+        return self.settled()
+
+    def trouble(self) -> str:
+        return self.page.inner_text(".lab-trouble")
+
+    def caption(self) -> str:
+        return self.page.inner_text(".lab-stage > figcaption")
+
+    def canvas(self, name: str) -> np.ndarray:
+        """Red, green and blue of a picture's pixels."""
+        pixels = self.page.evaluate(
+            """name => { const canvas = document.querySelector(`[data-name="${name}"] canvas`);
+            return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data); }""",
+            name,
+        )
+        side = int((len(pixels) / 4) ** 0.5)
+        return np.array(pixels).reshape(side, side, 4)[..., :3]
+
+    def shoot(self, kind: str):
+        folder = REPO / "build" / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate("scrollTo(0, 0)")
+        self.page.screenshot(path=folder / f"laboratory-{kind}.png", full_page=True)
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """visit(viewport, mode) -> Page; what it complains about is looked at when the test ends, unless it was cleared."""
+    opened = []
+
+    def visit(viewport=DESK, mode="light", browser=chromium, prepare=lambda page: None, **options) -> Page:
+        context = browser.new_context(viewport=viewport, color_scheme=mode, **options)
+        page = context.new_page()
+        prepare(page)
+        opened.append((context, Page(page, hear(page, address, "laboratory"), address)))
+        return opened[-1][1]
+
+    yield visit
+    complaints = [complaint for _, page in opened for complaint in page.complaints]
+    for context, _ in opened:
+        context.close()
+    assert complaints == []
+
+
+def image(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, 32, 32)
+
+
+def grey(values) -> np.ndarray:
+    levels = np.floor(255 * np.clip(np.asarray(values, np.float64), 0, 1) + 0.5)
+    return np.repeat(levels.reshape(32, 32, 1), 3, -1)
+
+
+# Equal to torch ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_denoised_images_equal_those_of_torch(visit, lab):
+    page = visit()
+    page.start()
+    errors = []
+    for n, half, sigma in ((2, "A", -1.3), (2, "B", -0.7), (0, "B", -0.04), (1, "A", -0.7)):
+        found = page.choose(n=n, sigma=sigma, half=half)
+        assert found["sigma"] == pytest.approx(10**sigma)
+        y, network = image(found["y"]), lab.networks[SIZES[n], half]
+        with torch.no_grad():
+            x_hat = network(y)
+        errors.append((x_hat - image(found["x_hat"])).abs().max().item())
+        x = image(found["x"])
+        torch.testing.assert_close(x, lab.data[4454].held_out[:1])
+        assert found["before"] == pytest.approx(noise.psnr(x, y).item(), abs=1e-3)
+        assert found["after"] == pytest.approx(noise.psnr(x, x_hat).item(), abs=1e-3)
+        for name in ("x", "y", "x_hat"):
+            shown = page.canvas({"x": "clean", "y": "noisy", "x_hat": "denoised"}[name])
+            np.testing.assert_array_equal(shown, grey(found[name]))
+        assert f"Network {half}, N = {SIZES[n]:,} photographs" in page.caption()
+        assert f"{found['before']:.1f}\u00a0dB before, {found['after']:.1f}\u00a0dB after" in page.caption()
+    print(f"denoised images differ from torch's by {max(errors):.1e}")
+    assert max(errors) < 1e-5
+
+
+@pytest.mark.browser
+def test_noise_is_white_and_of_the_seed_alone(visit):
+    page = visit()
+    page.start()
+
+    def z(**controls):
+        found = page.choose(**controls)
+        return (np.array(found["y"]) - np.array(found["x"])) / found["sigma"]
+
+    first, other = z(sigma=-0.7, seed=0), z(seed=5)
+    np.testing.assert_allclose(z(sigma=-0.02, seed=0), first, atol=1e-4)
+    assert abs(np.corrcoef(first, other)[0, 1]) < 4 / 32
+    for noise_image in (first, other):
+        assert abs(noise_image.mean()) < 4 / 32
+        assert abs(noise_image.var() - 1) < 4 * 2**0.5 / 32
+        assert np.abs(noise_image).max() > 2.5
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("n", [0, 2])
+def test_samples_equal_those_of_torch(visit, lab, n):
+    page = visit()
+    page.start()
+    page.choose(mode="sample")
+    found = page.choose(n=n, seed=3)
+    start = sampling.gaussian_start(lab.data[4454].held_out, [3])
+    torch.testing.assert_close(image(found["start"]), start)  # the start of the chapters
+    with torch.no_grad():
+        walks = [list(sampling.sample(lab.networks[SIZES[n], half], start)) for half in "AB"]
+    assert len(found["moments"]) == len(walks[0]) == 20
+    errors = []
+    for moment, states in zip(found["moments"], zip(*walks, strict=True), strict=True):
+        assert moment["sigma"] == pytest.approx(states[0].sigma.item())
+        for here, there in zip(moment["walks"], states, strict=True):
+            errors += [(image(here[name]) - getattr(there, name)).abs().max().item() for name in ("y", "x_hat")]
+    print(f"N = {SIZES[n]}: samples and the way to them differ from torch's by {max(errors):.1e}")
+    assert max(errors) < 1e-3
+    a, b = (walk[-1].x_hat for walk in walks)
+    assert found["rho"] == pytest.approx(compare.rho(a, b).item(), abs=1e-3)
+    assert f"ρ(A, B) = {found['rho']:.2f}" in page.caption()
+    for half, sample, known in zip("AB", (a, b), found["nearest"], strict=True):
+        if SIZES[n] > laboratory.SHIPPED:
+            assert known is None
+            assert page.page.locator(f'[data-name="n {half}"]').count() == 0
+            continue
+        training = getattr(lab.data[SIZES[n]], half.lower())
+        value, index = compare.nearest(sample, training)
+        assert known["index"] == index.item()
+        assert known["rho"] == pytest.approx(value.item(), abs=1e-3)
+        np.testing.assert_array_equal(page.canvas(f"n {half}"), grey(training[index].numpy()))
+    np.testing.assert_array_equal(page.canvas("x B"), grey(found["moments"][-1]["walks"][1]["x_hat"]))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("n", "sigma", "k"), [(2, -1.0, 14), (0, -0.5, 6)])
+def test_eigenpairs_equal_those_of_torch(visit, lab, n, sigma, k):
+    page = visit()
+    page.start()
+    page.choose(mode="basis")
+    found = page.choose(n=n, sigma=sigma, k=k)
+    y, network = image(found["y"]), lab.networks[SIZES[n], "A"]
+    exact = jacobian.leading(network, y, k, tolerance=1e-6)
+    error = (torch.tensor(found["values"]) - exact.eigenvalues).abs().max().item()
+    print(f"N = {SIZES[n]}: eigenvalues differ from torch's by {error:.1e}")
+    assert len(found["values"]) == k
+    assert error < 1e-3
+    push, pull = jacobian.products(network, y)
+    vectors = torch.tensor(found["vectors"], dtype=torch.float32)
+    torch.testing.assert_close(vectors @ vectors.T, torch.eye(k), atol=1e-5, rtol=0)
+    for value, vector in zip(found["values"], vectors, strict=True):
+        e = vector.view_as(y)
+        assert ((push(e) + pull(e)) / 2 - value * e).norm() < 1e-3
+    red, _, blue = np.moveaxis(page.canvas("e 1").astype(int), -1, 0)
+    strong = np.abs(vectors[0].numpy().reshape(32, 32)) > vectors[0].abs().quantile(0.5).item()
+    assert (np.sign(red - blue) == np.sign(vectors[0].numpy().reshape(32, 32)))[strong].all()
+    assert f"λ runs from {found['values'][0]:.2f} to {found['values'][-1]:.2f}" in page.caption()
+
+
+# What a reader does -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+def test_nothing_is_loaded_before_the_start_nor_on_other_pages(visit, lab, address):
+    asked = []
+    page = visit(prepare=lambda page: page.on("request", lambda r: asked.append(r.url)))
+    heavy = re.compile(r"_static/laboratory/|worker\.js")
+    assert [url for url in asked if heavy.search(url)] == []
+    assert "14.2 MB" in page.page.inner_text(".lab-gate")
+    assert page.page.locator(".lab-still").is_visible()
+    page.start()
+    loaded = [url.split("/")[-1] for url in asked if heavy.search(url)]
+    assert len([name for name in loaded if name.endswith(".weights")]) == 1  # one network, not all
+    assert set(laboratory.RUNTIME_FILES) <= set(loaded)
+    assert not page.page.locator(".lab-still").is_visible()
+    for name in ("index.html", "book/references.html"):
+        assert "lab/" not in "".join(re.findall(r"<(?:script|link)[^>]*>", (lab.html / name).read_text()))
+
+
+@pytest.mark.browser
+def test_every_control_works_by_keyboard(visit):
+    """Each is reached by Tab from the one before, has a name, and changes what is found."""
+    page = visit()
+    page.page.locator(".lab-start").focus()
+    page.page.keyboard.press("Enter")
+    found = page.settled()
+    key = page.page.keyboard
+    focused = """() => { const e = document.activeElement;
+    return [e.name, e.getAttribute("aria-valuetext"), e.labels?.[0]?.innerText || e.innerText]; }"""
+    assert page.page.evaluate(focused)[0] == "mode"
+
+    def press(name, *keys):
+        while page.page.evaluate(focused)[0] != name:
+            before = page.page.evaluate("document.activeElement.outerHTML")
+            key.press("Tab")
+            assert page.page.evaluate("document.activeElement.outerHTML") != before
+        assert page.page.evaluate(focused)[2].strip()
+        for k in keys:
+            key.press(k)
+        return page.settled()
+
+    denoised = page.canvas("denoised")
+    moved = press("half", "ArrowRight")
+    assert "Network B" in page.caption()
+    assert (page.canvas("denoised") != denoised).any()
+    press("n", "Home")
+    assert "N = 10 " in page.caption()
+    assert page.page.evaluate(focused)[1] == "N = 10"
+    press("n", "End")
+    moved = press("sigma", "ArrowRight")
+    assert moved["sigma"] == pytest.approx(found["sigma"] * 10**0.02, rel=1e-6)
+    assert moved["x"] == found["x"]
+    again = press("seed", "ArrowUp")
+    assert again["y"] != moved["y"]
+    assert press("next", "Enter")["y"] != again["y"]
+    other = press("image", "ArrowRight")
+    assert other["x"] != found["x"]
+    press("draw", "Enter")
+    while not page.page.evaluate("document.activeElement.matches('.lab-drawable canvas')"):
+        key.press("Shift+Tab")
+    for k in ("ArrowUp", "ArrowLeft", " "):
+        key.press(k)
+    drawn = page.settled()["x"]
+    changed = np.flatnonzero(np.array(drawn) != np.array(other["x"]))
+    assert 15 * 32 + 15 in changed
+    assert np.abs(changed // 32 - 15).max() <= 2
+    assert np.array(drawn)[changed].max() == 0
+
+
+@pytest.mark.browser
+def test_every_control_works_by_mouse(visit):
+    page = visit()
+    found = page.start()
+    mouse = page.page.mouse
+
+    def at(selector, x, y=0.5):
+        page.page.locator(selector).scroll_into_view_if_needed()
+        box = page.page.locator(selector).bounding_box()
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    mouse.click(*at("[name=sigma]", 0.25))
+    moved = page.settled()
+    assert moved["sigma"] == pytest.approx(10**-1.5, rel=0.1)
+    mouse.click(*at("[name=n]", 0.01))
+    page.settled()
+    assert "N = 10 " in page.caption()
+    mouse.click(*at('.lab-half label:has([value="B"])', 0.5))
+    assert page.settled()["x_hat"] != moved["x_hat"]
+    assert "Network B" in page.caption()
+    mouse.click(*at(".lab-thumbnails label:nth-child(5)", 0.5))
+    chosen = page.settled()
+    assert chosen["x"] != found["x"]
+    page.page.click("[name=draw]")
+    page.settled()
+    mouse.move(*at("[data-name=clean] canvas", 0.2, 0.75))
+    mouse.down()
+    mouse.move(*at("[data-name=clean] canvas", 0.8, 0.75), steps=30)
+    mouse.up()
+    drawn = np.array(page.settled()["x"]).reshape(32, 32)
+    assert (drawn[24, 8:24] == 0).all()
+    assert (drawn[:20] == np.array(chosen["x"]).reshape(32, 32)[:20]).all()
+    page.page.click("[name=blank]")
+    assert len(set(page.settled()["x"])) == 1
+    mouse.click(*at(".lab-thumbnails label:nth-child(5)", 0.5))
+    assert page.settled()["x"] == chosen["x"]
+
+
+@pytest.mark.browser
+def test_the_steps_of_a_sample_can_be_looked_at_again(visit):
+    page = visit()
+    page.start()
+    found = page.choose(mode="sample")
+    page.choose(step=4)
+    np.testing.assert_array_equal(page.canvas("y A"), grey(found["moments"][3]["walks"][0]["y"]))
+    assert "step 4 of 20" in page.caption()
+    assert page.page.get_attribute("[name=step]", "aria-valuetext") == "4 of 20"
+
+
+@pytest.mark.browser
+def test_where_one_half_was_not_trained_the_other_is_shown(visit):
+    page = visit()
+    page.start()
+    page.choose(half="B")
+    page.choose(n=1)
+    assert page.page.locator('[name=half][value="B"]').is_disabled()
+    assert "Network A, N = 100" in page.caption()
+    found = page.choose(mode="sample")
+    assert len(found["moments"][0]["walks"]) == 1
+    assert found["rho"] is None
+    assert "ρ(A, B)" not in page.caption()
+
+
+@pytest.mark.browser
+def test_what_changes_during_a_computation_replaces_it(visit):
+    page = visit()
+    page.start()
+    page.page.locator('label:has([value="sample"])').click()
+    page.page.wait_for_function("document.querySelector('[name=step]').value < 20")
+    page.page.locator("[name=seed]").fill("7")
+    found = page.settled()
+    assert found["seed"] == 7
+    assert "seed 7, step 20 of 20" in page.caption()
+    page.page.locator('label:has([value="basis"])').click()
+    assert page.choose(mode="denoise")["mode"] == "denoise"
+
+
+@pytest.mark.browser
+def test_an_uploaded_image_is_prepared_and_never_sent(visit, tmp_path):
+    asked = []
+    page = visit(prepare=lambda page: page.on("request", lambda r: asked.append((r.method, r.url))))
+    page.start()
+    before = len(asked)
+    assert "never leave this page" in (REPO / "book" / "assets" / "lab" / "lab.js").read_text()
+    ramp = np.zeros((64, 96, 4), np.uint8)
+    ramp[:, 16:80, 0] = np.linspace(0, 252, 64).astype(np.uint8)  # red grows to the right; the margins are cut away
+    ramp[..., 3] = 255
+    ramp[:8, :, 3] = 0  # transparent: white
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    page.page.set_input_files("[name=upload]", tmp_path / "ramp.png")
+    x = np.array(page.settled()["x"]).reshape(32, 32)
+    np.testing.assert_allclose(x[0], 1)
+    np.testing.assert_allclose(x[16, 1:-1], (np.arange(1, 31) + 0.25) * 8 / 765, atol=2 / 255)
+    assert asked[before:] == []
+    assert {method for method, _ in asked} == {"GET"}
+    (tmp_path / "words.png").write_text("no image")
+    page.page.set_input_files("[name=upload]", tmp_path / "words.png")
+    assert page.settled() is None
+    assert page.trouble() == "The file words.png could not be read as an image."
+    assert page.choose(image=2) is not None
+    assert page.trouble() == ""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_every_view_is_accessible_in_both_modes(visit, mode):
+    page = visit(mode=mode)
+    findings = []
+
+    def look(view):
+        page.shoot(f"{view}-{mode}")
+        assert page.complaints == []
+        for finding in Axe().run(page.page).response["violations"]:
+            if finding["impact"] in ("serious", "critical"):
+                findings.extend(f"{view}: {finding['id']}: {node['html'][:200]}" for node in finding["nodes"])
+        page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
+
+    look("still")
+    page.start()
+    look("denoise")
+    page.page.click("[name=draw]")
+    page.settled()
+    look("draw")
+    page.choose(mode="sample")
+    page.choose(n=0)
+    look("sample")
+    page.choose(n=2)
+    page.choose(mode="basis")
+    look("basis")
+    assert findings == []
+    assert page.page.get_attribute(".lab-stage > figcaption", "aria-live") == "polite"
+    names = page.page.evaluate(
+        "() => [...document.querySelectorAll('.lab-tiles canvas')].map(canvas => canvas.getAttribute('aria-label'))"
+    )
+    assert names[:2] == ["noisy", "denoised"]
+    assert re.fullmatch(r"λ14\s=\s\d\.\d\d", names[-1])
+
+
+@pytest.mark.browser
+def test_every_view_fits_a_phone(visit):
+    page = visit(PHONE)
+    page.start()
+    for view, n in (("denoise", 2), ("sample", 0), ("basis", 2)):
+        page.choose(mode=view)
+        page.choose(n=n)
+        page.shoot(f"{view}-phone")
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
+        sides = page.page.evaluate(
+            "() => [...document.querySelectorAll('.lab-tiles canvas')].map(c => c.getBoundingClientRect().width)"
+        )
+        assert min(sides) >= 64
+
+
+@pytest.mark.browser
+def test_without_javascript_there_is_a_figure_and_a_sentence(visit):
+    page = visit(java_script_enabled=False)
+    assert page.page.locator(".lab-still img").count() == 3
+    for picture in page.page.locator(".lab-still img").all():
+        assert picture.bounding_box()["height"] > 50
+        assert len(picture.get_attribute("alt")) > 40
+    assert "the laboratory needs JavaScript" in " ".join(page.page.inner_text(".lab-still figcaption").split())
+    assert page.page.locator(".lab-start").count() == 0
+    page.shoot("still-no-javascript")
+    assert {text.rpartition(" ")[2] for text in page.complaints} == {"csp"}  # scripts, which were not to run
+    page.complaints.clear()
+
+
+# What goes wrong --------------------------------------------------------------------------------------------------
+
+
+def fails(page, sentence):
+    """One sentence says what happened, and the figure that was made with the book stands where pictures would."""
+    assert page.settled() is None
+    assert re.fullmatch(sentence, page.trouble()), page.trouble()
+    assert page.page.locator(".lab-still").is_visible()
+    assert page.page.locator(".lab-stage canvas").filter(visible=True).count() == 0
+    page.complaints.clear()  # the browser remarks on the failure too
+
+
+def wrong(data: bytes) -> bytes:
+    """The same file with one bit flipped."""
+    return data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda route: route.fulfill(body=wrong(route.fetch().body())), r"The file \S+ is damaged: its checksum .*\."),
+        (lambda route: route.fulfill(status=404), r"The file \S+ is missing on the server \(status 404\)\."),
+        (lambda route: route.abort(), r"The file \S+ could not be loaded: is there a connection to the network\?"),
+    ],
+    ids=["damaged", "missing", "unreachable"],
+)
+def test_a_network_that_cannot_be_had_is_told_and_the_others_go_on(visit, answer, sentence):
+    page = visit()
+    page.start()
+    page.page.route("**/photographs-32px-n10-*.weights", answer)
+    page.choose(n=0)
+    fails(page, sentence)
+    assert "n10-A" in page.trouble()
+    assert page.choose(n=2) is not None
+    assert not page.page.locator(".lab-still").is_visible()
+    page.page.unroute("**/photographs-32px-n10-*.weights")
+    assert page.choose(n=0) is not None
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", [*laboratory.RUNTIME_FILES, "worker.js", "maths.js"])
+def test_a_runtime_that_cannot_be_had_is_told_and_can_be_tried_again(visit, name):
+    page = visit()
+    if name == "maths.js":
+        page.page.reload(wait_until="networkidle")  # the page itself has it by now
+    page.page.route(f"**/{name}", lambda route: route.abort())
+    page.page.click(".lab-start")
+    what = "script that runs the networks" if name in ("worker.js", "maths.js") else f"file {re.escape(name)}"
+    fails(page, rf"The {what} could not be loaded: is there a connection to the network\?")
+    assert page.page.inner_text(".lab-start") == "Try again"
+    page.page.unroute(f"**/{name}")
+    assert page.start() is not None
+
+
+def fulfill(route, **answer) -> None:
+    route.fulfill(**answer)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("delete self.WebAssembly;", r"This browser has no WebAssembly, which the networks need\."),
+        ("WebAssembly.validate = () => false;", r"This browser is too old .* WebAssembly has no SIMD instructions\."),
+    ],
+)
+def test_a_browser_that_cannot_run_networks_is_told(visit, lab, line, sentence):
+    page = visit()
+    script = (lab.html / "_static" / "lab" / "worker.js").read_text()
+    page.page.route("**/worker.js", partial(fulfill, body=f"{line}\n{script}", content_type="text/javascript"))
+    page.page.click(".lab-start")
+    fails(page, sentence)
+
+
+@pytest.mark.browser
+def test_a_browser_without_memory_is_told(playwright, visit):
+    flags = [*FLAGS, "--js-flags=--wasm-max-mem-pages=100"]
+    browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+    page = visit(browser=browser)
+    page.page.click(".lab-start")
+    fails(page, r"The browser ran out of memory: close other pages, then start again\.")
+    browser.close()
+
+
+@pytest.mark.browser
+def test_a_page_that_forbids_webassembly_is_told(visit):
+    policy = {"Content-Security-Policy": "script-src 'self' 'unsafe-inline'"}
+    page = visit()
+    page.page.route("**/worker.js", lambda route: route.fulfill(response=route.fetch(), headers=headers(route, policy)))
+    page.page.click(".lab-start")
+    fails(page, r"This browser or server does not allow WebAssembly here, which the networks need\.")
+
+
+def headers(route, more: dict) -> dict:
+    return {**route.fetch().headers, **more}
+
+
+@pytest.mark.browser
+def test_the_runtime_of_a_cdn_is_loaded_from_there(visit, lab):
+    """As when npm was missing: the page's list names addresses elsewhere, here answered by the files that npm gave."""
+    base = "https://cdn.jsdelivr.net/npm/onnxruntime-web/dist/"
+    engine = dict(zip(("module", "wasm"), ({"url": base + name} for name in laboratory.RUNTIME_FILES), strict=True))
+    folder = lab.html / "_static" / "laboratory" / f"onnxruntime-web-{lab.listed['runtime']['version']}"
+
+    def listed(route):
+        soup = BeautifulSoup(route.fetch().text(), "html.parser")
+        script = soup.select_one("#lab script")
+        script.string = json.dumps({**json.loads(script.string), "runtime": engine})
+        route.fulfill(body=str(soup), content_type="text/html")
+
+    def prepare(page):
+        page.route("**/laboratory.html", listed)
+        allowed = {"Access-Control-Allow-Origin": "*"}
+        for name, kind in zip(laboratory.RUNTIME_FILES, ("text/javascript", "application/wasm"), strict=True):
+            answer = {"body": (folder / name).read_bytes(), "content_type": kind, "headers": allowed}
+            page.route(base + name, partial(fulfill, **answer))
+
+    page = visit(prepare=prepare)
+    assert page.start() is not None
+    assert {text.split(" asks ")[1] for text in page.complaints} == {base + name for name in laboratory.RUNTIME_FILES}
+    page.complaints.clear()
