@@ -493,6 +493,14 @@ for s in studies:
             name = "one" if n == s.sizes[0] else "few"
             for suffix, e in (("", own), ("_other", other), ("_seen", own_seen), ("_seen_other", other_seen)):
                 say(f"inside_{name}{suffix}", e, ".2f")
+            if name == "few":
+                say(
+                    "few_made",
+                    "So at what it has learned by heart its basis is made of its own images more than of others."
+                    if own_seen.low > other_seen.high
+                    else "So beyond one image the basis is not made of A's own images any more than of B's, even at images that "
+                    "the network has learned by heart: that they are stored does not show in the span of its eigenvectors.",
+                )
 say("n_first", faces.sizes[0], ",")
 heads = ("images", "N", "test image: A's span", "B's span", "training image: A's span", "B's span", "by chance")
 ledger.Table("Share of bases of small N in the span of training images, sigma = .1, half A", heads, rows)
@@ -504,7 +512,8 @@ ledger.Table("Share of bases of small N in the span of training images, sigma = 
 # {glue:text}`inside_one_seen` against {glue:text}`inside_one_seen_other` at $N$ = {glue:text}`n_first`, and
 # {glue:text}`inside_few_seen` against {glue:text}`inside_few_seen_other` at $N$ = {glue:text}`n_smallest`. At noisy *test* faces,
 # which such a network has never met the like of, it is {glue:text}`inside_one` against {glue:text}`inside_one_other` and
-# {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1 says that the basis is made of training images.
+# {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1 would say that the basis is made of training images.
+# {glue:text}`few_made`
 
 # %% tags=["hide-input"]
 def agreement(first, second, traces):
@@ -718,8 +727,11 @@ for s, name in ((faces, "unet"), (chain, "bfcnn")):
     log = runs.log(next(run for run in s.table if (run.n, run.half) == (least, "A")))
     train, test = (log[kind][-1][runs.LOG_SIGMAS.index(sigma)] for kind in ("train", "test"))
     say(f"{name}_ahead", train - test, ".1f")
-    bases = [basis.eigenvectors for basis in s.bases[least, "A", sigma][some]]
-    say(f"{name}_adapted", compare.estimate(np.mean, harmonic.indices(bases, counts, s.chosen[some])["H2"]), ".2f")
+    a, b = (s.bases[least, half, sigma][some] for half in "AB")
+    found = harmonic.indices([basis.eigenvectors for basis in a], counts, s.chosen[some])
+    say(f"{name}_adapted", compare.estimate(np.mean, found["H2"]), ".2f")
+    traces = s.numbers[least, "A", sigma]["trace"][some]
+    say(f"{name}_agree", compare.estimate(np.mean, agreement(a, b, traces)), ".2f")
 heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *harmonic.INDICES)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
@@ -742,8 +754,9 @@ ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 # *Does it remember?* With {glue:text}`chain_n` faces, whose pixels are {glue:text}`chain_pixels` numbers, the training log has training
 # images ahead of test images by {glue:text}`bfcnn_ahead` dB for BF-CNN and by {glue:text}`unet_ahead` dB for the UNet (half A, $\sigma$ = 0.1,
 # end of training). A network of few parameters, shown each image less often, has less to remember with. H2 at this $N$ is
-# {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet: does the one that remembers less have the
-# basis that is more adapted to new faces?
+# {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet, and the bases of halves A and B agree to
+# {glue:text}`bfcnn_agree` and {glue:text}`unet_agree`: does the one that remembers less find the more adapted basis, and the same
+# from other faces?
 #
 # ## What it comes to
 #
