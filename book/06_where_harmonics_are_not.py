@@ -71,6 +71,7 @@ def noisy(x, sigma):
 run = main.run
 for name, number in (("n", run.n), ("images_seen", run.images_seen), ("d", d), ("tested", tested), ("side", size)):
     say(name, number, ",")
+say("others_seen", "".join(f" The {s.name} saw {s.run.images_seen:,} noisy discs." for s in discs[1:]))
 say("dissected", dissected, "d")
 say("weak_psnr", input_psnr[-1], ".0f")
 say("sigma_known", 100 / np.sqrt(2 * (d - 5)), ".0f")
@@ -91,16 +92,16 @@ say("networks", " and ".join(s.name for s in discs))
 # We need no approximation: given centre and radius, the two levels integrate out in closed form, and the other three
 # integrals are done numerically for each noisy image, with all limits of the five numbers (`ghr.references.DiscPosterior`). That is the exact
 # posterior mean $\mathbb{E}[x | y]$, the optimum, which no denoiser can beat. It is told $\sigma$; the networks are not, but $\sigma$ can be
-# read off the scatter of {glue:text}`d` pixels to within {glue:text}`sigma_known` percent, so this is no great advantage.
+# read off the scatter of {glue:text}`d` pixels to within {glue:text}`sigma_known` percent, which helps little where noise is weak.
 #
 # **A ray.** One fixed picture times a random contrast: a straight line, one dimension. **Plane waves** of one frequency and
 # direction, with random amplitude and phase: they are sums of one sine and one cosine and fill a plane, two dimensions. There a
 # projection is the best that a denoiser can do without knowing the law of contrasts; its error is $\sigma^2 / d$ and
 # $2 \sigma^2 / d$.
 #
-# Each network saw {glue:text}`images_seen` noisy images of {glue:text}`n` such clean ones. We measure on {glue:text}`tested` new ones.
+# Each UNet saw {glue:text}`images_seen` noisy images of {glue:text}`n` such clean ones.{glue:text}`others_seen` We measure on {glue:text}`tested` new ones.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images", "caption": "**Compare network and optimum; the last column shows where they differ.** Rows: one disc at three noise levels, UNet. Columns: clean, noisy, the network's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference, which is largest along the edge of the disc if the network blurs it.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-images", "caption": "**Compare network and optimum; the last column shows where they differ.** Rows: one disc at three noise levels, UNet. Columns: clean, noisy, the network's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference.", "classes": "dark-light"}}
 shown = (weak, 0.1, 0.3)
 
 
@@ -217,22 +218,22 @@ plots.Picture(figure)
 # %% tags=["hide-input"]
 rows = []
 for s in discs:
-    cells = (f"{s.targets[id].measured:.2f}" for id in ("T17a", "T17b", "T17c"))
+    cells = (f"{s.targets[id].measured:.3g}" for id in ("T17a", "T17b", "T17c"))
     rows.append((s.name, *cells))
 rows.append(("optimum", "1", "0", f"{best_slope:.2f}"))
 heads = ("denoiser", "MSE / optimum's, smallest", "its smallest rise, level to level", "slope")
 ledger.Table("Discs at input 21 to 40 dB: error over the optimum's, and slope", heads, rows)
 
 # %% tags=["hide-cell"]
-for id, spec in (("T17a", ".2f"), ("T17b", "+.2f"), ("T17c", ".3f")):
+for id, spec in (("T17a", ".3g"), ("T17b", "+.3g"), ("T17c", ".3f")):
     entry = main.targets[id]
     say(id, f"{entry.measured:{spec}} (target {entry.target}: {entry.verdict})")
 say("slope_optimum", best_slope, ".3f")
 weakest, strongest = low[0], low[-1]
 say("low_psnr", input_psnr[weakest], ".0f")
 say("high_psnr", input_psnr[strongest], ".0f")
-say("ratio_weakest", main.ratios[weakest], ".1f")
-say("ratio_strongest", main.ratios[strongest], ".1f")
+say("ratio_weakest", main.ratios[weakest], ".3g")
+say("ratio_strongest", main.ratios[strongest], ".3g")
 say("loss_weakest", compare.estimate(compare.psnr_gap, optimum.errors[weakest], main.errors[weakest]), ".1f")
 entry = main.targets["T17b"]
 growing = {
@@ -328,7 +329,7 @@ for s in discs:
     s.targets["T16"] = enter(s, "T16", compare.estimate(np.mean, s.traces[-1]))
     s.targets["T15"] = enter(s, "T15", over(s, "left"))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dimensions", "caption": "**How many dimensions does the network keep above the dashed line of the optimum?** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one and then falls to zero, the network falls more slowly.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dimensions", "caption": "**How many dimensions does the network keep above the dashed line of the optimum?** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
 PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  # its Figure 5, in the order printed
 
 
@@ -449,8 +450,8 @@ plots.image_grid(rows, labels, signed=5)
 # first {glue:text}`waves` directions of the surplus lies in the span of the {glue:text}`waves` contour waves of $m$ = 2 to 5, beside the four indices of
 # [chapter 4](04_adaptive_basis.py): H1 (frequency grows), H2 (variation across this image's contours, less that of another's), H3
 # (along over across contours; less is smoother along them) and H4 (alignment with the smoothest functions on this image, less that of
-# another). They are taken over the surplus directions with an eigenvalue above {glue:text}`kept` (at least 3 of them, at most
-# {glue:text}`most`).
+# another). They are taken over the surplus directions with an eigenvalue above {glue:text}`kept`, at least 3 of them and at most
+# {glue:text}`most`.
 #
 # Taking the tangent out of *any* basis leaves a trace of the contour in it. So the controls go the same way: the
 # surplus of a third disc, principal components of discs, cosines, random vectors, all made perpendicular to this disc's tangent.
@@ -496,17 +497,17 @@ def surplus_indices(s):
         firsts = [v[: len(w)] for v, w in zip(off, bent, strict=True)]  # no more than there are contour waves
         shares = [(v @ w.T).square().sum().item() / len(v) for v, w in zip(firsts, bent, strict=True)]
         found[name]["waves"] = np.array(shares)
-    return found, counts
+    return found
 
 
 bent = [contour_waves(*pair) for pair in zip(parameters.T[:dissected], tangents, strict=True)]
 for s in discs:
-    s.indices, s.counts = surplus_indices(s)
+    s.indices = surplus_indices(s)
 say("kept", KEPT, "g")
 say("most", most, "d")
 say("waves", len(bent[0]), "d")
 say("by_chance", len(bent[0]) / (d - 5), ".2f")
-say("counts", compare.estimate(np.mean, main.counts), ".1f")
+say("counts", over(main, "count"), ".0f")
 
 # %% tags=["hide-input"]
 columns = (*harmonic.INDICES, "waves")
@@ -536,8 +537,8 @@ for name, found in (("own", own), ("third", third)):
     say(f"waves_{name}", compare.estimate(np.mean, found["waves"]), ".2f")
 
 # %% [markdown]
-# *Read the table* downwards: what counts is the first row of a network against the others. The surplus has {glue:text}`counts` directions.
-# Of the first of these, a share of {glue:text}`waves_own` lies in the contour waves of its own disc, {glue:text}`waves_third` for a third disc's surplus and
+# *Read the table* downwards: what counts is the first row of a network against the others. The surplus has {glue:text}`counts` directions with an
+# eigenvalue above {glue:text}`kept`. Of the first {glue:text}`waves` directions, a share of {glue:text}`waves_own` lies in the contour waves of its own disc, {glue:text}`waves_third` for a third disc's surplus and
 # {glue:text}`by_chance` by chance. Against the best of the four controls, the UNet's surplus has: contour waves {glue:text}`waves_margin`;
 # H2 {glue:text}`H2_margin`; H3 {glue:text}`H3_margin`, less being better; H4 {glue:text}`H4_margin`. Its H1 is {glue:text}`H1_own` beside
 # {glue:text}`H1_cosines` for cosines. (With few directions H1 and the others are coarse. H2, H3 and H4 see contours *and* flat
@@ -579,8 +580,8 @@ for s, name in ((ray, "ray"), (sines, "plane waves")):
     pair = s.errors[low], s.optimum.errors[low]
     along, beyond = (compare.estimate(np.mean, np.array(part)) for part in zip(*s.split, strict=True))
     cells = {
-        "smallest": format(compare.estimate(smallest, *pair), ".2f"),
-        "weakest": format(s.ratios[weakest], ".2f"),
+        "smallest": format(compare.estimate(smallest, *pair), ".3g"),
+        "weakest": format(s.ratios[weakest], ".3g"),
         "slope": format(compare.estimate(steepness, pair[0]), ".3f"),
         "trace": format(compare.estimate(np.mean, s.traces[-1]), ".2f"),
         "left": format(over(s, "left"), ".3f"),
