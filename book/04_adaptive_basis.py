@@ -208,7 +208,7 @@ plots.image_grid(rows, ["patch 1", "patch 2"], ["noisy", "denoised"] + [f"k = {r
 #
 # ## How much is kept?
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-coefficients", "caption": "**Where clean coefficients fall below the noise, the factors fall below one half.** Test faces at σ = 0.1, each in the basis of network A of the largest N for that face. Left: root mean square of the coefficients of the clean faces (blue) and of the noise (grey) by rank; dashed: σ, what the noise has in a basis that does not know it. Right: eigenvalues (blue) and the best factors for these coefficients, c²/(c² + σ²) (dashed). Ranks are averaged in groups, with 95% intervals over faces."}, "image": {"alt": "Left, coefficients of noise stay near the noise level, those of clean faces fall through it. Right, eigenvalues and best factors fall together from about one to zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-coefficients", "caption": "**Do eigenvalues fall as the best factors do, and where clean coefficients fall below the noise?** Test faces at σ = 0.1, each in the basis of network A of the largest N for that face. Left: root mean square of the coefficients of the clean faces (blue) and of the noise (grey) by rank; dashed: σ, what the noise has in a basis that does not know it. Right: eigenvalues (blue) and the factors that bring the noisy coefficients nearest to the clean ones (dashed). Ranks are averaged in groups, with 95% intervals over faces."}, "image": {"alt": "Left, coefficients of noise stay near the noise level, those of clean faces fall through it. Right, eigenvalues and best factors fall together from about one to zero.", "classes": "dark-light"}}
 groups = np.unique(np.geomspace(1, most + 1, 14).round().astype(int))
 centres = np.sqrt(groups[:-1] * (groups[1:] - 1))
 
@@ -218,10 +218,9 @@ def rms(squares, axis):
     return np.sqrt(np.mean(squares, axis))
 
 
-def best_factor(squares, axis):
-    """The best factor for coefficients of this mean square."""
-    mean = np.mean(squares, axis)
-    return mean / (mean + levels[0] ** 2)
+def best_factor(products, squares, axis):
+    """The factor that brings noisy coefficients nearest to clean ones: E[clean noisy] / E[noisy^2]."""
+    return np.mean(products, axis) / np.mean(squares, axis)
 
 
 def by_group(values):
@@ -231,11 +230,12 @@ def by_group(values):
 
 found = faces.bases[faces.sizes[-1], "A", levels[0]]
 vectors = torch.stack([basis.eigenvectors.flatten(1) for basis in found])
-squares = {
-    name: by_group((vectors @ x.flatten(1)[:, :, None])[..., 0].square().double().numpy())
-    for name, x in (("noise", noisy(faces.chosen, levels[0]) - faces.chosen), ("clean", faces.chosen))
-}
-sizes = {name: [compare.estimate(rms, group) for group in of_groups] for name, of_groups in squares.items()}
+clean, seen = (
+    (vectors @ x.flatten(1)[:, :, None])[..., 0].double().numpy() for x in (faces.chosen, noisy(faces.chosen, levels[0]))
+)
+parts = {"noise": by_group((seen - clean) ** 2), "clean": by_group(clean**2)}
+sizes = {name: [compare.estimate(rms, group) for group in part] for name, part in parts.items()}
+best = [compare.estimate(best_factor, *pair) for pair in zip(by_group(clean * seen), by_group(seen**2), strict=True)]
 values = by_group(torch.stack([basis.eigenvalues for basis in found]).double().numpy())
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
@@ -244,7 +244,6 @@ left.axhline(levels[0], color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="rank k", ylabel="size of coefficient", xscale="log", yscale="log")
 plots.legend(left)
 eigenvalues = [compare.estimate(np.mean, group) for group in values]
-best = [compare.estimate(best_factor, group) for group in squares["clean"]]
 plots.band(right, centres, eigenvalues, color=plots.HALF["A"], label="eigenvalue")
 plots.band(right, centres, best, color=plots.INK, linestyle="--", label="best factor")
 right.set(xlabel="rank k", ylabel="factor", xscale="log")
@@ -252,16 +251,19 @@ plots.legend(right)
 apart = [abs(a.value - b.value) for a, b in zip(eigenvalues, best, strict=True)]
 for name, choose in (("least", min), ("most", max)):
     say(f"noise_{name}", choose(sizes["noise"], key=lambda e: e.value), ".3f")
+off = sum(not e.low <= levels[0] <= e.high for e in sizes["noise"])
+say("noise_off", f"{off} of {len(centres)}")
 say("factors_apart", max(apart), ".2f")
 say("factors_apart_rank", centres[int(np.argmax(apart))], ".0f")
 plots.Picture(figure)
 
 # %% [markdown]
-# The left side is why shrinkage works: the clean face is in few coefficients of this basis, and noise is in all of them. (It has not
-# the same size in all: by groups of ranks from {glue:text}`noise_least` to {glue:text}`noise_most`. The basis was found at this very
-# noise, which therefore leaves a trace in it.) The right side is how well the network does it: were its eigenvalues the best
-# factors for the coefficients that it found, both curves would be one. They are apart by {glue:text}`factors_apart` at most,
-# near rank {glue:text}`factors_apart_rank`.
+# A shrinkage works where the clean face is in few coefficients and noise is in all of them. Noise need not have the same size in
+# all, because the basis was found at this very noise: its root mean square lies between {glue:text}`noise_least` and
+# {glue:text}`noise_most`, and in {glue:text}`noise_off` groups of ranks the interval leaves $\sigma$ out, where chance alone would have
+# one in twenty. So the best factor is not $c^2 / (c^2 + \sigma^2)$ here; the dashed line is the least squares of clean on noisy
+# coefficients. Were the network's eigenvalues the best factors in its own basis, both lines would be one. They are apart by
+# {glue:text}`factors_apart` at most, near rank {glue:text}`factors_apart_rank`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shrinkage", "caption": "**How many coefficients are kept, and how well do they hold a clean face?** Left: eigenvalues by rank for the first test faces at two noise levels; grey: 0 and 1. Right: how much of a clean face is left out by the first K vectors of a basis, against K, mean over test faces: the network's basis for that face (blue), for another face (blue, dotted), principal components of the training faces (green), cosines (dark, dashed) and db4 wavelets (dark, dotted), these three in the order of their mean energy in training faces."}, "image": {"alt": "Left, eigenvalues fall from about one to zero with rank, sooner at the higher noise level. Right, relative error of approximations by K terms, falling with K, one curve for each basis.", "classes": "dark-light"}}
 n = faces.sizes[-1]
@@ -474,8 +476,7 @@ def inside(bases, traces, training):
     """Share of the first K vectors of each basis, K = tr J but at most N, that lies in the span of N training images."""
     span = torch.linalg.qr(training.flatten(1).T).Q
     pairs = zip(bases, np.minimum(kept(traces), len(training)), strict=True)
-    shares = [(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs]
-    return compare.estimate(np.mean, np.array(shares))
+    return np.array([(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs])
 
 
 rows = []
@@ -485,35 +486,38 @@ for s in studies:
         a, b = s.data[n].a, s.data[n].b
         seen = a[torch.arange(images_each // 2) % n]
         at_seen, numbers = differentiate(s.denoisers[n, "A"], seen, noisy(seen, levels[0]))
-        own, other = (inside(bases, traces, training) for training in (a, b))
-        own_seen, other_seen = (inside(at_seen, numbers["trace"], training) for training in (a, b))
-        cells = (f"{e:.2f}" for e in (own, other, own_seen, other_seen))
-        rows.append((s.name, f"{n:,}", *cells, f"{n / d:.3f}"))
+        shares = [inside(bases, traces, a), inside(bases, traces, b)]
+        shares += [inside(at_seen, numbers["trace"], a), inside(at_seen, numbers["trace"], b)]
+        found = [compare.estimate(np.mean, share) for share in shares]
+        rows.append((s.name, f"{n:,}", *(f"{e:.2f}" for e in found), f"{n / d:.3f}"))
         if s is faces and n in (s.sizes[0], s.few):
             name = "one" if n == s.sizes[0] else "few"
-            for suffix, e in (("", own), ("_other", other), ("_seen", own_seen), ("_seen_other", other_seen)):
+            for suffix, e in zip(("", "_other", "_seen", "_seen_other"), found, strict=True):
                 say(f"inside_{name}{suffix}", e, ".2f")
-            if name == "few":
-                say(
-                    "few_made",
-                    "So at what it has learned by heart its basis is made of its own images more than of others."
-                    if own_seen.low > other_seen.high
-                    else "So beyond one image the basis is not made of A's own images any more than of B's, even at images that "
-                    "the network has learned by heart: that they are stored does not show in the span of its eigenvectors.",
-                )
+            more = compare.estimate(np.mean, shares[2] - shares[3])
+            say(f"inside_{name}_more", more, "+.2f")
+            say(
+                f"inside_{name}_words",
+                "more of its own images than of others"
+                if more.low > 0
+                else "less of its own images than of others"
+                if more.high < 0
+                else "of its own images or of others, these few images do not decide it",
+            )
 say("n_first", faces.sizes[0], ",")
 heads = ("images", "N", "test image: A's span", "B's span", "training image: A's span", "B's span", "by chance")
 ledger.Table("Share of bases of small N in the span of training images, sigma = .1, half A", heads, rows)
 
 # %% [markdown]
-# A network of few images has only these to offer. Of the first $K$ eigenvectors of network A ($K$ is $\mathrm{tr} J$, but at most $N$), the
-# table says which share of their energy lies in the span of A's $N$ training images, and as a control in that of B's, as many
-# other images (which have brightness in common with A's, so that this is more than chance). At noisy *training* faces it is
-# {glue:text}`inside_one_seen` against {glue:text}`inside_one_seen_other` at $N$ = {glue:text}`n_first`, and
-# {glue:text}`inside_few_seen` against {glue:text}`inside_few_seen_other` at $N$ = {glue:text}`n_smallest`. At noisy *test* faces,
-# which such a network has never met the like of, it is {glue:text}`inside_one` against {glue:text}`inside_one_other` and
-# {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1 would say that the basis is made of training images.
-# {glue:text}`few_made`
+# Is the basis of a network with few images made of these? Of the first $K$ eigenvectors of network A ($K$ is $\mathrm{tr} J$, but at
+# most $N$), the table says which share of their energy lies in the span of A's $N$ training images, and as a control in that of
+# B's, as many other images (which have brightness in common with A's, so that this is more than chance). At noisy *training* faces
+# it is {glue:text}`inside_one_seen` against {glue:text}`inside_one_seen_other` at $N$ = {glue:text}`n_first`, and
+# {glue:text}`inside_few_seen` against {glue:text}`inside_few_seen_other` at $N$ = {glue:text}`n_smallest`. At noisy *test* faces it is
+# {glue:text}`inside_one` against {glue:text}`inside_one_other` and {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1
+# would say that the basis is made of training images. Image by image, own less other at training faces is
+# {glue:text}`inside_one_more` and {glue:text}`inside_few_more`: with one image the basis is made {glue:text}`inside_one_words`; with
+# {glue:text}`n_smallest`, {glue:text}`inside_few_words`.
 
 # %% tags=["hide-input"]
 def agreement(first, second, traces):
@@ -726,7 +730,7 @@ say("chain_pixels", least * d, ",")
 for s, name in ((faces, "unet"), (chain, "bfcnn")):
     log = runs.log(next(run for run in s.table if (run.n, run.half) == (least, "A")))
     train, test = (log[kind][-1][runs.LOG_SIGMAS.index(sigma)] for kind in ("train", "test"))
-    say(f"{name}_ahead", train - test, ".1f")
+    say(f"{name}_ahead", train - test, "+.2f")
     a, b = (s.bases[least, half, sigma][some] for half in "AB")
     found = harmonic.indices([basis.eigenvectors for basis in a], counts, s.chosen[some])
     say(f"{name}_adapted", compare.estimate(np.mean, found["H2"]), ".2f")
@@ -753,7 +757,8 @@ ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 #
 # *Does it remember?* With {glue:text}`chain_n` faces, whose pixels are {glue:text}`chain_pixels` numbers, the training log has training
 # images ahead of test images by {glue:text}`bfcnn_ahead` dB for BF-CNN and by {glue:text}`unet_ahead` dB for the UNet (half A, $\sigma$ = 0.1,
-# end of training). A network of few parameters, shown each image less often, has less to remember with. H2 at this $N$ is
+# end of training; negative: behind). The two differ in architecture, size and length of training at once, so this does not say which
+# of these counts; but where the two numbers are far apart, the $N$ at which memory ends is no property of the images alone. H2 at this $N$ is
 # {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet, and the bases of halves A and B agree to
 # {glue:text}`bfcnn_agree` and {glue:text}`unet_agree`: does the one that remembers less find the more adapted basis, and the same
 # from other faces?
