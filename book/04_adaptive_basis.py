@@ -27,17 +27,18 @@ scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 
 # %% tags=["hide-input"]
+import itertools
+
 import numpy as np
 import torch
 
 from ghr import compare, harmonic, images, jacobian, ledger, noise, photographs, plots, runs
 from ghr.ledger import say
 
-studies = [runs.study(scale, *key) for key in runs.STUDIES if runs.table(scale, *key)]
+studies = faces, patches, chain = [runs.study(scale, *key) for key in runs.STUDIES]
 names = (("faces", ""), ("photographs", "photographs_"), ("faces, BF-CNN", "bfcnn_"))
-for s, (name, prefix) in zip(studies, names, strict=False):
+for s, (name, prefix) in zip(studies, names, strict=True):
     s.name, s.prefix = name, prefix
-faces, patches, *others = studies
 images_each = 4 if scale == "smoke" else 8  # images at which whole Jacobians are taken; half as many below the largest N
 levels = (0.1, 0.3)
 d = faces.held_out[0].numel()
@@ -90,22 +91,22 @@ def kept(traces):
     return np.clip(np.round(traces), 3, most).astype(int)
 
 
-def differentiate(s, denoiser, sigma, many=images_each):
-    """At each of the first test images: eigenbasis of the Jacobian, and numbers by name."""
+def differentiate(denoiser, x, y):
+    """At each noisy image y of clean ones x: eigenbasis of the Jacobian, and numbers by name."""
     bases, numbers = [], {name: [] for name in ("hom", "asym", "trace", "error", "symmetric", "rows", "columns")}
-    for x, y in zip(s.chosen[:many], noisy(s.chosen, sigma)[:many].split(1), strict=True):
-        j = jacobian.jacobian(denoiser, y)
-        whole = jacobian.eigenbasis(j, y.shape[1:])
+    for clean, seen in zip(x, y.split(1), strict=True):
+        j = jacobian.jacobian(denoiser, seen)
+        whole = jacobian.eigenbasis(j, seen.shape[1:])
         first = (whole.eigenvalues, whole.eigenvectors, whole.residuals)
         bases.append(jacobian.Basis(*(part[:most].clone() for part in first)))  # a view would keep the rest in memory
         with torch.no_grad():
-            x_hat = denoiser(y).flatten()
-        x, y = x.flatten(), y.flatten()
-        numbers["hom"].append(((x_hat - j @ y).norm() / x_hat.norm()).item())
+            x_hat = denoiser(seen).flatten()
+        clean, seen = clean.flatten(), seen.flatten()
+        numbers["hom"].append(((x_hat - j @ seen).norm() / x_hat.norm()).item())
         numbers["asym"].append(jacobian.asymmetry(j))
         numbers["trace"].append(j.trace().item())
-        numbers["error"].append((x_hat - x).square().mean().item())
-        numbers["symmetric"].append(((j + j.T) @ y / 2 - x).square().mean().item())
+        numbers["error"].append((x_hat - clean).square().mean().item())
+        numbers["symmetric"].append(((j + j.T) @ seen / 2 - clean).square().mean().item())
         numbers["rows"].append(j.sum(1).std().item())
         numbers["columns"].append(j.sum(0).std().item())
     return bases, {name: np.array(values) for name, values in numbers.items()}
@@ -116,7 +117,8 @@ for s in studies:  # the largest N at both noise levels, all N at the lower one
     for (n, half), denoiser in s.denoisers.items():
         at_levels, many = (levels, images_each) if n == s.sizes[-1] else (levels[:1], images_each // 2)
         for sigma in at_levels:
-            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(s, denoiser, sigma, many)
+            x, y = s.chosen[:many], noisy(s.chosen, sigma)[:many]
+            s.bases[n, half, sigma], s.numbers[n, half, sigma] = differentiate(denoiser, x, y)
 
 # %% tags=["hide-input"]
 rows = []
@@ -205,6 +207,63 @@ plots.image_grid(rows, ["patch 1", "patch 2"], ["noisy", "denoised"] + [f"k = {r
 # $\|Se - \lambda e\| / \lambda \le$ {glue:text}`residual`.
 #
 # ## How much is kept?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-coefficients", "caption": "**Do eigenvalues fall as the best factors do, and where clean coefficients fall below the noise?** Test faces at σ = 0.1, each in the basis of network A of the largest N for that face. Left: root mean square of the coefficients of the clean faces (blue) and of the noise (grey) by rank; dashed: σ, what the noise has in a basis that does not know it. Right: eigenvalues (blue) and the factors that bring the noisy coefficients nearest to the clean ones (dashed). Ranks are averaged in groups, with 95% intervals over faces."}, "image": {"alt": "Left, coefficients of noise stay near the noise level, those of clean faces fall through it. Right, eigenvalues and best factors fall together from about one to zero.", "classes": "dark-light"}}
+groups = np.unique(np.geomspace(1, most + 1, 14).round().astype(int))
+centres = np.sqrt(groups[:-1] * (groups[1:] - 1))
+
+
+def rms(squares, axis):
+    """Root of the mean."""
+    return np.sqrt(np.mean(squares, axis))
+
+
+def best_factor(products, squares, axis):
+    """The factor that brings noisy coefficients nearest to clean ones: E[clean noisy] / E[noisy^2]."""
+    return np.mean(products, axis) / np.mean(squares, axis)
+
+
+def by_group(values):
+    """Means over groups of ranks: groups, images."""
+    return np.stack([values[:, a - 1 : b - 1].mean(1) for a, b in itertools.pairwise(groups)])
+
+
+found = faces.bases[faces.sizes[-1], "A", levels[0]]
+vectors = torch.stack([basis.eigenvectors.flatten(1) for basis in found])
+clean, seen = (
+    (vectors @ x.flatten(1)[:, :, None])[..., 0].double().numpy() for x in (faces.chosen, noisy(faces.chosen, levels[0]))
+)
+parts = {"noise": by_group((seen - clean) ** 2), "clean": by_group(clean**2)}
+sizes = {name: [compare.estimate(rms, group) for group in part] for name, part in parts.items()}
+best = [compare.estimate(best_factor, *pair) for pair in zip(by_group(clean * seen), by_group(seen**2), strict=True)]
+values = by_group(torch.stack([basis.eigenvalues for basis in found]).double().numpy())
+figure, (left, right) = plots.panels(2, columns=2, height=2.4)
+for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
+    plots.band(left, centres, sizes[name], color=colour, label=name)
+left.axhline(levels[0], color=plots.INK, linestyle="--", linewidth=0.8)
+left.set(xlabel="rank k", ylabel="size of coefficient", xscale="log", yscale="log")
+plots.legend(left)
+eigenvalues = [compare.estimate(np.mean, group) for group in values]
+plots.band(right, centres, eigenvalues, color=plots.HALF["A"], label="eigenvalue")
+plots.band(right, centres, best, color=plots.INK, linestyle="--", label="best factor")
+right.set(xlabel="rank k", ylabel="factor", xscale="log")
+plots.legend(right)
+apart = [abs(a.value - b.value) for a, b in zip(eigenvalues, best, strict=True)]
+for name, choose in (("least", min), ("most", max)):
+    say(f"noise_{name}", choose(sizes["noise"], key=lambda e: e.value), ".3f")
+off = sum(not e.low <= levels[0] <= e.high for e in sizes["noise"])
+say("noise_off", f"{off} of {len(centres)}")
+say("factors_apart", max(apart), ".2f")
+say("factors_apart_rank", centres[int(np.argmax(apart))], ".0f")
+plots.Picture(figure)
+
+# %% [markdown]
+# A shrinkage works where the clean face is in few coefficients and noise is in all of them. Noise need not have the same size in
+# all, because the basis was found at this very noise: its root mean square lies between {glue:text}`noise_least` and
+# {glue:text}`noise_most`, and in {glue:text}`noise_off` groups of ranks the interval leaves $\sigma$ out, where chance alone would have
+# one in twenty. So the best factor is not $c^2 / (c^2 + \sigma^2)$ here; the dashed line is the least squares of clean on noisy
+# coefficients. Were the network's eigenvalues the best factors in its own basis, both lines would be one. They are apart by
+# {glue:text}`factors_apart` at most, near rank {glue:text}`factors_apart_rank`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-shrinkage", "caption": "**How many coefficients are kept, and how well do they hold a clean face?** Left: eigenvalues by rank for the first test faces at two noise levels; grey: 0 and 1. Right: how much of a clean face is left out by the first K vectors of a basis, against K, mean over test faces: the network's basis for that face (blue), for another face (blue, dotted), principal components of the training faces (green), cosines (dark, dashed) and db4 wavelets (dark, dotted), these three in the order of their mean energy in training faces."}, "image": {"alt": "Left, eigenvalues fall from about one to zero with rank, sooner at the higher noise level. Right, relative error of approximations by K terms, falling with K, one curve for each basis.", "classes": "dark-light"}}
 n = faces.sizes[-1]
@@ -413,6 +472,54 @@ titles = ["noisy", "denoised"] + [f"k = {rank}" for rank in ranks]
 plots.image_grid(rows, [f"N = {n:,}" for n in faces.sizes], titles, signed=len(ranks))
 
 # %% tags=["hide-input"]
+def inside(bases, traces, training):
+    """Share of the first K vectors of each basis, K = tr J but at most N, that lies in the span of N training images."""
+    span = torch.linalg.qr(training.flatten(1).T).Q
+    pairs = zip(bases, np.minimum(kept(traces), len(training)), strict=True)
+    return np.array([(basis.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k for basis, k in pairs])
+
+
+rows = []
+for s in studies:
+    for n in [n for n in s.sizes if n <= 100]:
+        bases, traces = s.bases[n, "A", levels[0]], s.numbers[n, "A", levels[0]]["trace"]
+        a, b = s.data[n].a, s.data[n].b
+        seen = a[torch.arange(images_each // 2) % n]
+        at_seen, numbers = differentiate(s.denoisers[n, "A"], seen, noisy(seen, levels[0]))
+        shares = [inside(bases, traces, a), inside(bases, traces, b)]
+        shares += [inside(at_seen, numbers["trace"], a), inside(at_seen, numbers["trace"], b)]
+        found = [compare.estimate(np.mean, share) for share in shares]
+        rows.append((s.name, f"{n:,}", *(f"{e:.2f}" for e in found), f"{n / d:.3f}"))
+        if s is faces and n in (s.sizes[0], s.few):
+            name = "one" if n == s.sizes[0] else "few"
+            for suffix, e in zip(("", "_other", "_seen", "_seen_other"), found, strict=True):
+                say(f"inside_{name}{suffix}", e, ".2f")
+            more = compare.estimate(np.mean, shares[2] - shares[3])
+            say(f"inside_{name}_more", more, "+.2f")
+            say(
+                f"inside_{name}_words",
+                "more of its own images than of others"
+                if more.low > 0
+                else "less of its own images than of others"
+                if more.high < 0
+                else "of its own images or of others, these few images do not decide it",
+            )
+say("n_first", faces.sizes[0], ",")
+heads = ("images", "N", "test image: A's span", "B's span", "training image: A's span", "B's span", "by chance")
+ledger.Table("Share of bases of small N in the span of training images, sigma = .1, half A", heads, rows)
+
+# %% [markdown]
+# Is the basis of a network with few images made of these? Of the first $K$ eigenvectors of network A ($K$ is $\mathrm{tr} J$, but at
+# most $N$), the table says which share of their energy lies in the span of A's $N$ training images, and as a control in that of
+# B's, as many other images (which have brightness in common with A's, so that this is more than chance). At noisy *training* faces
+# it is {glue:text}`inside_one_seen` against {glue:text}`inside_one_seen_other` at $N$ = {glue:text}`n_first`, and
+# {glue:text}`inside_few_seen` against {glue:text}`inside_few_seen_other` at $N$ = {glue:text}`n_smallest`. At noisy *test* faces it is
+# {glue:text}`inside_one` against {glue:text}`inside_one_other` and {glue:text}`inside_few` against {glue:text}`inside_few_other`. A share of 1
+# would say that the basis is made of training images. Image by image, own less other at training faces is
+# {glue:text}`inside_one_more` and {glue:text}`inside_few_more`: with one image the basis is made {glue:text}`inside_one_words`; with
+# {glue:text}`n_smallest`, {glue:text}`inside_few_words`.
+
+# %% tags=["hide-input"]
 def agreement(first, second, traces):
     """Alignment of the first K vectors of two bases, image by image."""
     pairs = zip(first, second, kept(traces), strict=True)
@@ -499,7 +606,7 @@ def untrained(s):
 for s in studies:
     s.harmonicity, s.untrained = {}, {}
     for sigma in levels:
-        s.untrained[sigma] = differentiate(s, untrained(s), sigma)
+        s.untrained[sigma] = differentiate(untrained(s), s.chosen, noisy(s.chosen, sigma))
         for half in "AB":
             s.harmonicity[half, sigma] = harmonicity(s, half, sigma, s.untrained[sigma][0])
     growing = [compare.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]
@@ -587,7 +694,7 @@ for s in studies:
 #
 # Does a network have such a basis because of what it is or because of what it has learned? An untrained network is the one end. Of
 # trained networks there are other kinds: with biases, which are not homogeneous; told $\sigma$, which are not blind; and BF-CNN, a
-# chain of 21 convolutions without pooling or skips. {glue:text}`kinds`
+# chain of 21 convolutions without pooling or skips.
 
 # %% tags=["hide-input"]
 sigma, n = levels[0], faces.sizes[-1]
@@ -596,12 +703,11 @@ compared.append(("UNet, untrained", "-", "A", *faces.untrained[sigma]))
 for run in runs.others(scale):
     runs.fit(run)
     name = {"BiasedUNet": "UNet with biases", "ConditionalUNet": "UNet told σ"}[run.network]
-    found = differentiate(faces, noise.at_level(runs.load(run), sigma), sigma)
+    found = differentiate(noise.at_level(runs.load(run), sigma), faces.chosen, noisy(faces.chosen, sigma))
     compared.append((name, f"{run.n:,}", run.half, *found))
-for s in others:
-    for size, half in s.denoisers:
-        compared.append(("BF-CNN", f"{size:,}", half, s.bases[size, half, sigma], s.numbers[size, half, sigma]))
-    compared.append(("BF-CNN, untrained", "-", "A", *s.untrained[sigma]))
+for size, half in chain.denoisers:
+    compared.append(("BF-CNN", f"{size:,}", half, chain.bases[size, half, sigma], chain.numbers[size, half, sigma]))
+compared.append(("BF-CNN, untrained", "-", "A", *chain.untrained[sigma]))
 some = slice(images_each // 2)  # the same images for every network
 counts = kept(faces.numbers[n, "A", sigma]["trace"])[some]  # and as many vectors
 rows = []
@@ -615,12 +721,21 @@ for name, size, half, bases, numbers in compared:
     for index in ("H2", "H4"):
         if (size, half) in ((f"{n:,}", "A"), ("-", "A")):  # those of the text
             say(f"{index}_{name.replace(',', '').replace(' ', '_').replace('σ', 'sigma')}", values[index])
-say(
-    "kinds",
-    "The table has those that this edition has trained on faces."
-    if len(compared) > 2
-    else "At this scale none of them is trained yet; the table has the two ends.",
-)
+for s, name in ((faces, "unet"), (chain, "bfcnn")):
+    say(f"{name}_seen", s.table[-1].images_seen, ",")
+    say(f"{name}_parameters", sum(p.numel() for p in s.denoisers[n, "A"].parameters()), ",")
+least = chain.sizes[0]
+say("chain_n", least, ",")
+say("chain_pixels", least * d, ",")
+for s, name in ((faces, "unet"), (chain, "bfcnn")):
+    log = runs.log(next(run for run in s.table if (run.n, run.half) == (least, "A")))
+    train, test = (log[kind][-1][runs.LOG_SIGMAS.index(sigma)] for kind in ("train", "test"))
+    say(f"{name}_ahead", train - test, "+.2f")
+    a, b = (s.bases[least, half, sigma][some] for half in "AB")
+    found = harmonic.indices([basis.eigenvectors for basis in a], counts, s.chosen[some])
+    say(f"{name}_adapted", compare.estimate(np.mean, found["H2"]), ".2f")
+    traces = s.numbers[least, "A", sigma]["trace"][some]
+    say(f"{name}_agree", compare.estimate(np.mean, agreement(a, b, traces)), ".2f")
 heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *harmonic.INDICES)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
@@ -634,6 +749,19 @@ ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 # {glue:text}`H2_UNet_untrained` before training; alignment H4 is {glue:text}`H4_UNet`, {glue:text}`H4_UNet_with_biases`,
 # {glue:text}`H4_UNet_told_sigma` and {glue:text}`H4_UNet_untrained`. Where the first three are alike and the last is near 0, the
 # adapted basis is neither a gift of the architecture alone nor of homogeneity: it is learned.
+#
+# *Is it the scales and skips of the UNet?* BF-CNN has neither. It has {glue:text}`bfcnn_parameters` parameters (the UNet
+# {glue:text}`unet_parameters`) and saw {glue:text}`bfcnn_seen` images (the UNet {glue:text}`unet_seen`). Its H2 is
+# {glue:text}`H2_BF-CNN`, its H4 {glue:text}`H4_BF-CNN`; before training {glue:text}`H2_BF-CNN_untrained` and
+# {glue:text}`H4_BF-CNN_untrained`.
+#
+# *Does it remember?* With {glue:text}`chain_n` faces, whose pixels are {glue:text}`chain_pixels` numbers, the training log has training
+# images ahead of test images by {glue:text}`bfcnn_ahead` dB for BF-CNN and by {glue:text}`unet_ahead` dB for the UNet (half A, $\sigma$ = 0.1,
+# end of training; negative: behind). The two differ in architecture, size and length of training at once, so this does not say which
+# of these counts; but where the two numbers are far apart, the $N$ at which memory ends is no property of the images alone. H2 at this $N$ is
+# {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet, and the bases of halves A and B agree to
+# {glue:text}`bfcnn_agree` and {glue:text}`unet_agree`: does the one that remembers less find the more adapted basis, and the same
+# from other faces?
 #
 # ## What it comes to
 #

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from ghr.denoisers import BFCNN, UNet, require_evaluation
@@ -95,7 +96,9 @@ def leading(denoiser, y: Float[Tensor, "1 c h w"], k: int, tolerance: float = 1e
     start = np.random.default_rng(seed).normal(size=d)
     operator = LinearOperator((d, d), matvec=lambda v: symmetric(v.ravel()), dtype=np.float64)
     # a few more vectors than ARPACK's 2 k + 1: with them 50 pairs of 6,400 take 237 products instead of 254
-    values, vectors = eigsh(operator, k, which="LA", v0=start, tol=tolerance, ncv=min(d, max(20, 5 * k // 2)))
+    ncv = min(d, max(20, 5 * k // 2))
+    with threadpool_limits(1, "blas"):  # ARPACK's threads spin while they wait, and take the cores from torch's
+        values, vectors = eigsh(operator, k, which="LA", v0=start, tol=tolerance, ncv=ncv)
     values, vectors = values[::-1].copy(), vectors[:, ::-1].T.copy()
     residuals = [np.linalg.norm(symmetric(e) - value * e) for value, e in zip(values, vectors, strict=True)]
     return Basis(

@@ -112,20 +112,40 @@ def gaussian_fields(
 def discs(n: int, size: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1 h w"]:
     """Discs on a flat background: a curved manifold of five dimensions.
 
-    x = background + (foreground - background) coverage(centre, radius)
-
-    Radius uniform in RADII, centre uniform where the disc fits, both levels uniform in [0,1] where they differ by
-    CONTRAST at least.
+    `draw_discs` of `disc_parameters`
 
     n: images.  size: side in pixels.
     Returns: float32 in [0,1].
     Source: paper, Section 3.3; real parameters and the soft edge: own choice.
     """
+    return draw_discs(disc_parameters(n, size, generator), size)
+
+
+def disc_parameters(n: int, size: int, generator: torch.Generator | None = None) -> Float[Tensor, "5 n"]:
+    """What makes a disc: its centre (across, down) and radius, in pixels, and the levels of foreground and background.
+
+    Radius uniform in RADII, centre uniform where the disc fits, both levels uniform in [0,1] where they differ by
+    CONTRAST at least.
+
+    n: discs.  size: side in pixels.
+    """
     u = torch.rand(3, n, generator=generator)
     radius = size * (RADII[0] + (RADII[1] - RADII[0]) * u[0])
     centre = radius + (size - 2 * radius) * u[1:]
-    foreground, background = (level[:, None] for level in _two_levels(n, generator))
-    return background + (foreground - background) * coverage(*centre, radius, size)
+    return torch.cat([centre, radius[None], _two_levels(n, generator)[..., 0, 0]])
+
+
+def draw_discs(parameters: Float[Tensor, "5 n"], size: int) -> Float[Tensor, "n 1 h w"]:
+    """Discs by their parameters; differentiable, so that its derivatives span the manifold's tangent.
+
+    x = background + (foreground - background) coverage(centre, radius)
+
+    parameters: as of `disc_parameters`.  size: side in pixels.
+    Returns: image units, the parameters' precision.
+    """
+    cx, cy, radius, *levels = parameters
+    foreground, background = (level[:, None, None, None] for level in levels)
+    return background + (foreground - background) * coverage(cx, cy, radius, size)
 
 
 def _two_levels(n: int, generator: torch.Generator | None) -> Float[Tensor, "2 n 1 1"]:

@@ -19,7 +19,10 @@ ORDER = [
     *("cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
-CORE = {"torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping", "platformdirs", "filelock"}
+CORE = {
+    *("torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping"),
+    *("platformdirs", "filelock", "threadpoolctl"),
+}
 
 
 def rank(module: str) -> int:

@@ -85,6 +85,26 @@ def test_discs_fit_have_the_promised_contrast_and_a_uniform_radius():
         assert free.mean() == pytest.approx(0.5, abs=4 * 0.29 / 4000**0.5)
 
 
+def test_the_discs_of_the_set_stay_what_they_are():
+    """Networks were trained on them: other images under the same name would not be new to them, or not be theirs."""
+    x = synthetic.load("discs", 16, 3, start=1999)  # across two seeds
+    assert x.mean((1, 2, 3)).numpy() == pytest.approx([0.10287037, 0.24278218, 0.95213252], abs=1e-6)
+    expected = [[0.41640532, 0.12792955, 0.03233777], [0.23193379] * 3, [0.98331666, 0.85433930, 0.81337458]]
+    assert x[:, 0, 8, 5:8].numpy() == pytest.approx(np.array(expected), abs=1e-5)
+
+
+def test_a_disc_is_drawn_from_its_parameters():
+    parameters = synthetic.disc_parameters(50, 40, generator())
+    assert torch.equal(synthetic.draw_discs(parameters, 40), synthetic.discs(50, 40, generator()))
+    cx, cy, radius, foreground, background = parameters
+    x = synthetic.draw_discs(parameters, 40)[:, 0]
+    each = torch.arange(50)
+    assert torch.allclose(x[each, cy.long(), cx.long()], foreground, atol=1e-6)  # rows run down, columns across
+    assert torch.equal(x[:, 0, 0], background)
+    area = (x - background[:, None, None]).sum((1, 2)) / (foreground - background)
+    assert torch.allclose(area, math.pi * (radius.square() + 1 / 12), rtol=0.01)  # pixels: .8% at most of a radius of 4
+
+
 def test_sines_span_two_dimensions_and_fill_their_amplitudes():
     x = synthetic.sines(2000, 24, generator=generator()).double().flatten(1)
     values = torch.linalg.svdvals(x)
