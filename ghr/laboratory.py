@@ -34,11 +34,8 @@ from ghr.denoisers import UNet, require_evaluation
 from ghr.press import SCALE, code, digest, file_digest
 
 PAGE = "book/laboratory"
-LABELS = {
-    "avatars": "cartoon faces",
-    "c_alpha": "C^α images",
-    "fields": "Gaussian fields",
-}  # where the name says little
+# what a reader would call image sets whose names say little
+LABELS = {"avatars": "cartoon faces", "c_alpha": "C^α images", "fields": "Gaussian fields"}
 SHOWN = 16  # held-out images to choose from
 SEEDS = range(64)  # sampling seeds whose starts are shipped, those of the chapters
 SHIPPED = 100  # training sets up to this size are shipped, for the nearest training image
@@ -290,7 +287,6 @@ def _set(images: str, group: list[runs.Run], architectures: dict, folder: Path) 
 
 
 def _label(images: str) -> str:
-    """What a reader would call an image set."""
     name, _, rest = images.partition("-")
     return LABELS.get(name, name) + (f" ({rest})" if rest else "")
 
@@ -366,14 +362,14 @@ def figure(chosen: list[runs.Run]) -> str:
     if not chosen:
         return ""
     group = [run for run in chosen if run.images == chosen[0].images]
-    ones = [run for run in group if run.half == "A"]
+    ones = [run for run in group if run.half == group[0].half]
     x = runs.data(group[-1]).held_out[:1]
     y = noise.add_noise(x, SIGMA, torch.Generator().manual_seed(0))
     shown = [ones[round(k)] for k in np.linspace(0, len(ones) - 1, min(4, len(ones)))]
     denoised = [runs.load(run)(y) for run in shown]
     titles = ["clean", "noisy", *(f"N = {run.n:,}" for run in shown)]
     pictures = [
-        plots.image_grid([torch.cat([x, y, *denoised])], ["A"], titles).html(
+        plots.image_grid([torch.cat([x, y, *denoised])], [ones[0].half], titles).html(
             f"A held-out image, the same with noise, and denoised by networks trained on {_words(shown)} images."
         )
     ]
@@ -392,7 +388,7 @@ def figure(chosen: list[runs.Run]) -> str:
 
     basis = jacobian.leading(runs.load(pair[0]), y, len(titles) - 1)
     shades = [f"λ = {value:.2f}" for value in basis.eigenvalues]
-    vectors = plots.image_grid([torch.cat([y, basis.eigenvectors])], ["A"], ["noisy", *shades], len(shades))
+    vectors = plots.image_grid([torch.cat([y, basis.eigenvectors])], [pair[0].half], ["noisy", *shades], len(shades))
     alt = "A noisy image and the leading eigenvectors of a network's Jacobian there, blue below zero, red above."
     pictures.append(vectors.html(alt))
     names = ("Denoise", "Sample", "Basis")
@@ -438,7 +434,7 @@ def setup(app) -> dict:
             ]
 
     def scripts(app, pagename, templatename, context, doctree) -> None:
-        if pagename == PAGE:  # no other page gets heavier
+        if pagename == PAGE and 'id="lab"' in context.get("body", ""):  # no other page gets heavier
             app.add_css_file("lab/lab.css")
             app.add_js_file("lab/lab.js", type="module")
 

@@ -1,6 +1,7 @@
 """The laboratory: its graphs and files, and its page in headless Chromium, whose numbers must equal torch's.
 
-A site of this page alone is made from shipped networks of photographs. Screenshots go to build/screenshots.
+A site of this page alone is made from shipped networks of photographs, one of which also stands for a network that was
+trained on discs. Screenshots go to build/screenshots.
 """
 
 import json
@@ -20,10 +21,11 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
 from PIL import Image
 
-from ghr import compare, denoisers, jacobian, laboratory, noise, pages, runs, sampling
+from ghr import checkpoints, compare, denoisers, jacobian, laboratory, noise, pages, runs, sampling
 
 REPO = Path(__file__).resolve().parents[1]
-SIZES = (10, 100, 4454)  # of the site's networks; of N = 100 there is half A alone
+SIZES = (10, 4454)  # of the site's networks of photographs
+DISCS = runs.Run(images="discs", n=100, pool=400, held_out=20)  # there is no half B
 
 
 # Graphs -----------------------------------------------------------------------------------------------------------
@@ -130,10 +132,11 @@ def lab(tmp_path_factory):
         pytest.skip("npm is missing: apt-get install npm")
     root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
     chosen = {(run.n, run.half): run for run in runs.table("laptop", "photographs") if run.n in SIZES}
-    del chosen[100, "B"]
     (root / "checkpoints").mkdir()
     for run in chosen.values():
         shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
+    weights, log = checkpoints.read(root / "checkpoints" / f"{run.name}.safetensors", run)
+    checkpoints.write(root / "checkpoints" / f"{DISCS.name}.safetensors", weights, DISCS, log)
     shutil.copy(REPO / "_config.yml", root)
     shutil.copytree(REPO / "book" / "assets", root / "book" / "assets")
     for name in ("references.bib", "references.md"):
@@ -145,6 +148,8 @@ def lab(tmp_path_factory):
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters: {chapters}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
+        photographs = laboratory.networks("laptop")
+        patch.setattr(laboratory, "networks", lambda scale: [*photographs, DISCS])
         listed = laboratory.export("laptop", root)
         before = listed.stat().st_mtime_ns
         assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
@@ -259,7 +264,7 @@ def test_denoised_images_equal_those_of_torch(visit, lab):
     page = visit()
     page.start()
     errors = []
-    for n, half, sigma in ((2, "A", -1.3), (2, "B", -0.7), (0, "B", -0.04), (1, "A", -0.7)):
+    for n, half, sigma in ((1, "A", -1.3), (1, "B", -0.7), (0, "B", -0.04), (0, "A", -0.7)):
         found = page.choose(n=n, sigma=sigma, half=half)
         assert found["sigma"] == pytest.approx(10**sigma)
         y, network = image(found["y"]), lab.networks[SIZES[n], half]
@@ -298,7 +303,7 @@ def test_noise_is_white_and_of_the_seed_alone(visit):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("n", [0, 2])
+@pytest.mark.parametrize("n", [0, 1])
 def test_samples_equal_those_of_torch(visit, lab, n):
     page = visit()
     page.start()
@@ -318,7 +323,7 @@ def test_samples_equal_those_of_torch(visit, lab, n):
     assert max(errors) < 1e-3
     a, b = (walk[-1].x_hat for walk in walks)
     assert found["rho"] == pytest.approx(compare.rho(a, b).item(), abs=1e-3)
-    assert f"ρ(A, B) = {found['rho']:.2f}" in page.caption()
+    assert f"ρ(A,\u00a0B)\u00a0=\u00a0{found['rho']:.2f}" in page.caption()
     for half, sample, known in zip("AB", (a, b), found["nearest"], strict=True):
         if SIZES[n] > laboratory.SHIPPED:
             assert known is None
@@ -333,7 +338,7 @@ def test_samples_equal_those_of_torch(visit, lab, n):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("n", "sigma", "k"), [(2, -1.0, 14), (0, -0.5, 6)])
+@pytest.mark.parametrize(("n", "sigma", "k"), [(1, -1.0, 14), (0, -0.5, 6)])
 def test_eigenpairs_equal_those_of_torch(visit, lab, n, sigma, k):
     page = visit()
     page.start()
@@ -386,7 +391,7 @@ def test_every_control_works_by_keyboard(visit):
     found = page.settled()
     key = page.page.keyboard
     focused = """() => { const e = document.activeElement;
-    return [e.name, e.getAttribute("aria-valuetext"), e.labels?.[0]?.innerText || e.innerText]; }"""
+    return [e.name, e.getAttribute("aria-valuetext"), e.ariaLabel || e.labels?.[0]?.innerText || e.innerText]; }"""
     assert page.page.evaluate(focused)[0] == "mode"
 
     def press(name, *keys):
@@ -413,9 +418,11 @@ def test_every_control_works_by_keyboard(visit):
     again = press("seed", "ArrowUp")
     assert again["y"] != moved["y"]
     assert press("next", "Enter")["y"] != again["y"]
+    press("set", "ArrowDown")
     other = press("image", "ArrowRight")
     assert other["x"] != found["x"]
     press("draw", "Enter")
+    press("ink", "End", "ArrowLeft")
     while not page.page.evaluate("document.activeElement.matches('.lab-drawable canvas')"):
         key.press("Shift+Tab")
     for k in ("ArrowUp", "ArrowLeft", " "):
@@ -424,7 +431,21 @@ def test_every_control_works_by_keyboard(visit):
     changed = np.flatnonzero(np.array(drawn) != np.array(other["x"]))
     assert 15 * 32 + 15 in changed
     assert np.abs(changed // 32 - 15).max() <= 2
-    assert np.array(drawn)[changed].max() == 0
+    np.testing.assert_allclose(np.array(drawn)[changed], 0.95)
+    while page.page.evaluate(focused)[0] != "mode":
+        key.press("Shift+Tab")
+    press("mode", "ArrowRight")
+    press("step", "ArrowLeft")
+    assert page.page.evaluate(focused)[1] == "19 of 20"
+    assert "step 19 of 20" in page.caption()
+    press("seed", "ArrowUp")
+    while page.page.evaluate(focused)[0] != "mode":
+        key.press("Shift+Tab")
+    basis = press("mode", "ArrowRight")
+    assert len(basis["values"]) == 14
+    assert len(press("k", "ArrowUp")["values"]) == 6
+    press("trained", "ArrowDown")
+    assert "N = 100 discs" in page.caption()
 
 
 @pytest.mark.browser
@@ -452,6 +473,7 @@ def test_every_control_works_by_mouse(visit):
     assert chosen["x"] != found["x"]
     page.page.click("[name=draw]")
     page.settled()
+    mouse.click(*at("[name=ink]", 0.01))
     mouse.move(*at("[data-name=clean] canvas", 0.2, 0.75))
     mouse.down()
     mouse.move(*at("[data-name=clean] canvas", 0.8, 0.75), steps=30)
@@ -470,7 +492,9 @@ def test_the_steps_of_a_sample_can_be_looked_at_again(visit):
     page = visit()
     page.start()
     found = page.choose(mode="sample")
-    page.choose(step=4)
+    page.page.locator("[name=step]").scroll_into_view_if_needed()
+    box = page.page.locator("[name=step]").bounding_box()
+    page.page.mouse.click(box["x"] + 3 / 19 * box["width"] + 3, box["y"] + box["height"] / 2)
     np.testing.assert_array_equal(page.canvas("y A"), grey(found["moments"][3]["walks"][0]["y"]))
     assert "step 4 of 20" in page.caption()
     assert page.page.get_attribute("[name=step]", "aria-valuetext") == "4 of 20"
@@ -481,13 +505,25 @@ def test_where_one_half_was_not_trained_the_other_is_shown(visit):
     page = visit()
     page.start()
     page.choose(half="B")
-    page.choose(n=1)
+    page.choose(trained=1)
     assert page.page.locator('[name=half][value="B"]').is_disabled()
-    assert "Network A, N = 100" in page.caption()
+    assert "Network A, N = 100 discs" in page.caption()
     found = page.choose(mode="sample")
     assert len(found["moments"][0]["walks"]) == 1
     assert found["rho"] is None
-    assert "ρ(A, B)" not in page.caption()
+    assert "ρ(A" not in page.caption()
+
+
+@pytest.mark.browser
+def test_images_of_one_set_are_given_to_networks_of_another(visit, lab):
+    page = visit()
+    page.start()
+    found = page.choose(set=1)
+    disc = runs.data(DISCS).held_out[:1]
+    assert (image(found["x"]) - disc).abs().max() < 0.6 / 255
+    assert "N = 4,454 photographs" in page.caption()
+    labels = page.page.locator(".lab-thumbnails input").evaluate_all("inputs => inputs.map(input => input.ariaLabel)")
+    assert labels == [f"discs, image {k}" for k in range(1, 17)]
 
 
 @pytest.mark.browser
@@ -553,7 +589,7 @@ def test_every_view_is_accessible_in_both_modes(visit, mode):
     page.choose(mode="sample")
     page.choose(n=0)
     look("sample")
-    page.choose(n=2)
+    page.choose(n=1)
     page.choose(mode="basis")
     look("basis")
     assert findings == []
@@ -569,7 +605,7 @@ def test_every_view_is_accessible_in_both_modes(visit, mode):
 def test_every_view_fits_a_phone(visit):
     page = visit(PHONE)
     page.start()
-    for view, n in (("denoise", 2), ("sample", 0), ("basis", 2)):
+    for view, n in (("denoise", 1), ("sample", 0), ("basis", 1)):
         page.choose(mode=view)
         page.choose(n=n)
         page.shoot(f"{view}-phone")
@@ -628,7 +664,7 @@ def test_a_network_that_cannot_be_had_is_told_and_the_others_go_on(visit, answer
     page.choose(n=0)
     fails(page, sentence)
     assert "n10-A" in page.trouble()
-    assert page.choose(n=2) is not None
+    assert page.choose(n=1) is not None
     assert not page.page.locator(".lab-still").is_visible()
     page.page.unroute("**/photographs-32px-n10-*.weights")
     assert page.choose(n=0) is not None

@@ -147,12 +147,12 @@ function chosen(half) {
 
 const spec = ({ weights, graph }) => ({ weights, graph: list.graphs[graph] });
 const sigma = () => 10 ** control.sigma.value;
-const words = ({ n, width }) => {
-  const twice = sizes().filter((net) => net.n === n).length > 1;
-  return `N = ${n.toLocaleString("en")}${twice ? `, width ${width}` : ""}`;
+const words = ({ n, width }, what = "") => {
+  const twice = sizes().filter((net) => net.n === n).length > 1; // of one size there may be networks of two widths
+  return `N = ${n.toLocaleString("en")}${what}${twice ? ` (width ${width})` : ""}`;
 };
 
-const network = () => `${words(sizes()[control.n.value])} ${trained().label}`;
+const network = () => words(sizes()[control.n.value], ` ${trained().label}`);
 
 function clean() {
   return own ?? images.get(control.set.value)[radio("image")];
@@ -284,7 +284,8 @@ const EXPERIMENTS = {
     const conclude = (step) => {
       const found = show(moments[step - 1]);
       say(step);
-      const alike = found.rho === null ? "" : ` Similarity of the two images: ρ(A, B) = ${found.rho.toFixed(2)}.`;
+      const alike =
+        found.rho === null ? "" : ` Similarity of the two images: ρ(A,\u00a0B)\u00a0=\u00a0${found.rho.toFixed(2)}.`;
       const copies = found.known
         .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
         .join("");
@@ -487,10 +488,12 @@ app.addEventListener("input", async ({ target }) => {
   const { name } = target;
   if (name === "ink") return;
   if (name === "step") return root.result?.conclude?.(+target.value);
+  app.setAttribute("aria-busy", "true");
   try {
     if (name === "set") await thumbnails();
     if (name === "upload") adopt(await upload(target.files[0]));
   } catch (error) {
+    app.removeAttribute("aria-busy");
     return told(error);
   }
   if (name === "image") own = null;
