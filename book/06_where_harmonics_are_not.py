@@ -89,9 +89,9 @@ say("networks", " and ".join(s.name for s in discs))
 #
 # $$\mathrm{MSE}^* \approx 5 \sigma^2 / d, \qquad \mathrm{tr} J^* \approx 5.$$ (eq-five)
 #
-# We need no approximation: given centre and radius, the two levels integrate out in closed form, and the other three
-# integrals are done numerically for each noisy image, with all limits of the five numbers (`ghr.references.DiscPosterior`). That is the exact
-# posterior mean $\mathbb{E}[x | y]$, the optimum, which no denoiser can beat. It is told $\sigma$; the networks are not, but $\sigma$ can be
+# We need not rely on the approximation: for each noisy image the five numbers are integrated out numerically, within all their
+# limits and with the error given below (`ghr.references.DiscPosterior`). That is the posterior mean $\mathbb{E}[x | y]$ of the exact
+# law of discs, the optimum, which no denoiser can beat. It is told $\sigma$; the networks are not, but $\sigma$ can be
 # read off the scatter of {glue:text}`d` pixels to within {glue:text}`sigma_known` percent, which helps little where noise is weak.
 #
 # **A ray.** One fixed picture times a random contrast: a straight line, one dimension. **Plane waves** of one frequency and
@@ -155,6 +155,7 @@ optimum.errors, optimum.traces, effective = posterior(main.x)
 ray.optimum = projection(ray, RayDenoiser(ray.held_out[:1]), 1)
 sines.optimum = projection(sines, SineDenoiser(size), 2)
 say("effective", effective.min(), ",.0f")
+say("sampling", 100 / effective.min(), ".2g")
 say("least", LEAST, "d")
 say("unsure", "none" if (short := (effective < LEAST).sum()) == 0 else f"{short} of {effective.size}")
 
@@ -258,8 +259,10 @@ say(
 # change of the ratio from one noise level to the next weaker one is {glue:text}`T17b`. The slope of output on input PSNR is
 # {glue:text}`T17c`; the optimum has {glue:text}`slope_optimum`, and equation {eq}`eq-five` says 1.
 #
-# *How exact is the optimum?* The integrals are sums over random samples, weighted; the smallest effective number of samples is
-# {glue:text}`effective`, and {glue:text}`unsure` of the posterior means have fewer than {glue:text}`least`, below which the
+# *How exact is the optimum?* Given centre and radius, one of the two levels integrates out in closed form and the other by a
+# quadrature. The integrals over centre and radius are sums over random samples, weighted. With $n$ effective samples such a sum adds a
+# share of about $1/n$ to the optimum's squared error. The smallest effective number of samples is {glue:text}`effective`, so the error is too
+# large by about {glue:text}`sampling` percent at most; and {glue:text}`unsure` of the posterior means have fewer than {glue:text}`least`, below which the
 # sum would not be trusted.
 #
 # ## How many dimensions?
@@ -642,42 +645,48 @@ for s, dimensions in (*((s, 5) for s in discs), (ray, 1), (sines, 2)):
         say("log_end", test[-1], ".1f")
         say("log_train", train[-1], ".1f")
         say("log_seen", f"{seen[entries[2]]:,} to {seen[-1]:,}")
-        falling = test[entries[2]] - test[-1]
-        say(
-            "falling",
-            "So it was still falling when training ended, and a part of it is too little training"
-            if falling > 0.5
-            else "So it had nearly stopped falling",
-        )
+        say("log_change", test[-1] - test[entries[2]], "+.1f")
 heads = ("images, network", "1/16 of the images", "1/4", "1/2", "all", "all, training images")
 ledger.Table("Loss against the optimum at sigma = .05 in dB, by how much of its training a network has seen", heads, rows)
 
 # %% tags=["hide-cell"]
 beyond, ideal = over(main, "beyond"), over(optimum, "beyond")
 waves_margin = compare.estimate(margin, *(found["waves"] for found in main.indices.values()))
+more = beyond.low > ideal.high
 say(
     "conclusion",
     "That it keeps more than the optimum beyond the tangent, we cannot show"
-    if beyond.low <= ideal.high
+    if not more
     else "What it keeps beyond the tangent bends the contour of its own disc, more than any control does"
     if waves_margin.low > 0
     else "It keeps more than the optimum beyond the tangent; that this bends its own disc's contour more than controls do, "
     "we cannot show",
 )
+say(
+    "guess",
+    "A surplus along the contour is what these numbers show; where it comes from is a guess"
+    if more and waves_margin.low > 0
+    else "These numbers do not show a surplus along the contour more than controls have it; what follows is a guess at why there "
+    "might be one"
+    if more
+    else "These numbers do not show a surplus; what follows is a guess at why there might be one, along the contour",
+)
 
 # %% [markdown]
-# On discs the UNet's loss at $\sigma$ = .05 went from {glue:text}`log_half` to {glue:text}`log_end` dB between
-# {glue:text}`log_seen` images seen (the learning rate falls to zero over that time, which helps by itself). {glue:text}`falling`. On its training images the
-# loss is {glue:text}`log_train` dB: where the two are alike, the network did not learn its discs by heart, and more of them would not help. The
+# On discs the UNet's loss at $\sigma$ = .05 went from {glue:text}`log_half` to {glue:text}`log_end` dB over
+# {glue:text}`log_seen` images seen, a change of {glue:text}`log_change` dB (negative: the loss fell). The log has no intervals, and the learning
+# rate falls to zero over that time, which helps by itself; so this change does not tell what a longer training would do, nor how much of
+# the loss is too little of it. On its training images the
+# loss is {glue:text}`log_train` dB: where the two are alike, the network did not learn its discs by heart, and more of them would hardly help. The
 # log cannot tell a preference that no training would undo from one that is slow to be undone.
 #
 # ## What it comes to
 #
 # *What the paper says* (its Figures 5 and 19 to 21): a network trained on discs finds the five directions and keeps others beside them, harmonic along the
-# contour, with which the optimum has nothing to do; so it falls short of the optimum. The paper had no exact optimum
+# contour, with which the optimum has nothing to do; so it falls short of the optimum. The paper had no optimum
 # to compare with. *What we find*, {glue:text}`networks` at width {glue:text}`width`: at $\sigma$ = .04, {glue:text}`T16` dimensions instead of
 # {glue:text}`trace_optimum`, and between input 21 and 40 dB an error of at least {glue:text}`T17a` times the optimum's, with slope {glue:text}`T17c`. {glue:text}`conclusion`.
 #
-# *Why?* We think: the network must remove from each patch what no disc has. That an edge is part of *one circle* is known only from the whole
+# *Why?* {glue:text}`guess`. The network must remove from each patch what no disc has. That an edge is part of *one circle* is known only from the whole
 # image, from pixels far apart; that an edge is smooth is known from its neighbourhood. What is easy for a chain of small filters is to average along
-# the contour over some length; waves on the contour that are longer than that length pass.
+# the contour over some length; waves on the contour that are longer than that length would pass.

@@ -80,8 +80,8 @@ say("side", side, "d")
 say("sides", joined([f"{block}" for block in blocks[1:-1]]))
 
 # %% [markdown]
-# All networks here are bias-free UNets of half A, trained on the same {glue:text}`n` faces of {glue:text}`side` x
-# {glue:text}`side` pixels. Blocks have a side of {glue:text}`sides` pixels, and the last of them is the whole image. Every block has a
+# All networks here are bias-free UNets of half A, unless said, trained on the same {glue:text}`n` faces of
+# {glue:text}`side` x {glue:text}`side` pixels. Blocks have a side of {glue:text}`sides` pixels, and the last of them is the whole image. Every block has a
 # permutation of its own, the same in all images.
 #
 # Write $P$ for the permutation. If $f$ is the best denoiser of faces, then that of shuffled faces is
@@ -449,6 +449,11 @@ ledger.Table("Jacobians and alignment of bases at sigma = .3", heads, rows)
 # the opposite: on the shuffled grid the vectors of faces *moved along*, and all four indices of the network of faces once the pixels
 # are back. So we take H1 to H4 twice: on the shuffled grid with the clean shuffled face as the image, and on the grid of faces with the
 # clean face.
+#
+# Vectors moved along are scrambled on that grid, and any basis in some order of frequency beats them there. So two more controls stand on
+# the shuffled grid: the principal components of the shuffled faces (those of faces, moved along), and the basis of an *untrained*
+# network at the same noisy shuffled faces, of which only the normalization has seen images, noisy ones as in training. What the
+# untrained network has, too, comes with the architecture and not from training.
 
 # %% tags=["hide-input"]
 def difference(a, b, axis):
@@ -456,36 +461,59 @@ def difference(a, b, axis):
     return (a - b).mean(axis)
 
 
+def untrained(s):
+    """Eigenvectors of the network before its first step; only its normalization has seen images, noisy ones."""
+    network, generator = runs.network(s.run).train(), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for x in runs.data(s.run).a[: 50 * s.run.batch].split(s.run.batch):
+            network(noise.add_noise(x, noise.sample_sigma(len(x), s.run.sigma_law, generator), generator))
+    network.eval()
+    jacobians = (jacobian.jacobian(network, y) for y in moved(s, noisy(chosen, level)).split(1))
+    return [jacobian.eigenbasis(j, chosen.shape[1:]).eigenvectors[:most].clone() for j in jacobians]
+
+
 judged = [
     ("faces", "faces' network", "faces", harmonic.indices(faces.vectors, counts, chosen)),
     ("faces", "principal components", "faces", harmonic.indices([principal] * images_each, counts, chosen)),
 ]
 for s in shuffled:
-    along = [moved(s, vectors) for vectors in faces.vectors]
-    judged += [
-        (s.name, "its network", "shuffled", harmonic.indices(s.vectors, counts, moved(s, chosen))),
-        (s.name, "faces' network, moved along", "shuffled", harmonic.indices(along, counts, moved(s, chosen))),
-        (s.name, "its network, pixels put back", "faces", harmonic.indices(s.back, counts, chosen)),
-    ]
+    bases = {
+        "its network": s.vectors,
+        "faces' network, moved along": [moved(s, vectors) for vectors in faces.vectors],
+        "principal components, moved along": [moved(s, principal)] * images_each,
+    }
+    if s is whole:  # the one of the text: whole Jacobians are slow
+        bases["an untrained network"] = untrained(s)
+    judged += [(s.name, name, "shuffled", harmonic.indices(b, counts, moved(s, chosen))) for name, b in bases.items()]
+    judged.append((s.name, "its network, pixels put back", "faces", harmonic.indices(s.back, counts, chosen)))
 rows = []
 for *words, found in judged:
     rows.append((*words, *(f"{compare.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES)))
 ledger.Table("Harmonicity of bases at sigma = .3", ("images", "basis", "grid", *harmonic.INDICES), rows)
 
 # %% tags=["hide-cell"]
-of_faces, of_pca, *_, own, along, back = (found for *_, found in judged)
-for name, found in (("faces", of_faces), ("own", own), ("along", along), ("back", back)):
+of_faces, of_pca, *_, own, along, pca_along, before, back = (found for *_, found in judged)
+for name, found in (("faces", of_faces), ("own", own), ("along", along), ("untrained", before), ("back", back)):
     for index in ("H1", "H2", "H4"):
         say(f"{index}_{name}", compare.estimate(np.mean, found[index]), ".2f")
 say("H1_pca", compare.estimate(np.mean, of_pca["H1"]), ".2f")
-harmonic_there = compare.estimate(difference, own["H1"], along["H1"])
-say("H1_more", harmonic_there, "+.2f")
+say("H1_pca_along", compare.estimate(np.mean, pca_along["H1"]), ".2f")
+controls = {
+    "the vectors of the network of faces, moved along": along,
+    "the principal components, moved along": pca_along,
+    "the vectors of an untrained network": before,
+}
+lead = {name: compare.estimate(difference, own["H1"], found["H1"]) for name, found in controls.items()}
+for key, e in zip(("along", "pca", "untrained"), lead.values(), strict=True):
+    say(f"H1_over_{key}", e, "+.2f")
+unbeaten = [name for name, e in lead.items() if e.low <= 0]
 say(
     "bias",
-    "The network's own vectors are the more harmonic ones on the grid that it sees: the bias is there where nothing asks for it."
-    if harmonic_there.low > 0
-    else "The network's own vectors are not measurably more harmonic on the grid that it sees than those of faces moved along: by this "
-    "index the bias does not show.",
+    f"They are not measurably more harmonic on the grid that the network sees than {joined(unbeaten)}: by this index no bias of the "
+    "trained network is shown."
+    if unbeaten
+    else "They are more harmonic on the grid that the network sees than each of these: a bias is there where nothing in the images "
+    "asks for it, and the trained network has more of it than the untrained one.",
 )
 say(
     "costs",
@@ -503,11 +531,13 @@ say(
 )
 
 # %% [markdown]
-# For the whole shuffle and its network: on the shuffled grid H1 is {glue:text}`H1_own`, where the vectors of faces moved along have
-# {glue:text}`H1_along`, a difference of {glue:text}`H1_more`. {glue:text}`bias` With pixels put back it is {glue:text}`H1_back` (network
-# of faces: {glue:text}`H1_faces`). Geometry gain H2 is {glue:text}`H2_own` on the shuffled grid (moved along: {glue:text}`H2_along`) and
-# {glue:text}`H2_back` with pixels put back (network of faces: {glue:text}`H2_faces`); alignment H4 is {glue:text}`H4_own` (moved along:
-# {glue:text}`H4_along`) and {glue:text}`H4_back` (network of faces: {glue:text}`H4_faces`). H2 and H4 near 0 mean a basis that does not
+# For the whole shuffle and its network: on the shuffled grid H1 of its own vectors is {glue:text}`H1_own`. The vectors of the network of
+# faces, moved along, have {glue:text}`H1_along`, a difference of {glue:text}`H1_over_along`; principal components, moved along,
+# {glue:text}`H1_pca_along` ({glue:text}`H1_over_pca`); an untrained network {glue:text}`H1_untrained`
+# ({glue:text}`H1_over_untrained`). {glue:text}`bias` With pixels put back the network's H1 is {glue:text}`H1_back` (network
+# of faces: {glue:text}`H1_faces`). Geometry gain H2 is {glue:text}`H2_own` on the shuffled grid (moved along: {glue:text}`H2_along`, untrained:
+# {glue:text}`H2_untrained`) and {glue:text}`H2_back` with pixels put back (network of faces: {glue:text}`H2_faces`); alignment H4 is {glue:text}`H4_own` (moved along:
+# {glue:text}`H4_along`, untrained: {glue:text}`H4_untrained`) and {glue:text}`H4_back` (network of faces: {glue:text}`H4_faces`). H2 and H4 near 0 mean a basis that does not
 # know its image, on that grid. As in chapter 4, principal components have 0 in the mean by construction; H1 they have too: {glue:text}`H1_pca`.
 #
 # ## What it comes to
