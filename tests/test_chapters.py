@@ -51,3 +51,9 @@ def test_it_enters_its_targets(executed):
 def test_every_target_on_images_whose_optimum_is_known_has_a_chapter():
     assert KNOWN
     assert set().union(*map(promised, TEXTS.values())) >= KNOWN
+
+
+def test_a_chapter_is_in_the_table_of_contents_unless_its_targets_are_not_measured_yet():
+    measured = {entry.id for entry in ledger.read(REPO / "book" / "ledger.json")}
+    waiting = {name for name, text in TEXTS.items() if (promised(text) & KNOWN) - measured}
+    assert set(press.chapters(REPO)) == TEXTS.keys() - waiting
