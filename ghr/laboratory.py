@@ -362,7 +362,7 @@ def figure(chosen: list[runs.Run]) -> str:
     if not chosen:
         return ""
     group = [run for run in chosen if run.images == chosen[0].images]
-    ones = [run for run in group if run.half == group[0].half]
+    ones = [run for run in group if (run.half, run.width) == (group[0].half, group[0].width)]
     x = runs.data(group[-1]).held_out[:1]
     y = noise.add_noise(x, SIGMA, torch.Generator().manual_seed(0))
     shown = [ones[round(k)] for k in np.linspace(0, len(ones) - 1, min(4, len(ones)))]

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import zlib
 from functools import partial
 from pathlib import Path
@@ -69,7 +70,28 @@ def test_weights_are_kept_in_the_types_of_the_checkpoint():
     assert place == len(data)
 
 
+def test_graphs_tell_nothing_of_the_machine_that_made_them():
+    for data in laboratory.graphs(excite(denoisers.UNet(width=3, scales=1)), 8).values():
+        assert b"Conv" in data
+        for path in (str(REPO), sys.prefix, "site-packages"):
+            assert path.encode() not in data
+
+
 # Files ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_static_figure_compares_networks_of_one_width(monkeypatch):
+    chosen = [runs.Run(images="discs", n=n, width=w, pool=400, held_out=20) for n, w in ((5, 8), (9, 8), (9, 32))]
+    loaded = []
+
+    def load(run):
+        loaded.append((run.n, run.width))
+        return excite(denoisers.UNet(width=3, scales=1))
+
+    monkeypatch.setattr(runs, "load", load)
+    page = laboratory.figure(chosen)
+    assert "trained on 5 and 9 images" in page
+    assert loaded[:2] == [(5, 8), (9, 8)]
 
 
 def test_pixels_of_eight_bits_are_exact_and_others_keep_their_range(tmp_path):
@@ -515,6 +537,18 @@ def test_where_one_half_was_not_trained_the_other_is_shown(visit):
 
 
 @pytest.mark.browser
+def test_no_picture_of_the_network_before_is_left_standing(visit):
+    page = visit()
+    page.start()
+    page.choose(mode="sample")
+    page.choose(n=0)
+    assert page.page.locator('[data-name="y B"]').count() == 1
+    page.choose(trained=1)  # as many columns, but no half B
+    assert page.page.locator('[data-name="y A"]').count() == 1
+    assert page.page.locator('[data-name="y B"]').count() == 0
+
+
+@pytest.mark.browser
 def test_images_of_one_set_are_given_to_networks_of_another(visit, lab):
     page = visit()
     page.start()
@@ -564,6 +598,26 @@ def test_an_uploaded_image_is_prepared_and_never_sent(visit, tmp_path):
     assert page.trouble() == "The file words.png could not be read as an image."
     assert page.choose(image=2) is not None
     assert page.trouble() == ""
+    for _ in range(2):  # the same file again is a choice again
+        page.page.set_input_files("[name=upload]", tmp_path / "ramp.png")
+        np.testing.assert_array_equal(np.array(page.settled()["x"]).reshape(32, 32), x)
+        assert page.choose(image=1)["x"][0] != 1
+    page.page.dispatch_event("[name=upload]", "input", {"bubbles": True})  # no file
+    assert page.settled() is not None
+
+
+@pytest.mark.browser
+def test_a_computation_under_way_does_not_wipe_out_what_was_said_of_a_file(visit, tmp_path):
+    (tmp_path / "words.png").write_text("no image")
+    page = visit()
+    page.start()
+    page.page.locator('label:has([value="sample"])').click()
+    page.page.wait_for_function("document.querySelector('[name=step]').value < 10")
+    page.page.set_input_files("[name=upload]", tmp_path / "words.png")
+    page.page.wait_for_function("document.querySelector('.lab-trouble').textContent")
+    page.page.wait_for_function("document.querySelector('#lab').result?.mode === 'sample'", timeout=60_000)
+    page.page.wait_for_timeout(50)
+    assert page.trouble() == "The file words.png could not be read as an image."
 
 
 @pytest.mark.browser
@@ -671,6 +725,32 @@ def test_a_network_that_cannot_be_had_is_told_and_the_others_go_on(visit, answer
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("mode", ["denoise", "sample"])
+def test_images_that_cannot_be_had_are_told_and_the_others_stay(visit, mode):
+    page = visit()
+    before = page.start()
+    page.page.route("**/discs-*.images", lambda route: route.fulfill(status=404))
+    page.page.locator(f'label:has([value="{mode}"])').click()  # perhaps under way when the images are asked for
+    page.page.select_option("[name=set]", "1")
+    fails(page, r"The file \S+\.images is missing on the server \(status 404\)\.")
+    page.page.wait_for_function("!document.querySelector('.lab-app').hasAttribute('aria-busy')")
+    assert page.page.input_value("[name=set]") == "0"
+    assert page.choose(mode="denoise", sigma=-0.5)["x"] == before["x"]
+    page.page.unroute("**/discs-*.images")
+    assert page.choose(set=1)["x"] != before["x"]
+
+
+@pytest.mark.browser
+def test_an_error_of_a_worker_that_was_loaded_keeps_its_words(visit, lab):
+    page = visit()
+    script = (lab.html / "_static" / "lab" / "worker.js").read_text()
+    line = "setTimeout(() => { self.postMessage({}); throw new Error('one of memory lane'); }, 0);"
+    page.page.route("**/worker.js", partial(fulfill, body=f"{script}\n{line}", content_type="text/javascript"))
+    page.page.click(".lab-start")
+    fails(page, r"The networks could not be run: .*one of memory lane")
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("name", [*laboratory.RUNTIME_FILES, "worker.js", "maths.js"])
 def test_a_runtime_that_cannot_be_had_is_told_and_can_be_tried_again(visit, name):
     page = visit()
@@ -711,7 +791,7 @@ def test_a_browser_without_memory_is_told(playwright, visit):
     browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
     page = visit(browser=browser)
     page.page.click(".lab-start")
-    fails(page, r"The browser ran out of memory: close other pages, then start again\.")
+    fails(page, r"The browser ran out of memory: close other pages, then start again\. \(.*memory.*\)")
     browser.close()
 
 
@@ -721,7 +801,7 @@ def test_a_page_that_forbids_webassembly_is_told(visit):
     page = visit()
     page.page.route("**/worker.js", lambda route: route.fulfill(response=route.fetch(), headers=headers(route, policy)))
     page.page.click(".lab-start")
-    fails(page, r"This browser or server does not allow WebAssembly here, which the networks need\.")
+    fails(page, r"This browser or server does not allow WebAssembly here, which the networks need\. \(.*\)")
 
 
 def headers(route, more: dict) -> dict:

@@ -88,14 +88,15 @@ function employ() {
   worker?.terminate();
   waiting.clear();
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  worker.onerror = () => {
-    for (const { fail } of waiting.values())
-      fail({
-        message: "The script that runs the networks could not be loaded: is there a connection to the network?",
-        fatal: true,
-      });
+  let answered = false; // a script that has spoken was loaded: what it stumbles over later is something else
+  worker.onerror = ({ message: text }) => {
+    const message = answered
+      ? `The networks could not be run: ${text}`
+      : `The script that runs the networks could not be loaded: is there a connection to the network?${text ? ` (${text})` : ""}`;
+    for (const { fail } of waiting.values()) fail({ message, fatal: true });
   };
   worker.onmessage = ({ data }) => {
+    answered = true;
     const { done, fail, tell } = waiting.get(data.id) ?? {};
     if (data.tell) return tell?.(data.tell);
     waiting.delete(data.id);
@@ -125,6 +126,7 @@ function quiet() {
 // What is chosen ---------------------------------------------------------------------------------------------------
 
 const images = new Map(); // of each set, once loaded
+let shown; // the set whose images stand on the page: not the one chosen while that is loading, or could not be had
 let own = null; // an uploaded or drawn image
 
 async function pixels(file) {
@@ -155,7 +157,7 @@ const words = ({ n, width }, what = "") => {
 const network = () => words(sizes()[control.n.value], ` ${trained().label}`);
 
 function clean() {
-  return own ?? images.get(control.set.value)[radio("image")];
+  return own ?? images.get(shown)[radio("image")];
 }
 
 function noisy() {
@@ -266,8 +268,9 @@ const EXPERIMENTS = {
       return { known, rho: walks.length > 1 ? rho(walks[0].x_hat, walks[1].x_hat) : null };
     };
     const columns = training[0] ? 3 : 2;
-    if (+tiles.dataset.columns !== columns) tiles.replaceChildren();
-    tiles.dataset.columns = columns;
+    const halves = pair.map(({ half }) => half).join("");
+    if (+tiles.dataset.columns !== columns || tiles.dataset.halves !== halves) tiles.replaceChildren();
+    Object.assign(tiles.dataset, { columns, halves });
     const say = (step) => {
       control.step.value = step;
       control.step.closest("label").querySelector("b").textContent = `${step} of ${steps}`;
@@ -325,8 +328,15 @@ const EXPERIMENTS = {
 
 let busy = false;
 let again = false;
+let reading = 0; // images on their way
+let mishap = null; // with the reader's last choice of an image: a computation that was under way must not wipe it out
+
+function rest() {
+  if (!busy && !reading) app.removeAttribute("aria-busy");
+}
 
 async function update() {
+  mishap = null;
   refresh();
   again = true;
   if (busy) return void ask("stop", {});
@@ -343,13 +353,13 @@ async function update() {
       if (result === null) continue; // overtaken
       root.result = { mode, ...result };
       if (mode === "denoise") drawable(root.querySelector("[data-name=clean] canvas"));
-      told(null);
+      told(mishap);
     } catch (error) {
       told(error);
     }
-    app.removeAttribute("aria-busy");
   }
   busy = false;
+  rest();
 }
 
 // A sentence on what went wrong takes the place of the pictures, and the static figure comes back. After what the
@@ -391,10 +401,18 @@ function largest() {
 // Choosing, uploading and drawing images -----------------------------------------------------------------------------
 
 async function thumbnails() {
-  const set = list.sets[control.set.value];
-  if (!images.has(control.set.value)) images.set(control.set.value, await pixels(set.images));
-  if (set !== list.sets[control.set.value]) return; // another one was chosen meanwhile
-  const choices = images.get(control.set.value).map((image, i) => {
+  const key = control.set.value;
+  const set = list.sets[key];
+  try {
+    if (!images.has(key)) images.set(key, await pixels(set.images));
+  } catch (error) {
+    if (key !== control.set.value) return;
+    control.set.value = shown ?? key;
+    throw error;
+  }
+  if (key !== control.set.value) return; // another one was chosen meanwhile
+  if (key === shown) return; // after a restart the reader's image is still there
+  const choices = images.get(key).map((image, i) => {
     const label = make(
       `<label><input type="radio" name="image" value="${i}" aria-label="${set.label}, image ${i + 1}"><canvas class="dark-light" width="${size}" height="${size}"></canvas></label>`,
     );
@@ -403,6 +421,7 @@ async function thumbnails() {
   });
   choices[0].firstElementChild.checked = true;
   root.querySelector(".lab-thumbnails").replaceChildren(...choices);
+  shown = key;
   own = null;
 }
 
@@ -425,6 +444,7 @@ async function upload(file) {
   context.fillRect(0, 0, size, size);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
+  bitmap.close();
   const { data } = context.getImageData(0, 0, size, size);
   return Float32Array.from({ length: size ** 2 }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
 }
@@ -488,13 +508,22 @@ app.addEventListener("input", async ({ target }) => {
   const { name } = target;
   if (name === "ink") return;
   if (name === "step") return root.result?.conclude?.(+target.value);
+  const file = target.files?.[0];
+  if (name === "upload") {
+    target.value = ""; // so that the same file chosen again is an event again
+    if (!file) return;
+  }
   app.setAttribute("aria-busy", "true");
+  reading++;
   try {
     if (name === "set") await thumbnails();
-    if (name === "upload") adopt(await upload(target.files[0]));
+    if (name === "upload") adopt(await upload(file));
   } catch (error) {
-    app.removeAttribute("aria-busy");
+    mishap = error;
     return told(error);
+  } finally {
+    reading--;
+    rest();
   }
   if (name === "image") own = null;
   if (name === "trained") largest();

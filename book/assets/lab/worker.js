@@ -29,10 +29,10 @@ self.onmessage = async ({ data: { id, task, ...rest } }) => {
 function sentence(error) {
   const text = error?.message ?? String(error);
   if (error instanceof Trouble) return text;
-  if (/memory|bad_alloc|allocation/i.test(text))
-    return "The browser ran out of memory: close other pages, then start again.";
+  if (error instanceof RangeError || /RangeError|bad_alloc/.test(text))
+    return `The browser ran out of memory: close other pages, then start again. (${text})`;
   if (/Content Security Policy|unsafe-eval/i.test(text))
-    return "This browser or server does not allow WebAssembly here, which the networks need.";
+    return `This browser or server does not allow WebAssembly here, which the networks need. (${text})`;
   return `The networks could not be run: ${text}`;
 }
 
