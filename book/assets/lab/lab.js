@@ -337,6 +337,7 @@ function rest() {
 
 async function update() {
   mishap = null;
+  trouble.textContent = "";
   refresh();
   again = true;
   if (busy) return void ask("stop", {});
