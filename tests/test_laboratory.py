@@ -725,7 +725,7 @@ def test_a_network_that_cannot_be_had_is_told_and_the_others_go_on(visit, answer
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("mode", ["denoise", "sample"])
+@pytest.mark.parametrize("mode", ["denoise", "basis"])
 def test_images_that_cannot_be_had_are_told_and_the_others_stay(visit, mode):
     page = visit()
     before = page.start()
