@@ -120,7 +120,8 @@ def test_only_trained_networks_without_biases_are_offered(tmp_path, monkeypatch)
     assert faces == sorted(faces)
 
 
-def test_a_book_without_networks_says_so(tmp_path):
+def test_a_book_without_networks_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "none"))
     listed = laboratory.export("smoke", tmp_path_with_pins(tmp_path))
     assert json.loads(listed.read_text())["sets"] == []
     assert (listed.parent / "figure.html").read_text() == ""
