@@ -34,6 +34,7 @@ import torch
 from ghr import compare, images, noise, plots, runs, sampling
 from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser
+from ghr.widgets import Explorer, Frame, Slider, Tile
 
 run = max((r for r in runs.table(scale, "avatars") if r.half == "A"), key=lambda r: r.n)
 runs.fit(run)  # returns at once where the checkpoint is there
@@ -84,6 +85,36 @@ say("psnr_out", compare.estimate(compare.psnr_of_mean, noise.denoising_mse(denoi
 # ones, to least squared error, weighted so that weak noise counts as much as strong. That is all the training there is in
 # this book.
 #
+# Move the sliders: how much noise can the network take away, and from what kind of image?
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-noise", "caption": "**Move the noise up until the network's answer is no longer the image.** A test face or a patch of a photograph: clean, noisy, and denoised by the network, which is not told the noise level. The noise is the same at every position, only stronger. Below the pictures: PSNR in dB."}}
+pictures = {f"face {k + 1}": x for k, x in enumerate(held_out[:16])}
+pictures |= {f"photograph {k + 1}": x for k, x in enumerate(torch.cat([photograph, photographs[:15]]))}
+
+
+def look(image, sigma):
+    """One image with noise, and denoised."""
+    x = pictures[image][None]
+    y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        x_hat = denoiser(y)
+    before, after = noise.psnr(x, y).item(), noise.psnr(x, x_hat).item()
+    tiles = [Tile(x[0], "clean"), Tile(y[0], "noisy", f"{before:.1f} dB"), Tile(x_hat[0], "denoised", f"{after:.1f} dB", "A")]
+    words = f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
+    return Frame(tiles, words)
+
+
+every = np.geomspace(0.01, 1, 41).tolist()  # noise levels
+Explorer(
+    look,
+    [
+        Slider("image", "image", [*pictures], ["face 1", "face 2", "photograph 1"]),
+        Slider("sigma", "noise, σ", every, every[::4], every[28], "{:.2f}"),
+    ],
+    columns=3,
+)
+
+# %% [markdown]
 # ## The best answer is an average
 #
 # Which function has the least squared error? The mean of all clean images that could be behind $y$, each weighted by how

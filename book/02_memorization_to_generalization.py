@@ -35,6 +35,7 @@ import torch
 from ghr import compare, ledger, noise, plots, runs
 from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser, WienerDenoiser, ray_bound
+from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches = runs.study(scale, "avatars"), runs.study(scale, "photographs")
 d = faces.held_out[0].numel()
@@ -87,6 +88,40 @@ plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.siz
 # they are alike, and blurred where noise is strong. The memorizing optimum, titled *memory*, answers with a face of its training set, sharp
 # and usually of somebody else.
 #
+# Here is the same experiment with sliders. At each $N$ and noise level, both networks and the memorizing optimum of half A answer
+# to one noisy face.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: when do A and B give the same face, and when is it the clean one?** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is told σ. Below the pictures: PSNR in dB."}}
+def answers(n, sigma, image):
+    """One noisy face and all answers to it."""
+    x = faces.held_out[image : image + 1]
+    y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        found = [faces.denoisers[n, half](y) for half in "AB"] + [EmpiricalDenoiser(faces.data[n].a, sigma)(y)]
+    before, *after = (noise.psnr(x, image).item() for image in (y, *found))
+    names = ("network A", "network B", "memory A")
+    tiles = [Tile(x[0], "clean"), Tile(y[0], "noisy", f"{before:.1f} dB")]
+    for name, half, x_hat, number in zip(names, ("A", "B", ""), found, after, strict=True):
+        tiles.append(Tile(x_hat[0], name, f"{number:.1f} dB", half))
+    words = (
+        f"N = {n:,}, σ = {sigma:.2f}: of {before:.1f} dB network A makes {after[0]:.1f} dB, network B {after[1]:.1f} dB "
+        f"and memory {after[2]:.1f} dB. Their answers are similar by {compare.rho(found[0], found[1]).item():.2f}."
+    )
+    return Frame(tiles, words)
+
+
+every = np.geomspace(0.02, 1, 41).tolist()  # noise levels
+Explorer(
+    answers,
+    [
+        Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"),
+        Slider("sigma", "noise, σ", every, every[::5], every[25], "{:.2f}"),
+        Slider("image", "test face", range(64), [1]),
+    ],
+    columns=5,
+)
+
+# %% [markdown]
 # ## Does it do better on what it has seen?
 #
 # We measure the error as output PSNR, $-10 \log_{10} \mathrm{MSE}$ in dB, against the input PSNR,

@@ -34,6 +34,7 @@ import torch
 from ghr import compare, ledger, noise, plots, runs, sampling
 from ghr.ledger import say
 from ghr.references import WienerDenoiser
+from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches, chain = (runs.study(scale, *key) for key in runs.STUDIES)
 
@@ -266,6 +267,35 @@ def drawn(s, n):
 
 some = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.sizes[-1]})
 draw_samples(faces, {n: drawn(faces, n) for n in some})
+
+# %% [markdown]
+# With sliders, one seed at a time:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the two samples stop being training images and become each other.** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
+def sampled(n, number):
+    """Samples of A and B from one seed, and their nearest training images."""
+    tiles, near = [], []
+    for half in "AB":
+        rho, index = (part[number].item() for part in faces.copies[n, half])
+        near.append(rho)
+        tiles.append(Tile(faces.samples[n, half][number], f"sample {half}", "", half))
+        tiles.append(Tile(training(faces, n, half)[index], f"nearest in {half}", f"{rho:.2f}", half))
+    between = faces.rho_ab[n][number].item()
+    words = (
+        f"N = {n:,}, seed {number}: the two samples are similar by {between:.2f}; each to its nearest training image "
+        f"by {near[0]:.2f} (A) and {near[1]:.2f} (B)."
+    )
+    return Frame(tiles, words)
+
+
+fewest = min(len(seeds_of(faces, n)) for n in faces.sizes)
+Explorer(
+    sampled,
+    [
+        Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"),
+        Slider("number", "seed", range(fewest), range(8)),
+    ],
+)
 
 # %% [markdown]
 # At the smallest of these $N$ each sample is its nearest training image, and A's is not B's. At the largest it is no training image, and
@@ -708,4 +738,23 @@ alt = (
 )
 glue("faces", HTML(picture.html(alt)), display=False)
 say("width_shown", best[0].width, "d")
+walks = {}  # what each network of the table has of the first four noises, at each noise level
+for n, half in faces.denoisers:
+    states = list(sampling.sample(faces.denoisers[n, half], faces.start[:4]))
+    walks[n, half] = [(1.0, faces.start[:4]), *((state.sigma[0].item(), state.y) for state in states)]
+
+
+def walk(n, step):
+    """Both networks' images at one moment of the way from noise."""
+    sigma, tiles = walks[n, "A"][step][0], []
+    for half in "AB":
+        tiles += [Tile(y, f"network {half}", "", half) for y in walks[n, half][step][1]]
+    rho = compare.rho(*(walks[n, half][step][1] for half in "AB")).mean().item()
+    where = "The noise that both networks start from" if step == 0 else f"After step {step} of 20, noise of σ = {sigma:.2f} is left"
+    return Frame(tiles, f"{where}. N = {n:,}; above network A, below network B; each column, one noise. Similarity on average: {rho:.2f}.")
+
+
+steps = Slider("step", "from noise to image, step", range(21), (0, 3, 6, 9, 12, 15, 20), 20)
+explorer = Explorer(walk, [Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"), steps])
+glue("walk", HTML(explorer.html()), display=False)
 say("width_measured", ours[0].width, "d")

@@ -34,6 +34,7 @@ import torch
 
 from ghr import compare, harmonic, images, jacobian, ledger, noise, photographs, plots, runs
 from ghr.ledger import say
+from ghr.widgets import Axes, Explorer, Frame, Slider, Tile
 
 studies = faces, patches, chain = [runs.study(scale, *key) for key in runs.STUDIES]
 names = (("faces", ""), ("photographs", "photographs_"), ("faces, BF-CNN", "bfcnn_"))
@@ -179,6 +180,44 @@ for s, name in ((faces, "face"), (patches, "photograph")):
         rows.append(basis_row(s, s.sizes[-1], "A", sigma, 1))
         labels.append(f"{name}\nσ = {sigma}")
 plots.image_grid(rows, labels, ["noisy", "denoised"] + [f"k = {rank}" for rank in ranks], signed=len(ranks))
+
+# %% [markdown]
+# How the basis of one face depends on noise and on $N$, by rank:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-basis", "caption": "**Raise the rank k: the waves grow finer while the eigenvalue falls.** Then go to the smallest N: what are the first eigenvectors there? A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
+shown = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= most]  # ranks
+computed = {}  # bases that the chapter does not need elsewhere
+
+
+def spectrum(n, sigma, k):
+    """One face, its basis by network A, and an eigenvector."""
+    x, y = faces.chosen[1:2], noisy(faces.chosen, sigma)[1:2]
+    if (n, sigma) not in computed:
+        known = faces.bases.get((n, "A", sigma)) or [None, *differentiate(faces.denoisers[n, "A"], x, y)[0]]
+        computed[n, sigma] = known[1]
+    basis = computed[n, sigma]
+    with torch.no_grad():
+        x_hat = faces.denoisers[n, "A"](y)
+    value = basis.eigenvalues[k - 1].item()
+    tiles = [
+        Tile(x[0], "clean"),
+        Tile(y[0], "noisy", f"{noise.psnr(x, y).item():.1f} dB"),
+        Tile(x_hat[0], "denoised", f"{noise.psnr(x, x_hat).item():.1f} dB", "A"),
+        Tile(basis.eigenvectors[k - 1], f"k = {k}", f"λ = {value:.2f}", "A", signed=True),
+    ]
+    words = f"N = {n:,}, σ = {sigma}: along eigenvector {k} the network keeps {value:.2f} of the noisy image."
+    return Frame(tiles, words, basis.eigenvalues[[rank - 1 for rank in shown]].tolist(), shown.index(k))
+
+
+Explorer(
+    spectrum,
+    [
+        Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"),
+        Slider("sigma", "noise, σ", (0.05, 0.1, 0.2, 0.3, 0.5), levels),
+        Slider("k", "eigenvector, k", shown, start=8),
+    ],
+    axes=Axes(shown, (0, 1.2), "rank k", "eigenvalue λ"),
+)
 
 # %% [markdown]
 # Convolutions take images of any size. So the network of the photographs can be differentiated on larger patches than it was

@@ -33,6 +33,7 @@ import torch
 from ghr import compare, harmonic, images, jacobian, ledger, noise, plots, runs, synthetic
 from ghr.ledger import say
 from ghr.references import BandletDenoiser, StationaryWienerDenoiser, WaveletDenoiser, WienerDenoiser
+from ghr.widgets import Explorer, Frame, Slider, Tile
 
 tested = 32 if scale == "smoke" else 100  # test images of each kind
 few = 12 if scale == "smoke" else 20  # of these, how many meet the bandlets, which are slow
@@ -223,6 +224,35 @@ for ax, kind in zip(axes, kinds, strict=True):
     ax.label_outer()
 plots.legend(figure, ncols=3, **every_label(figure))
 plots.Picture(figure)
+
+# %% [markdown]
+# With sliders, one image of each kind:
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-regular", "caption": "**Raise α: which of the answers gains most?** One test image of the paper's kind: clean, noisy, denoised by the network, by the wavelet threshold TI db4, and by bandlets. Below the pictures: PSNR in dB."}}
+def compared(alpha, sigma):
+    """One image of a regularity, and the answers to it."""
+    (s,) = [s for s in unets if s.alpha == alpha]
+    x, y = s.held_out[:1], noisy(s.held_out[:1], sigma)
+    denoisers = {"network": s.denoiser, "TI db4": WaveletDenoiser(sigma), "bandlets": BandletDenoiser(sigma, shifts=SHIFTS)}
+    with torch.no_grad():
+        found = {"noisy": y} | {name: denoiser(y) for name, denoiser in denoisers.items()}
+    numbers = {name: noise.psnr(x, image).item() for name, image in found.items()}
+    tiles = [Tile(x[0], "clean")]
+    for name, image in found.items():
+        tiles.append(Tile(image[0], name, f"{numbers[name]:.1f} dB", "A" if name == "network" else ""))
+    told = ", ".join(f"{name} {number:.1f} dB" for name, number in numbers.items())
+    return Frame(tiles, f"α = {alpha:g}, σ = {sigma:.2f}: {told}.")
+
+
+every = np.geomspace(0.02, 0.5, 29).tolist()  # noise levels
+Explorer(
+    compared,
+    [
+        Slider("alpha", "regularity, α", [s.alpha for s in unets], form="{:g}"),
+        Slider("sigma", "noise, σ", every, every[::4], every[16], "{:.2f}"),
+    ],
+    columns=5,
+)
 
 # %% [markdown]
 # ## Slopes

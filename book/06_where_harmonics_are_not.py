@@ -35,6 +35,7 @@ from ghr import compare, harmonic, jacobian, ledger, noise, plots, runs, synthet
 from ghr.ledger import say
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
 from ghr.references.discs import LEAST
+from ghr.widgets import Explorer, Frame, Slider, Tile
 
 specimens = [runs.specimen(run) for run in runs.classes(scale) if run.images in ("discs", "ray", "sines")]
 discs = [s for s in specimens if s.run.images == "discs"]
@@ -117,6 +118,37 @@ def answers(s, optimum, sigma, k):
 titles = ["clean", "noisy", "network", "optimum", "difference"]
 rows = [answers(main, DiscPosterior(size, sigma), sigma, 0) for sigma in shown]
 plots.image_grid(rows, [f"σ = {sigma}" for sigma in shown], titles, signed=1)
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-disc", "caption": "**Lower the noise: where do network and optimum part?** A disc of chosen radius and place: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, blue below zero, red above, on a scale of its own. Below the pictures: PSNR in dB."}}
+def disc(radius, across, sigma):
+    """One disc, the network's answer and the optimum."""
+    x = synthetic.draw_discs(torch.tensor([[across], [0.5], [radius], [0.8], [0.3]]) * torch.tensor([size] * 3 + [1] * 2)[:, None], size)
+    y = noisy(x, sigma)
+    with torch.no_grad():
+        x_hat, best = main.denoiser(y), DiscPosterior(size, sigma)(y)
+    before, ours, exact = (noise.psnr(x, image).item() for image in (y, x_hat, best))
+    tiles = [
+        Tile(x[0], "clean"),
+        Tile(y[0], "noisy", f"{before:.1f} dB"),
+        Tile(x_hat[0], "network", f"{ours:.1f} dB", "A"),
+        Tile(best[0], "optimum", f"{exact:.1f} dB"),
+        Tile((x_hat - best)[0], "difference", signed=True),
+    ]
+    words = f"A disc of radius {radius:g} sides with noise of σ = {sigma:.2f}: network {ours:.1f} dB, optimum {exact:.1f} dB."
+    return Frame(tiles, words)
+
+
+every = np.geomspace(0.02, 0.5, 29).tolist()  # noise levels
+radii, places = np.linspace(0.1, 0.3, 9).round(3).tolist(), np.linspace(0.3, 0.7, 17).round(3).tolist()
+Explorer(
+    disc,
+    [
+        Slider("radius", "radius, in sides", radii, radii[::4], radii[4], "{:g}"),
+        Slider("across", "centre, in sides", places, places[::8], places[8], "{:g}"),
+        Slider("sigma", "noise, σ", every, every[::4], every[8], "{:.2f}"),
+    ],
+    columns=5,
+)
 
 # %% [markdown]
 # ## How far from the optimum?

@@ -110,6 +110,10 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         download = Path(app.outdir, "_sources", context["ipynb_source"])
         download.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(executed_copy, download)
+    if 'class="explorer"' in context.get("body", ""):  # no other page gets heavier
+        app.add_css_file("explorer.css")
+        # written into the page: a module of its own would not be loaded where pages are opened as files
+        app.add_js_file(None, body=(PACKAGE / "assets" / "explorer.js").read_text("utf8"), type="module")
     if "body" in context:
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
@@ -218,6 +222,7 @@ def setup(app) -> dict:
 
     app.add_directive("ledger", Ledger)
     app.add_directive("api", Api)
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "assets")))
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:

@@ -275,19 +275,22 @@ def relative(path: str, root: Path) -> str:
 
 
 def stripped(nb):
-    """An executed notebook without clocks, progress bars and machine: two equal runs give equal files."""
+    """An executed notebook without clocks, progress bars, kernel and machine: two equal runs give equal files.
+
+    A widget keeps the HTML that it has for pages (`ghr.widgets.Explorer`); one that has none, a progress bar, goes.
+    """
     view = "application/vnd.jupyter.widget-view+json"
     nb.metadata.pop("papermill", None)
+    nb.metadata.pop("widgets", None)
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-        if outputs := cell.get("outputs"):  # tqdm's bars, whose text is like "run:  40%|████"
-            bars = [o for o in outputs if view in o.get("data", {}) and "%|" in o.data.get("text/plain", "")]
-            cell.outputs = [o for o in outputs if o not in bars]
-    if not any(view in output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])):
-        nb.metadata.pop("widgets", None)
+        if outputs := cell.get("outputs"):
+            cell.outputs = [o for o in outputs if view not in o.get("data", {}) or "text/html" in o.data]
+            for output in cell.outputs:
+                output.get("data", {}).pop(view, None)
     return numbered(nb)
 
 

@@ -109,12 +109,13 @@ _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 400_000}, "paper": {}}
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
-_REGULAR = ("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-5", "hoelder-1", "hoelder-2", "hoelder-4", "c_alpha-3-1")
-_CLASSES = {  # half A of each, and how many images it has; of shuffled faces as many as the table's largest set
-    "smoke": (1000, ("c_alpha-1", "c_alpha-3", "hoelder-2", "fields-2", "discs", "ray", "sines", *_SHUFFLED[1::2])),
-    "laptop": (100_000, ()),
-    "paper": (100_000, (*_REGULAR, "fields-2", "discs", "ray", "sines", *_SHUFFLED)),
+_SYNTHETIC = ("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-5", "fields-2", "discs", "ray", "sines")
+_CLASSES = {  # half A of each; shuffled faces: as many and as often seen as the table's largest set, the others as here
+    "smoke": ("c_alpha-1", "c_alpha-3", "hoelder-2", "fields-2", "discs", "ray", "sines", *_SHUFFLED[1::2]),
+    "laptop": _SYNTHETIC,
+    "paper": (*_SYNTHETIC, "hoelder-1", "hoelder-2", "hoelder-4", "c_alpha-3-1", *_SHUFFLED),
 }
+_CLASSES_SIZE = {"smoke": {"n": 1000}, "laptop": {"n": 100_000, "images_seen": 200_000}, "paper": {"n": 100_000}}
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": (), "paper": ("c_alpha-2", "discs")}
 
 
@@ -175,10 +176,10 @@ def classes(scale: str) -> tuple[Run, ...]:
     scale: as in `table`.
     Raises: ValueError for another scale.
     """
-    largest = table(scale, "avatars")[-2].n
-    n, names = _CLASSES[scale]
-    kinds = [*((name, "UNet") for name in names), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
-    return tuple(pair(scale, largest if name in _SHUFFLED else n, name, network=network)[0] for name, network in kinds)
+    _require_scale(scale)
+    kinds = [*((name, "UNet") for name in _CLASSES[scale]), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
+    chosen = (pair(scale, table(scale, "avatars")[-2].n, name, network=network)[0] for name, network in kinds)
+    return tuple(run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
 
 
 def _require_scale(scale: str) -> None:

@@ -1,0 +1,124 @@
+// A figure with sliders, in two lives. In Jupyter (`render`) a kernel computes each frame; in a page the element carries
+// them. Either way it is drawn here, from what ghr.widgets.pack makes.
+
+const make = (name, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+};
+
+async function picture(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
+
+// Draws frames into el and builds its sliders; `moved` is told the position of each slider.
+function figure(el, { sliders, layout, moved }) {
+  const tiles = make("div", { className: "explorer-tiles" });
+  tiles.style.setProperty("--columns", layout.columns);
+  const words = make("p", { className: "explorer-words" });
+  words.setAttribute("aria-live", "polite");
+  const parts = [tiles];
+  if (layout.axes) {
+    const box = make("div");
+    box.innerHTML = `<svg class="explorer-curve" viewBox="0 0 440 180" aria-hidden="true">${layout.axes}<path class="explorer-line"/><circle r="5"/></svg>`;
+    parts.push(box.firstChild);
+  }
+  const place = sliders.map(({ start }) => start);
+  const controls = sliders.map(({ label, texts, start }, k) => {
+    const output = make("output", { textContent: texts[start] });
+    output.setAttribute("aria-hidden", "true"); // the slider says it already
+    const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, value: start });
+    input.setAttribute("aria-label", label);
+    input.setAttribute("aria-valuetext", texts[start]);
+    input.addEventListener("input", () => {
+      place[k] = +input.value;
+      output.textContent = texts[place[k]];
+      input.setAttribute("aria-valuetext", texts[place[k]]);
+      moved([...place]);
+    });
+    return make("label", { hidden: texts.length < 2 }, make("span", { textContent: label }), output, input);
+  });
+  el.classList.add("explorer");
+  el.replaceChildren(...parts, words, make("div", { className: "explorer-sliders" }, ...controls));
+
+  return (sheet, packed, frame) => {
+    const [h, w] = packed.side;
+    frame.tiles.forEach(([k, title, note, half], i) => {
+      let box = tiles.children[i];
+      if (!box) {
+        box = make("div", {}, make("canvas", { width: w, height: h, className: "dark-light" }), make("p"));
+        box.firstChild.setAttribute("role", "img");
+        tiles.append(box);
+      }
+      box.className = half && `explorer-${half}`;
+      box.lastChild.replaceChildren(make("b", { textContent: title }), ` ${note}`);
+      box.firstChild.setAttribute("aria-label", `${title} ${note}`.trim());
+      const at = [(k % packed.columns) * w, Math.floor(k / packed.columns) * h];
+      box.firstChild.getContext("2d").drawImage(sheet, ...at, w, h, 0, 0, w, h);
+    });
+    words.textContent = frame.words;
+    if (layout.axes && "curve" in frame) {
+      el.querySelector(".explorer-line").setAttribute("d", packed.curves[frame.curve]);
+      const [x, y] = frame.mark ?? [-9, -9];
+      const dot = el.querySelector("circle");
+      dot.setAttribute("cx", x);
+      dot.setAttribute("cy", y);
+    }
+  };
+}
+
+// With a kernel: one position is asked for at a time, the last one wins.
+export default {
+  async render({ model, el }) {
+    let [asked, wanted] = [null, null];
+    const ask = () => {
+      if (asked || !wanted) return;
+      [asked, wanted] = [wanted, null];
+      model.set("place", asked);
+      model.save_changes();
+    };
+    const sliders = model.get("sliders").map((slider, k) => ({ ...slider, start: model.get("place")[k] }));
+    const draw = figure(el, {
+      sliders,
+      layout: model.get("layout_"),
+      moved(place) {
+        wanted = place;
+        ask();
+      },
+    });
+    const show = async () => {
+      const packed = model.get("shown");
+      draw(await picture(packed.sheet), packed, packed.frames[0]);
+      el.dataset.place = packed.place;
+      if (String(packed.place) === String(asked)) asked = null;
+      ask();
+    };
+    model.on("change:shown", show);
+    await show();
+    return () => model.off("change:shown", show);
+  },
+};
+
+// In a page: everything is there.
+async function start(el) {
+  const script = el.querySelector(":scope > script");
+  if (!script) return; // a widget's own
+  const packed = JSON.parse(script.textContent);
+  const sheet = await picture(packed.sheet);
+  const draw = figure(el, {
+    ...packed,
+    moved(place) {
+      const index = place.reduce((sum, k, i) => sum * packed.sliders[i].texts.length + k, 0);
+      draw(sheet, packed, packed.frames[index]);
+      el.dataset.place = place;
+    },
+  });
+  const index = packed.sliders.reduce((sum, { start, texts }) => sum * texts.length + start, 0);
+  draw(sheet, packed, packed.frames[index]);
+  el.dataset.place = packed.sliders.map(({ start }) => start);
+}
+
+for (const el of document.querySelectorAll("div.explorer")) start(el);

@@ -1,0 +1,258 @@
+"""Sliders over pictures: computed by the networks in Jupyter, carried by the page where there is no kernel.
+
+Enters: a function from slider positions to a `Frame` of pictures and words. Leaves: an `Explorer`. In Jupyter it is a
+widget that calls the function at every position; in the page it is HTML that carries the frames of some positions,
+all their pictures in one lossless WebP. Both are drawn by `ghr/assets/explorer.js`.
+"""
+
+import base64
+import html
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import matplotlib
+import numpy as np
+import traitlets
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A quantity that the reader sets."""
+
+    name: str  # keyword by which the frame function gets the value
+    label: str  # what the reader sees
+    values: Sequence  # every position, for a kernel
+    page: Sequence | None = None  # the values whose frames a page carries (default: all); a single one hides the slider
+    start: Any = None  # first shown (default: the page's first)
+    form: str = "{}"  # of a value, e.g. "{:.2f}"
+
+    @property
+    def carried(self) -> Sequence:
+        """The values whose frames a page carries."""
+        return self.values if self.page is None else self.page
+
+    @property
+    def first(self) -> Any:
+        """The value first shown."""
+        return self.carried[0] if self.start is None else self.start
+
+
+class Tile(NamedTuple):
+    """One picture and its caption."""
+
+    image: Float[Tensor, "1 h w"]  # grey, image units, 0 black and 1 white; or signed, on a scale of its own
+    title: str  # what it is
+    note: str = ""  # a number, with unit
+    half: str = ""  # "A" or "B": its colour
+    signed: bool = False  # blue below zero, white, red above; one pixel in a hundred lies beyond the ends
+
+
+class Frame(NamedTuple):
+    """What is seen at one position: always equally many tiles, of one size."""
+
+    tiles: Sequence[Tile]
+    words: str  # what is seen, in a sentence: read out when a slider moves
+    curve: Sequence[float] | None = None  # values over the explorer's axes
+    mark: int | None = None  # which of them is marked
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a frame's curve is drawn on."""
+
+    x: Sequence[float]  # abscissae, positive, drawn on a log axis
+    y: tuple[float, float]  # limits
+    x_label: str
+    y_label: str
+
+
+class Explorer(anywidget.AnyWidget):
+    """Pictures that follow sliders.
+
+    frame: called with one value for each slider, by name.  sliders: in the order in which they are shown.
+    columns: tiles in a row.  axes: of a curve below the pictures, when frames have one.
+    Raises: ValueError when a slider shows or carries a value that it does not have.
+    """
+
+    _esm = ASSETS / "explorer.js"
+    _css = ASSETS / "explorer.css"
+    sliders = traitlets.List().tag(sync=True)  # name, label, texts of all positions, first position
+    place = traitlets.List(traitlets.Int()).tag(sync=True)  # position of each slider, set by the reader
+    shown = traitlets.Dict().tag(sync=True)  # the frame there
+    layout_ = traitlets.Dict().tag(sync=True)  # columns, and the curve's axes
+
+    def __init__(
+        self,
+        frame: Callable[..., Frame],
+        sliders: Sequence[Slider],
+        columns: int = 4,
+        axes: Axes | None = None,
+    ):
+        for slider in sliders:
+            known = [*slider.values]
+            if lost := [value for value in (*slider.carried, slider.first) if value not in known]:
+                raise ValueError(f'The slider "{slider.label}" has no value {lost[0]}: its values are {known}.')
+        self._frame, self._given, self._axes = frame, tuple(sliders), axes
+        place = [[*slider.values].index(slider.first) for slider in sliders]
+        drawn = {"columns": columns} | ({"axes": _frame_of_axes(axes)} if axes else {})
+        super().__init__(sliders=_controls(sliders, [s.values for s in sliders]), place=place, layout_=drawn)
+        self.shown = self._at(place)
+
+    @traitlets.observe("place")
+    def _moved(self, change) -> None:
+        if change.old:  # not the first
+            self.shown = self._at(change.new)
+
+    def at(self, **values) -> Frame:
+        """The frame at one value of each slider."""
+        return self._frame(**values)
+
+    def _at(self, place: Sequence[int]) -> dict:
+        values = {slider.name: slider.values[k] for slider, k in zip(self._given, place, strict=True)}
+        return {"place": list(place), **pack([self.at(**values)], self._axes)}
+
+    def html(self) -> str:
+        """The explorer without a kernel: its first frame as plain HTML, all that the page carries as data behind it."""
+        carried = [slider.carried for slider in self._given]
+        names = [slider.name for slider in self._given]
+        frames = [self.at(**dict(zip(names, values, strict=True))) for values in itertools.product(*carried)]
+        controls = _controls(self._given, carried)
+        data = {"sliders": controls, "layout": self.layout_, **pack(frames, self._axes)}
+        first = np.ravel_multi_index([c["start"] for c in controls], [len(c["texts"]) for c in controls])
+        text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+        still = _still(frames[first], pack([frames[first]], self._axes), self.layout_)
+        return f'<div class="explorer">{still}<script type="application/json">{text}</script></div>'
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return {**data, "text/html": self.html()}, metadata
+
+
+def _controls(sliders: Sequence[Slider], values: Sequence[Sequence]) -> list[dict]:
+    return [
+        {"label": s.label, "texts": [s.form.format(v) for v in known], "start": [*known].index(s.first)}
+        for s, known in zip(sliders, values, strict=True)
+    ]
+
+
+def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
+    """Frames as a page holds them: every distinct picture once, in one sheet.
+
+    frames: equally many tiles in each, all of one size.  axes: of their curves.
+    Returns: sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
+    curves (distinct ones, as SVG paths) and frames: tiles (place in the sheet, title, note, half), words, and where
+    there is a curve its place among them and the marked point.
+    Raises: ValueError when frames differ in their number of tiles, or tiles in size.
+    """
+    sides = {tuple(tile.image.shape) for frame in frames for tile in frame.tiles}
+    counts = {len(frame.tiles) for frame in frames}
+    if len(sides) != 1 or len(counts) != 1:
+        raise ValueError(f"Frames need equally many tiles of one size, got {sorted(counts)} tiles of {sorted(sides)}.")
+    pictures: dict[bytes, tuple[int, np.ndarray]] = {}
+    curves: dict[str, int] = {}
+    listed = []
+    for frame in frames:
+        tiles = []
+        for tile in frame.tiles:
+            colours = pixels(tile)
+            place, _ = pictures.setdefault(colours.tobytes(), (len(pictures), colours))
+            tiles.append([place, tile.title, tile.note, tile.half])
+        entry = {"tiles": tiles, "words": frame.words}
+        if frame.curve is not None:
+            points = _points(frame.curve, axes)
+            path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+            entry["curve"] = curves.setdefault(path, len(curves))
+            entry["mark"] = None if frame.mark is None else [round(v, 1) for v in points[frame.mark]]
+        listed.append(entry)
+    h, w = colours.shape[:2]
+    columns = math.ceil(math.sqrt(len(pictures)))
+    sheet = np.zeros((h * math.ceil(len(pictures) / columns), w * columns, 3), np.uint8)
+    for k, picture in pictures.values():
+        sheet[k // columns * h :, k % columns * w :][:h, :w] = picture
+    packed = {"sheet": _webp(sheet), "side": [h, w], "columns": columns, "frames": listed}
+    return packed | ({"curves": list(curves)} if curves else {})
+
+
+def pixels(tile: Tile) -> np.ndarray:
+    """The colours in which a tile is shown: (h, w, 3), uint8.
+
+    Grey: round(255 x), clipped. Signed: the map of `ghr.plots.image_grid`, from blue to red.
+    """
+    image = tile.image[0].detach().numpy()
+    if tile.signed:
+        limit = max(np.quantile(np.abs(image), 0.99), 1e-12)
+        return matplotlib.colormaps["RdBu_r"]((image / limit + 1) / 2, bytes=True)[..., :3]
+    return np.repeat((image.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, -1)
+
+
+def _webp(colours: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(colours).save(file, "WEBP", lossless=True, quality=100, method=6)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+# -- the curve and the still are HTML: without a script they are all there is
+
+_BOX = (48, 8, 384, 132)  # left, top, width, height of the curve's axes, in units of its viewBox
+_VIEW = (440, 180)
+
+
+def _points(values: Sequence[float], axes: Axes) -> list[tuple[float, float]]:
+    left, top, width, height = _BOX
+    x, (low, high) = np.log(np.asarray(axes.x, float)), axes.y
+    across = left + width * (x - x[0]) / (x[-1] - x[0])
+    down = top + height * (high - np.clip(np.asarray(values, float), low, high)) / (high - low)
+    return list(zip(across.tolist(), down.tolist(), strict=True))
+
+
+def _frame_of_axes(axes: Axes) -> str:
+    """Axes, ticks and labels as SVG."""
+    left, top, width, height = _BOX
+    span = math.log(axes.x[-1] / axes.x[0])
+    tens = [10**k for k in range(math.ceil(math.log10(axes.x[0])), math.floor(math.log10(axes.x[-1])) + 1)]
+    parts = [f'<path class="explorer-axes" d="M{left} {top}V{top + height}H{left + width}"/>']
+    for tick in tens:
+        x = left + width * math.log(tick / axes.x[0]) / span
+        parts.append(f'<text x="{x:.1f}" y="{top + height + 14}" text-anchor="middle">{tick:g}</text>')
+    for tick in np.linspace(*axes.y, 3):
+        y = top + height * (axes.y[1] - tick) / (axes.y[1] - axes.y[0])
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    middle = left + width / 2
+    parts.append(f'<text x="{middle}" y="{_VIEW[1] - 6}" text-anchor="middle">{html.escape(axes.x_label)}</text>')
+    y = top + height / 2
+    parts.append(
+        f'<text transform="translate(12 {y}) rotate(-90)" text-anchor="middle">{html.escape(axes.y_label)}</text>'
+    )
+    return "".join(parts)
+
+
+def _still(frame: Frame, packed: dict, drawn: dict) -> str:
+    """One frame as HTML: what is seen before, or without, a script, and in print of a page without one."""
+    figures = []
+    for tile in frame.tiles:
+        words = f"<b>{html.escape(tile.title)}</b> {html.escape(tile.note)}"
+        alt = html.escape(f"{tile.title} {tile.note}".strip())
+        picture = f'<img class="dark-light" alt="{alt}" src="{_webp(pixels(tile))}">'
+        half = f' class="explorer-{tile.half}"' if tile.half else ""
+        figures.append(f"<div{half}>{picture}<p>{words}</p></div>")
+    tiles = f'<div class="explorer-tiles" style="--columns:{drawn["columns"]}">{"".join(figures)}</div>'
+    curve = ""
+    if "axes" in drawn:
+        (x, y), (width, height) = packed["frames"][0]["mark"] or (-9, -9), _VIEW
+        curve = (
+            f'<svg class="explorer-curve" viewBox="0 0 {width} {height}" aria-hidden="true">{drawn["axes"]}'
+            f'<path class="explorer-line" d="{packed["curves"][0]}"/><circle cx="{x}" cy="{y}" r="5"/></svg>'
+        )
+    return f'{tiles}{curve}<p class="explorer-words">{html.escape(frame.words)}</p>'

@@ -1,0 +1,307 @@
+"""Explorers: their frames, the page that carries them, in headless Chromium, and a real JupyterLab that computes."""
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import jupytext
+import nbformat
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from conftest import DESK, hear, serve
+from PIL import Image
+
+from ghr import images, noise, pages, runs
+from ghr.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
+
+REPO = Path(__file__).resolve().parents[1]
+X = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0))
+
+
+def frame(n, sigma):
+    """Two tiles and a curve that tell where the sliders stand."""
+    tiles = [Tile(X * sigma, "grey", f"{sigma} units", "A"), Tile(X - n / 10, "signed & <tall>", signed=True)]
+    return Frame(tiles, f"n = {n} and sigma = {sigma}.", [n, 2.0, sigma], n % 3)
+
+
+SLIDERS = [Slider("n", "images", range(6), (0, 4, 5), 4), Slider("sigma", "noise", (0.1, 0.5, 1.0), form="{:.2f}")]
+AXES = Axes((1, 10, 100), (0, 4), "rank", "λ")
+
+
+@pytest.fixture
+def explorer():
+    return Explorer(frame, SLIDERS, columns=2, axes=AXES)
+
+
+def sheet(packed: dict) -> np.ndarray:
+    """The pictures of a packed explorer, decoded."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(packed["sheet"].partition(",")[2]))).convert("RGB"))
+
+
+def cut(packed: dict, k: int) -> np.ndarray:
+    h, w = packed["side"]
+    row, column = divmod(k, packed["columns"])
+    return sheet(packed)[row * h :, column * w :][:h, :w]
+
+
+def carried(html: str) -> dict:
+    return json.loads(BeautifulSoup(html, "html.parser").select_one(".explorer > script").string)
+
+
+# Frames -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_carried_frame_is_what_the_function_gives(explorer):
+    packed = carried(explorer.html())
+    places = [(n, sigma) for n in (0, 4, 5) for sigma in (0.1, 0.5, 1.0)]
+    assert len(packed["frames"]) == len(places)
+    for found, place in zip(packed["frames"], places, strict=True):
+        wanted = frame(*place)
+        assert found["words"] == wanted.words
+        for (k, title, note, half), tile in zip(found["tiles"], wanted.tiles, strict=True):
+            assert (title, note, half) == (tile.title, tile.note, tile.half)
+            np.testing.assert_array_equal(cut(packed, k), pixels(tile))
+
+
+def test_equal_pictures_are_carried_once(explorer):
+    packed = carried(explorer.html())
+    assert len({k for found in packed["frames"] for k, *_ in found["tiles"]}) == 3 + 3
+
+
+def test_grey_is_rounded_and_clipped_and_signed_goes_from_blue_to_red():
+    grey = pixels(Tile(torch.tensor([[[-1.0, 0.0, 0.5, 1.0, 2.0]]]), ""))
+    assert grey[0].tolist() == [[0] * 3, [0] * 3, [128] * 3, [255] * 3, [255] * 3]
+    (blue, white, red) = pixels(Tile(torch.tensor([[[-1.0, 0.0, 1.0]]]), "", signed=True))[0].astype(int)
+    assert blue[2] > blue[0] + 50
+    assert min(white) > 230
+    assert red[0] > red[2] + 50
+    assert pixels(Tile(torch.zeros(1, 2, 2), "", signed=True)).min() > 230  # nothing is neither
+
+
+def test_a_curve_runs_from_left_to_right_on_a_log_axis_and_its_mark_lies_on_it():
+    packed = pack([frame(1, 1.0)], AXES)
+    points = [tuple(map(float, p.split())) for p in packed["curves"][0][1:].split("L")]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x1 - x0 == pytest.approx(x2 - x1)
+    assert y0 == pytest.approx(y2)  # both are 1
+    assert y1 < y0  # 2 is higher
+    assert packed["frames"][0]["mark"] == list(points[1])
+
+
+def test_the_widget_computes_each_position_that_the_reader_sets(explorer):
+    assert explorer.place == [4, 0]
+    for place in ([1, 2], [5, 0]):
+        explorer.place = place
+        assert explorer.shown["place"] == place
+        (found,) = explorer.shown["frames"]
+        wanted = frame(place[0], (0.1, 0.5, 1.0)[place[1]])
+        assert found["words"] == wanted.words
+        np.testing.assert_array_equal(cut(explorer.shown, found["tiles"][0][0]), pixels(wanted.tiles[0]))
+
+
+def test_without_a_script_the_first_frame_stands_there(explorer):
+    soup = BeautifulSoup(explorer.html(), "html.parser")
+    assert soup.select_one(".explorer-words").text == frame(4, 0.1).words
+    for image, tile in zip(soup.select("img"), frame(4, 0.1).tiles, strict=True):
+        assert image["alt"].startswith(tile.title)
+        np.testing.assert_array_equal(sheet({"sheet": image["src"]}), pixels(tile))
+    mark = soup.select_one("circle")
+    assert [float(mark["cx"]), float(mark["cy"])] == pack([frame(4, 0.1)], AXES)["frames"][0]["mark"]
+
+
+@pytest.mark.parametrize("wrong", [{"page": (0, 7)}, {"start": 7}])
+def test_a_slider_without_a_value_that_it_carries_is_refused(wrong):
+    with pytest.raises(ValueError, match=re.escape('The slider "images" has no value 7: its values are [0, 1].')):
+        Explorer(lambda n: frame(n, 1.0), [Slider("n", "images", (0, 1), **wrong)], axes=AXES)
+
+
+@pytest.mark.parametrize("second", [[Tile(X, "")], [Tile(X, ""), Tile(X[:, 1:], "")]])
+def test_frames_of_other_shapes_are_refused(second):
+    with pytest.raises(ValueError, match="equally many tiles of one size"):
+        pack([Frame([Tile(X, ""), Tile(X, "")], ""), Frame(second, "")])
+
+
+# A page -----------------------------------------------------------------------------------------------------------
+
+CELL = """
+# %% mystnb={"figure": {"caption": "Two sliders.", "name": "fig-sliders"}}
+import sys
+
+sys.path.insert(0, "TESTS")
+from IPython.display import HTML
+from test_widgets import AXES, SLIDERS, Explorer, frame
+
+explorer = Explorer(frame, SLIDERS, columns=2, axes=AXES)
+glue("sliders", HTML(explorer.html()), display=False)
+explorer
+"""
+
+
+@pytest.fixture
+def site(project):
+    """A book of one chapter with an explorer, and a front page that quotes it."""
+    with (project / "book" / "02_x.py").open("a") as file:
+        file.write(CELL.replace("TESTS", str(REPO / "tests")))
+    with (project / "index.md").open("a") as file:
+        file.write("\n```{glue:} sliders\n:doc: book/02_x.py\n```\n")
+    pages.book("smoke", project)
+    return project
+
+
+def canvases(page) -> list[np.ndarray]:
+    """What the explorer of a page shows, pixel by pixel."""
+    script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        return [canvas.height, canvas.width, [...copy.getImageData(0, 0, canvas.width, canvas.height).data]];
+    })"""
+    return [
+        np.array(data, np.uint8).reshape(h, w, 4)[..., :3]
+        for h, w, data in page.locator(".explorer").first.evaluate(script)
+    ]
+
+
+def see(page, wanted: Frame) -> None:
+    """The page shows exactly this frame, and says so."""
+    for found, tile in zip(canvases(page), wanted.tiles, strict=True):
+        np.testing.assert_array_equal(found, pixels(tile))
+    assert page.locator(".explorer-words").first.text_content() == wanted.words
+    assert page.locator(".explorer-words").first.get_attribute("aria-live") == "polite"
+    notes = page.locator(".explorer-tiles p").all_text_contents()
+    assert [note.strip() for note in notes] == [f"{tile.title} {tile.note}".strip() for tile in wanted.tiles]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["book/02_x.html", "index.html"])
+def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, site, name):
+    html = site / "_build" / "html"
+    page = chromium.new_page(viewport=DESK)
+    with serve(html) as address:
+        complaints = hear(page, address, name)
+        page.goto(address + name, wait_until="networkidle")
+        page.wait_for_selector(".explorer canvas")
+        see(page, frame(4, 0.1))
+        first, second = page.locator(".explorer input").all()
+        first.focus()
+        page.keyboard.press("ArrowRight")
+        see(page, frame(5, 0.1))
+        page.keyboard.press("Home")
+        see(page, frame(0, 0.1))
+        assert first.get_attribute("aria-valuetext") == "0"
+        page.keyboard.press("Tab")
+        page.keyboard.press("End")
+        see(page, frame(0, 1.0))
+        assert second.get_attribute("aria-valuetext") == "1.00"
+        first.scroll_into_view_if_needed()
+        box = first.bounding_box()
+        page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+        see(page, frame(5, 1.0))
+        dot, line = page.locator(".explorer circle"), page.locator(".explorer-line")
+        packed = pack([frame(5, 1.0)], AXES)
+        assert [float(dot.get_attribute(c)) for c in ("cx", "cy")] == packed["frames"][0]["mark"]
+        assert line.get_attribute("d") == packed["curves"][0]
+    assert complaints == []
+    page.close()
+
+
+@pytest.mark.browser
+def test_sliders_work_in_pages_opened_as_files_and_stills_without_scripts(chromium, site):
+    page = chromium.new_page(viewport=DESK)
+    page.goto((site / "_build" / "html" / "book" / "02_x.html").as_uri())
+    page.wait_for_selector(".explorer canvas")
+    page.locator(".explorer input").last.press("End")
+    see(page, frame(4, 1.0))
+    page.close()
+    bare = chromium.new_page(java_script_enabled=False)
+    bare.goto((site / "_build" / "html" / "book" / "02_x.html").as_uri())
+    assert bare.locator(".explorer img").count() == 2
+    assert bare.locator(".explorer-words").text_content() == frame(4, 0.1).words
+    bare.close()
+
+
+def test_an_executed_copy_keeps_the_html_and_no_kernels_view(site):
+    (copy,) = (site / "build" / "executed").glob("*.ipynb")
+    nb = nbformat.read(copy, 4)
+    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+    (shown,) = [o for o in outputs if "explorer" in o.get("data", {}).get("text/html", "") and "metadata" in o]
+    assert set(shown["data"]) == {"text/html", "text/plain"}
+    assert "widgets" not in nb.metadata
+
+
+# JupyterLab -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jupyter(tmp_path):
+    """A JupyterLab whose root is a folder with chapter 1 as a notebook of scale smoke: its address."""
+    nb = jupytext.read(REPO / "book" / "01_denoising.py")
+    nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (parameters,) = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+    parameters.source = parameters.source.replace('scale = "laptop"', 'scale = "smoke"')
+    nbformat.write(nb, tmp_path / "01.ipynb")
+    settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
+    command += ["--expose-app-in-browser", "--LabApp.extension_manager=readonly"]
+    command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token="]
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME", "DATA")}
+    folders["JUPYTERLAB_SETTINGS_DIR"] = str(tmp_path / "settings")
+    log = tmp_path / "log.txt"
+    with log.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | folders)
+    address, deadline = None, time.monotonic() + 120
+    while not address:
+        assert time.monotonic() < deadline, log.read_text()
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.5)
+        if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()):
+            address = found[0]
+    urlopen(address + "api", timeout=60).read()
+    yield address
+    server.terminate()
+    server.wait(60)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyter):
+    page = chromium.new_page(viewport=DESK)
+    page.goto(jupyter + "lab/tree/01.ipynb")
+    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".explorer canvas", timeout=600_000)
+    words = page.locator(".explorer-words").text_content()
+    image, sigma = page.locator(".explorer input").all()
+    assert int(sigma.get_attribute("max")) == 40  # every noise level: a page carries a quarter of them
+    sigma.press("ArrowLeft")  # from the 28th, to one that no page carries
+    page.wait_for_function("document.querySelector('.explorer').dataset.place === '0,27'", timeout=60_000)
+    image.press("End")
+    page.wait_for_function("document.querySelector('.explorer').dataset.place === '31,27'", timeout=60_000)
+    assert page.locator(".explorer-words").text_content() != words
+
+    run = max((r for r in runs.table("smoke", "avatars") if r.half == "A"), key=lambda r: r.n)
+    photographs = images.split("photographs", run.size, 1).held_out[:100]
+    x = photographs[14:15]
+    y = noise.add_noise(x, np.geomspace(0.01, 1, 41).tolist()[27], torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x_hat = runs.load(run)(y)
+    clean, noisy, denoised = canvases(page)
+    np.testing.assert_array_equal(clean, pixels(Tile(x[0], "")))
+    np.testing.assert_array_equal(noisy, pixels(Tile(y[0], "")))
+    # another process may add in another order
+    assert np.abs(denoised.astype(int) - pixels(Tile(x_hat[0], ""))).max() <= 1
+    folder = REPO / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.locator(".explorer").scroll_into_view_if_needed()
+    page.screenshot(path=folder / "jupyterlab.png")
+    page.close()
