@@ -41,7 +41,11 @@ SEEDS = range(64)  # sampling seeds whose starts are shipped, those of the chapt
 SHIPPED = 100  # training sets up to this size are shipped, for the nearest training image
 SIGMA = 0.2  # noise level of the static figure, image units
 RUNTIME = "onnxruntime-web"
-RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+# its files and their SHA-256 in the locked version: what a CDN sends is run only if it is this
+RUNTIME_FILES = {
+    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
 
 
 # -- a network as graphs
@@ -315,7 +319,7 @@ def runtime(root: Path) -> dict:
     """Where the page finds what runs the graphs: files of ours when npm is there, else a CDN, of the locked version.
 
     root: top of the repository, with package.json and package-lock.json.
-    Returns: version, and url and bytes of the module and of the WebAssembly file (bytes: None from the CDN).
+    Returns: version, and of the module and of the WebAssembly file url and bytes, or from the CDN url and SHA-256.
     """
     lock = json.loads((root / "package-lock.json").read_text("utf8"))
     version = lock["packages"][f"node_modules/{RUNTIME}"]["version"]
@@ -324,7 +328,8 @@ def runtime(root: Path) -> dict:
         found = [{"url": f"{folder.name}/{name}", "bytes": (folder / name).stat().st_size} for name in RUNTIME_FILES]
     else:
         print(f"no {RUNTIME} from npm: the laboratory will load it from cdn.jsdelivr.net")
-        found = [{"url": f"https://cdn.jsdelivr.net/npm/{RUNTIME}@{version}/dist/{name}"} for name in RUNTIME_FILES]
+        base = f"https://cdn.jsdelivr.net/npm/{RUNTIME}@{version}/dist/"
+        found = [{"url": base + name, "sha256": checksum} for name, checksum in RUNTIME_FILES.items()]
     return {"version": version, "module": found[0], "wasm": found[1]}
 
 

@@ -2,21 +2,29 @@
 
 Enters: the chapters, executed by `ghr.press`. Leaves: the pages, `_build/html`, and the ledger,
 `book/ledger.json`, into which a smoke run never writes. This module is also the Sphinx extension that
-reads executed copies and draws the ledger and the library.
+reads executed copies and draws the ledger, the library, citations and the page for addresses that lead nowhere.
+
+A book that is published knows three variables: GHR_REPOSITORY, https://github.com/OWNER/NAME, switches on the buttons
+that lead there and to Colab; GHR_BRANCH, main unless set, is what they show; GHR_ADDRESS is where the pages are served.
 """
 
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 from filelock import FileLock, Timeout
 
 from ghr import laboratory, ledger, runs
-from ghr.press import FORMAT, PACKAGE, SCALE, chapters, execute_all, find, module_path, note_file, notebook
+from ghr.press import FORMAT, PACKAGE, SCALE, chapters, execute_all, find, module_path, note_file, notebook, numbered
+
+EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
 
 def executed(text: str, fmt: str = FORMAT):
@@ -50,9 +58,10 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
     `_build/html` unless said.  check: refuse to change the ledger.
     Returns: the landing page.
-    Raises: as `ghr.press.execute`; RuntimeError when the pages give any warning, another build is running, or
-    check is set and the ledger would change.
+    Raises: as `ghr.press.execute` and `published`; RuntimeError when the pages give any warning, another build is
+    running, or check is set and the ledger would change.
     """
+    published()  # a wrong address is told before anything runs
     root = root.resolve()
     html = (html or root / "_build" / "html").resolve()
     (root / "build").mkdir(exist_ok=True)
@@ -102,14 +111,82 @@ def render(scale: str, root: Path, html: Path) -> None:
     shutil.rmtree(aside)
 
 
+# -- what a page says beside its text
+
+
+def published() -> tuple[str, str, str]:
+    """Address of the repository, its branch, and address of the pages; addresses are empty while they are unknown.
+
+    Raises: ValueError for what can be no such address.
+    """
+    repository = os.environ.get("GHR_REPOSITORY", "").removesuffix("/").removesuffix(".git")
+    if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):
+        raise ValueError(f"GHR_REPOSITORY is {repository!r}: expected https://github.com/OWNER/NAME, or nothing")
+    address = os.environ.get("GHR_ADDRESS", "")
+    if address and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", address):
+        raise ValueError(f"GHR_ADDRESS is {address!r}: expected an address like https://host/folder/, or nothing")
+    return repository, os.environ.get("GHR_BRANCH") or "main", address and f"{address.removesuffix('/')}/"
+
+
+def configure(app, config) -> None:
+    """Tells the theme what `published` knows: no button leads nowhere."""
+    repository, branch, address = published()
+    config.html_baseurl = address or config.html_baseurl
+    if repository:
+        config.html_theme_options |= {"repository_url": repository, "repository_branch": branch, "path_to_docs": ""}
+        config.html_theme_options |= {f"use_{kind}_button": True for kind in ("repository", "edit_page", "issues")}
+
+
+def made(note: dict, python: str, pins: str) -> str:
+    """How a chapter was executed, as a line of its page: HTML.
+
+    note: of its executed copy.  python: the kernel's version.  pins: text of the requirements, which are part of the
+    copy's identity.
+    """
+    seconds = note["seconds"]
+    took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    torch = re.search(r"^torch==([^\s;#]+)", pins, re.MULTILINE)
+    stack = f"Python {python}" + (f" and the pinned torch {torch[1]}" if torch else "")
+    return f'<p class="made">Executed at scale {note["parameters"]["scale"]} in {took}, with {stack}.</p>'
+
+
+def outside(repository: str, branch: str):
+    """The first cell of a published notebook: where there is no copy of the repository, on Colab say, it gets one."""
+    from nbformat.v4 import new_code_cell
+
+    lines = (
+        "# Outside a copy of the repository, on Colab say: get one, and what it needs.",
+        "import importlib.util",
+        "import sys",
+        "",
+        'if importlib.util.find_spec("ghr") is None:',
+        f"    !git clone --quiet --depth 1 --branch {branch} {repository}.git",
+        f"    %cd {repository.rpartition('/')[2]}",
+        '    %pip install --quiet --editable ".[images,book]"',
+        '    sys.path.insert(0, "")  # an editable package is found from the next start of a kernel on',
+    )
+    return new_code_cell("\n".join(lines))
+
+
 def mend(app, pagename, templatename, context, doctree) -> None:
-    """Offers the executed notebook for download; takes from the bibliography a list role without items."""
-    executed_copy = Path(app.outdir).with_name("jupyter_execute") / f"{pagename}.ipynb"
-    if executed_copy.exists():
+    """Offers the executed notebook and says how it was made; takes from the bibliography a list role without items."""
+    import nbformat
+
+    copy, chapter = Path(app.outdir).with_name("jupyter_execute") / f"{pagename}.ipynb", Path(f"{pagename}.py")
+    if copy.exists() and chapter.exists():
+        nb = nbformat.read(copy, as_version=4)
+        note = note_file(chapter.read_text("utf8"), {"scale": os.environ.get(SCALE, "laptop")}, Path())
+        if note.exists():
+            python, pins = nb.metadata["language_info"]["version"], Path("requirements.txt").read_text("utf8")
+            line = made(json.loads(note.read_text("utf8")), python, pins)
+            context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+        repository, branch, _ = published()
+        if repository:
+            nb.cells.insert(0, outside(repository, branch))
         context["ipynb_source"] = f"{pagename}.ipynb"
         download = Path(app.outdir, "_sources", context["ipynb_source"])
         download.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(executed_copy, download)
+        nbformat.write(numbered(nb), download)
     if 'class="explorer"' in context.get("body", ""):  # no other page gets heavier
         app.add_css_file("explorer.css")
         # written into the page: a module of its own would not be loaded where pages are opened as files
@@ -118,6 +195,72 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
+
+
+def launch(app, pagename, templatename, context, doctree) -> None:
+    """A button that opens the executed notebook in Colab, from the branch on which it is published."""
+    repository, _, _ = published()
+    if repository and "ipynb_source" in context:
+        place = f"{repository.removeprefix('https://github.com/')}/blob/{EXECUTED}/{context['ipynb_source']}"
+        button = {"type": "link", "text": "Colab", "tooltip": "Open the executed notebook in Colab"}
+        button |= {"icon": "_static/images/logo_colab.png", "url": f"https://colab.research.google.com/github/{place}"}
+        group = {"type": "group", "tooltip": "Run this chapter", "icon": "fas fa-rocket", "label": "launch-buttons"}
+        context["header_buttons"].insert(0, {**group, "buttons": [button]})
+
+
+def lost(app) -> Iterator[tuple[str, dict, str]]:
+    """The page `404.html`, which hosts like GitHub Pages show for every address that leads nowhere."""
+    title = "There is no such page"
+    ways = 'the <a href="index.html">front page</a> or <a href="search.html">search</a>'
+    body = f"<section><h1>{title}</h1>\n<p>The page has moved, or its address is mistyped. Try {ways}.</p></section>"
+    yield "404", {"title": title, "body": body}, "page.html"
+
+
+def anchor(app, error) -> None:
+    """Makes the addresses in `404.html` absolute: it is shown at any depth."""
+    page = Path(app.outdir, "404.html")
+    if error or not page.exists():
+        return
+    from bs4 import BeautifulSoup
+
+    base = urlsplit(app.config.html_baseurl).path or "/"
+    soup = BeautifulSoup(page.read_text("utf8"), "html.parser")
+    for tag in soup.find_all(True):
+        for name in {"href", "src", "action", "data-content_root"} & tag.attrs.keys():
+            if not tag[name].startswith("#"):
+                tag[name] = urljoin(base, tag[name])
+    page.write_text(str(soup), "utf8")
+
+
+# -- what it tells about the book
+
+
+def citation(cff: str) -> str:
+    """BibTeX of the work that a CITATION.cff describes, in the fields that it has.
+
+    cff: text of the file.
+    """
+    import yaml
+
+    work = yaml.safe_load(cff)
+    people = work["authors"]
+    authors = [f"{{{x['name']}}}" if "name" in x else f"{x['family-names']}, {x['given-names']}" for x in people]
+    fields = {"author": " and ".join(authors), "title": f"{{{work['title']}}}", "version": work.get("version")}
+    fields |= {"year": str(work.get("date-released", ""))[:4], "doi": work.get("doi")}
+    fields["url"] = work.get("url") or work.get("repository-code")
+    lines = [f"  {name:<7} = {{{value}}}" for name, value in fields.items() if value]
+    return "@software{ghr,\n" + ",\n".join(lines) + "\n}"
+
+
+def reference(key: str, bibliography: str) -> str:
+    """An entry of a bibliography as it is written there.
+
+    Raises: ValueError when there is none of this key.
+    """
+    entry = re.search(rf"^@\w+\{{{re.escape(key)},.*?^\}}", bibliography, re.MULTILINE | re.DOTALL)
+    if not entry:
+        raise ValueError(f"the bibliography has no entry {key!r}")
+    return entry[0]
 
 
 def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
@@ -220,10 +363,29 @@ def setup(app) -> dict:
                 sections.append(section)
             return sections
 
+    class Bibtex(SphinxDirective):
+        """```{bibtex} key```: how to cite an entry of the bibliography; without a key, this book."""
+
+        optional_arguments = 1
+
+        def run(self):
+            file = Path("book/references.bib" if self.arguments else "CITATION.cff")
+            text = file.read_text("utf8")
+            try:
+                entry = reference(self.arguments[0], text) if self.arguments else citation(text)
+            except ValueError as error:
+                raise self.error(f"{file}: {error}") from error
+            return [nodes.literal_block("", entry, language="bibtex")]
+
     app.add_directive("ledger", Ledger)
     app.add_directive("api", Api)
     app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "assets")))
+    app.add_directive("bibtex", Bibtex)
+    app.connect("config-inited", configure)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
+    app.connect("html-page-context", launch, priority=502)  # after it has drawn it
+    app.connect("html-collect-pages", lost)
+    app.connect("build-finished", anchor)
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:
         if listener.handler.__module__.startswith("sphinx_thebe"):

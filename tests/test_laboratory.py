@@ -140,7 +140,8 @@ def test_without_npm_the_locked_version_comes_from_a_cdn(tmp_path, monkeypatch, 
     assert re.fullmatch(r"\d+\.\d+\.\d+", wanted)
     assert found["version"] == wanted
     base = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{wanted}/dist/"
-    assert [found["module"], found["wasm"]] == [{"url": base + name} for name in laboratory.RUNTIME_FILES]
+    for file, (name, checksum) in zip((found["module"], found["wasm"]), laboratory.RUNTIME_FILES.items(), strict=True):
+        assert file == {"url": base + name, "sha256": checksum}
     assert "cdn.jsdelivr.net" in capsys.readouterr().out
 
 
@@ -809,12 +810,12 @@ def headers(route, more: dict) -> dict:
     return {**route.fetch().headers, **more}
 
 
-@pytest.mark.browser
-def test_the_runtime_of_a_cdn_is_loaded_from_there(visit, lab):
-    """As when npm was missing: the page's list names addresses elsewhere, here answered by the files that npm gave."""
-    base = "https://cdn.jsdelivr.net/npm/onnxruntime-web/dist/"
-    engine = dict(zip(("module", "wasm"), ({"url": base + name} for name in laboratory.RUNTIME_FILES), strict=True))
-    folder = lab.html / "_static" / "laboratory" / f"onnxruntime-web-{lab.listed['runtime']['version']}"
+@pytest.fixture
+def cdn(visit, lab, tmp_path, monkeypatch):
+    """cdn(change) -> a page made without npm: its runtime comes from a CDN, here npm's files after a change."""
+    monkeypatch.setenv("PATH", "")
+    engine = laboratory.runtime(tmp_path_with_pins(tmp_path))
+    folder = lab.html / "_static" / "laboratory" / f"onnxruntime-web-{engine['version']}"
 
     def listed(route):
         soup = BeautifulSoup(route.fetch().text(), "html.parser")
@@ -822,14 +823,47 @@ def test_the_runtime_of_a_cdn_is_loaded_from_there(visit, lab):
         script.string = json.dumps({**json.loads(script.string), "runtime": engine})
         route.fulfill(body=str(soup), content_type="text/html")
 
-    def prepare(page):
-        page.route("**/laboratory.html", listed)
-        allowed = {"Access-Control-Allow-Origin": "*"}
-        for name, kind in zip(laboratory.RUNTIME_FILES, ("text/javascript", "application/wasm"), strict=True):
-            answer = {"body": (folder / name).read_bytes(), "content_type": kind, "headers": allowed}
-            page.route(base + name, partial(fulfill, **answer))
+    def cdn(change=lambda name, data: data, prepare=lambda page: None):
+        def routes(page):
+            page.route("**/laboratory.html", listed)
+            allowed = {"Access-Control-Allow-Origin": "*"}
+            for file, kind in ((engine["module"], "text/javascript"), (engine["wasm"], "application/wasm")):
+                name = file["url"].rpartition("/")[2]
+                body = change(name, (folder / name).read_bytes())
+                page.route(file["url"], partial(fulfill, body=body, content_type=kind, headers=allowed))
+            prepare(page)
 
-    page = visit(prepare=prepare)
+        page = visit(prepare=routes)
+        page.elsewhere = [engine["wasm"]["url"], engine["module"]["url"]]
+        return page
+
+    return cdn
+
+
+@pytest.mark.browser
+def test_the_runtime_of_a_cdn_is_loaded_from_there_once_it_is_checked(cdn):
+    page = cdn()
     assert page.start() is not None
-    assert {text.split(" asks ")[1] for text in page.complaints} == {base + name for name in laboratory.RUNTIME_FILES}
+    assert [text.split(" asks ")[1] for text in page.complaints] == page.elsewhere
     page.complaints.clear()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("damaged", laboratory.RUNTIME_FILES)
+def test_a_cdn_that_sends_something_else_is_not_run(cdn, damaged):
+    page = cdn(lambda name, data: wrong(data) if name == damaged else data)
+    page.page.click(".lab-start")
+    fails(page, rf"The file {re.escape(damaged)} is damaged: its checksum is not the one that was published\.")
+
+
+@pytest.mark.browser
+def test_a_cdn_that_cannot_be_checked_is_not_asked(cdn, lab):
+    """Browsers offer checksums to pages from https and from this machine only."""
+    script = "Object.defineProperty(crypto, 'subtle', {value: undefined});\n"
+    script += (lab.html / "_static" / "lab" / "worker.js").read_text()
+    answer = {"body": script, "content_type": "text/javascript"}
+    page = cdn(prepare=lambda page: page.route("**/worker.js", partial(fulfill, **answer)))
+    page.page.click(".lab-start")
+    page.page.wait_for_selector(".lab-trouble:not(:empty)")
+    assert page.complaints == []
+    fails(page, r"The file \S+ comes from another server and can be checked over https only: open the page there\.")

@@ -1,11 +1,20 @@
 """Pages of a project made for the test, and the ledger: nothing here touches the book."""
 
+import json
+import re
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import nbformat
 import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import edit, executions
+from conftest import DESK, PHONE, edit, executions, hear, serve
+from IPython.core.inputtransformer2 import TransformerManager
 
 from ghr import ledger, pages, press
 
@@ -44,6 +53,260 @@ def test_a_page_without_its_executed_copy_fails_the_build(project, capfd):
         pages.render("laptop", project, project / "_build" / "html")
     assert "A chapter has no executed copy: run make book SCALE=laptop" in capfd.readouterr().err
     assert not (project / "_build" / "html").exists()
+
+
+# What a page says beside its text ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rendered(project, monkeypatch):
+    """rendered(folder, **variables) -> the pages of the project, executed once, whose landing page says how to cite."""
+    shutil.copy(REPO / "CITATION.cff", project)
+    with (project / "index.md").open("a") as file:
+        file.write("\n```{bibtex} stein1981estimation\n```\n\n```{bibtex}\n```\n")
+    press.execute("book/02_x.py", "smoke", project)
+    for name in ("GHR_REPOSITORY", "GHR_BRANCH", "GHR_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def rendered(folder="html", **variables) -> Path:
+        with press.environment(**variables):
+            pages.render("smoke", project, project / folder)
+        return project / folder
+
+    return rendered
+
+
+PUBLISHED = {
+    "GHR_REPOSITORY": "https://github.com/someone/a-book",
+    "GHR_BRANCH": "next",
+    "GHR_ADDRESS": "https://someone.example/a-book",
+}
+
+
+def links(page: Path) -> list[str]:
+    """Every address that a page leads to or loads."""
+    tags = BeautifulSoup(page.read_text(), "html.parser").find_all(["a", "link", "script", "img", "form"])
+    return [tag[name] for tag in tags for name in ("href", "src", "action") if name in tag.attrs]
+
+
+def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_leads_nowhere(rendered, project):
+    html, again = rendered(), rendered("again")
+    chapter = html / "book" / "02_x.html"
+    note = press.note_file((project / "book" / "02_x.py").read_text(), {"scale": "smoke"}, project)
+    seconds = json.loads(note.read_text())["seconds"]
+    (line,) = BeautifulSoup(chapter.read_text(), "html.parser").select("h1 + .made")
+    assert line.text.startswith(f"Executed at scale smoke in {seconds:.0f} s, with Python 3.")
+    assert line.text.endswith(" and the pinned torch 2.13.0.")
+    assert ".made" in (html / "_static" / "custom.css").read_text()
+    assert 'class="made"' not in (html / "index.html").read_text()
+    made = sorted(path.relative_to(html) for path in html.rglob("*") if path.suffix in (".html", ".ipynb"))
+    assert {Path("404.html"), Path("book/02_x.html"), Path("_sources/book/02_x.ipynb")} <= set(made)
+    assert [path for path in made if (html / path).read_bytes() != (again / path).read_bytes()] == []
+
+    for page in html.rglob("*.html"):
+        assert [link for link in links(page) if re.search(r"github\.com/(?!executablebooks)|colab", link)] == [], page
+        assert 'rel="canonical"' not in page.read_text()
+    assert "git clone" not in (html / "_sources" / "book" / "02_x.ipynb").read_text()
+    for link in links(html / "404.html"):
+        assert link.startswith(("/", "#", "http")), link
+
+
+def test_a_published_book_leads_to_its_repository_and_to_colab(rendered, project):
+    html = rendered(**PUBLISHED)
+    repository = PUBLISHED["GHR_REPOSITORY"]
+    chapter, front = links(html / "book" / "02_x.html"), links(html / "index.html")
+    assert f"{repository}/edit/next/book/02_x.py" in chapter
+    assert f"{repository}/edit/next/index.md" in front
+    assert repository in chapter
+    assert any(link.startswith(f"{repository}/issues/new?") and "book/02_x.html" in link for link in chapter)
+    notebook = "https://colab.research.google.com/github/someone/a-book/blob/executed/book/02_x.ipynb"
+    assert [link for link in chapter if "colab" in link and ":" in link] == [notebook]
+    assert not any("colab" in link for link in front)
+    assert f"{PUBLISHED['GHR_ADDRESS']}/book/02_x.html" in chapter  # the canonical address
+
+    nb = nbformat.read(html / "_sources" / "book" / "02_x.ipynb", as_version=4)
+    nbformat.validate(nb)
+    assert nb.cells[0].source == pages.outside(repository, "next").source
+    assert nb.cells[1].source.startswith("# A chapter")
+    assert "image/png" in str(nb.cells)
+    assert [cell["id"] for cell in nb.cells] == [f"cell-{i}" for i in range(len(nb.cells))]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_published_notebook_fetches_the_repository_only_where_there_is_none(monkeypatch, there):
+    asked = []
+
+    class Shell:
+        def system(self, line):
+            asked.append(line)
+
+        def run_line_magic(self, name, line):
+            asked.append(f"{name} {line}")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if there else None)
+    monkeypatch.setattr("sys.path", ["first"])
+    source = pages.outside("https://github.com/someone/a-book", "next").source
+    exec(TransformerManager().transform_cell(source), {"get_ipython": Shell})
+    fetch = "git clone --quiet --depth 1 --branch next https://github.com/someone/a-book.git"
+    assert asked == ([] if there else [fetch, "cd a-book", 'pip install --quiet --editable ".[images,book]"'])
+    assert sys.path == (["first"] if there else ["", "first"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GHR_REPOSITORY", "someone/a-book"),
+        ("GHR_REPOSITORY", "https://github.com/someone"),
+        ("GHR_REPOSITORY", "https://elsewhere.example/someone/a-book"),
+        ("GHR_ADDRESS", "/a-book/"),
+        ("GHR_ADDRESS", "https://someone.example/?a-book"),
+    ],
+)
+def test_a_wrong_address_is_refused_before_anything_runs(project, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"{name} is '{re.escape(value)}': expected .* or nothing"):
+        pages.book("smoke", project)
+    assert not (project / "runs.txt").exists()
+
+
+def test_addresses_are_taken_as_people_write_them(monkeypatch):
+    monkeypatch.setenv("GHR_REPOSITORY", "https://github.com/someone/a-book.git")
+    monkeypatch.setenv("GHR_ADDRESS", "https://someone.example")
+    monkeypatch.delenv("GHR_BRANCH", raising=False)
+    assert pages.published() == ("https://github.com/someone/a-book", "main", "https://someone.example/")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(4.2, "4 s"), (99.4, "99 s"), (424.4, "7 min")])
+def test_the_time_of_a_chapter_is_told_in_seconds_or_minutes(seconds, words):
+    line = pages.made(
+        {"parameters": {"scale": "laptop"}, "seconds": seconds}, "3.11.7", "numpy==2\ntorch==2.13.0  # x\n"
+    )
+    wanted = f"Executed at scale laptop in {words}, with Python 3.11.7 and the pinned torch 2.13.0."
+    assert BeautifulSoup(line, "html.parser").text == wanted
+
+
+@pytest.mark.browser
+def test_the_page_of_a_lost_reader_works_at_any_depth(rendered, chromium, tmp_path):
+    """The host is played: it serves the pages below /a-book/ and answers with 404.html what it does not have."""
+    html = rendered("host/a-book", **PUBLISHED)
+    with serve(html.parent) as address:
+        for viewport, mode in ((DESK, "light"), (DESK, "dark"), (PHONE, "dark")):
+            context = chromium.new_context(viewport=viewport, color_scheme=mode)
+            page = context.new_page()
+            lost = f"{address}a-book/far/away/nowhere.html"
+            page.route(lost, lambda route: route.fulfill(status=404, path=html / "404.html", content_type="text/html"))
+            complaints = hear(page, address, "404")
+            page.goto(lost, wait_until="networkidle")
+            own = [f"404: {lost} answers 404", "404: error: Failed to load resource"]
+            assert [text for text in complaints if not text.startswith(tuple(own))] == []
+            assert page.inner_text("article h1") == "There is no such page"
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            findings = Axe().run(page).response["violations"]
+            assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
+            shoot(page, "404", mode, viewport)
+            for link in links(html / "404.html"):
+                if not urlsplit(link).scheme and not link.startswith("#"):
+                    answer = page.request.get(address + link.lstrip("/"))
+                    assert (link[:8], answer.status) == ("/a-book/", 200), link
+            page.click("article a:has-text('front page')")
+            assert page.url == f"{address}a-book/index.html"
+            shoot(page, "front", mode, viewport)
+            page.goto(f"{address}a-book/book/02_x.html", wait_until="networkidle")
+            findings = Axe().run(page).response["violations"]
+            assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            page.click(".dropdown-launch-buttons > button")
+            assert page.locator(".dropdown-launch-buttons a").get_attribute("href").endswith("executed/book/02_x.ipynb")
+            shoot(page, "chapter", mode, viewport)
+            context.close()
+
+
+def shoot(page, name: str, mode: str, viewport: dict) -> None:
+    folder = REPO / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}-{mode}-{viewport['width']}.png")
+
+
+# How to cite ------------------------------------------------------------------------------------------------------
+
+
+def fields(bibtex: str) -> dict[str, str]:
+    return dict(re.findall(r"^  (\w+) *= \{(.*)\},?$", bibtex, re.MULTILINE))
+
+
+def test_this_book_is_cited_as_its_citation_file_says():
+    text = (REPO / "CITATION.cff").read_text()
+    work = yaml.safe_load(text)
+    found = fields(pages.citation(text))
+    assert found["title"] == f"{{{work['title']}}}"
+    assert found["version"] == work["version"]
+    assert found["author"] == " and ".join(f"{{{author['name']}}}" for author in work["authors"])
+    assert found.get("year", "") == str(work.get("date-released", ""))[:4]
+
+
+def test_what_a_citation_file_has_is_cited_and_nothing_else():
+    cff = """
+        title: A title
+        authors: [{family-names: Curie, given-names: Marie}, {name: The others}]
+        date-released: 2026-11-25
+        doi: 10.1/x
+        repository-code: https://github.com/someone/a-book
+    """
+    assert pages.citation(cff).startswith("@software{ghr,\n")
+    assert fields(pages.citation(cff)) == {
+        "author": "Curie, Marie and {The others}",
+        "title": "{A title}",
+        "year": "2026",
+        "doi": "10.1/x",
+        "url": "https://github.com/someone/a-book",
+    }
+
+
+def test_the_landing_page_cites_the_paper_as_the_bibliography_has_it_and_readers_can_copy_both(rendered):
+    soup = BeautifulSoup((rendered() / "index.html").read_text(), "html.parser")
+    paper, book = (block.get_text().strip() for block in soup.select("div.highlight-bibtex pre"))
+    assert paper in (REPO / "book" / "references.bib").read_text()
+    assert paper.startswith("@article{stein1981estimation,")
+    assert paper.endswith("\n}")
+    assert book == pages.citation((REPO / "CITATION.cff").read_text())
+    assert any("copybutton.js" in tag.get("src", "") for tag in soup.find_all("script"))
+    front = (REPO / "index.md").read_text()
+    assert re.findall(r"```\{bibtex\} ?(.*)", front) == ["kadkhodaie2024generalization", ""]
+
+
+def test_an_entry_that_the_bibliography_has_not_is_refused():
+    bibliography = (REPO / "book" / "references.bib").read_text()
+    assert pages.reference("kadkhodaie2024generalization", bibliography).count("@") == 1
+    with pytest.raises(ValueError, match="no entry 'kadkhodaie'"):
+        pages.reference("kadkhodaie", bibliography)
+
+
+# Publishing -------------------------------------------------------------------------------------------------------
+
+
+def test_the_workflow_publishes_what_the_pages_lead_to():
+    text = (REPO / ".github" / "workflows" / "pages.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow[True] == {"push": {"branches": ["main"]}, "workflow_dispatch": None}  # "on" is true in YAML 1.1
+    assert workflow["permissions"] == {}
+    assert workflow["concurrency"]["group"]
+    jobs = workflow["jobs"]
+    steps = {name: {step.get("uses", step.get("run")): step for step in job["steps"]} for name, job in jobs.items()}
+    writes = {(name, what) for name, job in jobs.items() for what, how in job["permissions"].items() if how == "write"}
+    assert writes == {("executed", "contents"), ("deploy", "pages"), ("deploy", "id-token")}
+    assert set(jobs["deploy"]["needs"]) == {"build", "executed"}
+    for action in re.findall(r"uses: (\S+)", text):
+        assert re.fullmatch(r"actions/[\w-]+@v\d+", action), action
+    commands = [run for run in steps["build"] if run.startswith("make ")]
+    targets = re.search(r"^\.PHONY: (.*)$", (REPO / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert commands == ["make book"]
+    assert {command.split()[1] for command in commands} <= set(targets)
+    given = set(jobs["build"]["env"]) | set(steps["build"]["make book"]["env"])
+    assert given == set(PUBLISHED)
+    assert steps["build"]["actions/upload-pages-artifact@v3"]["with"]["path"] == "_build/html"
+    assert steps["build"]["actions/upload-artifact@v4"]["with"]["path"] == "_build/html/_sources/book/*.ipynb"
+    assert steps["executed"]["actions/download-artifact@v4"]["with"]["path"] == "book"
+    assert f"--initial-branch {pages.EXECUTED}\n" in text
 
 
 # The ledger -------------------------------------------------------------------------------------------------------

@@ -36,9 +36,16 @@ function sentence(error) {
   return `The networks could not be run: ${text}`;
 }
 
-// A file with its progress, whole or not at all.
+async function sha256(data) {
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// A file with its progress, whole or not at all; one from another server only if it is what was published.
 async function load(file, tell) {
   const name = file.path ?? file.url.split("/").at(-1);
+  if (file.sha256 && !globalThis.crypto.subtle)
+    throw new Trouble(`The file ${name} comes from another server and can be checked over https only: open the page there.`);
   let response,
     got = 0;
   const parts = [];
@@ -58,7 +65,7 @@ async function load(file, tell) {
   }
   const data = new Uint8Array(got);
   parts.reduce((place, part) => (data.set(part, place), place + part.length), 0);
-  if (file.crc32 !== undefined && crc32(data) !== file.crc32)
+  if ((file.crc32 !== undefined && crc32(data) !== file.crc32) || (file.sha256 && (await sha256(data)) !== file.sha256))
     throw new Trouble(`The file ${name} is damaged: its checksum is not the one that was published.`);
   return data;
 }
@@ -106,8 +113,10 @@ const TASKS = {
       throw new Trouble("This browser is too old for the networks: its WebAssembly has no SIMD instructions.");
     root = address;
     const binary = await load(runtime.wasm, tell);
+    // the bytes that were checked, not what the other server would send the next time
+    const script = runtime.module.sha256 && new Blob([await load(runtime.module, tell)], { type: "text/javascript" });
     try {
-      ort = await import(new URL(runtime.module.url, root));
+      ort = await import(script ? URL.createObjectURL(script) : new URL(runtime.module.url, root));
     } catch {
       throw new Trouble(
         `The file ${runtime.module.url.split("/").at(-1)} could not be loaded: is there a connection to the network?`,
