@@ -1,5 +1,7 @@
 """What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
 
+import base64
+import io
 import os
 import shutil
 import threading
@@ -14,6 +16,7 @@ import pytest
 import torch
 from beartype import BeartypeConf, FrozenDict, beartype
 from jaxtyping import install_import_hook
+from PIL import Image
 
 # Shapes are the point: a numpy integer may stand for an int, an int for a float.
 strict = beartype(
@@ -233,3 +236,24 @@ def hear(page, site: str, name: str) -> list[str]:
     note("console", lambda m: f"{m.type}: {m.text}" if m.type in ("error", "warning") else None)
     note("pageerror", lambda e: f"throws {e}")
     return complaints
+
+
+def canvases(explorer) -> list[np.ndarray]:
+    """What an explorer in a page shows, pixel by pixel."""
+    script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        return [canvas.height, canvas.width, [...copy.getImageData(0, 0, canvas.width, canvas.height).data]];
+    })"""
+    return [np.array(data, np.uint8).reshape(h, w, 4)[..., :3] for h, w, data in explorer.evaluate(script)]
+
+
+def sheet(packed: dict) -> np.ndarray:
+    """The pictures of a packed explorer, decoded."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(packed["sheet"].partition(",")[2]))).convert("RGB"))
+
+
+def cut(packed: dict, k: int) -> np.ndarray:
+    h, w = packed["side"]
+    row, column = divmod(k, packed["columns"])
+    return sheet(packed)[row * h :, column * w :][:h, :w]

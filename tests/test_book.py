@@ -4,15 +4,18 @@ The book is built at scale smoke into a temporary folder; `GHR_HTML=_build/html 
 looks at pages that stand already. Screenshots go to build/screenshots.
 """
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, hear, serve
+from conftest import DESK, PHONE, canvases, cut, hear, serve
 
+from ghr import press
 from ghr.pages import book
 
 pytestmark = pytest.mark.browser
@@ -94,6 +97,35 @@ def test_every_image_says_what_it_shows(html, pages):
         for image in BeautifulSoup((html / name).read_text("utf8"), "html.parser").select("article img"):
             alt = image.get("alt", "")  # without one, docutils writes the file's name
             assert alt not in ("", image["src"]), f"{name}: {image['src']} has no alt text"
+
+
+def test_every_slider_of_every_page_shows_what_the_page_carries(open_page, html, pages):
+    """By keyboard, from end to end: the pixels are those of the sheet, the words those of the frame."""
+    seen = set()
+    for name in pages:
+        scripts = BeautifulSoup((html / name).read_text("utf8"), "html.parser").select(".explorer > script")
+        page, complaints = open_page(name) if scripts else (None, [])
+        for k, script in enumerate(scripts):
+            seen.add(name)
+            packed, explorer = json.loads(script.string), page.locator(".explorer").nth(k)
+            explorer.locator("canvas").first.wait_for()
+            counts = [len(slider["texts"]) for slider in packed["sliders"]]
+            for place in (i for i, count in enumerate(counts) if count > 1):
+                control, ends = explorer.locator("input").nth(place), []
+                for key, position in (("Home", 0), ("ArrowRight", 1), ("End", counts[place] - 1)):
+                    control.press(key)
+                    at = [int(i) for i in explorer.get_attribute("data-place").split(",")]
+                    assert at[place] == position
+                    assert control.get_attribute("aria-valuetext") == packed["sliders"][place]["texts"][position]
+                    frame = packed["frames"][np.ravel_multi_index(at, counts)]
+                    assert explorer.locator(".explorer-words").text_content() == frame["words"]
+                    ends.append(canvases(explorer))
+                    for found, (picture, *_) in zip(ends[-1], frame["tiles"], strict=True):
+                        np.testing.assert_array_equal(found, cut(packed, picture))
+                assert any((first != last).any() for first, last in zip(ends[0], ends[-1], strict=True))
+        assert complaints == []
+    measured = {f"{chapter.removesuffix('.py')}.html" for chapter in press.chapters(REPO)}
+    assert seen == {"index.html", *measured}
 
 
 def test_pages_fit_a_phone_without_sideways_scroll(open_page, pages):

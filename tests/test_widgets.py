@@ -1,7 +1,5 @@
 """Explorers: their frames, the page that carries them, in headless Chromium, and a real JupyterLab that computes."""
 
-import base64
-import io
 import json
 import os
 import re
@@ -17,8 +15,7 @@ import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from conftest import DESK, hear, serve
-from PIL import Image
+from conftest import DESK, canvases, cut, hear, serve, sheet
 
 from ghr import images, noise, pages, runs
 from ghr.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
@@ -40,17 +37,6 @@ AXES = Axes((1, 10, 100), (0, 4), "rank", "λ")
 @pytest.fixture
 def explorer():
     return Explorer(frame, SLIDERS, columns=2, axes=AXES)
-
-
-def sheet(packed: dict) -> np.ndarray:
-    """The pictures of a packed explorer, decoded."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(packed["sheet"].partition(",")[2]))).convert("RGB"))
-
-
-def cut(packed: dict, k: int) -> np.ndarray:
-    h, w = packed["side"]
-    row, column = divmod(k, packed["columns"])
-    return sheet(packed)[row * h :, column * w :][:h, :w]
 
 
 def carried(html: str) -> dict:
@@ -157,22 +143,9 @@ def site(project):
     return project
 
 
-def canvases(page) -> list[np.ndarray]:
-    """What the explorer of a page shows, pixel by pixel."""
-    script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
-        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
-        copy.drawImage(canvas, 0, 0);
-        return [canvas.height, canvas.width, [...copy.getImageData(0, 0, canvas.width, canvas.height).data]];
-    })"""
-    return [
-        np.array(data, np.uint8).reshape(h, w, 4)[..., :3]
-        for h, w, data in page.locator(".explorer").first.evaluate(script)
-    ]
-
-
 def see(page, wanted: Frame) -> None:
     """The page shows exactly this frame, and says so."""
-    for found, tile in zip(canvases(page), wanted.tiles, strict=True):
+    for found, tile in zip(canvases(page.locator(".explorer").first), wanted.tiles, strict=True):
         np.testing.assert_array_equal(found, pixels(tile))
     assert page.locator(".explorer-words").first.text_content() == wanted.words
     assert page.locator(".explorer-words").first.get_attribute("aria-live") == "polite"
@@ -280,6 +253,8 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
     page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector(".explorer canvas", timeout=600_000)
+    idle = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
+    page.wait_for_function(idle, timeout=600_000)  # a kernel answers no slider before it has run all cells
     words = page.locator(".explorer-words").text_content()
     image, sigma = page.locator(".explorer input").all()
     assert int(sigma.get_attribute("max")) == 40  # every noise level: a page carries a quarter of them
@@ -295,7 +270,7 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
     y = noise.add_noise(x, np.geomspace(0.01, 1, 41).tolist()[27], torch.Generator().manual_seed(0))
     with torch.no_grad():
         x_hat = runs.load(run)(y)
-    clean, noisy, denoised = canvases(page)
+    clean, noisy, denoised = canvases(page.locator(".explorer").first)
     np.testing.assert_array_equal(clean, pixels(Tile(x[0], "")))
     np.testing.assert_array_equal(noisy, pixels(Tile(y[0], "")))
     # another process may add in another order

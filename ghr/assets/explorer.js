@@ -80,6 +80,7 @@ export default {
       model.set("place", asked);
       model.save_changes();
     };
+    el.dataset.lmSuppressShortcuts = true; // JupyterLab takes arrow keys for itself otherwise
     const sliders = model.get("sliders").map((slider, k) => ({ ...slider, start: model.get("place")[k] }));
     const draw = figure(el, {
       sliders,
