@@ -31,6 +31,7 @@ function figure(el, { sliders, layout, moved }) {
     const output = make("output", { textContent: texts[start] });
     output.setAttribute("aria-hidden", "true"); // the slider says it already
     const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, value: start });
+    input.dataset.lmSuppressShortcuts = true; // JupyterLab would take the arrow keys for itself
     input.setAttribute("aria-label", label);
     input.setAttribute("aria-valuetext", texts[start]);
     input.addEventListener("input", () => {
@@ -80,7 +81,6 @@ export default {
       model.set("place", asked);
       model.save_changes();
     };
-    el.dataset.lmSuppressShortcuts = true; // JupyterLab takes arrow keys for itself otherwise
     const sliders = model.get("sliders").map((slider, k) => ({ ...slider, start: model.get("place")[k] }));
     const draw = figure(el, {
       sliders,
