@@ -4,6 +4,7 @@ The book is built at scale smoke into a temporary folder; `GHR_HTML=_build/html 
 looks at pages that stand already. Screenshots go to build/screenshots.
 """
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -71,6 +72,18 @@ def test_pages_ask_only_this_host_and_complain_about_nothing(open_page, pages):
             anchor.hover(timeout=5000)  # hover tips load nothing either
         page.wait_for_load_state("networkidle")
         assert complaints == []
+
+
+def test_the_first_view_of_a_page_is_light(chromium, html, site, pages):
+    """What a page asks for before anybody touches it, compressed as servers do: below 1.5 MB."""
+    for name in pages:
+        asked, page = set(), chromium.new_page()
+        page.on("request", lambda request, asked=asked: asked.add(unquote(urlsplit(request.url).path).lstrip("/")))
+        page.goto(site + name, wait_until="networkidle")
+        page.close()
+        files = [html / path for path in asked if (html / path).is_file()]
+        assert html / name in files
+        assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 1.5e6, name
 
 
 def test_links_and_anchors_inside_the_book_resolve(html, pages):
