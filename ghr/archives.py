@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from ghr import cache
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 BEDROOMS = 202_000  # of LSUN: two halves of 100,000 and 2,000 held out; comparing all would take days
 
-Opened = tuple[list[str], Callable[[str], Path | BinaryIO]]
+Opened = tuple[list[str], Callable[[str], Path | io.BytesIO]]
 
 
 class Source(NamedTuple):
@@ -140,7 +140,7 @@ def _bedrooms() -> Source:
                 if data.stat().st_size < (database.info()["last_pgno"] + 1) * database.stat()["psize"]:
                     raise lmdb.Error("it is cut short")
 
-                def get(name: str) -> BinaryIO:
+                def get(name: str) -> io.BytesIO:
                     with database.begin() as transaction:
                         return io.BytesIO(transaction.get(name.encode("latin1")))
 

@@ -5,6 +5,7 @@ values are rounded to 1/255, and bedrooms are cropped in the centre (in the auth
 """
 
 import hashlib
+import io
 import os
 import warnings
 import zipfile
@@ -14,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -115,7 +115,7 @@ def _shards(
     return cache.built([folder / f"{k:04d}.npy" for k in numbers], build)
 
 
-def _member(source: archives.Source, get: Callable[[str], Path | BinaryIO], name: str, size: int) -> np.ndarray | str:
+def _member(source: archives.Source, get: Callable[[str], Path | io.BytesIO], name: str, size: int) -> np.ndarray | str:
     """Pixels, or why there are none."""
     try:
         file = get(name)
@@ -136,25 +136,28 @@ def _member(source: archives.Source, get: Callable[[str], Path | BinaryIO], name
     )
 
 
-def _shape(file: Path | BinaryIO) -> tuple[int, int]:
+def _shape(file: Path | io.BytesIO) -> tuple[int, int]:
     with Image.open(file) as opened:
         return opened.size
 
 
-def read_image(file: Path | BinaryIO, size: int, crop: int | None = None) -> np.ndarray:
+def read_image(file: Path | io.BytesIO, size: int, crop: int | None = None) -> np.ndarray:
     """One image file as the paper prepares its photographs: centre crop, antialiased resize, mean of the colours.
 
     file: any format Pillow reads: grey, 16-bit, palette, RGB(A), CMYK; EXIF rotation is undone, alpha goes on white.
-    size: side in pixels.  crop: side of the central square before it is resized (default: the largest), pixels.
+    size: side in pixels.  crop: side of the central square that is cut out and resized (default: the largest), pixels.
     Returns: (size, size) uint8, 0-255.
     Raises: OSError or ValueError when the file cannot be read or is smaller than size or crop.
     """
     with Image.open(file) as opened:
         image = ImageOps.exif_transpose(opened)
     w, h = image.size
-    side = crop or min(w, h)
-    if min(w, h) < max(side, size):
-        raise ValueError(f"{w}x{h} pixels, smaller than {max(side, size)}")
+    if min(w, h) < max(size, crop or 0):
+        raise ValueError(f"{w}x{h} pixels, smaller than {max(size, crop or 0)}")
+    if crop:  # cut out first, as the paper does: resizing a part of an image looks beyond the part's border
+        left, top = (w - crop) // 2, (h - crop) // 2
+        image, w, h = image.crop((left, top, left + crop, top + crop)), crop, crop
+    side = min(w, h)
     box = ((w - side) / 2, (h - side) / 2, (w + side) / 2, (h + side) / 2)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
         image = Image.fromarray(np.asarray(image, dtype=np.float32) / 65535 * 255)

@@ -206,11 +206,13 @@ def test_a_damaged_shard_is_built_again_with_one_warning(drawn, damage):
     assert torch.equal(images.load("avatars", 8, 10), x)
 
 
-def test_no_flipped_bit_of_a_cache_file_changes_a_pixel(tmp_path):
-    """One bit of each byte in turn, zip structures included: the same pixels, or None and a warning."""
+@pytest.mark.parametrize(("name", "expected"), [("a.npz", {True, False}), ("a.npy", {True})])
+def test_no_flipped_bit_of_a_cache_file_changes_a_pixel(tmp_path, name, expected):
+    """One bit of each byte in turn, headers included: None, or (bytes that a zip does not use) the same pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7)).astype(np.uint8)
-    path = tmp_path / "a.npz"
+    path = tmp_path / name
     cache.write(path, pixels)
+    assert np.array_equal(cache.read(path), pixels)
     content = path.read_bytes()
     outcomes = set()
     with warnings.catch_warnings():
@@ -220,7 +222,17 @@ def test_no_flipped_bit_of_a_cache_file_changes_a_pixel(tmp_path):
             found = cache.read(path)
             assert found is None or np.array_equal(found, pixels)
             outcomes.add(found is None)
-    assert outcomes == {True, False}
+        for part in (b"", content[:3], content[:-1], content[: len(content) // 2], content + b"0"):
+            path.write_bytes(part)
+            assert cache.read(path) is None or name == "a.npz"
+    assert outcomes == expected
+
+
+def test_a_mapped_file_stays_on_the_disk(tmp_path):
+    cache.write(tmp_path / "a.npy", np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    found = cache.read(tmp_path / "a.npy")
+    assert isinstance(found, np.memmap)
+    assert not found.flags.writeable
 
 
 def test_an_interrupted_build_goes_on_with_the_missing_shards(drawn):

@@ -1,17 +1,21 @@
 """Pools: folders of anything are read, near-duplicates dropped, shards survive what may happen to them."""
 
+import hashlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ghr import images, pools
+from ghr import archives, cache, images, pools
 
 # Folders ----------------------------------------------------------------------------------------------------------
 
@@ -304,3 +308,201 @@ def test_a_hundred_thousand_images_are_compared_below_two_gigabytes():
     kept, gigabytes = result.stdout.split()
     assert int(kept) == 99_999
     assert float(gigabytes) < 2
+
+
+# Shards -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    """14 images in shards of 4, an empty cache."""
+    monkeypatch.setattr(pools, "SHARD", 4)
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    return photographs(tmp_path / "photos", 14)
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Names of the files that are read, in this process."""
+    names, read_image = [], pools.read_image
+    monkeypatch.setattr(pools, "read_image", lambda file, *rest: names.append(file.name) or read_image(file, *rest))
+    return names
+
+
+def shards():
+    return sorted(cache.folder().glob("folder-*/*.npy"))
+
+
+def members(folder, place):
+    """Names of the files of some shards, sorted: threads may exchange them inside a shard."""
+    return sorted(path.name for path in archives.find(f"folder:{folder}").files[place])
+
+
+def expected(folder):
+    pixels = np.stack([pools.read_image(path, 16) for path in archives.find(f"folder:{folder}").files])
+    return torch.from_numpy(pixels)[:, None].float() / 255
+
+
+def test_only_the_shards_of_what_is_wanted_are_read(folder, looked_at):
+    x = images.load(f"folder:{folder}", 16)
+    assert torch.equal(x, expected(folder))
+    assert [path.name for path in shards()] == ["0000.npy", "0001.npy", "0002.npy", "0003.npy"]
+    flip(shards()[3])  # warnings are errors
+    looked_at.clear()
+    assert torch.equal(images.load(f"folder:{folder}", 16, 9), x[:9])
+    pool = pools.pool(f"folder:{folder}", 16)
+    assert np.array_equal(pool[3:10], (255 * x[3:10, 0]).round().numpy())
+    assert looked_at == []
+    with pytest.warns(UserWarning, match="0003.npy is damaged"):
+        images.load(f"folder:{folder}", 16, 13)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, Path.unlink])
+def test_a_damaged_shard_is_told_and_alone_built_again(folder, looked_at, damage):
+    x = images.load(f"folder:{folder}", 16)
+    assert len(looked_at) == 14
+    looked_at.clear()
+    damage(shards()[1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        assert torch.equal(images.load(f"folder:{folder}", 16), x)
+    told = [str(w.message).split(" (")[0] for w in caught]
+    assert told == ([] if damage is Path.unlink else [f"The cache file {shards()[1]} is damaged"])
+    assert sorted(looked_at) == members(folder, slice(4, 8))
+    assert torch.equal(images.load(f"folder:{folder}", 16), x)
+
+
+def test_a_shard_that_can_no_longer_be_built_is_told(folder):
+    """The file keeps its size and date, and rots."""
+    images.load(f"folder:{folder}", 16)
+    path = archives.find(f"folder:{folder}").files[5]
+    state = path.stat()
+    path.write_bytes(bytes(state.st_size))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    shards()[1].unlink()
+    with pytest.raises(
+        ValueError, match=r"Images of .*photos can no longer be read: get it again, then delete .*folder-"
+    ):
+        images.load(f"folder:{folder}", 16)
+
+
+def test_an_error_inside_a_shard_loses_this_shard_alone(folder, monkeypatch, looked_at):
+    with monkeypatch.context() as patch:
+
+        def full(*_):
+            if len(shards()) == 2:
+                raise OSError("No space left on device")
+
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            images.load(f"folder:{folder}", 16)
+    assert [path.name for path in shards()] == ["0000.npy", "0001.npy"]
+    looked_at.clear()
+    assert torch.equal(images.load(f"folder:{folder}", 16), expected(folder))
+    assert sorted(looked_at[:6]) == members(folder, slice(8, 14))
+    assert len(looked_at) == 6 + 14  # `expected` reads all
+
+
+@pytest.mark.parametrize(("where", "finished"), [("read", 2), ("write", 1)])
+def test_a_killed_build_goes_on_with_the_next_shard(folder, looked_at, where, finished):
+    """SIGKILL while an image of the third shard is read, or while the second is written."""
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from ghr import pools
+        pools.SHARD, calls = 4, []
+        def deadly(function, last):
+            def call(*arguments):
+                calls.append(None)
+                if len(calls) == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments)
+            return call
+        if sys.argv[2] == "read":
+            pools.read_image = deadly(pools.read_image, 10)
+        else:
+            os.fsync = deadly(os.fsync, 2)
+        pools.pool("folder:" + sys.argv[1], 16)
+    """)
+    process = subprocess.run([sys.executable, "-c", script, str(folder), where], capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert [path.name for path in shards()] == ["0000.npy", "0001.npy"][:finished]
+    leftovers = list(shards()[0].parent.glob("*.partial"))
+    assert len(leftovers) == (where == "write")
+    x = images.load(f"folder:{folder}", 16)
+    assert sorted(looked_at) == members(folder, slice(4 * finished, 14))
+    assert torch.equal(x, expected(folder))
+    assert not list(shards()[0].parent.glob("*.partial"))
+
+
+def test_what_was_skipped_before_an_interruption_is_told_after_it(folder, monkeypatch):
+    files = archives.find(f"folder:{folder}").files
+    for path in (files[2], files[9]):
+        path.write_bytes(path.read_bytes()[:100])
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "distinct", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.warns(UserWarning, match="2 of 14 files skipped"), pytest.raises(KeyboardInterrupt):
+            images.load(f"folder:{folder}", 16)
+    with pytest.warns(UserWarning, match=f"2 of 14 files skipped: {files[2].name}: .*{files[9].name}: ") as record:
+        x = images.load(f"folder:{folder}", 16)
+    assert len(record) == 1
+    assert len(x) == 12
+
+
+def test_two_processes_build_once(folder, tmp_path):
+    script = textwrap.dedent("""
+        import hashlib, sys, time, warnings
+        from pathlib import Path
+        from ghr import pools
+        warnings.simplefilter("error")
+        pools.SHARD, read, read_image = 4, [], pools.read_image
+        pools.read_image = lambda *arguments: time.sleep(0.02) or read.append(None) or read_image(*arguments)
+        meeting = Path(sys.argv[1])
+        (meeting / sys.argv[2]).touch()
+        while len(list(meeting.iterdir())) < 2:
+            time.sleep(0.01)
+        x = pools.pool("folder:" + sys.argv[3], 16)[:]
+        print(len(read), hashlib.sha256(x.tobytes()).hexdigest())
+    """)
+    (tmp_path / "meeting").mkdir()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "meeting"), name, str(folder)],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in "ab"
+    ]
+    outputs = [process.communicate(timeout=100) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    (read_a, sum_a), (read_b, sum_b) = (output.split() for output, _ in outputs)
+    assert sorted([int(read_a), int(read_b)]) == [0, 14]
+    pixels = (255 * expected(folder)[:, 0]).round().numpy().astype(np.uint8)
+    assert sum_a == sum_b == hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def test_a_cache_that_cannot_be_written_serves_what_is_whole(folder, monkeypatch):
+    x = images.load(f"folder:{folder}", 16)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # what a user without permission meets
+    assert torch.equal(images.load(f"folder:{folder}", 16), x)
+    with pytest.raises(OSError, match=r"is unusable .no permission to write.: set GHR_CACHE to a writable one"):
+        images.load(f"folder:{folder}", 8)
+    shards()[2].unlink()
+    with pytest.raises(OSError, match="is unusable"):
+        images.load(f"folder:{folder}", 16)
+
+
+def test_black_images_are_skipped_as_they_show_nothing(folder):
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(folder / "black.png")
+    with pytest.warns(UserWarning, match="1 of 15 files skipped: black.png: all its pixels are black"):
+        assert len(images.load(f"folder:{folder}", 16)) == 14
