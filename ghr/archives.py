@@ -122,11 +122,6 @@ def _celeba() -> Source:
 def _bedrooms() -> Source:
     folder = data_folder() / "lsun-bedroom"
     data = folder / "bedroom_train_lmdb" / "data.mdb"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"There is no {folder}: get the bedrooms from https://www.yf.io/p/lsun and put bedroom_train_lmdb "
-            "(unpacked), or a folder of its images, there."
-        )
 
     @contextmanager
     def opened() -> Iterator[Opened]:
@@ -155,6 +150,12 @@ def _bedrooms() -> Source:
 
     if data.is_file():
         return Source(data.parent, [data], opened)
-    source = _folder(folder)
+    try:
+        source = _folder(folder)
+    except ValueError as error:
+        raise FileNotFoundError(
+            f"There is neither {data} nor any image in {folder}: get the bedrooms from https://www.yf.io/p/lsun and "
+            "put bedroom_train_lmdb (unpacked), or a folder of its images, there."
+        ) from error
     names = [str(path.relative_to(folder)) for path in source.files[:BEDROOMS]]
     return source._replace(files=source.files[:BEDROOMS], open=lambda: nullcontext((names, folder.joinpath)))

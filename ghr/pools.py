@@ -56,7 +56,7 @@ class Pool:
 def pool(name: str, size: int) -> Pool:
     """The distinct images of a set; on first use all are read, resized and compared.
 
-    Interrupted at any moment, the next call goes on with the next shard. Memory: that of `distinct`.
+    Interrupted at any moment, the next call goes on with the first shard that is missing. Memory: that of `distinct`.
 
     name: as in `archives.find`.  size: side in pixels.
     Returns: Pool.  What cannot be read or is too small is skipped with one warning.
@@ -65,8 +65,8 @@ def pool(name: str, size: int) -> Pool:
     source = archives.find(name)
     if source.crop and size > source.crop:
         raise ValueError(f"{size} pixels wanted, but of {name} the central {source.crop} are used: lower the size.")
-    state = [(str(path.resolve()), path.stat().st_mtime_ns, path.stat().st_size) for path in source.files]
-    key = hashlib.sha256(repr((state, size)).encode()).hexdigest()[:16]
+    state = [(os.path.abspath(p), (found := p.stat()).st_mtime_ns, found.st_size) for p in source.files]
+    key = hashlib.sha256(repr((state, size, SHARD)).encode()).hexdigest()[:16]
     folder = cache.folder() / f"{name.partition(':')[0]}-{key}"
     (kept,) = cache.built([folder / "kept.npz"], lambda paths: cache.write(paths[0], _compare(source, folder, size)))
     return Pool(source, size, folder, kept)

@@ -297,8 +297,11 @@ def test_a_database_that_is_not_whole_is_told(data, damage):
         images.load("lsun-bedroom", 32)
 
 
-def test_missing_bedrooms_are_told(data):
-    with pytest.raises(
-        FileNotFoundError, match="There is no .*lsun-bedroom: get the bedrooms from https://www.yf.io/p/lsun"
-    ):
+@pytest.mark.parametrize("packed", [False, True])
+def test_missing_bedrooms_are_told(data, packed):
+    if packed:
+        (data / "lsun-bedroom").mkdir(parents=True)
+        (data / "lsun-bedroom" / "bedroom_train_lmdb.zip").write_bytes(b"still packed")
+    words = "There is neither .*data.mdb nor any image in .*: get .* from https://www.yf.io/p/lsun and put .* there"
+    with pytest.raises(FileNotFoundError, match=words):
         images.load("lsun-bedroom", 32)
