@@ -19,7 +19,7 @@ def train(
     Args:
         scale: Table of runs, and the recipe for your own images.
         only: Train only the runs whose name matches this pattern, e.g. "*-n1000-*".
-        images: Your own image set, e.g. folder:PATH, or discs; trains its two halves instead of the table.
+        images: Your own image set, e.g. folder:PATH, celeba, or discs; trains its two halves instead of the table.
         n: Images in each half of your own set.
         size: Side of your own images in pixels (default: the scale's).
     """
@@ -58,7 +58,7 @@ def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:
     """Build an image set into the cache, or check that it is there.
 
     Args:
-        name: avatars, photographs, folder:PATH, or a synthetic set, e.g. discs or c_alpha-2.
+        name: avatars, photographs, celeba, lsun-bedroom, folder:PATH, or a synthetic set, e.g. discs or c_alpha-2.
         size: Side in pixels.
         n: Number of images (default: all of the set).
     """

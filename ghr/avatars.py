@@ -3,13 +3,13 @@
 An index and a size enter, a grey face leaves; a pool of them is drawn once and kept in the cache, a thousand a file.
 """
 
+import functools
 import io
 import math
 import random
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from jaxtyping import UInt8
 from PIL import Image
 from tqdm.auto import tqdm
@@ -81,21 +81,19 @@ def pool(size: int, n: int = POOL) -> UInt8[np.ndarray, "n size size"]:
     """
     folder = cache.folder() / f"avatars-v{VERSION}-{size}"
     paths = [folder / f"{k:04d}.npz" for k in range(math.ceil(n / SHARD))]
-    shards = {path: cache.read(path) for path in paths}
-    if any(shard is None for shard in shards.values()):
-        try:
-            from joblib import Parallel, delayed
-        except ImportError as error:
-            raise ImportError(f"Building avatars needs {error.name}: pip install 'ghr[images]'.") from error
-        with FileLock(cache.writable(folder) / ".lock"):  # a second writer waits here, then finds the work done
-            missing = [path for path in paths if shards[path] is None and cache.read(path) is None]
-            work = (delayed(_write_shard)(path, int(path.stem), size) for path in missing)
-            done = Parallel(n_jobs=-1, return_as="generator_unordered")(work)
-            title = f"drawing avatars, {SHARD:,} a shard, once, into {folder}"
-            for _ in tqdm(done, total=len(missing), desc=title, unit="shard", disable=not missing):
-                pass
-        shards = {path: shard if shard is not None else cache.read(path) for path, shard in shards.items()}
-    return np.concatenate(list(shards.values()))[:n]
+    return np.concatenate(cache.built(paths, functools.partial(_draw, size)))[:n]
+
+
+def _draw(size: int, missing: list[Path]) -> None:
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as error:
+        raise ImportError(f"Building avatars needs {error.name}: pip install 'ghr[images]'.") from error
+    work = (delayed(_write_shard)(path, int(path.stem), size) for path in missing)
+    done = Parallel(n_jobs=-1, return_as="generator_unordered")(work)
+    title = f"drawing avatars, {SHARD:,} a shard, once, into {missing[0].parent}"
+    for _ in tqdm(done, total=len(missing), desc=title, unit="shard"):
+        pass
 
 
 def _write_shard(path: Path, k: int, size: int) -> None:

@@ -13,8 +13,8 @@ from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
-    *("synthetic", "photographs", "cache", "avatars", "images", "noise", "denoisers", "references", "training"),
-    *("sampling", "compare", "checkpoints"),
+    *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
+    *("noise", "denoisers", "references", "training", "sampling", "compare", "checkpoints"),
     *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "laboratory", "pages"),
     *("cluster", "__main__"),
 ]

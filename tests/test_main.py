@@ -101,9 +101,9 @@ def test_images_builds_a_set(ghr, photographs):
         (["train", "--n", 5], "--n and --size go with --images"),
         (["train", "--images", "avatars"], "--images needs --n"),
         (["train", "--images", "folder:/nowhere", "--n", 5, "--scale", "smoke"], "There is no folder /nowhere"),
-        (["train", "--images", "celeba", "--n", 5, "--scale", "smoke"], 'Unknown image set "celeba"'),
+        (["train", "--images", "mnist", "--n", 5, "--scale", "smoke"], 'Unknown image set "mnist"'),
         (["train", "--only", "nothing*"], "No run of scale laptop matches nothing*: `ghr runs --scale laptop`"),
-        (["images", "--name", "celeba"], 'Unknown image set "celeba"'),
+        (["images", "--name", "mnist"], 'Unknown image set "mnist"'),
         (["images", "--size", 0], "size and n must be at least 1"),
     ],
 )
