@@ -22,7 +22,19 @@ from urllib.parse import urljoin, urlsplit
 from filelock import FileLock, Timeout
 
 from ghr import laboratory, ledger, runs
-from ghr.press import FORMAT, PACKAGE, SCALE, chapters, execute_all, find, module_path, note_file, notebook, numbered
+from ghr.press import (
+    FORMAT,
+    PACKAGE,
+    SCALE,
+    chapters,
+    digest,
+    execute_all,
+    find,
+    module_path,
+    note_file,
+    notebook,
+    numbered,
+)
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -232,6 +244,18 @@ def anchor(app, error) -> None:
     page.write_text(str(soup), "utf8")
 
 
+def steady(app, error) -> None:
+    """Names the scripts of hover tips by what they hold: sphinx-tippy draws their names, and their order, at random."""
+    tips = {} if error else getattr(app.env, "tippy_data", {}).get("pages", {})
+    for page in tips.values():
+        page["refs_in_page"] = sorted(page["refs_in_page"], key=str)
+    mark = digest(*(f"{name} {page['refs_in_page']} {page['id_to_html']}" for name, page in tips.items()))
+    for name, page in tips.items():
+        drawn, html = page["js_path"], Path(app.outdir, f"{name}.html")
+        page["js_path"] = drawn.with_name(f"{Path(name).name}.{mark}.js")
+        html.write_text(html.read_text("utf8").replace(drawn.name, page["js_path"].name), "utf8")
+
+
 # -- what it tells about the book
 
 
@@ -386,6 +410,7 @@ def setup(app) -> dict:
     app.connect("html-page-context", launch, priority=502)  # after it has drawn it
     app.connect("html-collect-pages", lost)
     app.connect("build-finished", anchor)
+    app.connect("build-finished", steady, priority=400)  # before sphinx-tippy writes them
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:
         if listener.handler.__module__.startswith("sphinx_thebe"):
