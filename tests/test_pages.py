@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, edit, executions, hear, serve
 from IPython.core.inputtransformer2 import TransformerManager
 
-from ghr import ledger, pages, press
+from ghr import extension, ledger, pages, press
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -131,7 +131,7 @@ def test_a_published_book_leads_to_its_repository_and_to_colab(rendered, project
 
     nb = nbformat.read(html / "_sources" / "book" / "02_x.ipynb", as_version=4)
     nbformat.validate(nb)
-    assert nb.cells[0].source == pages.outside(repository, "next").source
+    assert nb.cells[0].source == extension.outside(repository, "next").source
     assert nb.cells[1].source.startswith("# A chapter")
     assert "image/png" in str(nb.cells)
     assert [cell["id"] for cell in nb.cells] == [f"cell-{i}" for i in range(len(nb.cells))]
@@ -150,7 +150,7 @@ def test_a_published_notebook_fetches_the_repository_only_where_there_is_none(mo
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name if there else None)
     monkeypatch.setattr("sys.path", ["first"])
-    source = pages.outside("https://github.com/someone/a-book", "next").source
+    source = extension.outside("https://github.com/someone/a-book", "next").source
     exec(TransformerManager().transform_cell(source), {"get_ipython": Shell})
     fetch = "git clone --quiet --depth 1 --branch next https://github.com/someone/a-book.git"
     assert asked == ([] if there else [fetch, "cd a-book", 'pip install --quiet --editable ".[images,book]"'])
@@ -183,7 +183,7 @@ def test_addresses_are_taken_as_people_write_them(monkeypatch):
 
 @pytest.mark.parametrize(("seconds", "words"), [(4.2, "4 s"), (99.4, "99 s"), (424.4, "7 min")])
 def test_the_time_of_a_chapter_is_told_in_seconds_or_minutes(seconds, words):
-    line = pages.made(
+    line = extension.made(
         {"parameters": {"scale": "laptop"}, "seconds": seconds}, "3.11.7", "numpy==2\ntorch==2.13.0  # x\n"
     )
     wanted = f"Executed at scale laptop in {words}, with Python 3.11.7 and the pinned torch 2.13.0."
@@ -242,7 +242,7 @@ def fields(bibtex: str) -> dict[str, str]:
 def test_this_book_is_cited_as_its_citation_file_says():
     text = (REPO / "CITATION.cff").read_text()
     work = yaml.safe_load(text)
-    found = fields(pages.citation(text))
+    found = fields(extension.citation(text))
     assert found["title"] == f"{{{work['title']}}}"
     assert found["version"] == work["version"]
     assert found["author"] == " and ".join(f"{{{author['name']}}}" for author in work["authors"])
@@ -257,8 +257,8 @@ def test_what_a_citation_file_has_is_cited_and_nothing_else():
         doi: 10.1/x
         repository-code: https://github.com/someone/a-book
     """
-    assert pages.citation(cff).startswith("@software{ghr,\n")
-    assert fields(pages.citation(cff)) == {
+    assert extension.citation(cff).startswith("@software{ghr,\n")
+    assert fields(extension.citation(cff)) == {
         "author": "Curie, Marie and {The others}",
         "title": "{A title}",
         "year": "2026",
@@ -273,7 +273,7 @@ def test_the_landing_page_cites_the_paper_as_the_bibliography_has_it_and_readers
     assert paper in (REPO / "book" / "references.bib").read_text()
     assert paper.startswith("@article{stein1981estimation,")
     assert paper.endswith("\n}")
-    assert book == pages.citation((REPO / "CITATION.cff").read_text())
+    assert book == extension.citation((REPO / "CITATION.cff").read_text())
     assert any("copybutton.js" in tag.get("src", "") for tag in soup.find_all("script"))
     front = (REPO / "index.md").read_text()
     assert re.findall(r"```\{bibtex\} ?(.*)", front) == ["kadkhodaie2024generalization", ""]
@@ -281,9 +281,9 @@ def test_the_landing_page_cites_the_paper_as_the_bibliography_has_it_and_readers
 
 def test_an_entry_that_the_bibliography_has_not_is_refused():
     bibliography = (REPO / "book" / "references.bib").read_text()
-    assert pages.reference("kadkhodaie2024generalization", bibliography).count("@") == 1
+    assert extension.reference("kadkhodaie2024generalization", bibliography).count("@") == 1
     with pytest.raises(ValueError, match="no entry 'kadkhodaie'"):
-        pages.reference("kadkhodaie", bibliography)
+        extension.reference("kadkhodaie", bibliography)
 
 
 # Publishing -------------------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def test_the_workflow_publishes_what_the_pages_lead_to():
     assert steps["build"]["actions/upload-pages-artifact@v3"]["with"]["path"] == "_build/html"
     assert steps["build"]["actions/upload-artifact@v4"]["with"]["path"] == "_build/html/_sources/book/*.ipynb"
     assert steps["executed"]["actions/download-artifact@v4"]["with"]["path"] == "book"
-    assert f"--initial-branch {pages.EXECUTED}\n" in text
+    assert f"--initial-branch {extension.EXECUTED}\n" in text
 
 
 # The ledger -------------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_a_check_refuses_to_change_the_ledger(tmp_path, entry):
 
 
 def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
-    soup = BeautifulSoup(pages.ledger_table([entry], "laptop").html, "html.parser")
+    soup = BeautifulSoup(extension.ledger_table([entry], "laptop").html, "html.parser")
     rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")}
     assert rows.keys() == {id for id, target in ledger.TARGETS.items() if "avatars" in target.on}
     assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
@@ -367,7 +367,7 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
 
 
 def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):
-    table = pages.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
+    table = extension.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
     soup = BeautifulSoup(table.html, "html.parser")
     rows = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.find_all("tr")}
     assert rows["id"] == []
@@ -378,7 +378,7 @@ def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entr
 
 def test_the_second_table_has_the_other_targets_and_a_row_for_each_network(entry):
     disc = replace(entry, id="T16", images="discs", value=7, low=6, high=8, target="5.5 to 15")
-    soup = BeautifulSoup(pages.classes_table([disc, replace(disc, network="BFCNN")], "laptop").html, "html.parser")
+    soup = BeautifulSoup(extension.classes_table([disc, replace(disc, network="BFCNN")], "laptop").html, "html.parser")
     rows = [[row.th.text, *(cell.text for cell in row.find_all("td"))] for row in soup.tbody.find_all("tr")]
     assert {row[0] for row in rows} == {id for id, target in ledger.TARGETS.items() if "avatars" not in target.on}
     assert [[row[1], *row[3:]] for row in rows if row[0] == "T16"] == [
@@ -398,7 +398,7 @@ def test_the_library_page_reads_signatures_and_docstrings_from_the_source(packag
         *("class D:", "    a: int = 1"),
     ]
     (package / "c.py").write_text("\n".join(lines))
-    assert pages.public(f"{package.name}.c", package) == [
+    assert extension.public(f"{package.name}.c", package) == [
         (f"{package.name}.c", "Module."),
         ("f(x: int, *, y=2)", "Adds."),
         ("C(z: int=3)", "Keeps."),
