@@ -209,6 +209,9 @@ def spectrum(n, sigma, k):
     return Frame(tiles, words, basis.eigenvalues[[rank - 1 for rank in shown]].tolist(), shown.index(k))
 
 
+for n, sigma in itertools.product(faces.sizes, levels):
+    spectrum(n, sigma, 1)
+highest = np.ceil(5 * max(basis.eigenvalues[0].item() for basis in computed.values())) / 5
 Explorer(
     spectrum,
     [
@@ -216,7 +219,7 @@ Explorer(
         Slider("sigma", "noise, σ", (0.05, 0.1, 0.2, 0.3, 0.5), levels),
         Slider("k", "eigenvector, k", shown, start=8),
     ],
-    axes=Axes(shown, (0, 1.2), "rank k", "eigenvalue λ"),
+    axes=Axes(shown, (0, highest), "rank k", "eigenvalue λ"),
 )
 
 # %% [markdown]

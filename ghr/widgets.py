@@ -213,7 +213,7 @@ def _points(values: Sequence[float], axes: Axes) -> list[tuple[float, float]]:
     left, top, width, height = _BOX
     x, (low, high) = np.log(np.asarray(axes.x, float)), axes.y
     across = left + width * (x - x[0]) / (x[-1] - x[0])
-    down = top + height * (high - np.clip(np.asarray(values, float), low, high)) / (high - low)
+    down = top + height * (high - np.asarray(values, float)) / (high - low)
     return list(zip(across.tolist(), down.tolist(), strict=True))
 
 
