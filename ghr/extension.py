@@ -105,9 +105,10 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         # written into the page: a module of its own would not be loaded where pages are opened as files
         app.add_js_file(None, body=(PACKAGE / "assets" / "explorer.js").read_text("utf8"), type="module")
     if "body" in context:
-        context["body"] = context["body"].replace(
-            '<div role="list" class="citation-list">', '<div class="citation-list">'
-        )
+        changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
+        changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
+        for old, new in changed.items():
+            context["body"] = context["body"].replace(old, new)
 
 
 def launch(app, pagename, templatename, context, doctree) -> None:
