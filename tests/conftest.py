@@ -4,6 +4,8 @@ import base64
 import io
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,6 +170,37 @@ def edit(path: Path, old: str, new: str) -> None:
 def executions(project: Path) -> list[str]:
     """Scale and seed of every time that the project's chapter ran."""
     return (project / "runs.txt").read_text().split("\n")[:-1]
+
+def race(script: str, folder: Path, *arguments: str, **variables: str) -> list[list[str]]:
+    """What two processes print that run a script at once: words, of each.
+
+    script: Python text; after it has called meet() both have begun, and its arguments are sys.argv[1:].
+    folder: where they meet, made here.
+    """
+    meet = """
+import sys, time
+from pathlib import Path
+
+def meet():
+    folder = Path(sys.argv.pop(1))
+    (folder / sys.argv.pop(1)).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+"""
+    folder.mkdir()
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", meet + script, str(folder), name, *arguments],
+            env={**os.environ, **variables},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in "ab"
+    ]
+    outputs = [process.communicate(timeout=100) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    return [output.split() for output, _ in outputs]
 
 
 # A browser ---------------------------------------------------------------------------------------------------------

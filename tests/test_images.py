@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import subprocess
 import sys
 import textwrap
 import warnings
@@ -12,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from conftest import race
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,29 +263,12 @@ def test_two_writers_at_once_share_the_work(tmp_path):
         warnings.simplefilter("error")
         avatars.SHARD, drawn, avatar = 10, [], avatars.avatar
         avatars.avatar = lambda index, size: drawn.append(index) or avatar(index, size)
-        meeting = Path(sys.argv[1])
-        (meeting / sys.argv[2]).touch()
-        while len(list(meeting.iterdir())) < 2:
-            time.sleep(0.01)
+        meet()
         with joblib.parallel_config(backend="sequential"):
             x = images.load("avatars", 8, 40)
         print(len(drawn), hashlib.sha256(x.numpy().tobytes()).hexdigest())
     """)
-    (tmp_path / "meeting").mkdir()
-    environment = {**os.environ, "GHR_CACHE": str(tmp_path / "cache")}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path / "meeting"), name],
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for name in "ab"
-    ]
-    outputs = [process.communicate(timeout=100) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    (drawn_a, sum_a), (drawn_b, sum_b) = (output.split() for output, _ in outputs)
+    (drawn_a, sum_a), (drawn_b, sum_b) = race(script, tmp_path / "meeting", GHR_CACHE=str(tmp_path / "cache"))
     assert sum_a == sum_b
     assert int(drawn_a) + int(drawn_b) == 40
     assert not list((tmp_path / "cache").rglob("*.partial"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import race
 from PIL import Image
 
 from ghr import archives, cache, images, pools
@@ -466,26 +467,11 @@ def test_two_processes_build_once(folder, tmp_path):
         warnings.simplefilter("error")
         pools.SHARD, read, read_image = 4, [], pools.read_image
         pools.read_image = lambda *arguments: time.sleep(0.02) or read.append(None) or read_image(*arguments)
-        meeting = Path(sys.argv[1])
-        (meeting / sys.argv[2]).touch()
-        while len(list(meeting.iterdir())) < 2:
-            time.sleep(0.01)
-        x = pools.pool("folder:" + sys.argv[3], 16)[:]
+        meet()
+        x = pools.pool("folder:" + sys.argv[1], 16)[:]
         print(len(read), hashlib.sha256(x.tobytes()).hexdigest())
     """)
-    (tmp_path / "meeting").mkdir()
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path / "meeting"), name, str(folder)],
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for name in "ab"
-    ]
-    outputs = [process.communicate(timeout=100) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    (read_a, sum_a), (read_b, sum_b) = (output.split() for output, _ in outputs)
+    (read_a, sum_a), (read_b, sum_b) = race(script, tmp_path / "meeting", str(folder))
     assert sorted([int(read_a), int(read_b)]) == [0, 14]
     pixels = (255 * expected(folder)[:, 0]).round().numpy().astype(np.uint8)
     assert sum_a == sum_b == hashlib.sha256(pixels.tobytes()).hexdigest()
