@@ -39,6 +39,7 @@ class EmpiricalDenoiser(nn.Module):
         super().__init__()
         # float64: at small sigma a squared distance is divided by 1e-4, beyond float32's digits
         self.register_buffer("x", x.flatten(1).double())
+        self.register_buffer("energy", self.x.square().sum(1))  # ||x_i||^2
         self.sigma = sigma
         self.block = block
         if sigma is None:
@@ -50,8 +51,8 @@ class EmpiricalDenoiser(nn.Module):
         flat = y.flatten(1).double()
         peak = flat.new_full((len(flat), 1), -math.inf)
         total, weighted = torch.zeros_like(peak), torch.zeros_like(flat)
-        for x in self.x.split(self.block):
-            distances = (flat.square().sum(1)[:, None] - 2 * flat @ x.T + x.square().sum(1)).clamp(min=0)
+        for x, energy in zip(self.x.split(self.block), self.energy.split(self.block), strict=True):
+            distances = (flat.square().sum(1)[:, None] - 2 * flat @ x.T + energy).clamp(min=0)
             logits = self._log_likelihood(distances)
             new_peak = torch.maximum(peak, logits.amax(1, keepdim=True)).detach()
             decay, w = (peak - new_peak).exp(), (logits - new_peak).exp()
