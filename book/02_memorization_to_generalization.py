@@ -89,15 +89,22 @@ plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.siz
 # and usually of somebody else.
 #
 # Here is the same experiment with sliders. At each $N$ and noise level, both networks and the memorizing optimum of half A answer
-# to one noisy face.
+# to one noisy face. Here the optimum is as blind as they are: it weighs all noise levels as training did.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: when do A and B give the same face, and when is it the clean one?** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is told σ. Below the pictures: PSNR in dB."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: when do A and B give the same face, and when is it the clean one?** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is not told σ either. Below the pictures: PSNR in dB."}}
+blind = {
+    run.n: EmpiricalDenoiser(faces.data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+    for run in faces.table
+    if run.half == "A"
+}
+
+
 def answers(n, sigma, image):
     """One noisy face and all answers to it."""
     x = faces.held_out[image : image + 1]
     y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        found = [faces.denoisers[n, half](y) for half in "AB"] + [EmpiricalDenoiser(faces.data[n].a, sigma)(y)]
+        found = [faces.denoisers[n, half](y) for half in "AB"] + [blind[n](y)]
     before, *after = (noise.psnr(x, image).item() for image in (y, *found))
     names = ("network A", "network B", "memory A")
     tiles = [Tile(x[0], "clean"), Tile(y[0], "noisy", f"{before:.1f} dB")]
@@ -105,7 +112,7 @@ def answers(n, sigma, image):
         tiles.append(Tile(x_hat[0], name, f"{number:.1f} dB", half))
     words = (
         f"N = {n:,}, σ = {sigma:.2f}: of {before:.1f} dB network A makes {after[0]:.1f} dB, network B {after[1]:.1f} dB "
-        f"and memory {after[2]:.1f} dB. Their answers are similar by {compare.rho(found[0], found[1]).item():.2f}."
+        f"and memory {after[2]:.1f} dB. The answers of A and B are similar by {compare.rho(found[0], found[1]).item():.2f}."
     )
     return Frame(tiles, words)
 

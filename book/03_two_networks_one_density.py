@@ -271,7 +271,7 @@ draw_samples(faces, {n: drawn(faces, n) for n in some})
 # %% [markdown]
 # With sliders, one seed at a time:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the two samples stop being training images and become each other.** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: from where on is a sample no training image, and from where on is A's sample B's?** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
 def sampled(n, number):
     """Samples of A and B from one seed, and their nearest training images."""
     tiles, near = [], []
@@ -738,23 +738,23 @@ alt = (
 )
 glue("faces", HTML(picture.html(alt)), display=False)
 say("width_shown", best[0].width, "d")
-walks = {}  # what each network of the table has of the first four noises, at each noise level
-for n, half in faces.denoisers:
-    states = list(sampling.sample(faces.denoisers[n, half], faces.start[:4]))
-    walks[n, half] = [(1.0, faces.start[:4]), *((state.sigma[0].item(), state.y) for state in states)]
+walks = {}  # noise level and images of each network of the table, on its way from the first four noises
+for key, denoiser in faces.denoisers.items():
+    states = [(state.sigma[0].item(), state.y) for state in sampling.sample(denoiser, faces.start[:4])]
+    walks[key] = [(1.0, faces.start[:4]), *states]
+last = len(states)
 
 
 def walk(n, step):
     """Both networks' images at one moment of the way from noise."""
-    sigma, tiles = walks[n, "A"][step][0], []
-    for half in "AB":
-        tiles += [Tile(y, f"network {half}", "", half) for y in walks[n, half][step][1]]
-    rho = compare.rho(*(walks[n, half][step][1] for half in "AB")).mean().item()
-    where = "The noise that both networks start from" if step == 0 else f"After step {step} of 20, noise of σ = {sigma:.2f} is left"
+    (sigma, a), (_, b) = (walks[n, half][step] for half in "AB")
+    tiles = [Tile(y, f"network {half}", "", half) for half, batch in zip("AB", (a, b), strict=True) for y in batch]
+    rho = compare.rho(a, b).mean().item()
+    where = f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both networks start from"
     return Frame(tiles, f"{where}. N = {n:,}; above network A, below network B; each column, one noise. Similarity on average: {rho:.2f}.")
 
 
-steps = Slider("step", "from noise to image, step", range(21), (0, 3, 6, 9, 12, 15, 20), 20)
-explorer = Explorer(walk, [Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"), steps])
+moments = Slider("step", "from noise to image, step", range(last + 1), range(0, last + 1, last // 4), last)
+explorer = Explorer(walk, [Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"), moments])
 glue("walk", HTML(explorer.html()), display=False)
 say("width_measured", ours[0].width, "d")

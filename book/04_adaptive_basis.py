@@ -184,9 +184,9 @@ plots.image_grid(rows, labels, ["noisy", "denoised"] + [f"k = {rank}" for rank i
 # %% [markdown]
 # How the basis of one face depends on noise and on $N$, by rank:
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-basis", "caption": "**Raise the rank k: the waves grow finer while the eigenvalue falls.** Then go to the smallest N: what are the first eigenvectors there? A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-basis", "caption": "**Raise the rank k: do the waves grow finer as the eigenvalue falls?** Then go to the smallest N: what are the first eigenvectors there? A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
 shown = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= most]  # ranks
-computed = {}  # bases that the chapter does not need elsewhere
+computed = {}  # bases of one face by N and noise level
 
 
 def spectrum(n, sigma, k):
@@ -205,7 +205,7 @@ def spectrum(n, sigma, k):
         Tile(x_hat[0], "denoised", f"{noise.psnr(x, x_hat).item():.1f} dB", "A"),
         Tile(basis.eigenvectors[k - 1], f"k = {k}", f"λ = {value:.2f}", "A", signed=True),
     ]
-    words = f"N = {n:,}, σ = {sigma}: along eigenvector {k} the network keeps {value:.2f} of the noisy image."
+    words = f"N = {n:,}, σ = {sigma}: what lies along eigenvector {k} is multiplied by {value:.2f}."
     return Frame(tiles, words, basis.eigenvalues[[rank - 1 for rank in shown]].tolist(), shown.index(k))
 
 

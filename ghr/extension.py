@@ -82,7 +82,7 @@ def outside(repository: str, branch: str):
 
 
 def mend(app, pagename, templatename, context, doctree) -> None:
-    """Offers the executed notebook and says how it was made; takes from the bibliography a list role without items."""
+    """Offers the executed notebook, says how it was made, brings sliders to life, and mends what others wrote."""
     import nbformat
 
     copy, chapter = Path(app.outdir).with_name("jupyter_execute") / f"{pagename}.ipynb", Path(f"{pagename}.py")

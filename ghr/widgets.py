@@ -88,10 +88,10 @@ class Explorer(anywidget.AnyWidget):
 
     _esm = ASSETS / "explorer.js"
     _css = ASSETS / "explorer.css"
-    sliders = traitlets.List().tag(sync=True)  # name, label, texts of all positions, first position
+    sliders = traitlets.List().tag(sync=True)  # of each: label, texts of all positions, first position
     place = traitlets.List(traitlets.Int()).tag(sync=True)  # position of each slider, set by the reader
     shown = traitlets.Dict().tag(sync=True)  # the frame there
-    layout_ = traitlets.Dict().tag(sync=True)  # columns, and the curve's axes
+    form = traitlets.Dict().tag(sync=True)  # columns, and the curve's axes as SVG
 
     def __init__(
         self,
@@ -106,8 +106,8 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(f'The slider "{slider.label}" has no value {lost[0]}: its values are {known}.')
         self._frame, self._given, self._axes = frame, tuple(sliders), axes
         place = [[*slider.values].index(slider.first) for slider in sliders]
-        drawn = {"columns": columns} | ({"axes": _frame_of_axes(axes)} if axes else {})
-        super().__init__(sliders=_controls(sliders, [s.values for s in sliders]), place=place, layout_=drawn)
+        form = {"columns": columns} | ({"axes": _svg(axes)} if axes else {})
+        super().__init__(sliders=_controls(sliders, [s.values for s in sliders]), place=place, form=form)
         self.shown = self._at(place)
 
     @traitlets.observe("place")
@@ -115,24 +115,20 @@ class Explorer(anywidget.AnyWidget):
         if change.old:  # not the first
             self.shown = self._at(change.new)
 
-    def at(self, **values) -> Frame:
-        """The frame at one value of each slider."""
-        return self._frame(**values)
-
     def _at(self, place: Sequence[int]) -> dict:
         values = {slider.name: slider.values[k] for slider, k in zip(self._given, place, strict=True)}
-        return {"place": list(place), **pack([self.at(**values)], self._axes)}
+        return {"place": list(place), **pack([self._frame(**values)], self._axes)}
 
     def html(self) -> str:
         """The explorer without a kernel: its first frame as plain HTML, all that the page carries as data behind it."""
         carried = [slider.carried for slider in self._given]
         names = [slider.name for slider in self._given]
-        frames = [self.at(**dict(zip(names, values, strict=True))) for values in itertools.product(*carried)]
+        frames = [self._frame(**dict(zip(names, values, strict=True))) for values in itertools.product(*carried)]
         controls = _controls(self._given, carried)
-        data = {"sliders": controls, "layout": self.layout_, **pack(frames, self._axes)}
+        data = {"sliders": controls, "form": self.form, **pack(frames, self._axes)}
         first = np.ravel_multi_index([c["start"] for c in controls], [len(c["texts"]) for c in controls])
         text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-        still = _still(frames[first], pack([frames[first]], self._axes), self.layout_)
+        still = _still(frames[first], pack([frames[first]], self._axes), self.form)
         return f'<div class="explorer">{still}<script type="application/json">{text}</script></div>'
 
     def _repr_mimebundle_(self, **kwargs):
@@ -199,7 +195,8 @@ def pixels(tile: Tile) -> np.ndarray:
 
 def _webp(colours: np.ndarray) -> str:
     file = io.BytesIO()
-    Image.fromarray(colours).save(file, "WEBP", lossless=True, quality=100, method=6)
+    # two milliseconds for one frame; method 6 takes a hundred times as long to save a twentieth at best
+    Image.fromarray(colours).save(file, "WEBP", lossless=True, quality=100, method=4)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
@@ -217,8 +214,11 @@ def _points(values: Sequence[float], axes: Axes) -> list[tuple[float, float]]:
     return list(zip(across.tolist(), down.tolist(), strict=True))
 
 
-def _frame_of_axes(axes: Axes) -> str:
-    """Axes, ticks and labels as SVG."""
+_LINE, _DOT = '<path class="explorer-line"/>', '<circle r="5"/>'  # where the curve and its mark go
+
+
+def _svg(axes: Axes) -> str:
+    """Axes, ticks and labels as SVG, and a line and a dot that are yet to be placed."""
     left, top, width, height = _BOX
     span = math.log(axes.x[-1] / axes.x[0])
     tens = [10**k for k in range(math.ceil(math.log10(axes.x[0])), math.floor(math.log10(axes.x[-1])) + 1)]
@@ -235,10 +235,11 @@ def _frame_of_axes(axes: Axes) -> str:
     parts.append(
         f'<text transform="translate(12 {y}) rotate(-90)" text-anchor="middle">{html.escape(axes.y_label)}</text>'
     )
-    return "".join(parts)
+    box = f'<svg class="explorer-curve" viewBox="0 0 {_VIEW[0]} {_VIEW[1]}" aria-hidden="true">'
+    return f"{box}{''.join(parts)}{_LINE}{_DOT}</svg>"
 
 
-def _still(frame: Frame, packed: dict, drawn: dict) -> str:
+def _still(frame: Frame, packed: dict, form: dict) -> str:
     """One frame as HTML: what is seen before, or without, a script, and in print of a page without one."""
     figures = []
     for tile in frame.tiles:
@@ -247,12 +248,10 @@ def _still(frame: Frame, packed: dict, drawn: dict) -> str:
         picture = f'<img class="dark-light" alt="{alt}" src="{_webp(pixels(tile))}">'
         half = f' class="explorer-{tile.half}"' if tile.half else ""
         figures.append(f"<div{half}>{picture}<p>{words}</p></div>")
-    tiles = f'<div class="explorer-tiles" style="--columns:{drawn["columns"]}">{"".join(figures)}</div>'
-    curve = ""
-    if "axes" in drawn:
-        (x, y), (width, height) = packed["frames"][0]["mark"] or (-9, -9), _VIEW
-        curve = (
-            f'<svg class="explorer-curve" viewBox="0 0 {width} {height}" aria-hidden="true">{drawn["axes"]}'
-            f'<path class="explorer-line" d="{packed["curves"][0]}"/><circle cx="{x}" cy="{y}" r="5"/></svg>'
-        )
+    tiles = f'<div class="explorer-tiles" style="--columns:{form["columns"]}">{"".join(figures)}</div>'
+    curve = form.get("axes", "")
+    if frame.curve is not None:
+        curve = curve.replace(_LINE, f'<path class="explorer-line" d="{packed["curves"][0]}"/>')
+        if mark := packed["frames"][0]["mark"]:
+            curve = curve.replace(_DOT, f'<circle r="5" cx="{mark[0]}" cy="{mark[1]}"/>')
     return f'{tiles}{curve}<p class="explorer-words">{html.escape(frame.words)}</p>'

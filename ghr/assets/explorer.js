@@ -15,17 +15,13 @@ async function picture(url) {
 }
 
 // Draws frames into el and builds its sliders; `moved` is told the position of each slider.
-function figure(el, { sliders, layout, moved }) {
+function figure(el, { sliders, form, moved }) {
   const tiles = make("div", { className: "explorer-tiles" });
-  tiles.style.setProperty("--columns", layout.columns);
+  tiles.style.setProperty("--columns", form.columns);
   const words = make("p", { className: "explorer-words" });
   words.setAttribute("aria-live", "polite");
   const parts = [tiles];
-  if (layout.axes) {
-    const box = make("div");
-    box.innerHTML = `<svg class="explorer-curve" viewBox="0 0 440 180" aria-hidden="true">${layout.axes}<path class="explorer-line"/><circle r="5"/></svg>`;
-    parts.push(box.firstChild);
-  }
+  if (form.axes) parts.push(make("div", { innerHTML: form.axes }).firstChild);
   const place = sliders.map(({ start }) => start);
   const controls = sliders.map(({ label, texts, start }, k) => {
     const output = make("output", { textContent: texts[start] });
@@ -61,7 +57,7 @@ function figure(el, { sliders, layout, moved }) {
       box.firstChild.getContext("2d").drawImage(sheet, ...at, w, h, 0, 0, w, h);
     });
     words.textContent = frame.words;
-    if (layout.axes && "curve" in frame) {
+    if ("curve" in frame) {
       el.querySelector(".explorer-line").setAttribute("d", packed.curves[frame.curve]);
       const [x, y] = frame.mark ?? [-9, -9];
       const dot = el.querySelector("circle");
@@ -84,7 +80,7 @@ export default {
     const sliders = model.get("sliders").map((slider, k) => ({ ...slider, start: model.get("place")[k] }));
     const draw = figure(el, {
       sliders,
-      layout: model.get("layout_"),
+      form: model.get("form"),
       moved(place) {
         wanted = place;
         ask();
