@@ -30,7 +30,7 @@ check: $(STAMP)
 	$(BIN)/ghr book --scale $(SCALE) --check
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 train: $(STAMP)
 	$(BIN)/ghr train --scale $(SCALE)

@@ -186,6 +186,7 @@ plots.image_grid(rows, labels, ["noisy", "denoised"] + [f"k = {rank}" for rank i
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-basis", "caption": "**Raise the rank k: do the waves grow finer as the eigenvalue falls?** Then go to the smallest N: what are the first eigenvectors there? A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
 shown = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= most]  # ranks
+offered = (0.05, *levels)  # noise levels; a page carries `levels`
 computed = {}  # bases of one face by N and noise level
 
 
@@ -209,14 +210,14 @@ def spectrum(n, sigma, k):
     return Frame(tiles, words, basis.eigenvalues[[rank - 1 for rank in shown]].tolist(), shown.index(k))
 
 
-for n, sigma in itertools.product(faces.sizes, levels):
+for n, sigma in itertools.product(faces.sizes, offered):  # ahead of the reader: a whole Jacobian takes seconds
     spectrum(n, sigma, 1)
 highest = np.ceil(5 * max(basis.eigenvalues[0].item() for basis in computed.values())) / 5
 Explorer(
     spectrum,
     [
         Slider("n", "training images, N", faces.sizes, start=faces.sizes[-1], form="{:,}"),
-        Slider("sigma", "noise, σ", (0.05, 0.1, 0.2, 0.3, 0.5), levels),
+        Slider("sigma", "noise, σ", offered, levels),
         Slider("k", "eigenvector, k", shown, start=8),
     ],
     axes=Axes(shown, (0, highest), "rank k", "eigenvalue λ"),

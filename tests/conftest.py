@@ -13,6 +13,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each: waiting threads would take the other's
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 import numpy as np
 import pytest
 import torch
@@ -31,10 +34,15 @@ from ghr.denoisers import BFCNN, UNet  # noqa: E402 (after the hook)
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_folders(tmp_path_factory):
-    """Neither the user's cache nor the repository's checkpoints are read or written by any test."""
+    """Neither the user's cache nor the repository's checkpoints are read or written by any test.
+
+    All workers share both: a set is built once, a network trained once.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GHR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("GHR_CHECKPOINTS", str(tmp_path_factory.mktemp("checkpoints")))
+        patch.setenv("GHR_CACHE", str(shared / "cache"))
+        patch.setenv("GHR_CHECKPOINTS", str(shared / "checkpoints"))
         yield
 
 
@@ -170,6 +178,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def executions(project: Path) -> list[str]:
     """Scale and seed of every time that the project's chapter ran."""
     return (project / "runs.txt").read_text().split("\n")[:-1]
+
 
 def race(script: str, folder: Path, *arguments: str, **variables: str) -> list[list[str]]:
     """What two processes print that run a script at once: words, of each.

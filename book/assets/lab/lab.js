@@ -86,6 +86,7 @@ const waiting = new Map();
 
 function employ() {
   worker?.terminate();
+  for (const { fail } of waiting.values()) fail({ message: "" }); // what the last worker still owed
   waiting.clear();
   worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   let answered = false; // a script that has spoken was loaded: what it stumbles over later is something else
@@ -340,7 +341,7 @@ async function update() {
   trouble.textContent = "";
   refresh();
   again = true;
-  if (busy) return void ask("stop", {});
+  if (busy) return void ask("stop", {}).catch(() => {}); // a worker that is gone has stopped
   busy = true;
   while (again) {
     again = false;
