@@ -636,20 +636,11 @@ def margin(own, *controls, axis):
     return np.min([np.mean(own, axis) - np.mean(control, axis) for control in controls], axis=0)
 
 
-def untrained(s):
-    """The network before its first step; only its normalization has seen images, noisy ones as in training."""
-    run = s.table[-2]
-    network, generator = runs.network(run).train(), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for x in s.data[run.n].a[: 50 * run.batch].split(run.batch):
-            network(noise.add_noise(x, noise.sample_sigma(len(x), run.sigma_law, generator), generator))
-    return network.eval()
-
-
 for s in studies:
     s.harmonicity, s.untrained = {}, {}
+    before = runs.untrained(s.table[-2], s.data[s.sizes[-1]].a, seed)
     for sigma in levels:
-        s.untrained[sigma] = differentiate(untrained(s), s.chosen, noisy(s.chosen, sigma))
+        s.untrained[sigma] = differentiate(before, s.chosen, noisy(s.chosen, sigma))
         for half in "AB":
             s.harmonicity[half, sigma] = harmonicity(s, half, sigma, s.untrained[sigma][0])
     growing = [compare.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]

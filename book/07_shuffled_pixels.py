@@ -463,11 +463,7 @@ def difference(a, b, axis):
 
 def untrained(s):
     """Eigenvectors of the network before its first step; only its normalization has seen images, noisy ones."""
-    network, generator = runs.network(s.run).train(), torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for x in runs.data(s.run).a[: 50 * s.run.batch].split(s.run.batch):
-            network(noise.add_noise(x, noise.sample_sigma(len(x), s.run.sigma_law, generator), generator))
-    network.eval()
+    network = runs.untrained(s.run, runs.data(s.run).a, seed)
     jacobians = (jacobian.jacobian(network, y) for y in moved(s, noisy(chosen, level)).split(1))
     return [jacobian.eigenbasis(j, chosen.shape[1:]).eigenvectors[:most].clone() for j in jacobians]
 

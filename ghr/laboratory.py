@@ -269,7 +269,7 @@ def _set(images: str, group: list[runs.Run], architectures: dict, folder: Path) 
     largest = runs.data(group[-1])
     entries = []
     for run in group:
-        network = runs.load(run)
+        network = runs.load(run, "cpu")
         kind = f"unet-{run.width}-{run.scales}-{run.size}"
         if kind not in architectures:
             files = graphs(network, run.size)

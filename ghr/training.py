@@ -50,6 +50,7 @@ def train(
     float32_tail: float = 0.0,
     bf16: bool | None = None,
     compiled: bool = False,
+    parts: int = 1,
     resume: dict[str, Tensor] | None = None,
 ) -> Iterator[Step]:
     """Train a copy of a denoiser; a generator that yields after every step.
@@ -62,7 +63,8 @@ def train(
     so that a resumed run equals an unstopped one.  lr: peak of the learning rate.  warmup: steps of linear rise.
     sigma_law, loss_weight: the exponents a and c.  average: decay of the exponential weight average (0: none).
     float32_tail: last fraction of the steps in float32 whatever bf16 says (a memorizer's 50 dB are beyond bf16).
-    bf16: autocast; None asks the hardware.  compiled: torch.compile, 20-60 s once.  resume: an earlier `Step.state()`.
+    bf16: autocast; None asks the hardware.  compiled: torch.compile, 20-60 s once.  parts: in how many parts a batch
+    passes, where memory is short; gradients add up, and normalization sees a part.  resume: an earlier `Step.state()`.
     Yields: Step, with the averaged denoiser in evaluation mode.
     Raises: FloatingPointError on a non-finite loss or gradient, before any weight is touched.
     Source: paper, Appendix A (the defaults; optimizer and schedule: see the module); weight (sigma + .02)^-c: own
@@ -83,15 +85,17 @@ def train(
         chosen = x[torch.cat([shuffled(e)[places[epochs == e]] for e in np.unique(epochs)]).to(device)]
         generator.manual_seed(_mix(seed, step))
         sigma = sample_sigma(batch, sigma_law, generator, device)
-        y = add_noise(chosen, sigma, generator).contiguous(memory_format=torch.channels_last)
-        weight = (sigma + 0.02) ** -loss_weight
+        noisy = add_noise(chosen, sigma, generator).contiguous(memory_format=torch.channels_last)
         low_precision = bf16 and step < (1 - float32_tail) * steps
-        with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
-            x_hat = forward(y, sigma) if hasattr(denoiser, "at") else forward(y)
-        loss = (weight * (x_hat.float() - chosen).square()).mean()
-
+        loss = torch.zeros((), device=device)
         optimizer.zero_grad()
-        loss.backward()
+        for x_part, y, level in zip(*(whole.chunk(parts) for whole in (chosen, noisy, sigma)), strict=True):
+            with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
+                x_hat = forward(y, level) if hasattr(denoiser, "at") else forward(y)
+            weight = (level + 0.02) ** -loss_weight
+            share = (weight * (x_hat.float() - x_part).square()).mean() * (len(y) / batch)
+            share.backward()
+            loss += share.detach()
         norm = nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise FloatingPointError(

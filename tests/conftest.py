@@ -46,6 +46,13 @@ def _private_folders(tmp_path_factory):
         yield
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests measured: a test's prints are not seen when it passes."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 def excite(network: torch.nn.Module) -> torch.nn.Module:
     """Gains of 1 and running deviations of real passes: on a fresh network the laws of a bias-free one are vacuous."""
     generator = torch.Generator().manual_seed(0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import jvp
 
-from ghr.denoisers import BFCNN, BiasFreeNorm, ConditionalUNet, UNet
+from ghr.denoisers import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
 
@@ -224,3 +224,26 @@ def test_norm_keeps_bfloat16_and_takes_its_deviation_in_float32():
     norm = BiasFreeNorm(1, momentum=1.0)
     assert norm(x).dtype == torch.bfloat16
     torch.testing.assert_close(norm.running_sd, x.double().std(unbiased=False).float()[None], rtol=1e-3, atol=0)
+
+
+def test_a_lent_network_answers_where_it_was_asked(images):
+    """The hooks of a network that computes elsewhere: the image arrives there, the answer leaves for where it came from."""
+
+    class Elsewhere(nn.Module):
+        def forward(self, y):
+            assert y.device == torch.device("meta")
+            return self.answer
+
+    network = Elsewhere()
+    network.answer = images.clone()
+    lent(network, torch.device("meta"))
+    x_hat = copy.deepcopy(network)(images)
+    assert x_hat.device == images.device
+    assert torch.equal(x_hat, images)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_network_on_a_gpu_answers_as_on_the_cpu(images):
+    network, y = excite(UNet(width=6, scales=2)), images.float()
+    there = lent(copy.deepcopy(network), torch.device("cuda"))
+    torch.testing.assert_close(there(y), network(y), rtol=1e-4, atol=1e-5)

@@ -386,6 +386,41 @@ def test_loading_is_noted_for_the_press(run, checkpoint, tmp_path, monkeypatch):
     assert (tmp_path / "deps").read_text() == f"{checkpoint}\n" * 2
 
 
+def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run):
+    x = runs.data(run).a
+    denoiser, initial = runs.untrained(run, x), runs.network(run)
+    weights, before = denoiser.state_dict(), initial.state_dict()
+    assert not denoiser.training
+    assert all(torch.equal(weights[name], before[name]) for name in weights if not name.endswith("running_sd"))
+    assert all((weights[name] != 1).all() for name in weights if name.endswith("running_sd"))
+    assert equal(weights, runs.untrained(run, x).state_dict())
+    assert not equal(weights, runs.untrained(run, x, seed=1).state_dict())
+
+
+@pytest.mark.parametrize(("fits", "parts"), [(64, 1), (32, 2), (20, 4), (1, 64)])
+def test_a_batch_that_memory_does_not_hold_passes_in_parts(run, monkeypatch, recwarn, fits, parts):
+    def train(denoiser, x, **options):
+        if options["batch"] / options["parts"] > fits:
+            raise torch.OutOfMemoryError
+        yield
+
+    monkeypatch.setattr(runs, "train", train)
+    assert runs._parts(run, torch.zeros(1, 1, 16, 16)) == parts
+    said = [str(warning.message) for warning in recwarn]
+    assert len(said) == (parts > 1)
+    assert all(f"does not hold a batch of 64 images. It passes in {parts} parts" in text for text in said)
+
+
+def test_an_image_that_memory_does_not_hold_is_told(run, monkeypatch):
+    def train(*arguments, **options):
+        raise torch.OutOfMemoryError("no memory for it")
+        yield
+
+    monkeypatch.setattr(runs, "train", train)
+    with pytest.raises(torch.OutOfMemoryError, match="no memory for it"):
+        runs._parts(run, torch.zeros(1, 1, 16, 16))
+
+
 def test_checkpoints_lie_where_the_environment_says_or_in_the_repository_or_in_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(runs, "__file__", str(tmp_path / "repository" / "ghr" / "runs.py"))

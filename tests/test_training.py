@@ -110,6 +110,19 @@ def test_a_network_that_is_told_the_noise_level_learns_to_use_it(x):
     assert (told.at(0.01)(y) - y).norm() < 0.7 * (told.at(0.9)(y) - y).norm()
 
 
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_a_batch_in_parts_is_the_same_batch_but_for_normalization(network, x, parts):
+    """Steps of a network without normalization agree, parts of unequal length too; with it, each part has its own."""
+    (whole, loss), (cut, loss_of_parts) = (
+        (step.denoiser.w.item(), step.loss) for step in (last(run(Scale(0.5), x, parts=n)) for n in (1, parts))
+    )
+    assert cut == pytest.approx(whole, abs=1e-6)
+    assert loss_of_parts == pytest.approx(loss, rel=1e-5)
+    assert whole != pytest.approx(0.5, abs=1e-3)
+    first, second = (end(run(network, x, parts=n)) for n in (1, parts))
+    assert not torch.equal(first["average.module.middle.1.running_sd"], second["average.module.middle.1.running_sd"])
+
+
 def test_float32_tail_changes_the_end_only(network, x):
     """With a tail of .5 the first five steps are those of bf16, the sixth is not."""
     pairs = list(zip(run(network, x, bf16=True), run(network, x, bf16=True, float32_tail=0.5), strict=True))
