@@ -55,12 +55,11 @@ def gaussian_start(
     flat = held_out.flatten(1).double().cpu()
     mean = flat.mean(0)
     z = noise(seeds, 0, tuple(flat.shape[1:]))
-    if covariance:
-        variances, axes = torch.linalg.eigh(torch.cov(flat.T) + sigma_0**2 * torch.eye(flat.shape[1]).double())
-        z = (z @ axes) * variances.clamp(min=0).sqrt() @ axes.T
-    else:
-        z = sigma_0 * z
-    return (mean + z).view(len(seeds), *held_out.shape[1:]).to(held_out)
+    start = sigma_0 * z
+    if covariance:  # (C + sigma_0^2 I)^(1/2) z: away from the images' principal axes it is sigma_0 z
+        _, deviations, axes = torch.linalg.svd((flat - mean) / (len(flat) - 1) ** 0.5, full_matrices=False)
+        start += ((deviations.square() + sigma_0**2).sqrt() - sigma_0) * (z @ axes.T) @ axes
+    return (mean + start).view(len(seeds), *held_out.shape[1:]).to(held_out)
 
 
 def schedule(steps: int, sigma_0: float = 1.0, sigma_end: float = 0.01) -> Float[np.ndarray, " steps_1"]:
