@@ -1,6 +1,7 @@
 """What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
 
 import base64
+import dataclasses
 import io
 import os
 import shutil
@@ -26,7 +27,9 @@ strict = beartype(
 )
 install_import_hook("ghr", f"{__name__}.strict")
 
-from ghr.denoisers import BFCNN, UNet  # noqa: E402 (after the hook)
+from ghr import __main__ as command  # noqa: E402 (after the hook)
+from ghr import runs  # noqa: E402
+from ghr.denoisers import BFCNN, UNet  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,6 +82,33 @@ def odd_images() -> torch.Tensor:
     """Five smooth images, 7 by 13, float64, in [0,1]."""
     coarse = torch.rand(5, 1, 3, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     return torch.nn.functional.interpolate(coarse, (7, 13), mode="bilinear")
+
+
+# The command line ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ghr(monkeypatch, tmp_path, capsys):
+    """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    smoke = dataclasses.replace(runs._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
+    monkeypatch.setitem(runs._RECIPES, "smoke", smoke)
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["ghr", *map(str, words)])
+        try:
+            command.main()
+            status = 0
+        except SystemExit as stop:  # as the interpreter does: a sentence goes to standard error, with status 1
+            status = stop.code or 0
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return type_in
 
 
 # A book of one chapter ---------------------------------------------------------------------------------------------
@@ -170,6 +200,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def executions(project: Path) -> list[str]:
     """Scale and seed of every time that the project's chapter ran."""
     return (project / "runs.txt").read_text().split("\n")[:-1]
+
 
 def race(script: str, folder: Path, *arguments: str, **variables: str) -> list[list[str]]:
     """What two processes print that run a script at once: words, of each.
