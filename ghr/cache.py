@@ -22,9 +22,10 @@ def folder() -> Path:
     return path if path.is_dir() else writable(path)
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, kind: str = "cache", remedy: str = "set GHR_CACHE to a writable one") -> Path:
     """The same folder, made where it is missing.
 
+    folder: any.  kind, remedy: what it is and what to do, as the message says them.
     Raises: OSError with what to do when it cannot be written.
     """
     try:
@@ -32,12 +33,34 @@ def writable(folder: Path) -> Path:
         if not os.access(folder, os.W_OK):
             raise PermissionError("no permission to write")
     except OSError as error:
-        raise OSError(f"The cache folder {folder} is unusable ({error}): set GHR_CACHE to a writable one.") from error
+        raise OSError(f"The {kind} folder {folder} is unusable ({error}): {remedy}.") from error
     return folder
 
 
-def write(path: Path, pixels: np.ndarray) -> None:
+def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write whole or not at all: a file of its own first, then an atomic rename.
+
+    file: any; what it held before is kept until all is on the disk.  content: its bytes.
+    Raises: OSError that says how much was to be written, when it cannot be.
+    """
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as written:
+            written.write(content)
+            written.flush()
+            os.fsync(written.fileno())
+        os.replace(partial, file)
+    except OSError as error:
+        raise OSError(
+            f"{file} cannot be written ({error.strerror or error}; it takes {len(content) / 1e6:.1f} MB). Once it can, "
+            "the same command goes on: what was saved before is kept."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    """Write an array, whole or not at all.
 
     path: `.npz`, compressed, for few or flat images; or `.npy`, mapped into memory when it is read, its last four bytes
     the CRC-32 of those before.
@@ -49,15 +72,7 @@ def write(path: Path, pixels: np.ndarray) -> None:
     else:
         np.save(content, pixels, allow_pickle=False)
         content.write(_checksum(content.getbuffer()))
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, content.getbuffer())
 
 
 def read(path: Path) -> np.ndarray | None:
@@ -68,17 +83,25 @@ def read(path: Path) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        if path.suffix == ".npz":  # np.load(path) leaks damaged files
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return arrays["pixels"]
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as members:
+                return _array(np.frombuffer(members.read("pixels.npy"), np.uint8))
         content = np.memmap(path, np.uint8, "r")
         if _checksum(content[:-4]) != content[-4:].tobytes():
             raise ValueError("its checksum does not fit")
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, OSError, EOFError, RuntimeError) as error:
-        # RuntimeError: a flipped bit can claim encryption or an unknown compression
+        return _array(content[:-4])
+    except Exception as error:  # what zipfile, its decoders and numpy's header parser raise at garbage is in no list
         warnings.warn(f"The cache file {path} is damaged ({error}) and is built again.", stacklevel=1)
         return None
+
+
+def _array(content: np.ndarray) -> np.ndarray:
+    """The array of an `.npy` file's bytes, a view of them: a header that claims more than is there gets no memory."""
+    start = io.BytesIO(content[:4096].tobytes())
+    if np.lib.format.read_magic(start) != (1, 0):
+        raise ValueError("another version of the format")
+    shape, columns_first, dtype = np.lib.format.read_array_header_1_0(start)
+    return content[start.tell() :].view(dtype).reshape(shape, order="F" if columns_first else "C")
 
 
 def _checksum(content) -> bytes:

@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from ghr.cache import write_whole
 
 
 def digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
@@ -25,24 +26,18 @@ def write(file: Path, tensors: dict[str, Tensor], run, entries: dict[str, list])
     """Write whole or not at all, with the run, the log and a checksum in the header.
 
     tensors: weights by name.  run: the dataclass that decides them.  entries: the log.
+    Raises: OSError when the file cannot be written.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     header = {"run": json.dumps(dataclasses.asdict(run)), "log": json.dumps(entries)}
     header["sha256"] = digest(tensors, header)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata=header)
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(file, save(tensors, header))
 
 
 def read(file: Path, run) -> tuple[dict[str, Tensor], dict[str, list]]:
     """Weights and log of a file that must hold this run; a field that is newer than the file has its default there.
 
-    Raises: ValueError when it is damaged, no checkpoint, or holds another run.
+    Raises: ValueError when it is damaged, no checkpoint, or holds another run; OSError when it cannot be read.
     """
     advice = "Take the file away and train the run again."
     try:
@@ -51,6 +46,8 @@ def read(file: Path, run) -> tuple[dict[str, Tensor], dict[str, list]]:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged or no checkpoint ({error}). {advice}") from error
+    except OSError as error:  # its own words name no file
+        raise OSError(f"{file} cannot be read ({error}).") from error
     if not {"run", "log", "sha256"} <= header.keys():
         raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
     if digest(tensors, header) != header["sha256"]:

@@ -5,7 +5,6 @@ executed, sliders, the ledger, the library, citations, and a page for addresses 
 """
 
 import ast
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ghr import ledger, runs
 from ghr.pages import measured, published
-from ghr.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, numbered
+from ghr.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, noted, numbered
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -88,10 +87,10 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     copy, chapter = Path(app.outdir).with_name("jupyter_execute") / f"{pagename}.ipynb", Path(f"{pagename}.py")
     if copy.exists() and chapter.exists():
         nb = nbformat.read(copy, as_version=4)
-        note = note_file(chapter.read_text("utf8"), {"scale": os.environ.get(SCALE, "laptop")}, Path())
-        if note.exists():
+        note = noted(note_file(chapter.read_text("utf8"), {"scale": os.environ.get(SCALE, "laptop")}, Path()))
+        if note:
             python, pins = nb.metadata["language_info"]["version"], Path("requirements.txt").read_text("utf8")
-            line = made(json.loads(note.read_text("utf8")), python, pins)
+            line = made(note, python, pins)
             context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
         repository, branch, _ = published()
         if repository:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from ghr.cache import write_whole
 from ghr.compare import Estimate
 
 _NONE = (-math.inf, math.inf)
@@ -125,6 +126,15 @@ class Entry:
     chapter: str  # where it was measured
     network: str = "UNet"  # key of ghr.runs.NETWORKS
 
+    def __post_init__(self):
+        words = [getattr(self, field.name) for field in dataclasses.fields(self) if field.type is str]
+        numbers = [self.low, self.value, self.high]
+        if not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{words} are not all words.")
+        if not all(isinstance(x, float | int) and math.isfinite(x) for x in numbers) or numbers != sorted(numbers):
+            number = f"{self.value} ({self.low} to {self.high})"
+            raise ValueError(f"{self.id} on {self.images}: {number} is no number inside its interval.")
+
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What was measured on what: no two entries of a ledger share it."""
@@ -198,9 +208,6 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, ne
     Returns: Entry.
     Raises: KeyError for an unknown id; ValueError for a number that is not finite or outside its own interval.
     """
-    numbers = (measured.low, measured.value, measured.high)
-    if not all(map(math.isfinite, numbers)) or list(numbers) != sorted(numbers):
-        raise ValueError(f"{id} on {images}: {measured:g} is no number inside its interval.")
     target = bounds(id, images, scale)
     value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
     entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
@@ -215,17 +222,20 @@ def read(file: Path) -> list[Entry]:
     if not file.exists():
         return []
     try:
-        return [Entry(**entry) for entry in json.loads(file.read_text("utf8"))]
-    except (TypeError, ValueError) as error:
+        found = json.loads(file.read_text("utf8"))
+        if not isinstance(found, list):
+            raise ValueError("it is no list")
+        return [Entry(**entry) for entry in found]
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{file} is no ledger ({error}): take it back from version control.") from error
 
 
 def write(file: Path, entries: list[Entry]) -> None:
-    """A ledger, sorted, one entry a line: a changed number is a changed line."""
+    """Write a ledger, whole or not at all, sorted, one entry a line: a changed number is a changed line."""
     order = {id: k for k, id in enumerate(TARGETS)}  # a retired target's entry of another scale comes last
     entries = sorted(entries, key=lambda e: (e.scale, e.network, e.images, order.get(e.id, len(order)), e.id))
     lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
-    file.write_text(f"[\n{lines}\n]\n", "utf8")
+    write_whole(file, f"[\n{lines}\n]\n".encode())
 
 
 def changes(committed: list[Entry], measured: list[Entry]) -> list[str]:

@@ -7,7 +7,6 @@ A book that is published knows three variables: GHR_REPOSITORY, https://github.c
 that lead there and to Colab; GHR_BRANCH, main unless set, is what they show; GHR_ADDRESS is where the pages are served.
 """
 
-import json
 import os
 import re
 import shutil
@@ -18,13 +17,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ghr import laboratory, ledger
-from ghr.press import SCALE, chapters, execute_all, note_file
+from ghr.cache import writable
+from ghr.press import BUILD, SCALE, chapters, execute_all, note_file, noted
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
     """What the executed chapters of a scale measured, in reading order; nothing from those not executed."""
-    notes = [note_file((root / c).read_text("utf8"), {"scale": scale}, root) for c in chapters(root)]
-    return [ledger.Entry(**e) for note in notes if note.exists() for e in json.loads(note.read_text("utf8"))["ledger"]]
+    notes = [noted(note_file((root / c).read_text("utf8"), {"scale": scale}, root)) for c in chapters(root)]
+    return [ledger.Entry(**entry) for note in notes if note for entry in note["ledger"]]
 
 
 def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, check: bool = False) -> Path:
@@ -34,14 +34,17 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     `_build/html` unless said.  check: refuse to change the ledger.
     Returns: the landing page.
     Raises: as `ghr.press.execute` and `published`; RuntimeError when the pages give any warning, another build is
-    running, or check is set and the ledger would change.
+    running, or check is set and the ledger would change; OSError when a folder cannot be written.
     """
     published()  # a wrong address is told before anything runs
     root = root.resolve()
     html = (html or root / "_build" / "html").resolve()
-    (root / "build").mkdir(exist_ok=True)
+    for folder in (root / "build", html.parent):  # told now, not after the chapters
+        writable(folder, *BUILD)
     try:
         with FileLock(root / "build" / "book.lock", timeout=0):
+            if not html.exists() and _old(html).exists():  # killed while it swapped them
+                _old(html).rename(html)
             execute_all(scale, root)
             if scale != "smoke":
                 keep(measured(scale, root), scale, root / "book" / "ledger.json", check)
@@ -68,7 +71,7 @@ def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> No
 
 def render(scale: str, root: Path, html: Path) -> None:
     """Builds the pages aside, warnings being errors, and swaps them in once they are whole."""
-    aside, old = html.with_name(f"{html.name}.new"), html.with_name(f"{html.name}.old")
+    aside, old = html.with_name(f"{html.name}.new"), _old(html)
     # this interpreter's jupyter-book, whatever is on PATH
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
     command += ["--path-output", str(aside), "--all", "-W", "-n", "--keep-going", "-q"]
@@ -84,6 +87,11 @@ def render(scale: str, root: Path, html: Path) -> None:
     (aside / "_build" / "html").rename(html)
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(aside)
+
+
+def _old(html: Path) -> Path:
+    """Where the pages that stood are while new ones take their place."""
+    return html.with_name(f"{html.name}.old")
 
 
 def published() -> tuple[str, str, str]:

@@ -17,7 +17,9 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ from types import SimpleNamespace
 import torch
 from filelock import FileLock
 
+from ghr.cache import writable, write_whole
 from ghr.runs import SCALES
 
 PACKAGE = Path(__file__).parent
@@ -35,6 +38,7 @@ FORMAT = "py:percent"
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
 LEDGER = "GHR_LEDGER"
+BUILD = ("build", "make it writable, or build in a copy of the repository")  # as a message calls the folder
 
 
 # -- what a chapter depends on
@@ -106,16 +110,35 @@ def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -
 
 def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path | None:
     """The executed copy of exactly this chapter, if there is one and its checkpoints still match."""
-    if not (note := note_file(text, parameters, root, package)).exists():
+    file = note_file(text, parameters, root, package)
+    if (note := noted(file)) is None:
         return None
-    used = json.loads(note.read_text("utf8"))["checkpoints"]
-    copy = note.with_name(f"{key(note.stem, used, root)}.ipynb")
-    return copy if copy.exists() else None
+    copy = file.with_name(f"{key(file.stem, note['checkpoints'], root)}.ipynb")
+    if not copy.exists():
+        return None
+    if file_digest(copy) != note["sha256"]:
+        warnings.warn(f"{copy} is damaged: {note['chapter']} is executed again.", stacklevel=1)
+        return None
+    return copy
 
 
 def note_file(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path:
     """Where the note of exactly this chapter is, whether it exists or not."""
     return root / "build" / "executed" / f"{identity(text, parameters, root, package)}.json"
+
+
+def noted(file: Path) -> dict | None:
+    """What a note says, or None when it is absent or damaged: it carries a checksum."""
+    if not file.exists():
+        return None
+    try:
+        note = json.loads(file.read_text("utf8"))
+        if note.pop("checksum") != digest(json.dumps(note)):
+            raise ValueError("its checksum does not fit")
+        return note
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+        warnings.warn(f"{file} is damaged ({error}): its chapter is executed again.", stacklevel=1)
+        return None
 
 
 def key(identity: str, checkpoints: list[str], root: Path) -> str:
@@ -188,7 +211,8 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
     Returns: path of the executed notebook.
     Raises: ValueError for an unknown scale or parameter; RuntimeError when a cell fails, naming
-    chapter, cell and error; what had run until then is kept as `<identity>.partial.ipynb`.
+    chapter, cell and error; what had run until then is kept as `<identity>.partial.ipynb`. OSError when the
+    copy cannot be written.
     """
     try:
         import papermill
@@ -209,8 +233,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     if copy := find(text, parameters, root, package):
         return copy
 
-    folder = root / "build" / "executed"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = writable(root / "build" / "executed", *BUILD)
     name = identity(text, parameters, root, package)
     with FileLock(folder / f"{name}.lock"):  # a second process waits here, then finds the work done
         return find(text, parameters, root, package) or _run(chapter, nb, parameters, folder / name, root)
@@ -223,10 +246,10 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     from nbclient.exceptions import DeadKernelError
 
     partial, deps, entries = (stem.with_name(f"{stem.name}.{kind}") for kind in ("partial.ipynb", "deps", "ledger"))
-    deps.write_text("")
-    entries.write_text("")
     start = time.monotonic()
     try:
+        deps.write_text("")
+        entries.write_text("")
         with environment(**{SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}):
             done = papermill.execute_notebook(
                 nb,
@@ -244,7 +267,13 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
         ) from error
     except DeadKernelError as error:
         raise RuntimeError(f"{chapter}: the kernel died (out of memory, or interrupted?)") from error
+    except OSError as error:  # papermill writes what has run so far after every cell
+        raise OSError(
+            f"{chapter} cannot be executed into {stem.parent} ({error.strerror or error}). Once it can, the same "
+            "command goes on: chapters that were done are kept."
+        ) from error
 
+    text = nbformat.writes(stripped(done)).encode()
     used = sorted({relative(line, root) for line in deps.read_text().splitlines() if line})
     note = {
         "chapter": chapter,
@@ -252,13 +281,14 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
         "checkpoints": used,
         "ledger": [json.loads(line) for line in entries.read_text().splitlines()],
         "seconds": round(time.monotonic() - start, 1),
+        "sha256": hashlib.sha256(text).hexdigest(),
     }
     copy = stem.with_name(f"{key(stem.name, used, root)}.ipynb")
-    nbformat.write(stripped(done), partial)
-    partial.replace(copy)
-    deps.write_text(json.dumps(note, indent=1))
-    deps.replace(stem.with_name(f"{stem.name}.json"))
-    entries.unlink()
+    write_whole(copy, text)
+    note["checksum"] = digest(json.dumps(note))
+    write_whole(stem.with_name(f"{stem.name}.json"), json.dumps(note, indent=1).encode())
+    for made in (partial, deps, entries):
+        made.unlink()
     return copy
 
 
@@ -325,7 +355,8 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
     at_a_time = min(len(waiting), torch.get_num_threads())
     # OpenBLAS's threads spin while they wait, and take the cores from torch's
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads() // at_a_time), "OPENBLAS_NUM_THREADS": "1"}
-    with environment(**threads), ProcessPoolExecutor(at_a_time, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with environment(**threads), ProcessPoolExecutor(at_a_time, context, initializer=end_with_parent) as pool:
         running = set()
         while waiting or running:
             # never more than there are workers: what a pool holds in its queue it starts even after a failure
@@ -334,3 +365,13 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
+
+
+def end_with_parent() -> None:
+    """Makes a worker end when the build is killed, and not only when it is told to; its kernel then ends by itself."""
+
+    def wait_and_end():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()

@@ -5,6 +5,7 @@ Weights are kept in fp16.
 """
 
 import dataclasses
+import glob
 import hashlib
 import json
 import math
@@ -327,16 +328,23 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
 
     run: what to train.  device: default CUDA when there is one, else the CPU.
     Returns: the checkpoint's path.
-    Raises: FloatingPointError on a non-finite loss (the last good state is kept).
+    Raises: FloatingPointError on a non-finite loss, OSError when a file cannot be written (the last good state is
+    kept); ValueError when a file is damaged or holds another run.
     """
     file = path(run)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    started = cache.folder() / "training" / file.name
-    started.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists():  # needs no folder that can be written
+        checkpoints.read(file, run)
+        return file
+    # told now, not after hours of training
+    cache.writable(file.parent, "checkpoint", "set GHR_CHECKPOINTS to a writable one")
+    started = cache.writable(cache.folder() / "training") / file.name
     with FileLock(f"{started}.lock"):  # a second process waits here, then finds the work done
         if file.exists():
             checkpoints.read(file, run)
             return file
+        for place in (file, started):
+            for leftover in place.parent.glob(f"{glob.escape(place.name)}.*.partial"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
         resume, entries = checkpoints.read(started, run) if started.exists() else (None, _EMPTY_LOG)
         # a state saved by an earlier version of the log lacks its newer columns
         known = len(entries["images_seen"])

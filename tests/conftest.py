@@ -1,6 +1,7 @@
 """What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
 
 import base64
+import dataclasses
 import io
 import os
 import shutil
@@ -29,7 +30,9 @@ strict = beartype(
 )
 install_import_hook("ghr", f"{__name__}.strict")
 
-from ghr.denoisers import BFCNN, UNet  # noqa: E402 (after the hook)
+from ghr import __main__ as command  # noqa: E402 (after the hook)
+from ghr import runs  # noqa: E402
+from ghr.denoisers import BFCNN, UNet  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,6 +97,33 @@ def odd_images() -> torch.Tensor:
     """Five smooth images, 7 by 13, float64, in [0,1]."""
     coarse = torch.rand(5, 1, 3, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     return torch.nn.functional.interpolate(coarse, (7, 13), mode="bilinear")
+
+
+# The command line ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ghr(monkeypatch, tmp_path, capsys):
+    """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
+    smoke = dataclasses.replace(runs._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
+    monkeypatch.setitem(runs._RECIPES, "smoke", smoke)
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["ghr", *map(str, words)])
+        try:
+            command.main()
+            status = 0
+        except SystemExit as stop:  # as the interpreter does: a sentence goes to standard error, with status 1
+            status = stop.code or 0
+            if isinstance(status, str):
+                print(status, file=sys.stderr)
+                status = 1
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return type_in
 
 
 # A book of one chapter ---------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_a_value_inside_its_committed_interval_is_no_change(entries):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"value": 32.0}, r"32 lies outside the committed interval \[29, 31\]"),
+        ({"value": 32.0, "high": 33.0}, r"32 lies outside the committed interval \[29, 31\]"),
         ({"verdict": "missed"}, ">= 15 was met, now >= 15 is missed"),
         ({"target": ">= 10"}, ">= 15 was met, now >= 10 is met"),
     ],

@@ -1,6 +1,5 @@
 """The command line as a user types it."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -8,32 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghr import __main__ as command
 from ghr import runs
-
-
-@pytest.fixture
-def ghr(monkeypatch, tmp_path, capsys):
-    """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
-    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
-    smoke = dataclasses.replace(runs._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
-    monkeypatch.setitem(runs._RECIPES, "smoke", smoke)
-
-    def type_in(*words):
-        monkeypatch.setattr(sys, "argv", ["ghr", *map(str, words)])
-        try:
-            command.main()
-            status = 0
-        except SystemExit as stop:  # as the interpreter does: a sentence goes to standard error, with status 1
-            status = stop.code or 0
-            if isinstance(status, str):
-                print(status, file=sys.stderr)
-                status = 1
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return type_in
 
 
 @pytest.fixture
