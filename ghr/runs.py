@@ -114,7 +114,7 @@ _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "
 _SYNTHETIC = ("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-5", "fields-2", "discs", "ray", "sines")
 _CLASSES = {  # half A of each; shuffled faces: as many and as often seen as the table's largest set, the others as here
     "smoke": ("c_alpha-1", "c_alpha-3", "hoelder-2", "fields-2", "discs", "ray", "sines", *_SHUFFLED[1::2]),
-    "laptop": _SYNTHETIC,
+    "laptop": (*_SYNTHETIC, "avatars-shuffled-4", "avatars-shuffled"),
     "paper": (*_SYNTHETIC, "hoelder-1", "hoelder-2", "hoelder-4", "c_alpha-3-1", *_SHUFFLED),
 }
 _CLASSES_SIZE = {"smoke": {"n": 1000}, "laptop": {"n": 100_000, "images_seen": 200_000}, "paper": {"n": 100_000}}
