@@ -1,17 +1,18 @@
-# make book | check | test | train | lint | clean.  PYTHON=python3.12 picks the interpreter, SCALE=paper the runs.
+# make book | check | test | train | bench | lint | clean.  PYTHON=python3.12 picks the interpreter, SCALE=paper the runs.
 PYTHON ?= python3
 SCALE  ?= laptop
 BIN    := .venv/bin
 STAMP  := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test train lint clean
+.PHONY: help book check test train bench lint clean
 
 help:
 	@echo "make book    execute changed chapters, build _build/html/index.html  (SCALE=$(SCALE))"
 	@echo "make check   the same, and fail when a number leaves its interval in book/ledger.json"
 	@echo "make test    all tests, the pages in headless Chromium included"
 	@echo "make train   train the runs of a scale that are missing              (SCALE=$(SCALE))"
+	@echo "make bench   time it against the published recipe, on idle cores"
 	@echo "make lint    ruff"
 	@echo "make clean   remove what make made, except .venv"
 
@@ -34,6 +35,9 @@ test: $(STAMP)
 
 train: $(STAMP)
 	$(BIN)/ghr train --scale $(SCALE)
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -8,10 +8,11 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from ghr import ledger, runs
+from ghr import costs, ledger, runs
 from ghr.pages import measured, published
 from ghr.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, noted, numbered
 
@@ -238,6 +239,25 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 
+def speed(timed: dict | None) -> str:
+    """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
+
+    timed: of `costs.results`; while it has not been run, the page says so.
+    """
+    if timed is None:
+        return "<p>Not timed yet: <code>make bench</code> writes <code>benchmarks/results.json</code>.</p>"
+    where = ", ".join(f"{name} {value}" for name, value in timed["machine"].items())
+    parts = [f"<p>Timed here: {escape(where)}.</p>"]
+    if timed["pairs"]:
+        parts.append(costs.speed_table(timed).html)
+    if any(pair["rates"] for pair in timed["pairs"].values()):
+        parts.append(costs.rates_table(timed).html)
+    if timed["growth"]:
+        parts.append(costs.growth_table(timed).html)
+    words = (f"<em>{escape(p['title'])}.</em> {escape(p['check'])} {escape(p['why'])}" for p in timed["pairs"].values())
+    return "\n".join([*parts, *(f"<p>{said}</p>" for said in words)])
+
+
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
     """What a module offers: its own docstring first, then signature and docstring of each public function and class.
 
@@ -288,6 +308,24 @@ def setup(app) -> dict:
                 sections.append(section)
             return sections
 
+    class Speed(SphinxDirective):
+        """```{speed}```: what `make bench` timed."""
+
+        def run(self):
+            return [nodes.raw("", speed(costs.results()), format="html")]
+
+    class Cost(SphinxDirective):
+        """```{cost} networks``` or ```{cost} projection```: what is counted, not timed."""
+
+        required_arguments = 1
+
+        def run(self):
+            table = {
+                "networks": costs.networks_table,
+                "projection": lambda: costs.projection_table(runs.table("paper")),
+            }[self.arguments[0]]()
+            return [nodes.raw("", table.html, format="html")]
+
     class Bibtex(SphinxDirective):
         """```{bibtex} key```: how to cite an entry of the bibliography; without a key, this book."""
 
@@ -304,6 +342,8 @@ def setup(app) -> dict:
 
     app.add_directive("ledger", Ledger)
     app.add_directive("api", Api)
+    app.add_directive("speed", Speed)
+    app.add_directive("cost", Cost)
     app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "assets")))
     app.add_directive("bibtex", Bibtex)
     app.connect("config-inited", configure)

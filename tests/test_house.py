@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
     *("noise", "denoisers", "references", "training", "sampling", "compare", "checkpoints"),
-    *("runs", "jacobian", "harmonic", "ledger", "plots", "widgets", "press", "laboratory", "pages", "extension"),
+    *("runs", "jacobian", "harmonic", "ledger", "costs", "plots", "widgets", "press", "laboratory", "pages"),
+    "extension",
     *("cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))

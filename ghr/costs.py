@@ -1,0 +1,225 @@
+"""What a network costs: a network and a size enter; floating point operations, bytes and projected hours leave.
+
+Also the tables of the page on speed and cost: what `benchmarks/results.json` says was timed, and what follows for the
+runs of the paper's scale on a GPU that was not at hand.
+"""
+
+import copy
+import itertools
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ghr import runs
+from ghr.denoisers import BFCNN, UNet
+from ghr.ledger import Table
+
+RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
+PEAK = 989e12  # dense bf16 FLOP/s of an H100 SXM: half of the 1,979 that its data sheet states with sparsity
+SHARES = (0.2, 0.4)  # of the peak that training might reach: an assumption, nothing here was measured on a GPU
+
+
+def flops(network: nn.Module, h: int, w: int, training: bool = False) -> int:
+    """Floating point operations of one image: those of convolutions, a multiplication and an addition counting 2.
+
+    sum over layers 2 |weights| pixels,   pixels: where the kernel is placed;  training: three times that, the gradients
+    of the first layer's input aside, which nobody asks for
+
+    network: UNet (of any kind) or BFCNN.  h, w: sides of the image, pixels.  training: forward and backward.
+    Raises: ValueError for another network.
+    """
+    products = [2 * layer.weight.numel() * pixels for layer, pixels in _convolutions(network, h * w)]
+    return 3 * sum(products) - products[0] if training else sum(products)
+
+
+def _convolutions(network: nn.Module, pixels: int) -> Iterator[tuple[nn.Module, int]]:
+    """Convolutions in order, each with the number of places at which its kernel is applied."""
+    if isinstance(network, BFCNN):
+        blocks = [(network.layers, pixels)]
+    elif isinstance(network, UNet):
+        at = [pixels // 4**s for s in range(network.scales + 1)]
+        down = zip([*network.encoder, network.middle], at, strict=True)
+        # a transposed convolution places its kernel at the pixels of its input
+        up = zip(zip(network.up, at[:0:-1], strict=True), zip(network.decoder, at[-2::-1], strict=True), strict=True)
+        blocks = [*down, *itertools.chain(*up)]
+    else:
+        raise ValueError(f"Operations are counted of UNet and BFCNN, not of {type(network).__name__}.")
+    for block, places in blocks:
+        for layer in block.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                yield layer, places
+
+
+def training_memory(network: nn.Module, h: int, w: int) -> tuple[int, int]:
+    """Bytes that a training step in float32 holds: what an image keeps for the backward pass, what there is once.
+
+    The first is counted: the step runs without numbers (torch's device "meta"), and what autograd keeps is added up.
+    The buffers of single operations come on top. The second is weights, gradients, two moments and the weight average.
+
+    network: y -> x_hat, of grey images.  h, w: sides of the image, pixels.
+    Returns: bytes per image, bytes per network.
+    """
+    network = copy.deepcopy(network).to("meta").train()
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage  # two views of one storage hold it once
+        return tensor
+
+    def step(images: int) -> int:
+        kept.clear()
+        clean = torch.empty(images, 1, h, w, device="meta")
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            (network(clean) - clean).square().mean()
+        return sum(storage.nbytes() for storage in kept.values())
+
+    weights = sum(4 * weights.numel() for weights in network.parameters())
+    return step(2) - step(1), 5 * weights  # the difference: weights and gains are kept too, once
+
+
+def _unfilled(run: runs.Run) -> nn.Module:
+    """The network of a run without numbers: only its shapes count here."""
+    with torch.device("meta"):
+        return runs.network(run)
+
+
+def networks_table() -> Table:
+    """What an image costs: operations and memory of the networks of each scale, those of the controls aside."""
+    rows = []
+    for scale in runs.SCALES:
+        kinds = {(run.network, run.size, run.width, run.scales): run for run in runs.table(scale)}
+        for name, size, width, scales in sorted(kinds, reverse=True):
+            if name not in ("UNet", "BFCNN"):
+                continue
+            run = kinds[name, size, width, scales]
+            network = _unfilled(run)
+            image, once = training_memory(network, size, size)
+            rows.append(
+                (
+                    f"{scale}: {name} of width {width}" + (f", {scales} scales" if name == "UNet" else ""),
+                    f"{size}x{size}",
+                    f"{sum(weights.numel() for weights in network.parameters()):,}",
+                    f"{flops(network, size, size) / 1e9:.3g}",
+                    f"{flops(network, size, size, training=True) / 1e9:.3g}",
+                    f"{image / 2**20:.3g}",
+                    f"{(run.batch * image + once) / 2**30:.2g} ({run.batch})",
+                )
+            )
+    heads = (
+        *("network", "image", "weights", "GFLOP to denoise", "GFLOP to train on"),
+        *("MiB kept for the backward pass", "GiB of a step (batch)"),
+    )
+    return Table("Operations and memory of each network", heads, rows)
+
+
+def projection_table(table: tuple[runs.Run, ...]) -> Table:
+    """What a table of runs would take on one H100, were a share of its peak reached: a projection.
+
+    hours = images seen x FLOP to train on one / (share x PEAK)
+
+    table: runs, e.g. of `runs.table`.
+    Returns: a row for each kind of network, and one for all.
+    """
+    groups: dict[tuple, list[runs.Run]] = {}
+    for run in table:
+        groups.setdefault((run.network, run.width, run.size, run.scales), []).append(run)
+    cost = {kind: flops(_unfilled(group[0]), kind[2], kind[2], training=True) for kind, group in groups.items()}
+    work = {kind: cost[kind] * sum(run.steps * run.batch for run in group) for kind, group in groups.items()}
+    names = {kind: f"{kind[0]} of width {kind[1]}, {kind[2]}x{kind[2]}" for kind in groups}
+    rows = [
+        (
+            name,
+            f"{len(group)}",
+            f"{sum(run.steps * run.batch for run in group) / len(group) / 1e6:.3g} million",
+            f"{total / 1e18:.3g}",
+            *(f"{total / (share * PEAK) / 3600:.3g}" for share in SHARES),
+        )
+        for name, group, total in [
+            *((names[kind], groups[kind], work[kind]) for kind in groups),
+            ("all", table, sum(work.values())),
+        ]
+    ]
+    hours = (f"H100 hours at {share:.0%} of its peak" for share in SHARES)
+    heads = ("networks", "how many", "images seen by each", "EFLOP in all", *hours)
+    return Table("Projected hours of the runs of the paper's scale on one H100", heads, rows)
+
+
+# -- what was timed
+
+
+def results(file: Path = RESULTS) -> dict | None:
+    """What `make bench` wrote, or None while it has not been run."""
+    return json.loads(file.read_text("utf8")) if file.exists() else None
+
+
+def verdict(ratio: float, aim: float | None) -> str:
+    """Whether a ratio reaches what was aimed at; without an aim nothing is said."""
+    return "" if aim is None else "met" if ratio >= aim else "missed"
+
+
+def speed_table(timed: dict) -> Table:
+    """Pairs: seconds of the published recipe and of ours (median, least to most), their ratio, and the aim.
+
+    timed: of `results`.
+    """
+    rows = []
+    for pair in timed["pairs"].values():
+        spans = [
+            f"{statistics.median(pair[way]):.3g} ({min(pair[way]):.3g} to {max(pair[way]):.3g})"
+            for way in ("plain", "ours")
+        ]
+        ratio = statistics.median(pair["plain"]) / statistics.median(pair["ours"])
+        aim = "none" if pair["aim"] is None else f"{pair['aim']:g} times: {verdict(ratio, pair['aim'])}"
+        rows.append((pair["title"], *spans, f"{ratio:.3g}", aim))
+    return Table("Seconds of the published recipe and of ours", ("what", "plain, s", "ours, s", "times", "aim"), rows)
+
+
+def rates_table(timed: dict) -> Table:
+    """Training steps: throughput, and the share of the rate at which the convolutions alone run.
+
+    timed: of `results`.
+    """
+    rows = []
+    for pair in timed["pairs"].values():
+        if rates := pair["rates"]:
+            share, aim = rates["convolutions_share"], rates["aim"]
+            rows.append(
+                (
+                    pair["title"],
+                    f"{rates['images_per_second']:.3g}",
+                    f"{rates['flop_per_second'] / 1e9:.3g}",
+                    f"{rates['convolutions_flop_per_second'] / 1e9:.3g}",
+                    f"{share:.0%} (aim {aim:.0%}: {verdict(share, aim)})",
+                    f"{rates['compile_seconds']:.0f}",
+                )
+            )
+    heads = ("what", "images/s", "GFLOP/s", "convolutions alone, GFLOP/s", "share of that", "compiling, once, s")
+    return Table("Throughput of training on this machine", heads, rows)
+
+
+def growth_table(timed: dict) -> Table:
+    """Leading eigenpairs as images grow: seconds and memory at each size, and the exponents of d.
+
+    timed: of `results`.
+    """
+    growth = timed["growth"]
+    sizes = sorted({size for way in growth.values() for size in way["sizes"]})
+    rows = []
+    for name, way in growth.items():
+        for unit, form in (("seconds", ".3g"), ("MiB", ".0f")):
+            at = dict(zip(way["sizes"], way[unit], strict=True))
+            cells = [f"{at[size]:{form}}" if size in at else "not run" for size in sizes]
+            rows.append((f"{name}: {unit}", *cells, f"{exponent(way['sizes'], way[unit]):.2f}"))
+    heads = ("50 leading pairs", *(f"{size}x{size}" for size in sizes), "exponent of d")
+    return Table("Leading eigenpairs as the image grows", heads, rows)
+
+
+def exponent(sizes: list[int], values: list[float]) -> float:
+    """p of values ~ d^p, d = size^2, by least squares of the logarithms."""
+    return float(np.polyfit(2 * np.log(sizes), np.log(values), 1)[0])

@@ -1,0 +1,173 @@
+"""The published recipe written plainly agrees with ours, the runner writes what the page reads, costs are counted."""
+
+import itertools
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ghr import costs, extension, jacobian, pages, runs, sampling, synthetic, training
+from ghr.denoisers import BFCNN, ConditionalUNet, UNet
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The modules of the folder, which are scripts and no package."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import plain
+    import run
+
+    yield plain, run
+    for name in ("plain", "run"):
+        sys.modules.pop(name)
+
+
+def test_plain_jacobian_and_its_leading_eigenvalues_are_ours(bench, unet, images):
+    plain, _ = bench
+    y = images[:1, :, :4, :8] + 0.1
+    torch.testing.assert_close(plain.jacobian(unet, y), jacobian.jacobian(unet, y))
+    ours = jacobian.leading(unet, y, 4, tolerance=1e-10).eigenvalues
+    torch.testing.assert_close(plain.leading(unet, y, 4), ours)
+
+
+def test_plain_sampler_draws_our_images(bench, images):
+    plain, _ = bench
+    mean = images.mean(0)
+    seeds, y = range(3), images[:3] + torch.randn(images[:3].shape, generator=torch.Generator().manual_seed(0))
+
+    def wiener(y):
+        return mean + (y - mean) / 2
+
+    ours = sampling.last(sampling.sample_stochastic(wiener, y, seeds, sigma_end=0.05))
+    torch.testing.assert_close(plain.sample(wiener, y, seeds), ours)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_plain_c_alpha_image_is_ours(bench, seed):
+    plain, _ = bench
+    both = [
+        function(1, 17, 2.0, generator=torch.Generator().manual_seed(seed))
+        for function in (plain.c_alpha, synthetic.c_alpha)
+    ]
+    torch.testing.assert_close(*both, rtol=0, atol=1e-4)
+
+
+def test_plain_training_sees_each_image_as_often_and_learns(bench):
+    """An epoch is the tiled set; on one image the loss falls as in ours."""
+    plain, run = bench
+    assert len(plain.Tiled(torch.zeros(999, 1, 1, 1))) == 251 * 999
+    x = torch.linspace(0, 1, 64).view(1, 1, 8, 8)
+    torch.manual_seed(0)
+    network = UNet(width=4, scales=1)
+    before = run.psnr(network, x)
+    *_, trained = itertools.islice(plain.train(network, x, batch=16, lr=1e-2), 40)
+    walk = training.train(UNet(width=4, scales=1), x, steps=1000, seed=0, batch=16, lr=1e-2)
+    *_, ours = itertools.islice(walk, 40)
+    assert trained.training
+    assert run.psnr(trained, x) > before + 3
+    assert abs(run.psnr(trained, x) - run.psnr(ours.denoiser, x)) < 3
+
+
+@pytest.mark.parametrize(
+    ("network", "h", "w"),
+    [
+        (UNet(width=4, scales=2), 12, 20),
+        (UNet(width=3, scales=3, bias=True), 16, 8),
+        (ConditionalUNet(width=2, scales=1), 6, 4),
+        (BFCNN(width=5, depth=6), 7, 13),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_operations_are_those_of_torch_forward_and_backward(network, h, w):
+    told = (torch.zeros(1, 1, 1, 1),) if hasattr(network, "at") else ()
+    with FlopCounterMode(display=False) as forward:
+        network.train()(torch.rand(1, 1, h, w), *told)
+    with FlopCounterMode(display=False) as both:
+        network(torch.rand(1, 1, h, w), *told).square().mean().backward()
+    assert costs.flops(network, h, w) == forward.get_total_flops()
+    assert costs.flops(network, h, w, training=True) == both.get_total_flops()
+
+
+def test_operations_of_another_network_are_refused():
+    with pytest.raises(ValueError, match="not of Linear"):
+        costs.flops(nn.Linear(2, 2), 4, 4)
+
+
+def test_a_step_keeps_what_the_backward_pass_needs():
+    """By hand: the input, the ReLU's two channels (which the next layer reads too), and the error that is squared."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(2, 1, 1))
+    weights = 2 * 9 + 2 + 2 + 1
+    assert costs.training_memory(network, 5, 7) == (4 * 4 * 35, 5 * 4 * weights)
+
+
+def test_the_projection_is_operations_over_rate():
+    run = runs.Run(size=16, width=2, scales=1, images_seen=1280, batch=64)
+    soup = BeautifulSoup(costs.projection_table((run, run)).html, "html.parser")
+    (_, *cells) = [[cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")]
+    work = 2 * 1280 * costs.flops(runs.network(run), 16, 16, training=True)
+    assert cells[-1][:2] == ["2", "0.00128 million"]
+    hours = [work / (share * 989e12) / 3600 for share in (0.2, 0.4)]
+    assert [float(cell) for cell in cells[-1][3:]] == pytest.approx(hours, rel=5e-3)
+
+
+def test_the_runner_writes_what_the_page_reads_and_keeps_other_pairs(bench, tmp_path, capsys):
+    _, run = bench
+    file = tmp_path / "results.json"
+    for name in ("discs", "c_alpha"):
+        run.main(["--tiny", "--only", name, "--repeats", "2", "--output", str(file)])
+    found = json.loads(file.read_text())
+    assert list(found["pairs"]) == ["c_alpha", "discs"]
+    for pair in found["pairs"].values():
+        assert len(pair["plain"]) == len(pair["ours"]) == 2
+        assert pair["ratio"] == pytest.approx(pair["medians"]["plain"] / pair["medians"]["ours"])
+        assert pair["verdict"] == ("met" if pair["ratio"] >= pair["aim"] else "missed")
+    text = BeautifulSoup(extension.speed(costs.results(file)), "html.parser").text
+    assert found["machine"]["processor"] in text
+    assert found["pairs"]["discs"]["check"] in text
+
+    found["machine"]["processor"] = "another"
+    file.write_text(json.dumps(found))
+    with pytest.raises(SystemExit):
+        run.main(["--tiny", "--only", "discs", "--output", str(file)])
+    assert "another machine" in capsys.readouterr().err
+    assert json.loads(file.read_text()) == found
+
+
+def test_numbers_that_mean_nothing_never_become_the_results(bench, capsys):
+    _, run = bench
+    with pytest.raises(SystemExit):
+        run.main(["--tiny", "--only", "discs"])
+    assert "give another --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("aim", "words"), [(3, "3 times: met"), (5, "5 times: missed"), (None, "none")])
+def test_the_page_says_whether_an_aim_was_met(aim, words):
+    pair = {"title": "x", "plain": [3.9, 4, 9], "ours": [1, 1.1, 0.9], "aim": aim}
+    pair |= {"check": "", "why": "", "rates": None}
+    timed = {"machine": {}, "pairs": {"x": pair}, "growth": None}
+    (row,) = BeautifulSoup(extension.speed(timed), "html.parser").tbody.find_all("tr")
+    assert [cell.text for cell in row.find_all("td")] == ["4 (3.9 to 9)", "1 (0.9 to 1.1)", "4", words]
+
+
+def test_the_page_is_built_before_anything_was_timed(project):
+    shutil.copy(BENCHMARKS.parent / "book" / "speed.md", project / "book")
+    (project / "index.md").write_text("# Front\n\nRead [it](book/speed.md).\n")
+    (project / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters: [{file: book/speed}]\n")
+    pages.render("smoke", project, project / "html")
+    soup = BeautifulSoup((project / "html" / "book" / "speed.html").read_text(), "html.parser")
+    assert "Not timed yet: make bench writes benchmarks/results.json." in soup.text
+    counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
+    assert counted["paper: UNet of width 64, 3 scales"][1] == "7,659,264"
+    assert counted["all"][0] == str(len(runs.table("paper")))
+
+
+def test_the_exponent_of_a_square_law_in_d_is_two():
+    assert costs.exponent([16, 32, 64], [16.0**4, 32.0**4, 64.0**4]) == pytest.approx(2)
