@@ -205,19 +205,20 @@ def test_a_build_killed_in_a_chapter_leaves_the_old_pages_and_no_kernel(project)
     html.mkdir(parents=True)
     (html / "index.html").write_text("old")
     wait.touch()
-    build = subprocess.Popen(
-        [sys.executable, "-m", "ghr", "book", "--scale", "smoke"],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert eventually(begun.exists, 200), build.communicate()
+    with open(project / "said", "w") as said:  # no pipe: who outlives the build would keep it open
+        build = subprocess.Popen(
+            [sys.executable, "-m", "ghr", "book", "--scale", "smoke"],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(REPO)},
+            stdout=said,
+            stderr=said,
+        )
+    assert eventually(begun.exists, 200), (project / "said").read_text()
     kernel, worker = begun.read_text().split()
     assert alive(kernel)
     assert alive(worker)
     build.kill()
-    build.communicate()
+    build.wait()
     assert eventually(lambda: not alive(worker) and not alive(kernel), 20)
     assert (html / "index.html").read_text() == "old"
     assert press.find(WAITING, {"scale": "smoke"}, project) is None
