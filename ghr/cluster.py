@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from ghr import cache, images, runs
 from ghr.runs import Run
 
-CPUS = 2  # threads of a run without GPU: more help little at 32 pixels, and the number decides the last bits
+CPUS = 2  # threads of a run without GPU, where a node has them; own choice: the number decides the last bits of weights
 RETRIES = 5  # lost machines that a run survives; the same command begins to count anew
 PATIENCE = 60  # seconds without any machine that could take a run, after which we stop
 RUNS_PER_CARD = 8  # at most: each run has a process of its own, and they take turns

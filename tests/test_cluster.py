@@ -43,8 +43,8 @@ def of_ray() -> set[int]:
 
 
 def gone(processes) -> bool:
-    """Whether they end within twenty seconds."""
-    _, alive = psutil.wait_procs([psutil.Process(p) for p in processes if psutil.pid_exists(p)], timeout=20)
+    """Whether they end within a minute."""
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in processes if psutil.pid_exists(p)], timeout=60)
     return not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
