@@ -4,13 +4,20 @@ import fnmatch
 import sys
 from typing import Literal
 
+from tqdm.auto import tqdm
+
 from ghr import runs
 
 Scale = Literal["smoke", "laptop", "paper"]
 
 
 def train(
-    scale: Scale = "laptop", only: str = "*", images: str | None = None, n: int | None = None, size: int | None = None
+    scale: Scale = "laptop",
+    only: str = "*",
+    images: str | None = None,
+    n: int | None = None,
+    size: int | None = None,
+    cluster: str | None = None,
 ) -> None:
     """Train what is missing from a table of runs, or a pair of halves of your own images.
 
@@ -22,6 +29,8 @@ def train(
         images: Your own image set, e.g. folder:PATH, celeba, or discs; trains its two halves instead of the table.
         n: Images in each half of your own set.
         size: Side of your own images in pixels (default: the scale's).
+        cluster: Train many runs at a time on a Ray cluster: local (this machine), auto (the one this machine is a node
+            of) or its HOST:PORT.
     """
     if images is None:
         if n is not None or size is not None:
@@ -34,8 +43,14 @@ def train(
     chosen = [run for run in chosen if fnmatch.fnmatch(run.name, only)]
     if not chosen:
         raise ValueError(f"No run of scale {scale} matches {only}: `ghr runs --scale {scale}` lists them.")
-    for run in chosen:
-        print(runs.fit(run))
+    if cluster is None:
+        trained = map(runs.fit, chosen)
+    else:
+        from ghr import cluster as machines
+
+        trained = machines.fit(chosen, cluster)
+    for file in trained:
+        tqdm.write(str(file))
 
 
 def show(scale: Scale = "laptop") -> None:

@@ -13,6 +13,8 @@ import os
 import shutil
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +32,7 @@ from ghr.training import train
 SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
 LOG_SEEDS = range(64)  # samples of the training log
-SAVE_EVERY = 60  # seconds between two saved training states
+SAVE_EVERY = 60  # seconds between two saved training states, unless $GHR_SAVE_EVERY says otherwise
 NETWORKS = {
     "UNet": lambda run: UNet(width=run.width, scales=run.scales),
     "BFCNN": lambda run: BFCNN(width=run.width),
@@ -323,14 +325,39 @@ def log(run: Run) -> dict[str, list]:
     return checkpoints.read(path(run), run)[1]
 
 
-def fit(run: Run, device: torch.device | str | None = None) -> Path:
+Tell = Callable[[int, dict[str, list]], None]  # is told the images seen and the log, after each step
+
+
+@contextmanager
+def bar(run: Run) -> Iterator[Tell]:
+    """A progress bar of one run, for `fit`."""
+    with tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True) as shown:
+
+        def tell(images_seen: int, entries: dict[str, list]) -> None:
+            if entries["train"]:
+                psnr = f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB"
+                shown.set_postfix_str(psnr, refresh=False)
+            shown.update(images_seen - shown.n)
+
+        yield tell
+
+
+def fit(
+    run: Run,
+    device: torch.device | str | None = None,
+    progress: Callable[[Run], AbstractContextManager[Tell]] = bar,
+) -> Path:
     """Train a run unless its checkpoint exists; interrupted at any moment, the next call goes on from the last minute.
 
-    run: what to train.  device: default CUDA when there is one, else the CPU.
+    run: what to train.  device: default CUDA when there is one, else the CPU.  progress: what shows how far it is.
     Returns: the checkpoint's path.
     Raises: FloatingPointError on a non-finite loss, OSError when a file cannot be written (the last good state is
-    kept); ValueError when a file is damaged or holds another run.
+    kept); ValueError when a file is damaged or holds another run, or $GHR_SAVE_EVERY is no number of seconds.
     """
+    try:
+        save_every = float(os.environ.get("GHR_SAVE_EVERY") or SAVE_EVERY)
+    except ValueError as error:
+        raise ValueError(f"GHR_SAVE_EVERY is {os.environ['GHR_SAVE_EVERY']}: expected seconds, e.g. 60.") from error
     file = path(run)
     if file.exists():  # needs no folder that can be written
         checkpoints.read(file, run)
@@ -371,15 +398,12 @@ def fit(run: Run, device: torch.device | str | None = None) -> Path:
         begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
         saved = time.monotonic()
         start = sampling.gaussian_start(held_out, LOG_SEEDS, covariance=len(held_out) > 1)
-        bar = tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True)
-        with bar:
+        with progress(run) as tell:
             for step in training:
-                bar.update(step.images_seen - bar.n)
                 if (step.images_seen >= 1024 and _power_of_two(step.step)) or step.step == run.steps:
-                    seconds = time.monotonic() - begun
-                    _note(entries, step, x, held_out, start, seconds)
-                    bar.set_postfix_str(f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB")
-                if step.step < run.steps and time.monotonic() - saved > SAVE_EVERY:
+                    _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
+                tell(step.images_seen, entries)
+                if step.step < run.steps and time.monotonic() - saved > save_every:
                     checkpoints.write(started, step.state(), run, entries)
                     saved = time.monotonic()
         weights = {

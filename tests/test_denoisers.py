@@ -227,7 +227,7 @@ def test_norm_keeps_bfloat16_and_takes_its_deviation_in_float32():
 
 
 def test_a_lent_network_answers_where_it_was_asked(images):
-    """The hooks of a network that computes elsewhere: the image arrives there, the answer leaves for where it came from."""
+    """The hooks of a network that computes elsewhere: the image arrives there, the answer leaves for its home."""
 
     class Elsewhere(nn.Module):
         def forward(self, y):
