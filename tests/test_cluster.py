@@ -271,11 +271,11 @@ def test_a_worker_that_does_not_share_the_folders_says_so(tmp_path):
 
 
 def test_the_memory_of_a_run_is_what_its_layers_keep(monkeypatch):
-    """One layer by hand: a convolution keeps its input and its weights."""
-    monkeypatch.setitem(runs.NETWORKS, "one", lambda run: torch.nn.Conv2d(1, 3, 3, padding=1, bias=False))
+    """One layer by hand: a convolution keeps its input, the loss its error."""
+    monkeypatch.setitem(runs.NETWORKS, "one", lambda run: torch.nn.Conv2d(1, 1, 3, padding=1, bias=False))
     run = Run(network="one", size=8, batch=5, n=7)
-    kept = 4 * (5 * 8 * 8 + 27)
-    assert cluster.memory(run) == cluster.CONTEXT + int(1.5 * (kept + 6 * 4 * 27 + 4 * 7 * 64))
+    kept = 4 * 5 * (8 * 8 + 8 * 8)
+    assert cluster.memory(run) == cluster.CONTEXT + int(1.5 * (kept + 5 * 4 * 9 + 4 * 7 * 64))
 
 
 @pytest.mark.parametrize("network", runs.NETWORKS)
