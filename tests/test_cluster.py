@@ -1,6 +1,7 @@
 """Many machines: a real Ray cluster of several nodes on this one, killed and interrupted."""
 
 import dataclasses
+import functools
 import os
 import re
 import shutil
@@ -33,12 +34,14 @@ pytestmark = [
 
 
 def of_ray() -> set[int]:
-    """Processes of Ray that this user runs."""
+    """Processes of Ray that these tests have started: a folder in their environment tells them from others."""
     found = set()
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+    for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
         if re.search(r"^ray::|/ray/(core|dashboard|_private|autoscaler)/", words):
-            found.add(process.info["pid"])
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.environ().get("RAY_TMPDIR") == os.environ["RAY_TMPDIR"]:
+                    found.add(process.pid)
     return found
 
 
@@ -48,13 +51,21 @@ def gone(processes) -> bool:
     return not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
 
 
+def die(nodes, node) -> None:
+    """A node of a cluster ends at once, all its processes with it, as when a machine loses power."""
+    children = psutil.Process(node.all_processes["raylet"][0].process.pid).children(recursive=True)
+    nodes.remove_node(node, allow_graceful=False)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # it may have followed its node
+            child.kill()
+
+
 @pytest.fixture(scope="module")
 def quiet():
     """Ray's files in a short folder of these tests, no token of the user's, and a faster start of its processes."""
     folder = Path(tempfile.mkdtemp(prefix="ghr-"))  # pytest's own are too long for the names of sockets
     # jsonschema tries to import this one, which compiles a grammar for seconds, in each of Ray's dozen processes
     (folder / "rfc3987_syntax.py").write_text("raise ImportError\n")
-    before = of_ray()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("PYTHONPATH", f"{Path(cluster.__file__).parents[1]}{os.pathsep}{folder}")
@@ -63,7 +74,7 @@ def quiet():
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         yield
-    assert gone(of_ray() - before)
+        assert gone(of_ray())
     shutil.rmtree(folder)
 
 
@@ -75,7 +86,7 @@ def head(quiet):
     options = {"num_cpus": 0, "object_store_memory": cluster.STORE, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args=options)
     yield nodes
-    nodes.remove_node(nodes.head_node, allow_graceful=False)
+    die(nodes, nodes.head_node)
 
 
 @pytest.fixture
@@ -137,16 +148,14 @@ def test_a_run_whose_node_is_killed_goes_on_elsewhere_to_the_same_weights(head, 
         (worker,) = [p for p in psutil.process_iter() if p.name().startswith("ray::_train")]
         (node,) = [n for n in nodes if n.all_processes["raylet"][0].process.pid == worker.ppid()]
         left.remove(node)
-        head.remove_node(node, allow_graceful=False)
-        with suppress(psutil.NoSuchProcess):  # it may have followed its node
-            worker.kill()
+        die(head, node)
 
     killer = threading.Thread(target=kill)
     killer.start()
     done = list(cluster.fit([RUN], head.address))
     killer.join()
     (survivor,) = left
-    head.remove_node(survivor, allow_graceful=False)
+    die(head, survivor)
     assert done == [runs.path(RUN)]
     assert same(load_file(runs.path(RUN)), alone)
     told = capsys.readouterr().err
@@ -172,7 +181,7 @@ def test_a_non_finite_loss_is_told_at_the_end_and_the_other_runs_are_done(head, 
             next(trained)
     finally:
         trained.close()
-        head.remove_node(node, allow_graceful=False)
+        die(head, node)
     assert list(cluster.fit([TINY], "local")) == [runs.path(TINY)]  # done: no cluster is started
 
 
@@ -188,7 +197,7 @@ def test_a_gpu_that_torch_does_not_find_is_told(head, folders):
         with pytest.raises(ValueError, match="Ray counts a GPU on .+, but torch finds none there"):
             list(cluster.fit([TINY], head.address))
     finally:
-        head.remove_node(node, allow_graceful=False)
+        die(head, node)
 
 
 def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, alone, folders, monkeypatch):
@@ -250,7 +259,11 @@ def test_an_address_at_which_nothing_answers_is_one_sentence():
 
 
 def test_no_cluster_around_is_one_sentence(quiet, folders, monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir() + "/none")  # where Ray notes that there is one
+    """Ray looks for one among all processes of the machine."""
+    from ray._private import services
+
+    monkeypatch.setattr(services, "find_gcs_addresses", functools.cache(set))
+    monkeypatch.setenv("RAY_TMPDIR", str(folders))  # where it would be noted
     with pytest.raises(ConnectionError, match='The cluster "auto" cannot be used .+ is this machine a node') as error:
         next(cluster.fit([TINY], "auto"))
     assert "\n" not in str(error.value)
