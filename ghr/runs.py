@@ -88,7 +88,7 @@ class Run:
 
 _RECIPES = {
     "smoke": Run(
-        size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=32_000, batch=64, warmup=50, average=0.99
+        size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=16_000, batch=64, warmup=50, average=0.99
     ),
     # test PSNR at sigma=.1 after 65,536 images of 18,000 avatars: 26.75 dB; at batch 128 with lr 3e-3 26.21, with 6e-3
     # 26.37, and with sigma = u 26.07: at so short a training, more steps are worth more than larger batches
