@@ -1,5 +1,6 @@
 """The cache folder and its files: pixels enter, and leave the next time; a file is whole or it is not there."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -56,7 +57,8 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
             "the same command goes on: what was saved before is kept."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that became read-only: the sentence above says more
+            partial.unlink(missing_ok=True)
 
 
 def write(path: Path, pixels: np.ndarray) -> None:

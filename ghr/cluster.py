@@ -43,8 +43,8 @@ def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:
     address: "local" (a cluster of this machine, for the time of the call), "auto" (the cluster that this machine is a
     node of) or its "HOST:PORT".
     Yields: paths of checkpoints: those that were there first, then the others as they are done.
-    Raises: ImportError without Ray; ValueError for a bad address; ConnectionError when there is no such cluster, or no
-    longer; TimeoutError when for PATIENCE seconds no machine could take a run; RuntimeError at the end with a sentence
+    Raises: ImportError without Ray; ValueError for a bad address; ConnectionError when there is no such cluster;
+    TimeoutError when for PATIENCE seconds no machine could take a run; RuntimeError at the end with a sentence
     for each run that failed. A non-finite loss is not tried again; a lost machine or an OSError is.
     """
     connect = _cluster(address)

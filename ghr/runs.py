@@ -260,7 +260,10 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
             depfile.write(f"{file}\n")
     denoiser = network(run)
     denoiser.load_state_dict(weights)
-    return lent(denoiser.eval(), _device(device))
+    device = _device(device)
+    if device.type == "cuda":  # unless told, torch lets convolutions round to TF32
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+    return lent(denoiser.eval(), device)
 
 
 def untrained(run: Run, x: Tensor, seed: int = 0) -> nn.Module:
@@ -420,7 +423,9 @@ def _parts(run: Run, x: Tensor) -> int:
     parts = 1
     while True:
         try:
-            next(train(network(run), x, steps=1, seed=run.seed, batch=run.batch, parts=parts))
+            # a tail in float32 keeps about twice as much
+            bf16 = False if run.float32_tail else None
+            next(train(network(run), x, steps=1, seed=run.seed, batch=run.batch, bf16=bf16, parts=parts))
         except torch.OutOfMemoryError:
             if parts >= run.batch:
                 raise

@@ -1,4 +1,7 @@
-"""What the tests share: signatures are checked, nothing outside temporary folders is touched, networks are excited."""
+"""What the tests share: signatures are checked, networks are excited, and files stay in temporary folders.
+
+But for the smoke book's executed chapters and screenshots, in `build`.
+"""
 
 import base64
 import dataclasses

@@ -73,6 +73,7 @@ def quiet():
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
         yield
         assert gone(of_ray())
     shutil.rmtree(folder)
@@ -145,7 +146,8 @@ def test_a_run_whose_node_is_killed_goes_on_elsewhere_to_the_same_weights(head, 
 
     def kill():
         waited(lambda: states(folders))
-        (worker,) = [p for p in psutil.process_iter() if p.name().startswith("ray::_train")]
+        trains = [p for p in psutil.process_iter(["name", "pid"]) if p.info["name"].startswith("ray::_train")]
+        (worker,) = [p for p in trains if p.pid in of_ray()]
         (node,) = [n for n in nodes if n.all_processes["raylet"][0].process.pid == worker.ppid()]
         left.remove(node)
         die(head, node)

@@ -412,6 +412,15 @@ def test_a_ledger_on_a_full_disk_stays_as_it_was(mounted, tmp_path):
     assert {path.name for path in disk.iterdir()} == {"ledger.json", "ballast"}
 
 
+def test_a_ledger_on_a_locked_disk_stays_as_it_was(mounted, locked, tmp_path):
+    disk = mounted(tmp_path / "disk", 100)
+    ledger.write(disk / "ledger.json", entries()[:1])
+    locked(disk)
+    with pytest.raises(OSError, match=r"ledger.json cannot be written .Read-only file system; it takes 0.0 MB"):
+        ledger.write(disk / "ledger.json", entries())
+    assert ledger.read(disk / "ledger.json") == entries()[:1]
+
+
 # Locked -----------------------------------------------------------------------------------------------------------
 
 

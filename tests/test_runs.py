@@ -411,6 +411,19 @@ def test_a_batch_that_memory_does_not_hold_passes_in_parts(run, monkeypatch, rec
     assert all(f"does not hold a batch of 64 images. It passes in {parts} parts" in text for text in said)
 
 
+@pytest.mark.parametrize(("tail", "bf16"), [(0.0, None), (0.1, False)])
+def test_memory_is_tried_in_the_precision_that_takes_most(run, monkeypatch, tail, bf16):
+    passed = {}
+
+    def train(denoiser, x, **options):
+        passed.update(options)
+        yield
+
+    monkeypatch.setattr(runs, "train", train)
+    runs._parts(dataclasses.replace(run, float32_tail=tail), torch.zeros(1, 1, 16, 16))
+    assert passed["bf16"] is bf16
+
+
 def test_an_image_that_memory_does_not_hold_is_told(run, monkeypatch):
     def train(*arguments, **options):
         raise torch.OutOfMemoryError("no memory for it")
