@@ -25,6 +25,7 @@ from ghr.runs import Run
 
 RUN = Run(images="discs", size=8, held_out=6, n=20, width=4, scales=1, images_seen=500 * 8, batch=8, average=0.9)
 TINY = dataclasses.replace(RUN, images_seen=20 * 8)
+LONG = dataclasses.replace(RUN, images_seen=3000 * 8)  # not over before a signal arrives
 
 # Ray leaves its servers' handles to the garbage collector, and warns of what a later Ray will do
 pytestmark = [
@@ -202,12 +203,12 @@ def test_a_gpu_that_torch_does_not_find_is_told(head, folders):
         die(head, node)
 
 
-def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, alone, folders, monkeypatch):
+def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, folders, monkeypatch):
     """SIGINT to the real command and its process group, as a terminal sends it; nothing stays behind."""
     before = of_ray()
     script = f"""
 from ghr import __main__, cluster, runs
-runs.table = lambda scale: [runs.{RUN!r}]
+runs.table = lambda scale: [runs.{LONG!r}]
 cluster.CPUS = 1
 __main__.main()
 """
@@ -226,7 +227,7 @@ __main__.main()
     assert told.endswith("ghr: interrupted; the same command goes on where it stopped.\n")
     assert gone(of_ray() - before)
     assert len(states(folders)) == 1
-    assert not runs.path(RUN).exists()
+    assert not runs.path(LONG).exists()
     first = []
     train = runs.train
 
@@ -237,9 +238,12 @@ __main__.main()
 
     monkeypatch.setattr(runs, "train", counted)
     with one_thread():
-        weights = load_file(runs.fit(RUN))
-    assert first[0] > 1
-    assert same(weights, alone)
+        weights = load_file(runs.fit(LONG))
+        assert first[0] > 1
+        monkeypatch.setenv("GHR_CHECKPOINTS", str(folders / "unstopped"))
+        assert same(weights, load_file(runs.fit(LONG)))
+    assert first[-1] == 3000
+    assert 1 in first
 
 
 # Bad input --------------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ def timed(name, function):
     return result
 
 table = runs.table("paper", "avatars")
-run = dataclasses.replace(table[-2], pool=16, held_out=4, n=6, batch=1, images_seen=20, warmup=5)
-halves = timed("faces of 80x80:", lambda: runs.data(run))
+run = dataclasses.replace(table[-2], images="discs", pool=16, held_out=4, n=6, batch=1, images_seen=20, warmup=5)
+halves = timed("discs of 80x80:", lambda: runs.data(run))
 runs.SAVE_EVERY, runs.LOG_SEEDS = 0, range(1)  # a state after every step; one sample in the log
 
 def ten():
@@ -59,7 +59,7 @@ print(json.dumps({
 
 @pytest.mark.slow
 def test_the_paper_scale_trains_resumes_samples_and_is_analyzed(record_property):
-    """Twenty steps on faces, ten of them after an interruption; what each part took is printed at the end."""
+    """Twenty steps on discs, ten of them after an interruption; what each part took is printed at the end."""
     result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     *lines, found = result.stdout.splitlines()
