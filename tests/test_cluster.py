@@ -74,7 +74,6 @@ def quiet():
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
         yield
         assert gone(of_ray())
     shutil.rmtree(folder)
@@ -207,7 +206,9 @@ def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, folders, monkeypatch
     """SIGINT to the real command and its process group, as a terminal sends it; nothing stays behind."""
     before = of_ray()
     script = f"""
+import signal
 from ghr import __main__, cluster, runs
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background deaf to it
 runs.table = lambda scale: [runs.{LONG!r}]
 cluster.CPUS = 1
 __main__.main()
