@@ -7,6 +7,7 @@ runs of the paper's scale on a GPU that was not at hand.
 import copy
 import itertools
 import json
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,5 +223,12 @@ def growth_table(timed: dict) -> Table:
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
-    """p of values ~ d^p, d = size^2, by least squares of the logarithms."""
+    """p of values ~ d^p, d = size^2, by least squares of the logarithms.
+
+    A zero, memory too little to be seen, is left out; with fewer than two others p is not a number.
+    """
+    seen = [(size, value) for size, value in zip(sizes, values, strict=True) if value > 0]
+    if len(seen) < 2:
+        return math.nan
+    sizes, values = zip(*seen, strict=True)
     return float(np.polyfit(2 * np.log(sizes), np.log(values), 1)[0])

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -174,3 +175,8 @@ def test_the_page_is_built_before_anything_was_timed(project):
 
 def test_the_exponent_of_a_square_law_in_d_is_two():
     assert costs.exponent([16, 32, 64], [16.0**4, 32.0**4, 64.0**4]) == pytest.approx(2)
+
+
+def test_an_exponent_leaves_out_what_was_too_little_to_be_seen():
+    assert costs.exponent([16, 32, 64], [0.0, 32.0**4, 64.0**4]) == pytest.approx(2)
+    assert math.isnan(costs.exponent([16, 32], [0.0, 1.0]))
