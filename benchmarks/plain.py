@@ -34,9 +34,11 @@ def train(network, x, batch=512, lr=1e-3):
     The paper halves the rate every 100 epochs of 250,000 images, which nothing here reaches.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    device = next(network.parameters()).device
     while True:
         for clean in DataLoader(Tiled(x), batch, shuffle=True, drop_last=True):
-            sigma = torch.rand(len(clean), 1, 1, 1)
+            clean = clean.to(device)
+            sigma = torch.rand(len(clean), 1, 1, 1, device=device)
             noisy = clean + sigma * torch.randn_like(clean)
             network.train()
             loss = (network(noisy) - clean).square().mean()

@@ -1,10 +1,10 @@
 """Speed and memory, against the published recipe written plainly (`plain.py`); the book shows what this writes.
 
-python benchmarks/run.py [--only step32 discs] [--repeats 4] [--output benchmarks/results.json] [--tiny]
+python benchmarks/run.py [--only step32 discs] [--repeats 4] [--output benchmarks/results.json] [--tiny] [--device cuda]
 
 Each pair first checks that both ways agree. Then both are called in turn, each first as often as second, after one
 untimed call; the pair on time to a PSNR and the growth of leading pairs run once. Run it on idle cores: whatever else
-runs is timed too.
+runs is timed too. On a GPU only training steps are timed, the paper's own among them.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from ghr.denoisers import UNet
 from ghr.press import environment
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) is not None
-BF16 = training.bf16_helps(torch.device("cpu"))
+DEVICE = torch.device("cpu")  # of training steps; --device chooses another
 PAIRS_WANTED = 50  # leading eigenpairs
 
 
@@ -79,18 +79,22 @@ def plain_denoiser():
 
 def step(size, width, batch, seeds, steps):
     """One optimizer step. Trained for as many images from as many seeds, both must reach the same test PSNR."""
-    x, held_out = photographs(size, 100), images.split("photographs", size, 100, 256).held_out
+    x, held_out = photographs(size, 100), images.split("photographs", size, 100, 256).held_out.to(DEVICE)
     torch.manual_seed(0)
     network = UNet(width=width)
 
+    def steps_of_theirs(network):
+        """Its images are on the CPU: a DataLoader brings them."""
+        return plain.train(copy.deepcopy(network).to(DEVICE), x, batch)
+
     def steps_of_ours(network, seed=0):
         """The paper's noise law, loss and rate, as the plain way has them; the schedule's fall is far off."""
-        return training.train(network, x, steps=100_000, seed=seed, batch=batch, compiled=COMPILER)
+        return training.train(network, x.to(DEVICE), steps=100_000, seed=seed, batch=batch, compiled=COMPILER)
 
     def reached(seed):
         torch.manual_seed(seed)
         start = UNet(width=width)
-        *_, trained = itertools.islice(plain.train(copy.deepcopy(start), x, batch), steps)
+        *_, trained = itertools.islice(steps_of_theirs(start), steps)
         *_, last = itertools.islice(steps_of_ours(start, seed), steps)
         return [psnr(f, held_out) for f in (trained, last.denoiser)]
 
@@ -105,6 +109,8 @@ def step(size, width, batch, seeds, steps):
     ours = steps_of_ours(network)
     next(ours)
     compiling = time.perf_counter() - begun
+    for _ in range(3 if DEVICE.type == "cuda" else 0):  # the third is recorded
+        next(ours)
 
     def rates(seconds):
         work = batch * costs.flops(network, size, size, training=True)
@@ -118,15 +124,16 @@ def step(size, width, batch, seeds, steps):
             "compile_seconds": max(0, compiling - seconds),
         }
 
-    theirs = plain.train(copy.deepcopy(network), x, batch)
+    theirs = steps_of_theirs(network)
     title = f"training step, {size}x{size}, width {width}, batch {batch}"
-    return Pair(title, lambda: next(theirs), lambda: next(ours), check, 5 if BF16 else 2, rates=rates)
+    aim = 5 if training.bf16_helps(DEVICE) else 2
+    return Pair(title, lambda: next(theirs), lambda: next(ours), check, aim, rates=rates)
 
 
 def convolutions(network, size, batch):
     """Seconds of the convolutions of a step alone, forward and backward, in the layout and precision of training."""
-    layout, dtype = torch.channels_last, torch.bfloat16 if BF16 else torch.float32
-    network = copy.deepcopy(network).to(dtype, memory_format=layout)
+    layout, dtype = torch.channels_last, torch.bfloat16 if training.bf16_helps(DEVICE) else torch.float32
+    network = copy.deepcopy(network).to(DEVICE, dtype, memory_format=layout)
     shapes = []
 
     def note(layer, inputs, output):
@@ -135,12 +142,12 @@ def convolutions(network, size, batch):
     kinds = nn.Conv2d | nn.ConvTranspose2d
     handles = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, kinds)]
     with torch.no_grad():
-        network(torch.rand(1, 1, size, size, dtype=dtype))
+        network(torch.rand(1, 1, size, size, device=DEVICE, dtype=dtype))
     for handle in handles:
         handle.remove()
 
     def some(shape):
-        return torch.rand(batch, *shape, dtype=dtype).contiguous(memory_format=layout)
+        return torch.rand(batch, *shape, device=DEVICE, dtype=dtype).contiguous(memory_format=layout)
 
     work = [(layer, some(a).requires_grad_(k > 0), some(b)) for k, (layer, a, b) in enumerate(shapes)]
 
@@ -148,8 +155,11 @@ def convolutions(network, size, batch):
         for layer, x, gradient in work:
             torch.autograd.grad(layer(x), [layer.weight, x][: 1 + x.requires_grad], gradient)
 
-    all_of_them()
-    return statistics.median(seconds(all_of_them) for _ in range(3))
+    # on a GPU recorded too, else the time of asking for them is what is measured
+    call = training._Recorded(all_of_them) if DEVICE.type == "cuda" else all_of_them
+    for _ in range(3):
+        call()
+    return statistics.median(seconds(call) for _ in range(3))
 
 
 def psnr(network, x):
@@ -345,11 +355,17 @@ PAIRS: dict[str, Callable[[bool, Path], Pair]] = {
     "discs": lambda tiny, _: discs(*((5, 32) if tiny else (300, 80))),
     "images": lambda tiny, folder: image_set(*((6, 32) if tiny else (1000, 80)), folder),
 }
+PAIRS_ON_GPU = {
+    **{name: PAIRS[name] for name in ("step32", "step80")},
+    "step80-512": lambda tiny, _: step(*((24, 4, 8, 2, 3) if tiny else (80, 64, 512, 2, 3))),
+}
 
 
 def seconds(function):
     start = time.perf_counter()
     function()
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -382,10 +398,11 @@ def timed(pair, repeats):
 
 def machine():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return {
+    card = {"GPU": torch.cuda.get_device_name()} if DEVICE.type == "cuda" else {}
+    return card | {
         "processor": next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine()),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "bf16": "used" if BF16 else "not used",
+        "bf16": "used" if training.bf16_helps(DEVICE) else "not used",
         "compiler": "used" if COMPILER else "none",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -394,17 +411,30 @@ def machine():
 
 
 def main(arguments=None):
+    global DEVICE
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    every = [*PAIRS, "growth"]
-    parser.add_argument("--only", nargs="+", choices=every, default=every, help="pairs to time (default: all)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of training steps")
+    names = dict.fromkeys([*PAIRS, *PAIRS_ON_GPU, "growth"])
+    parser.add_argument("--only", nargs="+", choices=list(names), help="pairs to time (default: all of the device)")
     parser.add_argument("--repeats", type=int, default=4, help="an even number")
-    parser.add_argument("--output", type=Path, default=costs.RESULTS, help="other pairs in this file stay")
+    parser.add_argument("--output", type=Path, help="other pairs in this file stay")
     parser.add_argument("--tiny", action="store_true", help="does it run? The numbers mean nothing; needs --output")
     chosen = parser.parse_args(arguments)
+    DEVICE = torch.device(chosen.device)
+    if DEVICE.type == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no GPU here")
+    pairs = PAIRS_ON_GPU if DEVICE.type == "cuda" else PAIRS
+    every = [*pairs, *(["growth"] if pairs is PAIRS else [])]
+    chosen.only = chosen.only or every
+    if strange := [name for name in chosen.only if name not in every]:
+        known = ", ".join(every)
+        parser.error(f"{', '.join(strange)} cannot be timed with --device {chosen.device}: choose from {known}")
+    usual = costs.RESULTS_ON_GPU if DEVICE.type == "cuda" else costs.RESULTS
+    chosen.output = chosen.output or usual
     if chosen.repeats < 2 or chosen.repeats % 2:
         parser.error(f"--repeats is {chosen.repeats}: an even number is needed, each way is first as often as second")
-    if chosen.tiny and chosen.output == costs.RESULTS:
-        parser.error(f"--tiny would put numbers that mean nothing into {costs.RESULTS}: give another --output")
+    if chosen.tiny and chosen.output == usual:
+        parser.error(f"--tiny would put numbers that mean nothing into {usual}: give another --output")
     found = {"machine": machine(), "date": "", "pairs": {}, "growth": None}
     before = costs.results(chosen.output)
     if before and before["machine"] == found["machine"]:
@@ -420,9 +450,9 @@ def main(arguments=None):
             said = ", ".join(powers)
         else:
             with tempfile.TemporaryDirectory() as folder:
-                pair = timed(PAIRS[name](chosen.tiny, Path(folder)), chosen.repeats)
+                pair = timed(pairs[name](chosen.tiny, Path(folder)), chosen.repeats)
             all_pairs = found["pairs"] | {name: pair}
-            found["pairs"] = {n: all_pairs[n] for n in PAIRS if n in all_pairs}
+            found["pairs"] = {n: all_pairs[n] for n in pairs if n in all_pairs}
             said = f"{pair['title']}: {pair['ratio']:.1f} times {pair['verdict']}"
         # after each, so that what was timed stays when the rest is interrupted
         write_whole(chosen.output, (json.dumps(found, indent=1) + "\n").encode())

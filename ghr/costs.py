@@ -21,6 +21,7 @@ from ghr.denoisers import BFCNN, UNet
 from ghr.ledger import Table
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
+RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training steps on a GPU
 PEAK = 989e12  # dense bf16 FLOP/s of an H100 SXM: half of the 1,979 that its data sheet states with sparsity
 SHARES = (0.2, 0.4)  # of the peak that training might reach: an assumption, nothing here was measured on a GPU
 

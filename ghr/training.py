@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from ghr.noise import add_noise, sample_sigma
 
@@ -71,47 +70,92 @@ def train(
     choice, all noise levels then count alike.
     """
     device = x.device
+    on_gpu = device.type == "cuda"
     denoiser = copy.deepcopy(denoiser).to(device, memory_format=torch.channels_last).train()
-    averaged = AveragedModel(denoiser, multi_avg_fn=_average(average), use_buffers=True).eval()
-    optimizer = torch.optim.AdamW(denoiser.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    averaged = copy.deepcopy(denoiser).eval()
+    rate = torch.tensor(lr, device=device) if on_gpu else lr  # what is recorded reads it where it is
+    optimizer = torch.optim.AdamW(
+        denoiser.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True, capturable=on_gpu
+    )
     start = _load_state(resume, denoiser, averaged, optimizer) if resume else 0
     forward = torch.compile(denoiser) if compiled else denoiser
     bf16 = bf16_helps(device) if bf16 is None else bf16
     generator = torch.Generator(device)
     shuffled = functools.lru_cache(maxsize=2)(functools.partial(_order, len(x), seed))
+    update_average = _average(averaged, denoiser, average)
 
-    for step in range(start, steps):
-        epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), _epoch_length(len(x)))
-        chosen = x[torch.cat([shuffled(e)[places[epochs == e]] for e in np.unique(epochs)]).to(device)]
-        generator.manual_seed(_mix(seed, step))
-        sigma = sample_sigma(batch, sigma_law, generator, device)
-        noisy = add_noise(chosen, sigma, generator).contiguous(memory_format=torch.channels_last)
-        low_precision = bf16 and step < (1 - float32_tail) * steps
+    def gradients(low_precision: bool, clean: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
+        """Loss and norm of the gradient, which it leaves, clipped, at the weights."""
         loss = torch.zeros((), device=device)
         optimizer.zero_grad()
-        for x_part, y, level in zip(*(whole.chunk(parts) for whole in (chosen, noisy, sigma)), strict=True):
+        for x_part, y, level in zip(*(whole.chunk(parts) for whole in (clean, noisy, sigma)), strict=True):
             with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
                 x_hat = forward(y, level) if hasattr(denoiser, "at") else forward(y)
             weight = (level + 0.02) ** -loss_weight
             share = (weight * (x_hat.float() - x_part).square()).mean() * (len(y) / batch)
             share.backward()
             loss += share.detach()
-        norm = nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
-        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+        return torch.stack([loss, nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)])
+
+    precision = None
+    for step in range(start, steps):
+        epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), _epoch_length(len(x)))
+        clean = x[torch.cat([shuffled(e)[places[epochs == e]] for e in np.unique(epochs)]).to(device)]
+        generator.manual_seed(_mix(seed, step))
+        sigma = sample_sigma(batch, sigma_law, generator, device)
+        noisy = add_noise(clean, sigma, generator).contiguous(memory_format=torch.channels_last)
+        if precision != (precision := bf16 and step < (1 - float32_tail) * steps):
+            backward, descend = functools.partial(gradients, precision), optimizer.step
+            if on_gpu:
+                backward, descend = _Recorded(backward), _Recorded(descend)
+        loss, norm = backward(clean, noisy, sigma).tolist()
+        if not math.isfinite(loss) or not math.isfinite(norm):
             raise FloatingPointError(
-                f"Step {step}: the loss is {loss.item()} and its gradient has norm {norm.item()}. Lower lr (now {lr}), "
+                f"Step {step}: the loss is {loss} and its gradient has norm {norm}. Lower lr (now {lr}), "
                 "or look for non-finite pixels in the images; the last good state is kept."
             )
-        optimizer.param_groups[0]["lr"] = lr * min(1, (step + 1) / max(warmup, 1)) * _cosine(step / steps)
-        optimizer.step()
-        averaged.update_parameters(denoiser)
+        _set_rate(optimizer, lr * min(1, (step + 1) / max(warmup, 1)) * _cosine(step / steps))
+        descend()
+        update_average(step)
         yield Step(
             step=step + 1,
             images_seen=(step + 1) * batch,
-            loss=loss.item(),
-            denoiser=averaged.module,
+            loss=loss,
+            denoiser=averaged,
             state=lambda done=step + 1: _state(done, denoiser, averaged, optimizer),
         )
+
+
+class _Recorded:
+    """A function of tensors on a GPU, whose kernels are recorded at its third call and from then on replayed.
+
+    One launch instead of some hundred: a step of a small network is otherwise the time that Python takes to ask for it.
+    What it returns is overwritten by the next call, and so are the gradients that it leaves.
+    """
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.calls = 0
+        self.stream = torch.cuda.Stream()  # one for all calls: the memory of another would not be used again
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, *inputs: Tensor) -> Tensor | None:
+        self.calls += 1
+        if self.calls < 3:  # libraries choose their kernels, the compiler works, the optimizer makes its moments
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                output = self.function(*inputs)
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return output
+        if self.graph is None:
+            self.inputs = [given.clone() for given in inputs]
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, stream=self.stream):
+                self.output = self.function(*self.inputs)
+        for place, given in zip(self.inputs, inputs, strict=True):
+            place.copy_(given)
+        self.graph.replay()
+        return self.output
 
 
 def bf16_helps(device: torch.device) -> bool:
@@ -142,22 +186,33 @@ def _cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _average(decay: float) -> Callable:
-    """Exponential average whose memory grows with the steps done, so that initial weights are soon forgotten."""
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    group = optimizer.param_groups[0]
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
-    def update(averages: list[Tensor], weights: list[Tensor], done: Tensor) -> None:
-        if not averages[0].is_floating_point():  # a counter of batches
-            torch._foreach_copy_(averages, weights)
-            return
-        keep = min(decay, (1 + int(done)) / (10 + int(done)))
-        torch._foreach_lerp_(averages, weights, 1 - keep)
+
+def _average(averaged: nn.Module, denoiser: nn.Module, decay: float) -> Callable[[int], None]:
+    """What takes a step into the average: exponential, with a memory that grows, so that initial weights are forgotten.
+
+    Buffers are averaged too; a counter of batches is copied.
+    """
+    pairs = list(zip(averaged.state_dict().values(), denoiser.state_dict().values(), strict=True))
+    averages, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+    counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    def update(step: int) -> None:
+        keep = min(decay, (1 + step) / (10 + step)) if step else 0.0
+        torch._foreach_lerp_(averages, values, 1 - keep)
+        for mine, theirs in counters:
+            mine.copy_(theirs)
 
     return update
 
 
-def _state(
-    step: int, denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def _state(step: int, denoiser: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = {"step": torch.tensor(step)}
     state |= {f"denoiser.{name}": value for name, value in denoiser.state_dict().items()}
     state |= {f"average.{name}": value for name, value in averaged.state_dict().items()}
@@ -167,7 +222,7 @@ def _state(
 
 
 def _load_state(
-    state: dict[str, Tensor], denoiser: nn.Module, averaged: AveragedModel, optimizer: torch.optim.Optimizer
+    state: dict[str, Tensor], denoiser: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
 ) -> int:
     def part(prefix):
         return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

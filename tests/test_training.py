@@ -120,7 +120,7 @@ def test_a_batch_in_parts_is_the_same_batch_but_for_normalization(network, x, pa
     assert loss_of_parts == pytest.approx(loss, rel=1e-5)
     assert whole != pytest.approx(0.5, abs=1e-3)
     first, second = (end(run(network, x, parts=n)) for n in (1, parts))
-    assert not torch.equal(first["average.module.middle.1.running_sd"], second["average.module.middle.1.running_sd"])
+    assert not torch.equal(first["average.middle.1.running_sd"], second["average.middle.1.running_sd"])
 
 
 def test_float32_tail_changes_the_end_only(network, x):
@@ -278,7 +278,7 @@ def test_weight_average_forgets_the_initial_weights(x):
     for step in training.train(Scale(5.0), x, steps=60, seed=0, batch=2, lr=0.1, average=0.9, bf16=False):
         state = step.state()
         w.append(state["denoiser.w"].item())
-        a.append(state["average.module.w"].item())
+        a.append(state["average.w"].item())
         assert a[-1] == step.denoiser.w.item()
     assert abs(w[-1] - w[0]) > 1
     expected, oldest = w[0], 1.0
@@ -292,7 +292,7 @@ def test_weight_average_forgets_the_initial_weights(x):
 def test_without_average_the_last_weights_are_handed_back(network, x):
     state = end(run(network, x, average=0.0))
     names = [name.removeprefix("denoiser.") for name in state if name.startswith("denoiser.")]
-    assert all(torch.equal(state[f"denoiser.{name}"], state[f"average.module.{name}"]) for name in names)
+    assert all(torch.equal(state[f"denoiser.{name}"], state[f"average.{name}"]) for name in names)
 
 
 # When it goes wrong -----------------------------------------------------------------------------------------------
