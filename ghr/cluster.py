@@ -3,7 +3,8 @@
 A task is `runs.fit` and nothing else. Images, training states and checkpoints lie in folders that all machines share,
 so that a run whose machine dies goes on elsewhere from its last saved state. On CPUs, weights are those of a single
 machine to the bit where software, kind of processor and number of threads are the same. The number of threads counts:
-1, 2, 3, 4 and 8 threads gave five sets of weights, since sums are split otherwise. On GPUs we have not looked.
+1, 2, 3, 4 and 8 threads gave five sets of weights, since sums are split otherwise. On one GPU a resumed run has the
+weights of an unstopped one to the bit when cuDNN is told to be deterministic; of many GPUs we know nothing.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ CPUS = 2  # threads of a run without GPU, where a node has them; own choice: the
 RETRIES = 5  # lost machines that a run survives; the same command begins to count anew
 PATIENCE = 60  # seconds without any machine that could take a run, after which we stop
 RUNS_PER_CARD = 8  # at most: each run has a process of its own, and they take turns
+SPARE = 2.5  # times what a step holds: two copies, as computed and as recorded for replay, and a quarter of each beside
 CONTEXT = 2**30  # bytes of a card that a process takes before it has done anything, libraries included
 STORE = 80_000_000  # bytes for Ray's objects, on this machine's own cluster: a few numbers travel, images do not
 
@@ -74,16 +76,15 @@ def share(run: Run, card: int) -> float:
 
 
 def memory(run: Run) -> int:
-    """Memory of a GPU that training a run takes, in bytes, from above: an estimate, never measured on a card.
+    """Memory of a GPU that training a run takes, in bytes, from above: an estimate.
 
-    CONTEXT + 1.5 (what a training step holds, in float32 + training images)
+    CONTEXT + SPARE (what a training step holds, in float32 + training images)
 
-    What a step holds: `ghr.costs.training_memory` (bf16 needs less). 1.5: for the gradients of activations, a copy of
-    the weights when they are saved, workspaces and fragments.
-    Source: own choice.
+    What a step holds: `ghr.costs.training_memory`; in bf16 it is about as much, since normalization keeps float32.
+    Source: own choice. On an H200 a run of the laptop's scale took 0.7 GiB of 1.2 reserved.
     """
     image, once = training_memory(runs.network(run), run.size, run.size)
-    return CONTEXT + int(1.5 * (run.batch * image + once + 4 * run.n * run.size**2))
+    return CONTEXT + int(SPARE * (run.batch * image + once + 4 * run.n * run.size**2))
 
 
 def _cluster(address: str):

@@ -1,7 +1,7 @@
 """What a network costs: a network and a size enter; floating point operations, bytes and projected hours leave.
 
 Also the tables of the page on speed and cost: what `benchmarks/results.json` says was timed, and what follows for the
-runs of the paper's scale on a GPU that was not at hand.
+runs of the paper's scale on the GPU of `benchmarks/results-gpu.json`.
 """
 
 import copy
@@ -22,8 +22,7 @@ from ghr.ledger import Table
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
 RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training steps on a GPU
-PEAK = 989e12  # dense bf16 FLOP/s of an H100 SXM: half of the 1,979 that its data sheet states with sparsity
-SHARES = (0.2, 0.4)  # of the peak that training might reach: an assumption, nothing here was measured on a GPU
+PAPERS_STEP = "step80-512"  # the pair of RESULTS_ON_GPU whose network, size and batch are the paper's
 
 
 def flops(network: nn.Module, h: int, w: int, training: bool = False) -> int:
@@ -121,14 +120,15 @@ def networks_table() -> Table:
     return Table("Operations and memory of each network", heads, rows)
 
 
-def projection_table(table: tuple[runs.Run, ...]) -> Table:
-    """What a table of runs would take on one H100, were a share of its peak reached: a projection.
+def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
+    """What a table of runs would take on one GPU, were all networks trained at the rate of the paper's: a projection.
 
-    hours = images seen x FLOP to train on one / (share x PEAK)
+    hours = images seen x FLOP to train on one / rate
 
-    table: runs, e.g. of `runs.table`.
+    table: runs, e.g. of `runs.table`.  timed: of `results`, on a GPU: its pair PAPERS_STEP has the rate, FLOP/s.
     Returns: a row for each kind of network, and one for all.
     """
+    rate = timed["pairs"][PAPERS_STEP]["rates"]["flop_per_second"]
     groups: dict[tuple, list[runs.Run]] = {}
     for run in table:
         groups.setdefault((run.network, run.width, run.size, run.scales), []).append(run)
@@ -141,16 +141,16 @@ def projection_table(table: tuple[runs.Run, ...]) -> Table:
             f"{len(group)}",
             f"{sum(run.steps * run.batch for run in group) / len(group) / 1e6:.3g} million",
             f"{total / 1e18:.3g}",
-            *(f"{total / (share * PEAK) / 3600:.3g}" for share in SHARES),
+            f"{total / rate / 3600:.3g}",
         )
         for name, group, total in [
             *((names[kind], groups[kind], work[kind]) for kind in groups),
             ("all", table, sum(work.values())),
         ]
     ]
-    hours = (f"H100 hours at {share:.0%} of its peak" for share in SHARES)
-    heads = ("networks", "how many", "images seen by each", "EFLOP in all", *hours)
-    return Table("Projected hours of the runs of the paper's scale on one H100", heads, rows)
+    hours = f"hours at {rate / 1e12:.0f} TFLOP/s"
+    heads = ("networks", "how many", "images seen by each", "EFLOP in all", hours)
+    return Table(f"Projected hours of the runs of the paper's scale on one {timed['machine']['GPU']}", heads, rows)
 
 
 # -- what was timed

@@ -309,10 +309,13 @@ def setup(app) -> dict:
             return sections
 
     class Speed(SphinxDirective):
-        """```{speed}```: what `make bench` timed."""
+        """```{speed}``` or ```{speed} gpu```: what `make bench` timed, on a CPU or a GPU."""
+
+        optional_arguments = 1
 
         def run(self):
-            return [nodes.raw("", speed(costs.results()), format="html")]
+            file = costs.RESULTS_ON_GPU if self.arguments == ["gpu"] else costs.RESULTS
+            return [nodes.raw("", speed(costs.results(file)), format="html")]
 
     class Cost(SphinxDirective):
         """```{cost} networks``` or ```{cost} projection```: what is counted, not timed."""
@@ -322,7 +325,9 @@ def setup(app) -> dict:
         def run(self):
             table = {
                 "networks": costs.networks_table,
-                "projection": lambda: costs.projection_table(runs.table("paper")),
+                "projection": lambda: costs.projection_table(
+                    runs.table("paper"), costs.results(costs.RESULTS_ON_GPU)
+                ),
             }[self.arguments[0]]()
             return [nodes.raw("", table.html, format="html")]
 

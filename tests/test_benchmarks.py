@@ -114,12 +114,13 @@ def test_a_step_keeps_what_the_backward_pass_needs():
 
 def test_the_projection_is_operations_over_rate():
     run = runs.Run(size=16, width=2, scales=1, images_seen=1280, batch=64)
-    soup = BeautifulSoup(costs.projection_table((run, run)).html, "html.parser")
+    timed = {"machine": {"GPU": "a card"}, "pairs": {costs.PAPERS_STEP: {"rates": {"flop_per_second": 2e14}}}}
+    soup = BeautifulSoup(costs.projection_table((run, run), timed).html, "html.parser")
     (_, *cells) = [[cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")]
     work = 2 * 1280 * costs.flops(runs.network(run), 16, 16, training=True)
     assert cells[-1][:2] == ["2", "0.00128 million"]
-    hours = [work / (share * 989e12) / 3600 for share in (0.2, 0.4)]
-    assert [float(cell) for cell in cells[-1][3:]] == pytest.approx(hours, rel=5e-3)
+    assert [float(cell) for cell in cells[-1][3:]] == pytest.approx([work / 2e14 / 3600], rel=5e-3)
+    assert soup.find("div")["aria-label"].endswith("on one a card")
 
 
 def test_the_runner_writes_what_the_page_reads_and_keeps_other_pairs(bench, tmp_path, capsys):

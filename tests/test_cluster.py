@@ -295,7 +295,7 @@ def test_the_memory_of_a_run_is_what_its_layers_keep(monkeypatch):
     monkeypatch.setitem(runs.NETWORKS, "one", lambda run: torch.nn.Conv2d(1, 1, 3, padding=1, bias=False))
     run = Run(network="one", size=8, batch=5, n=7)
     kept = 4 * 5 * (8 * 8 + 8 * 8)
-    assert cluster.memory(run) == cluster.CONTEXT + int(1.5 * (kept + 5 * 4 * 9 + 4 * 7 * 64))
+    assert cluster.memory(run) == cluster.CONTEXT + int(cluster.SPARE * (kept + 5 * 4 * 9 + 4 * 7 * 64))
 
 
 @pytest.mark.parametrize("network", runs.NETWORKS)
@@ -303,7 +303,7 @@ def test_memory_grows_with_the_batch(network):
     """Twice the batch, twice what the layers keep; the rest as it was."""
     one, two, four = (cluster.memory(Run(network=network, batch=batch, width=4)) for batch in (16, 32, 64))
     assert four - two == pytest.approx(2 * (two - one), rel=1e-6)
-    assert two - one > 1.5 * 16 * 32 * 32 * 4 * 4
+    assert two - one > cluster.SPARE * 16 * 32 * 32 * 4 * 4
 
 
 def test_as_many_runs_share_a_card_as_its_memory_holds(monkeypatch):
