@@ -50,7 +50,7 @@ class Pair:
     ours: Callable[[], object]
     check: Callable[[], str]  # raises AssertionError where the two disagree; else says how they agree
     aim: float | None = None  # wanted: seconds of the plain way over ours
-    why: str = ""  # what profiling showed, where the aim is out of reach
+    part: Callable[[], object] | None = None  # what is profiled where the aim is missed (default: ours)
     rates: Callable[[float], dict] | None = None  # from the median seconds of ours
     once: bool = False  # too long to be called more than once, or before the clock runs
 
@@ -187,15 +187,17 @@ def to_psnr(wanted, n, most, schedule, look):
         torch.manual_seed(0)
         return until((network, 512 * k) for k, network in enumerate(plain.train(UNet(width=16), parts.a), 1))
 
-    def ours():
+    def steps_of_ours():
         torch.manual_seed(0)
         recipe = dict(batch=64, lr=3e-3, warmup=25, sigma_law=1.5, loss_weight=1.0, average=0.99)
-        walk = training.train(UNet(width=16), parts.a, steps=schedule // 64, seed=0, **recipe)
-        return until((state.denoiser, state.images_seen) for state in walk)
+        return training.train(UNet(width=16), parts.a, steps=schedule // 64, seed=0, **recipe)
+
+    def ours():
+        return until((state.denoiser, state.images_seen) for state in steps_of_ours())
 
     title = f"time to a test PSNR of {wanted} dB (σ = .1), 32x32, width 16"
     said = f"Both look every {look:,} images at 256 held-out patches, and stop when these reach it; none is compiled."
-    return Pair(title, theirs, ours, lambda: said, 8, once=True)
+    return Pair(title, theirs, ours, lambda: said, 8, part=lambda: [*itertools.islice(steps_of_ours(), 20)], once=True)
 
 
 # Jacobians --------------------------------------------------------------------------------------------------------
@@ -369,6 +371,15 @@ def seconds(function):
     return time.perf_counter() - start
 
 
+def profile(function):
+    """The operations that take most of the time, with their shares of it."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        function()
+    took = {event.key.removeprefix("aten::"): event.self_cpu_time_total for event in seen.key_averages()}
+    most = sorted(took, key=took.get, reverse=True)[:4]
+    return ", ".join(f"{name} ({took[name] / sum(took.values()):.0%})" for name in most)
+
+
 def timed(pair, repeats):
     """What a pair gives, as it is written: both in turn, each first as often as second."""
     said = pair.check()
@@ -382,16 +393,20 @@ def timed(pair, repeats):
     medians = {name: statistics.median(values) for name, values in took.items()}
     ratio = medians["plain"] / medians["ours"]
     rates = pair.rates(medians["ours"]) if pair.rates else None
-    why = f"Convolutions alone take {rates['convolutions_share']:.0%} of our step." if rates else pair.why
+    verdict = costs.verdict(ratio, pair.aim)
+    why = ""
+    if verdict == "missed":
+        why = f"Convolutions alone take {rates['convolutions_share']:.0%} of our step." if rates else ""
+        why = why or f"Profiled, ours spends its time on {profile(pair.part or pair.ours)}."
     return {
         "title": pair.title,
         **took,
         "medians": medians,
         "ratio": ratio,
         "aim": pair.aim,
-        "verdict": costs.verdict(ratio, pair.aim),
+        "verdict": verdict,
         "check": said,
-        "why": why if costs.verdict(ratio, pair.aim) != "met" else "",
+        "why": why,
         "rates": rates,
     }
 

@@ -10,7 +10,7 @@ import math
 import re
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 RADII = (0.1, 0.3)  # of a disc, in sides
@@ -20,6 +20,7 @@ AMPLITUDES = (0.2, 1.0)  # of sines and rays
 DIRECTION = math.pi / 6  # of sines, from the horizontal
 POOL = 202_000  # images in a set by name: two halves of 100,000 and 2,000 held out
 BLOCK = 1000  # images drawn from one seed
+IN_CACHE = 2**16  # pixels worked on at a time: what is made on the way stays in a processor's cache
 TEXTURE, BEND = 0.1, 0.1  # standard deviations of a C^alpha image's fields, and of its contour, in sides
 OFFSET = 0.2  # largest distance of its contour's mean from the centre, in sides
 
@@ -48,13 +49,29 @@ def c_alpha(
     """
     plane, line = (alpha + 1, (contour or alpha) + 0.5) if hoelder else (alpha, contour or alpha)
     noise = torch.complex(*torch.randn(2, n, size, size, generator=generator))
-    fields = torch.fft.ifft2(noise * _amplitude(size, plane))  # two fields: its real and its imaginary part
     levels = _two_levels(n, generator)
-    above, below = (level + TEXTURE * field for level, field in zip(levels, (fields.real, fields.imag), strict=True))
-
     bend = _line(n, size, line, generator)
     angle = 2 * math.pi * torch.rand(n, 1, 1, generator=generator)
     offset = size * (OFFSET * (2 * torch.rand(n, 1, 1, generator=generator) - 1))
+    amplitude = TEXTURE * _amplitude(size, plane)
+    few = max(1, IN_CACHE // size**2)
+    parts = zip(*(drawn.split(few) for drawn in (noise, *levels, bend, angle, offset)), strict=True)
+    return torch.cat([_two_regions(amplitude, *part) for part in parts])[:, None]
+
+
+def _two_regions(
+    amplitude: Float[Tensor, "h w"],
+    noise: Complex[Tensor, "n h w"],
+    top: Float[Tensor, "n 1 1"],
+    bottom: Float[Tensor, "n 1 1"],
+    bend: Float[Tensor, "n l"],
+    angle: Float[Tensor, "n 1 1"],
+    offset: Float[Tensor, "n 1 1"],
+) -> Float[Tensor, "n h w"]:
+    """A few images of `c_alpha`, by what was drawn for them."""
+    fields = torch.fft.ifft2(noise * amplitude)  # two: its real and its imaginary part
+    above, below = top + fields.real, bottom + fields.imag
+    size = len(amplitude)
     cos, sin, pixels = angle.cos(), angle.sin(), torch.arange(size) - (size - 1) / 2
     u, v = cos * pixels + sin * pixels[:, None], cos * pixels[:, None] - sin * pixels - offset
     place = (u + bend.shape[1] / 2).flatten(1)
@@ -64,7 +81,7 @@ def c_alpha(
     height = start + (place - left).view_as(v) * slope
     box = (cos - slope * sin).abs() + (sin + slope * cos).abs()  # a pixel's box, seen along the slope
     share = ((v - height) / box + 0.5).clamp(0, 1)
-    return below.lerp(above, share)[:, None]
+    return below.lerp(above, share)
 
 
 def _line(n: int, size: int, exponent: float, generator: torch.Generator | None) -> Float[Tensor, "n l"]:

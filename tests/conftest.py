@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -218,6 +219,20 @@ def edit(path: Path, old: str, new: str) -> None:
 def executions(project: Path) -> list[str]:
     """Scale and seed of every time that the project's chapter ran."""
     return (project / "runs.txt").read_text().split("\n")[:-1]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether both hold the same tensors, to the bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def until(condition, seconds: float = 100):
+    """What a condition says once it says something; fails when it does not in time."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.05)
+    return found
 
 
 def race(script: str, folder: Path, *arguments: str, **variables: str) -> list[list[str]]:

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from conftest import same, until
 from safetensors.torch import load_file
 
 from ghr import cluster, runs
@@ -119,21 +119,8 @@ def one_thread():
         torch.set_num_threads(threads)
 
 
-def same(a, b) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
 def states(folder) -> list[Path]:
     return [p for p in folder.glob("cache/training/*.safetensors") if not p.name.startswith(".")]
-
-
-def waited(condition, seconds=100):
-    """What a condition says once it says something."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 # A real cluster ---------------------------------------------------------------------------------------------------
@@ -145,7 +132,7 @@ def test_a_run_whose_node_is_killed_goes_on_elsewhere_to_the_same_weights(head, 
     left = list(nodes)
 
     def kill():
-        waited(lambda: states(folders))
+        until(lambda: states(folders))
         trains = [p for p in psutil.process_iter(["name", "pid"]) if p.info["name"].startswith("ray::_train")]
         (worker,) = [p for p in trains if p.pid in of_ray()]
         (node,) = [n for n in nodes if n.all_processes["raylet"][0].process.pid == worker.ppid()]
@@ -221,7 +208,7 @@ __main__.main()
         text=True,
         start_new_session=True,
     )
-    waited(lambda: states(folders) or process.poll() is not None)
+    until(lambda: states(folders) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1

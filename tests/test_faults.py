@@ -15,7 +15,6 @@ import struct
 import subprocess
 import sys
 import textwrap
-import time
 import warnings
 import zlib
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REPO, race
+from conftest import REPO, race, same, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -90,12 +89,6 @@ def counted(monkeypatch):
     return steps
 
 
-def same(a, b):
-    """Whether two checkpoints hold the same weights, to the bit."""
-    a, b = load_file(a), load_file(b)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
 # Killed -----------------------------------------------------------------------------------------------------------
 
 TRAINED_AND_KILLED = """
@@ -159,7 +152,7 @@ def test_a_run_killed_while_it_writes_loses_nothing_that_was_written(run, traine
         steps.clear()
         assert runs.fit(run) == file
         assert steps == ([] if (which, moment) == ("checkpoint", "after") else list(range(done + 1, STEPS + 1)))
-        assert same(file, trained)
+        assert same(load_file(file), load_file(trained))
         assert [*file.parent.glob("*.partial"), *state.parent.glob("*.partial")] == []
 
 
@@ -169,14 +162,6 @@ def alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def eventually(condition, seconds):
-    """Whether a condition becomes true within some seconds."""
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
 
 
 WAITING = """\
@@ -213,13 +198,13 @@ def test_a_build_killed_in_a_chapter_leaves_the_old_pages_and_no_kernel(project)
             stdout=said,
             stderr=said,
         )
-    assert eventually(begun.exists, 200), (project / "said").read_text()
+    until(begun.exists, 200)
     kernel, worker = begun.read_text().split()
     assert alive(kernel)
     assert alive(worker)
     build.kill()
     build.wait()
-    assert eventually(lambda: not alive(worker) and not alive(kernel), 20)
+    until(lambda: not alive(worker) and not alive(kernel), 20)
     assert (html / "index.html").read_text() == "old"
     assert press.find(WAITING, {"scale": "smoke"}, project) is None
 
@@ -497,7 +482,7 @@ def test_two_processes_train_a_run_once(run, trained, folders):
     (file, a), (other, b) = race(script, folders / "meeting", json.dumps(dataclasses.asdict(run)))
     assert file == other == str(runs.path(run))
     assert sorted([int(a), int(b)]) == [0, STEPS]
-    assert same(file, trained)
+    assert same(load_file(file), load_file(trained))
 
 
 # Rotten -----------------------------------------------------------------------------------------------------------
