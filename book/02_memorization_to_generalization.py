@@ -278,7 +278,7 @@ def report(s, prefix=""):
         ray = enter(s, "T1a", max(rays, key=lambda e: e.value))
         slope = enter(s, "T1b", max(slopes, key=lambda e: abs(e.value - np.mean(ledger.bounds("T1b", s.images, scale)))))
         sentence = (
-            f"With a single training image, its curve (of the worse half) stays within {ray.measured:.1f} dB of the ray bound for input 6 to "
+            f"The training curve of the network with one image (of the worse half) stays within {ray.measured:.1f} dB of the ray bound for input 6 to "
             f"27 dB (target {ray.target}: {ray.verdict}) and has slope {slope.measured:.2f} (target {slope.target}: "
             f"{slope.verdict})."
         )
@@ -302,6 +302,9 @@ def report(s, prefix=""):
         say(f"{prefix}crossed_large_{half}", crossed(s, largest, half), ".2f")
         say(f"{prefix}gap_large_{half}", s.gaps[largest, half], ".2f")
         say(f"{prefix}overall_large_{half}", s.overall[largest, half], ".2f")
+    on_a, on_b = (crossed(s, largest, half).value for half in "AB")
+    say(f"{prefix}own", (on_a + on_b) / 2, ".2f")
+    say(f"{prefix}better", (on_a - on_b) / 2, ".2f")
 
 
 report(faces)
@@ -339,8 +342,9 @@ draw_gap(faces)
 # images; the interval is then over noise, for this one set.) A small set may happen to hold
 # easy images. The other half's network, which has not seen them, tells: on the same images the network that was trained
 # on them is better by {glue:text}`crossed_A` dB (A's images) and {glue:text}`crossed_B` dB (B's) at $N$ = {glue:text}`n_smallest`, and by
-# {glue:text}`crossed_large_A` and {glue:text}`crossed_large_B` dB at the largest. (Were one of these positive and the other as
-# negative, one network would be the better one on all images, and neither would remember its own.)
+# {glue:text}`crossed_large_A` and {glue:text}`crossed_large_B` dB at the largest. Their mean,
+# {glue:text}`own` dB, is what a network gains on its own images; half their difference, {glue:text}`better` dB, is by how much A is the better
+# network on all images.
 #
 # *What the paper says:* the same transition at 80 pixels with faces (its Figure 1): a large gap at small $N$, none at
 # $N = 10^5$. *What we find* is {numref}`fig-gap`. *Why?* Repeating its training images is the optimum of a network's
@@ -451,7 +455,7 @@ ledger.Table("Gap between training and test, by image set, N and half", heads, r
 # training patches; then every gap is off by as much, and may be negative. The other half's network is the sharper judge: on the
 # same training patches, the network that was trained on them is better by {glue:text}`photographs_crossed_A` dB (A) and
 # {glue:text}`photographs_crossed_B` dB (B) at $N$ = {glue:text}`photographs_n_smallest`, and by {glue:text}`photographs_crossed_large_A` and
-# {glue:text}`photographs_crossed_large_B` dB at the largest. Against Wiener the network of the largest $N$ gains up to
+# {glue:text}`photographs_crossed_large_B` dB at the largest (what is their own: {glue:text}`photographs_own` dB). Against Wiener the network of the largest $N$ gains up to
 # {glue:text}`photographs_advantage` dB (at input {glue:text}`photographs_advantage_at` dB);
 # {glue:text}`photographs_wiener_wins`. (With few patches beside {glue:text}`d` pixels the covariance is itself poorly known,
 # so this Wiener is a weaker rival than that of the faces.)
@@ -488,7 +492,7 @@ plots.Picture(figure)
 # images can begin with such a gap; then this time means nothing.) The log has one entry at each power of two of the
 # steps, so both are known up to a factor of two. (It measures at most 256 images and repeats none: at $N$ = 1 its training
 # curve is one noisy image.) The last column is the share $f_{mem}$ of 64 samples that are copies at the
-# end of training (three times closer to one training image than to any other); the logs of some trainings lack it.
+# end of training (three times closer to one training image than to any other).
 
 # %% tags=["hide-input"]
 def first(seen, reached):
@@ -522,7 +526,7 @@ for s, name, prefix in ((faces, "faces", ""), (patches, "photographs", "photogra
 heads = ("images", "N", "half", "seen to generalize", "to memorize", "the same, per training image", "copies at the end")
 ledger.Table("Time to generalize and time to memorize, by image set, N and half", heads, rows)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "**Does memory begin when each image has been seen equally often?** Against the number of times that each training image has been seen; faces above, photographs below. Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that are copies, half A solid, half B dotted, where it was logged. If memorizing took a fixed number of views of each image, the curves of all N would lie on each other."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N lie further left.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-collapse", "caption": "**Does memory begin when each image has been seen equally often?** Against the number of times that each training image has been seen; faces above, photographs below. Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that are copies, half A solid, half B dotted. If memorizing took a fixed number of views of each image, the curves of all N would lie on each other."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N lie further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for s, (left, right) in ((faces, axes[:2]), (patches, axes[2:])):
     for n in s.sizes:

@@ -541,11 +541,11 @@ for s in studies:
             say(f"inside_{name}_more", more, "+.2f")
             say(
                 f"inside_{name}_words",
-                "more of its own images than of others"
+                "more of its own images than of the other half's"
                 if more.low > 0
-                else "less of its own images than of others"
+                else "less of its own images than of the other half's"
                 if more.high < 0
-                else "of its own images or of others, these few images do not decide it",
+                else "of its own images or of the other half's, these few images do not decide it",
             )
 say("n_first", faces.sizes[0], ",")
 heads = ("images", "N", "test image: A's span", "B's span", "training image: A's span", "B's span", "by chance")
@@ -761,15 +761,25 @@ for s, name in ((faces, "unet"), (chain, "bfcnn")):
 least = chain.sizes[0]
 say("chain_n", least, ",")
 say("chain_pixels", least * d, ",")
+memories = []  # dB that training images are ahead, adapted, agreement of halves
 for s, name in ((faces, "unet"), (chain, "bfcnn")):
     log = runs.log(next(run for run in s.table if (run.n, run.half) == (least, "A")))
     train, test = (log[kind][-1][runs.LOG_SIGMAS.index(sigma)] for kind in ("train", "test"))
     say(f"{name}_ahead", train - test, "+.2f")
     a, b = (s.bases[least, half, sigma][some] for half in "AB")
     found = harmonic.indices([basis.eigenvectors for basis in a], counts, s.chosen[some])
-    say(f"{name}_adapted", compare.estimate(np.mean, found["H2"]), ".2f")
     traces = s.numbers[least, "A", sigma]["trace"][some]
-    say(f"{name}_agree", compare.estimate(np.mean, agreement(a, b, traces)), ".2f")
+    adapted, agree = compare.estimate(np.mean, found["H2"]), compare.estimate(np.mean, agreement(a, b, traces))
+    say(f"{name}_adapted", adapted, ".2f")
+    say(f"{name}_agree", agree, ".2f")
+    memories.append((train - test, adapted, agree))
+(_, *those_of_less), (_, *those_of_more) = sorted(memories, key=lambda memory: memory[0])
+say(
+    "chain_words",
+    "The one that remembers less has the more adapted basis, and finds it from other faces, too."
+    if all(less.low > more.high for less, more in zip(those_of_less, those_of_more, strict=True))
+    else "That the one that remembers less has the more adapted basis, and finds it from other faces, these images do not show.",
+)
 heads = ("network", "N", "half", "PSNR (dB)", "hom", "asym", "tr J", *harmonic.INDICES)
 ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 
@@ -791,11 +801,10 @@ ledger.Table("Kinds of networks on faces at sigma = .1", heads, rows)
 #
 # *Does it remember?* With {glue:text}`chain_n` faces, whose pixels are {glue:text}`chain_pixels` numbers, the training log has training
 # images ahead of test images by {glue:text}`bfcnn_ahead` dB for BF-CNN and by {glue:text}`unet_ahead` dB for the UNet (half A, $\sigma$ = 0.1,
-# end of training; negative: behind). The two differ in architecture, size and length of training at once, so this does not say which
+# end of training; negative: behind). The two differ in architecture and size at once, so this does not say which
 # of these counts; but where the two numbers are far apart, the $N$ at which memory ends is no property of the images alone. H2 at this $N$ is
 # {glue:text}`bfcnn_adapted` for BF-CNN and {glue:text}`unet_adapted` for the UNet, and the bases of halves A and B agree to
-# {glue:text}`bfcnn_agree` and {glue:text}`unet_agree`: does the one that remembers less find the more adapted basis, and the same
-# from other faces?
+# {glue:text}`bfcnn_agree` and {glue:text}`unet_agree`. {glue:text}`chain_words`
 #
 # ## What it comes to
 #

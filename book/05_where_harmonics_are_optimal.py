@@ -636,8 +636,8 @@ say("kept", "; ".join(f"{s.traces.mean():.0f} at {s.label}" for s in unets))
 
 # %% [markdown]
 # Scenes are the same at every $\alpha$, so a column can be read from top to bottom. The network keeps, in the mean over
-# {glue:text}`images_each` scenes, $\mathrm{tr} J$ = {glue:text}`kept`. Own basis less the third image's is, by kind of images,
-# {glue:text}`H2_range` in H2 and {glue:text}`H4_range` in H4. In the mean over all kinds, scene by scene, it is
+# {glue:text}`images_each` scenes, $\mathrm{tr} J$ = {glue:text}`kept`. Own basis less the third image's is, by row of the table,
+# {glue:text}`H2_range` in H2 and {glue:text}`H4_range` in H4. In the mean over all rows but the last, scene by scene, it is
 # {glue:text}`H2_pooled` and {glue:text}`H4_pooled`, and above 0 at {glue:text}`H2_positive` and {glue:text}`H4_positive` of the
 # {glue:text}`images_each` scenes. On Gaussian fields it is {glue:text}`H2_fields` and {glue:text}`H4_fields`.
 #
@@ -686,9 +686,10 @@ say(
 )
 
 # %% tags=["hide-cell"]
+below = [f"{s.alpha:g}" for s in unets if s.steeper.high < 0]
 SLOPE = {
     "met": "are at no α below those of a wavelet threshold",
-    "missed": "are at some α below those of a wavelet threshold",
+    "missed": f"are below those of a wavelet threshold {'at every α' if len(below) == len(unets) else 'at α = ' + ', '.join(below)}",
     "undecided": "may at some α be below those of a wavelet threshold: these images do not decide it",
 }
 HEIGHT = {"met": "at every α at least", "missed": "not at every α at least", "undecided": "perhaps not at every α at least"}
@@ -712,5 +713,5 @@ say("ahead", f"{ahead} of {len(flat)}")
 # *Why?* Theory promises a rate in the limit and leaves the constant open. At {glue:text}`size` pixels the constant counts, and a
 # network that has seen images of one law can have a better one than a basis that was built for all images of one regularity. So
 # "near-optimal" is shown by the exact optimum on Gaussian fields, as far as it is shown, and by the lead over bandlets on images
-# with contours; the slopes alone do not show it. The networks here are small and one was trained for each kind of images; the
+# with contours; the slopes alone do not show it. The networks here are small, and one of each architecture was trained for a kind of images; the
 # intervals are over test images, not over trainings.
