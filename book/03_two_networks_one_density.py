@@ -748,8 +748,9 @@ alt = (
 )
 glue("faces", HTML(picture.html(alt)), display=False)
 say("width_shown", best[0].width, "d")
-walks = {}  # noise level and images of each network of the table, on its way from the first four noises
-for key, denoiser in faces.denoisers.items():
+shown = faces.denoisers | {(largest, run.half): runs.load(run) for run in best}  # the widest where there are several
+walks = {}  # noise level and images of each network, on its way from the first four noises
+for key, denoiser in shown.items():
     states = [(state.sigma[0].item(), state.y) for state in sampling.sample(denoiser, faces.start[:4])]
     walks[key] = [(1.0, faces.start[:4]), *states]
 last = len(states)
@@ -761,7 +762,8 @@ def walk(n, step):
     tiles = [Tile(y, f"network {half}", "", half) for half, batch in zip("AB", (a, b), strict=True) for y in batch]
     rho = compare.rho(a, b).mean().item()
     where = f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both networks start from"
-    return Frame(tiles, f"{where}. N = {n:,}; above network A, below network B; each column, one noise. Similarity on average: {rho:.2f}.")
+    which = f"N = {n:,}, width {best[0].width if n == largest else ours[0].width}"
+    return Frame(tiles, f"{where}. {which}; above network A, below network B; each column, one noise. Similarity on average: {rho:.2f}.")
 
 
 moments = Slider("step", "from noise to image, step", range(last + 1), range(0, last + 1, last // 4), last)
