@@ -239,13 +239,18 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 
+_NOT_TIMED = (
+    "<p>Not timed yet: <code>make bench</code>, on a GPU <code>python benchmarks/run.py --device cuda</code>.</p>"
+)
+
+
 def speed(timed: dict | None) -> str:
     """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
 
     timed: of `costs.results`; while it has not been run, the page says so.
     """
     if timed is None:
-        return "<p>Not timed yet: <code>make bench</code> writes <code>benchmarks/results.json</code>.</p>"
+        return _NOT_TIMED
     where = ", ".join(f"{name} {value}" for name, value in timed["machine"].items())
     parts = [f"<p>Timed here: {escape(where)}.</p>"]
     if timed["pairs"]:
@@ -323,13 +328,15 @@ def setup(app) -> dict:
         required_arguments = 1
 
         def run(self):
-            table = {
-                "networks": costs.networks_table,
-                "projection": lambda: costs.projection_table(
-                    runs.table("paper"), costs.results(costs.RESULTS_ON_GPU)
-                ),
-            }[self.arguments[0]]()
-            return [nodes.raw("", table.html, format="html")]
+            (which,) = self.arguments
+            if which == "networks":
+                shown = costs.networks_table().html
+            elif which == "projection":
+                timed = costs.results(costs.RESULTS_ON_GPU)
+                shown = costs.projection_table(runs.table("paper"), timed).html if timed else _NOT_TIMED
+            else:
+                raise self.error(f"Unknown table of costs: {which}.")
+            return [nodes.raw("", shown, format="html")]
 
     class Bibtex(SphinxDirective):
         """```{bibtex} key```: how to cite an entry of the bibliography; without a key, this book."""
