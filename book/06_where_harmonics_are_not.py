@@ -670,7 +670,8 @@ for s, dimensions in (*((s, 5) for s in discs), (ray, 1), (sines, 2)):
     test, train = (bound - np.array(log[kind])[:, column] for kind in ("test", "train"))
     seen = log["images_seen"]
     entries = [int(np.argmin(np.abs(np.array(seen) - seen[-1] / part))) for part in (16, 4, 2, 1)]
-    rows.append((f"{s.run.images}, {s.name}", *(f"{test[k]:.1f}" for k in entries), f"{train[-1]:.1f}"))
+    kind = "plane waves" if s is sines else s.run.images
+    rows.append((f"{kind}, {s.name}", *(f"{test[k]:.1f}" for k in entries), f"{train[-1]:.1f}"))
     if s is main:
         say("log_half", test[entries[2]], ".1f")
         say("log_end", test[-1], ".1f")
