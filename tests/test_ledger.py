@@ -92,7 +92,8 @@ def test_no_file_is_an_empty_ledger_and_another_file_is_refused(tmp_path):
 
 def test_a_value_inside_its_committed_interval_is_no_change(entries):
     assert ledger.changes(entries, [dataclasses.replace(e, value=e.low) for e in entries]) == []
-    rounded = [dataclasses.replace(e, value=e.high + 0.9 * ledger.ROUNDING) for e in entries]
+    beyond = 0.9 * ledger.ROUNDING
+    rounded = [dataclasses.replace(e, value=e.high + beyond, high=e.high + beyond) for e in entries]
     assert ledger.changes(entries, rounded) == []
 
 
