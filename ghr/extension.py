@@ -208,7 +208,7 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
             missing = f"not measured{other}" if network == "UNet" else "-"
             cells.append(_cell(found.get((id, images, network)), other, missing))
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
-        rows.append((id, target.statistic, wanted, *cells, at_paper))
+        rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
     names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
     heads = ("id", "statistic", "target", *names, "target at the paper's scale")
     return ledger.Table("The ledger: targets on faces and photographs, and verdicts", heads, rows)
@@ -230,9 +230,14 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
             for network in ("UNet", *others):
                 name = images if network == "UNet" else f"{images}, {network}"
                 cell = _cell(found.get((id, images, network)))
-                rows.append((id, name, target.statistic, wanted, cell, at_paper))
+                rows.append((id, name, target.statistic, *map(_tied, (wanted, cell, at_paper))))
     heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
     return ledger.Table("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
+
+
+def _tied(text: str) -> str:
+    """Bounds and intervals that no line break divides."""
+    return re.sub(r"(?<=[,<>=]) ", "\N{NO-BREAK SPACE}", text)
 
 
 def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measured") -> str:
