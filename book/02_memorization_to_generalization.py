@@ -326,7 +326,8 @@ def draw_gap(s):
     right.set(xlabel="N, training images", ylabel="gap at input 21 dB (dB)", xscale="log")
     for axes in (left, right):
         axes.axhline(0, color=plots.INK, linewidth=0.6)
-        plots.legend(axes)
+    plots.legend(figure, ncols=3)
+    plots.legend(right)
     return plots.Picture(figure)
 
 

@@ -130,7 +130,7 @@ for n in faces.sizes:
     plots.band(axes, -20 * np.log10(grid), curve, color=colour, label=f"N = {n:,}")
 axes.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 axes.set(xlabel="input PSNR (dB)", ylabel="model variance V", ylim=(0, None))
-plots.legend(axes)
+plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
@@ -497,7 +497,7 @@ for n in faces.sizes:
     spread = [compare.Estimate(*three) for three in zip(median, low, high, strict=True)]
     plots.band(axes, x, spread, color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
 axes.set(xlabel="input PSNR (dB)", ylabel="similarity of A's and B's denoised images")
-plots.legend(axes)
+plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"]
