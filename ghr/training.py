@@ -97,15 +97,17 @@ def train(
             loss += share.detach()
         return torch.stack([loss, nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)])
 
-    precision = None
+    recorded_for = None
     for step in range(start, steps):
         epochs, places = np.divmod(np.arange(step * batch, (step + 1) * batch), _epoch_length(len(x)))
         clean = x[torch.cat([shuffled(e)[places[epochs == e]] for e in np.unique(epochs)]).to(device)]
         generator.manual_seed(_mix(seed, step))
         sigma = sample_sigma(batch, sigma_law, generator, device)
         noisy = add_noise(clean, sigma, generator).contiguous(memory_format=torch.channels_last)
-        if precision != (precision := bf16 and step < (1 - float32_tail) * steps):
-            backward, descend = functools.partial(gradients, precision), optimizer.step
+        low_precision = bf16 and step < (1 - float32_tail) * steps
+        if low_precision != recorded_for:
+            recorded_for = low_precision
+            backward, descend = functools.partial(gradients, low_precision), optimizer.step
             if on_gpu:
                 backward, descend = _Recorded(backward), _Recorded(descend)
         loss, norm = backward(clean, noisy, sigma).tolist()

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 import torch
+from conftest import same
 
 from ghr import cluster, runs, training
 from ghr.denoisers import ConditionalUNet, UNet, lent
@@ -33,12 +34,16 @@ def _same_kernels(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
 
 
+def train(network, x, **options):
+    """Everything that a state must hold is used."""
+    defaults = {"steps": STEPS, "seed": 0, "batch": 8, "lr": 3e-3, "warmup": 3, "float32_tail": 0.4}
+    return training.train(network, x, sigma_law=1.5, loss_weight=1.0, average=0.9, **defaults, **options)
+
+
 def steps(network, x, **options):
     """Losses, and the state after the last step."""
-    defaults = {"steps": STEPS, "seed": 0, "batch": 8, "lr": 3e-3, "warmup": 3, "float32_tail": 0.4}
-    walk = training.train(network, x, sigma_law=1.5, loss_weight=1.0, average=0.9, **{**defaults, **options})
     losses = []
-    for step in walk:
+    for step in train(network, x, **options):
         losses.append(step.loss)
     return losses, step.state()
 
@@ -69,21 +74,18 @@ def test_replayed_steps_are_those_that_python_asks_for(network, x, parts, monkey
 def test_stopped_and_resumed_equals_unstopped(network, x, stop):
     """To the bit, whichever steps are recorded in each of the two."""
     _, unstopped = steps(network, x)
-    for step in training.train(
-        network, x, steps=STEPS, seed=0, batch=8, lr=3e-3, warmup=3, float32_tail=0.4, sigma_law=1.5, loss_weight=1.0,
-        average=0.9,
-    ):  # fmt: skip
+    for step in train(network, x):
         if step.step == stop:
             state = {name: value.cpu() for name, value in step.state().items()}
             break
     _, resumed = steps(network, x, resume=state)
-    assert all(torch.equal(unstopped[name], resumed[name]) for name in unstopped)
+    assert same(unstopped, resumed)
 
 
 def test_a_non_finite_loss_stops_before_any_weight_moves(network, x):
     """Also in a step that is replayed."""
     broken = x.clone()
-    walk = training.train(network, broken, steps=STEPS, seed=0, batch=8, average=0.9)
+    walk = train(network, broken)
     for _ in range(6):
         step = next(walk)
     before = step.state()

@@ -1,8 +1,10 @@
 """Training: reproducible, resumable to the bit, and it learns what it is shown."""
 
 import collections
+import contextlib
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -293,6 +295,29 @@ def test_without_average_the_last_weights_are_handed_back(network, x):
     state = end(run(network, x, average=0.0))
     names = [name.removeprefix("denoiser.") for name in state if name.startswith("denoiser.")]
     assert all(torch.equal(state[f"denoiser.{name}"], state[f"average.{name}"]) for name in names)
+
+
+def test_what_is_recorded_once_is_replayed_on_the_inputs_of_each_call(monkeypatch):
+    """Stand-ins for a GPU's streams and graphs: replaying computes again what the recorded function made, in place."""
+    asked, replayed = [], []
+
+    def double(given):
+        asked.append(given)
+        return 2 * given
+
+    class Graph:
+        def replay(self):
+            replayed.append(self)
+            recorded.output.copy_(2 * recorded.inputs[0])
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, stand_in in (("Stream", lambda: stream), ("current_stream", lambda: stream), ("CUDAGraph", Graph)):
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: contextlib.nullcontext())
+    recorded = training._Recorded(double)
+    assert [recorded(torch.tensor([float(k)])).item() for k in range(6)] == [0, 2, 4, 6, 8, 10]
+    assert (len(asked), len(replayed), len(set(replayed))) == (3, 4, 1)
 
 
 # When it goes wrong -----------------------------------------------------------------------------------------------
