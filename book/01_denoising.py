@@ -31,7 +31,7 @@ import math
 import numpy as np
 import torch
 
-from ghr import compare, images, noise, plots, runs, sampling
+from ghr import images, noise, plots, runs, sampling, similarity, stats
 from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser
 from ghr.widgets import Explorer, Frame, Slider, Tile
@@ -75,8 +75,8 @@ plots.image_grid(rows, labels, ["clean"] + [f"{20 * math.log10(1 / sigma):.0f} d
 # %% tags=["hide-cell"]
 x = held_out[:300]
 y = noise.add_noise(x, 0.1, torch.Generator().manual_seed(seed))
-say("psnr_in", compare.estimate(compare.psnr_of_mean, noise.mse(y, x)), ".2f")
-say("psnr_out", compare.estimate(compare.psnr_of_mean, noise.denoising_mse(denoiser, x, 0.1, seed)), ".2f")
+say("psnr_in", stats.estimate(stats.psnr_of_mean, noise.mse(y, x)), ".2f")
+say("psnr_out", stats.estimate(stats.psnr_of_mean, noise.denoising_mse(denoiser, x, 0.1, seed)), ".2f")
 
 # %% [markdown]
 # At $\sigma = 0.1$ we measure {glue:text}`psnr_in` dB over test faces (in brackets: the 95% interval), where the formula
@@ -197,7 +197,7 @@ for sigma in levels:
     y = noise.add_noise(held_out[:300], float(sigma), torch.Generator().manual_seed(seed))
     with torch.no_grad():
         residual = torch.cat([denoiser(part) - part for part in y.split(64)])
-    sizes.append(compare.estimate(np.mean, residual.flatten(1).norm(dim=1) / math.sqrt(d) / sigma))
+    sizes.append(stats.estimate(np.mean, residual.flatten(1).norm(dim=1) / math.sqrt(d) / sigma))
 say("ratio_low", min(r.value for r in sizes), ".2f")
 say("ratio_high", max(r.value for r in sizes), ".2f")
 
@@ -249,10 +249,10 @@ start = sampling.gaussian_start(held_out, seeds)
 memorizer = EmpiricalDenoiser(training, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
 copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, denoiser))
 clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
-(rho_copies, of), (rho_drawn, near) = (compare.nearest(x, training) for x in (copies, drawn))
+(rho_copies, of), (rho_drawn, near) = (similarity.nearest(x, training) for x in (copies, drawn))
 say("rho_copies", rho_copies.min().item(), ".3f")
 say("rho_drawn", rho_drawn.median().item(), ".2f")
-say("rho_null", compare.estimate(np.median, compare.nearest(held_out[:300], training)[0]), ".2f")
+say("rho_null", stats.estimate(np.median, similarity.nearest(held_out[:300], training)[0]), ".2f")
 rows = [copies, training[of], clouds, drawn, training[near]]
 plots.image_grid(rows, ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"])
 

@@ -32,8 +32,9 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import compare, ledger, noise, plots, runs
+from ghr import ledger, noise, plots, runs, similarity, stats
 from ghr.ledger import say
+from ghr.measure import agreement
 from ghr.references import EmpiricalDenoiser, WienerDenoiser, ray_bound
 from ghr.widgets import Explorer, Frame, Slider, Tile
 
@@ -112,7 +113,7 @@ def answers(n, sigma, image):
         tiles.append(Tile(x_hat[0], name, f"{number:.1f} dB", half))
     words = (
         f"N = {n:,}, σ = {sigma:.2f}: of {before:.1f} dB network A makes {after[0]:.1f} dB, network B {after[1]:.1f} dB "
-        f"and memory {after[2]:.1f} dB. The answers of A and B are similar by {compare.rho(found[0], found[1]).item():.2f}."
+        f"and memory {after[2]:.1f} dB. The answers of A and B are similar by {similarity.rho(found[0], found[1]).item():.2f}."
     )
     return Frame(tiles, words)
 
@@ -196,15 +197,15 @@ def regions_of(s, n, half):
     return training, s.regions.held_out[: count(s, n)]
 
 
-def gap(s, n, half, statistic=compare.psnr_gap, level=-1):
+def gap(s, n, half, statistic=stats.psnr_gap, level=-1):
     """A statistic of training and test errors, with its interval."""
     pair = s.train[n, half][level], s.test[n, half][level]
-    return compare.estimate(statistic, *pair, regions=regions_of(s, n, half), paired=False)
+    return stats.estimate(statistic, *pair, regions=regions_of(s, n, half), paired=False)
 
 
 def mean_gap(train, test, axis):
     """G(N): the gap averaged over the grid of noise levels."""
-    return compare.psnr_gap(train, test, axis).mean(0)
+    return stats.psnr_gap(train, test, axis).mean(0)
 
 
 measure(faces)
@@ -219,15 +220,15 @@ def draw_psnr(s):
         ax.plot(x, ray_bound(x, d), color=plots.TRAINING, linestyle="-.", linewidth=1, label="ray bound")
         for e, label in zip(s.memorizer[n], ("memorizing optimum", None), strict=True):
             with np.errstate(divide="ignore"):  # its error on training images underflows to 0: it leaves the panel
-                optimum = compare.psnr_of_mean(e)
+                optimum = stats.psnr_of_mean(e)
             ax.plot(x, optimum, color=plots.INK, linestyle="--", linewidth=1, label=label)
         regions = regions_of(s, n, "A")[1]
-        wiener = [compare.estimate(compare.psnr_of_mean, row, regions=regions) for row in s.wiener[n]]
+        wiener = [stats.estimate(stats.psnr_of_mean, row, regions=regions) for row in s.wiener[n]]
         plots.band(ax, x, wiener, color=plots.WIENER, linewidth=1, label="Wiener, test")
         for half in "AB":
             rows = zip(("training", "test"), (s.train, s.test), "-:", regions_of(s, n, half), strict=True)
             for kind, e, line, regions in rows:
-                curve = [compare.estimate(compare.psnr_of_mean, row, regions=regions) for row in e[n, half][grid]]
+                curve = [stats.estimate(stats.psnr_of_mean, row, regions=regions) for row in e[n, half][grid]]
                 plots.band(ax, x, curve, color=plots.HALF[half], linestyle=line, label=f"{half}, {kind}")
         ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
         ax.label_outer()
@@ -240,7 +241,7 @@ draw_psnr(faces)
 # %% tags=["hide-input"]
 def rise(train, test, axis):
     """Largest rise of the gap from one N to the next: negative when it always falls."""
-    return np.diff(compare.psnr_gap(train, test, axis), axis=0).max(0)
+    return np.diff(stats.psnr_gap(train, test, axis), axis=0).max(0)
 
 
 def crossed(s, n, half):
@@ -248,19 +249,19 @@ def crossed(s, n, half):
     other = "B" if half == "A" else "A"
     x = training_images(s, n, half)
     pair = [errors(s.denoisers[n, h], x, sigmas[-1:])[0] for h in (half, other)]
-    return compare.estimate(compare.psnr_gap, *pair, regions=regions_of(s, n, half)[0])
+    return stats.estimate(stats.psnr_gap, *pair, regions=regions_of(s, n, half)[0])
 
 
 def from_ray(e, axis):
     """Largest distance of a curve to the ray bound, dB."""
-    curve = compare.psnr_of_mean(e, axis)
+    curve = stats.psnr_of_mean(e, axis)
     return np.abs(curve - ray_bound(middle, d).reshape(-1, *[1] * (curve.ndim - 1))).max(0)
 
 
 def steepness(e, axis):
     """Least squares slope of output on input PSNR."""
     x = middle - middle.mean()
-    return np.tensordot(x, compare.psnr_of_mean(e, axis), 1) / (x @ x)
+    return np.tensordot(x, stats.psnr_of_mean(e, axis), 1) / (x @ x)
 
 
 middle = np.linspace(6, 27, 8)
@@ -274,7 +275,7 @@ def report(s, prefix=""):
     sentence = ""
     if 1 in s.sizes:
         along = [errors(s.denoisers[1, half], training_images(s, 1, half), 10 ** (-middle / 20)) for half in "AB"]
-        rays, slopes = ([compare.estimate(f, curve) for curve in along] for f in (from_ray, steepness))
+        rays, slopes = ([stats.estimate(f, curve) for curve in along] for f in (from_ray, steepness))
         ray = enter(s, "T1a", max(rays, key=lambda e: e.value))
         slope = enter(s, "T1b", max(slopes, key=lambda e: abs(e.value - np.mean(ledger.bounds("T1b", s.images, scale)))))
         sentence = (
@@ -293,7 +294,7 @@ def report(s, prefix=""):
         for half in "AB":
             pair = [np.stack([e[n, half][-1][:300] for n in ladder]) for e in (s.train, s.test)]
             regions = [labels if labels is None else labels[:300] for labels in regions_of(s, largest, half)]
-            rises.append(compare.estimate(rise, *pair, regions=regions, paired=False))
+            rises.append(stats.estimate(rise, *pair, regions=regions, paired=False))
         enter(s, "T3", max(rises, key=lambda e: e.value))
     enter(s, "T4", max((s.overall[largest, half] for half in "AB"), key=lambda e: e.value))
     for half in "AB":
@@ -371,7 +372,7 @@ def over_wiener(s):
     n = s.sizes[-1]
     regions = regions_of(s, n, "A")[1]
     pairs = zip(s.test[n, "A"][grid], s.wiener[n], strict=True)
-    return [compare.estimate(compare.psnr_gap, f, w, regions=regions) for f, w in pairs]
+    return [stats.estimate(stats.psnr_gap, f, w, regions=regions) for f, w in pairs]
 
 
 advantage = over_wiener(faces)
@@ -380,7 +381,7 @@ superposition, affine = [], []
 for sigma in noise.SIGMAS:
     y = noise.add_noise(faces.held_out[:300], float(sigma), torch.Generator().manual_seed(seed))
     for f, cosines in ((faces.denoisers[faces.sizes[-1], "A"], superposition), (wiener.at(float(sigma)), affine)):
-        cosines.append(compare.estimate(np.mean, compare.linearity(f, y)))
+        cosines.append(stats.estimate(np.mean, agreement.linearity(f, y)))
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 plots.band(left, input_psnr[grid], advantage, color=plots.HALF["A"])
 left.axhline(0, color=plots.INK, linewidth=0.6)
@@ -443,7 +444,7 @@ rows = []
 for s, name in ((faces, "faces"), (patches, "photographs")):
     for n, half in s.denoisers:
         regions = regions_of(s, n, half)[1]
-        level = compare.estimate(compare.psnr_of_mean, s.test[n, half][-1], regions=regions)
+        level = stats.estimate(stats.psnr_of_mean, s.test[n, half][-1], regions=regions)
         rows.append((name, f"{n:,}", half, f"{s.gaps[n, half]:.2f}", f"{s.overall[n, half]:.2f}", f"{level:.2f}"))
 ledger.Table("Gap between training and test, by image set, N and half", heads, rows)
 

@@ -31,8 +31,9 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 import numpy as np
 import torch
 
-from ghr import compare, ledger, noise, plots, runs, sampling
+from ghr import ledger, noise, plots, runs, sampling, similarity, stats
 from ghr.ledger import say
+from ghr.measure.agreement import discrepancy, model_variance, variance_ratio
 from ghr.references import WienerDenoiser
 from ghr.widgets import Explorer, Frame, Slider, Tile
 
@@ -68,7 +69,7 @@ middle = int(np.abs(np.log(grid / 0.1)).argmin())  # the level nearest to sigma 
 
 def disagreements(s, denoisers):
     """||f_i - f_j||^2 / d and ||f_i - x||^2 / d of denoisers on test images: pairs or denoisers, noise levels, images."""
-    levels = (compare.model_variance(denoisers, s.held_out[:300], float(sigma), seed) for sigma in grid)
+    levels = (model_variance(denoisers, s.held_out[:300], float(sigma), seed) for sigma in grid)
     apart, errors = (torch.stack(column, -2).numpy() for column in zip(*levels, strict=True))
     return apart, errors
 
@@ -77,12 +78,12 @@ def variance(s, apart, error):
     """V at each noise level."""
     regions = s.regions and s.regions.held_out[:300]
     rows = zip(apart, error, strict=True)
-    return [compare.estimate(compare.variance_ratio, a, e, regions=regions) for a, e in rows]
+    return [stats.estimate(variance_ratio, a, e, regions=regions) for a, e in rows]
 
 
 def largest_ratio(apart, error, axis):
     """Largest V over the noise levels between .02 and 1."""
-    return compare.variance_ratio(apart, error, axis)[inside].max(0)
+    return variance_ratio(apart, error, axis)[inside].max(0)
 
 
 def compare_functions(s):
@@ -93,9 +94,9 @@ def compare_functions(s):
         apart, errors = disagreements(s, [s.denoisers[n, half] for half in "AB"])
         s.apart[n] = apart[0, 1], errors[0]
     s.variances = {n: variance(s, *pair) for n, pair in s.apart.items()}
-    s.worst = {n: compare.estimate(largest_ratio, *pair, regions=regions) for n, pair in s.apart.items()}
+    s.worst = {n: stats.estimate(largest_ratio, *pair, regions=regions) for n, pair in s.apart.items()}
     s.discrepancies = {
-        n: compare.estimate(np.mean, compare.discrepancy(apart, grid), regions=regions)
+        n: stats.estimate(np.mean, discrepancy(apart, grid), regions=regions)
         for n, (apart, _) in s.apart.items()
     }
     if 10 in s.sizes:
@@ -183,11 +184,11 @@ rows = []
 for n in controlled:
     apart, errors = four[n]
     pairs = ((0, 1), (2, 3), (0, 3), (1, 2), (0, 2), (1, 3))
-    cells = [f"{compare.estimate(largest_ratio, apart[i, j], errors[i]):.3f}" for i, j in pairs]
+    cells = [f"{stats.estimate(largest_ratio, apart[i, j], errors[i]):.3f}" for i, j in pairs]
     rows.append((f"{n:,}", *cells))
 for end, n in (("small", controlled[0]), ("large", controlled[-1])):
     apart, errors = four[n]
-    ratios = [compare.estimate(over_control, apart[i, 1 - i], errors[i], apart[i, i + 2]) for i in (0, 1)]
+    ratios = [stats.estimate(over_control, apart[i, 1 - i], errors[i], apart[i, i + 2]) for i in (0, 1)]
     say(f"controlled_{end}", n, ",")
     for half, number in zip("AB", ratios, strict=True):
         say(f"over_control_{end}_{half}", number, ".2f")
@@ -237,11 +238,11 @@ def draw(s):
         walks = zip(*(sampling.sample(s.denoisers[n, half], start) for half in "AB"), strict=True)
         s.on_the_way[n] = []  # noise level, and similarity of what A and B see in their noise at that moment
         for at_a, at_b in walks:
-            s.on_the_way[n].append((at_a.sigma[0].item(), compare.rho(at_a.x_hat, at_b.x_hat)))
+            s.on_the_way[n].append((at_a.sigma[0].item(), similarity.rho(at_a.x_hat, at_b.x_hat)))
         s.samples[n, "A"], s.samples[n, "B"] = at_a.x_hat, at_b.x_hat
-    s.rho_ab = {n: compare.rho(s.samples[n, "A"], s.samples[n, "B"]) for n in s.sizes}
-    s.copies = {(n, half): compare.nearest(x, training(s, n, half)) for (n, half), x in s.samples.items()}
-    s.null = {(n, half): compare.nearest(fresh(s, n)[0], training(s, n, half))[0] for n, half in s.samples}
+    s.rho_ab = {n: similarity.rho(s.samples[n, "A"], s.samples[n, "B"]) for n in s.sizes}
+    s.copies = {(n, half): similarity.nearest(x, training(s, n, half)) for (n, half), x in s.samples.items()}
+    s.null = {(n, half): similarity.nearest(fresh(s, n)[0], training(s, n, half))[0] for n, half in s.samples}
 
 
 def training(s, n, half):
@@ -258,7 +259,7 @@ def draw_samples(s, pairs):
     for n, pair in pairs.items():
         for half, samples in zip("AB", pair, strict=True):
             known = training(s, n, half)
-            rows += [samples[:8], known[compare.nearest(samples[:8], known)[1]]]
+            rows += [samples[:8], known[similarity.nearest(samples[:8], known)[1]]]
             labels += [f"N = {n:,}\nsample {half}", f"nearest\nin {half}"]
     return plots.image_grid(rows, labels)
 
@@ -315,19 +316,19 @@ def difference(a, b, axis):
 
 def copied(images, x, rays=False):
     """Share of images that are three times closer to one training image than to any other."""
-    return compare.share(compare.distance_ratio(images, x, rays) < 1 / 3)
+    return stats.share(similarity.distance_ratio(images, x, rays) < 1 / 3)
 
 
 def compare_samples(s):
     """Agreement of A's and B's samples, and nearness of both to their training sets: numbers with intervals."""
     regions = {n: fresh(s, n)[1] for n in s.sizes}
-    s.c_ab = {n: compare.estimate(np.median, s.rho_ab[n]) for n in s.sizes}
-    shifted = {n: compare.rho(s.samples[n, "A"], s.samples[n, "B"].roll(1, 0)) for n in s.sizes}
-    s.c_other = {n: compare.estimate(np.median, rho) for n, rho in shifted.items()}
-    s.c_nn = {key: compare.estimate(np.median, rho) for key, (rho, _) in s.copies.items()}
-    s.c_null = {key: compare.estimate(np.median, rho, regions=regions[key[0]]) for key, rho in s.null.items()}
+    s.c_ab = {n: stats.estimate(np.median, s.rho_ab[n]) for n in s.sizes}
+    shifted = {n: similarity.rho(s.samples[n, "A"], s.samples[n, "B"].roll(1, 0)) for n in s.sizes}
+    s.c_other = {n: stats.estimate(np.median, rho) for n, rho in shifted.items()}
+    s.c_nn = {key: stats.estimate(np.median, rho) for key, (rho, _) in s.copies.items()}
+    s.c_null = {key: stats.estimate(np.median, rho, regions=regions[key[0]]) for key, rho in s.null.items()}
     s.excess = {key: excess(s.copies[key][0], s.null[key], regions[key[0]]) for key in s.samples}
-    s.closer = {(n, half): compare.share(s.rho_ab[n] > s.copies[n, half][0]) for n, half in s.samples}
+    s.closer = {(n, half): stats.share(s.rho_ab[n] > s.copies[n, half][0]) for n, half in s.samples}
     several = [key for key in s.samples if key[0] > 1]  # one image has no second nearest
     s.f_mem = {key: copied(s.samples[key], training(s, *key)) for key in several}
     s.f_mem_rays = {key: copied(s.samples[key], training(s, *key), rays=True) for key in several}
@@ -335,7 +336,7 @@ def compare_samples(s):
 
 def excess(near, null, regions):
     """c_NN - c_null: samples and held-out images are not pairs."""
-    return compare.estimate(difference, near, null, regions=[None, regions], paired=False)
+    return stats.estimate(difference, near, null, regions=[None, regions], paired=False)
 
 
 def agreement(s):
@@ -370,7 +371,7 @@ def furthest_half(estimates, n, choose):
 
 def strong(s, n):
     """Whether A's and B's samples are nearer to each other than to the training set, and that no nearer than chance."""
-    apart = [compare.estimate(difference, s.rho_ab[n], s.copies[n, half][0]) for half in "AB"]
+    apart = [stats.estimate(difference, s.rho_ab[n], s.copies[n, half][0]) for half in "AB"]
     near = [s.excess[n, half] for half in "AB"]
     if all(e.low > 0 for e in apart) and all(e.high <= 0.03 for e in near):
         return "holds for both halves"
@@ -397,11 +398,11 @@ def report(s, prefix=""):
     for half in "AB":
         new, regions = (part if part is None else part[:128] for part in fresh(s, largest))
         samples, x = s.samples[largest, half][:128], training(s, largest, half)
-        near, null = (compare.nearest(y, x, shifts=3, flips=True)[0] for y in (samples, new))
+        near, null = (similarity.nearest(y, x, shifts=3, flips=True)[0] for y in (samples, new))
         moved[largest, half] = excess(near, null, regions)
         if half == "A":
-            say(f"{prefix}moved", compare.estimate(np.median, near), ".2f")
-            say(f"{prefix}moved_null", compare.estimate(np.median, null, regions=regions), ".2f")
+            say(f"{prefix}moved", stats.estimate(np.median, near), ".2f")
+            say(f"{prefix}moved_null", stats.estimate(np.median, null, regions=regions), ".2f")
     enter(s, "T6c", furthest_half(moved, largest, max))
     for end, n in (("small", smallest), ("large", largest)):
         say(f"{prefix}c_ab_{end}", s.c_ab[n], ".2f")
@@ -412,7 +413,7 @@ def report(s, prefix=""):
     say(f"{prefix}c_other_large", s.c_other[largest], ".2f")
     say(f"{prefix}seeds_large", len(seeds_of(s, largest)), "d")
     gaussian = [gaussian_sample(s, half) for half in "AB"]
-    say(f"{prefix}c_gauss", compare.estimate(np.median, compare.rho(*gaussian)), ".3f")
+    say(f"{prefix}c_gauss", stats.estimate(np.median, similarity.rho(*gaussian)), ".3f")
 
 
 def gaussian_sample(s, half):
@@ -494,7 +495,7 @@ for n in faces.sizes:
     x = [-20 * np.log10(sigma) for sigma, _ in faces.on_the_way[n]]
     rho = np.stack([values.numpy() for _, values in faces.on_the_way[n]])
     low, median, high = np.quantile(rho, [0.25, 0.5, 0.75], axis=1)
-    spread = [compare.Estimate(*three) for three in zip(median, low, high, strict=True)]
+    spread = [stats.Estimate(*three) for three in zip(median, low, high, strict=True)]
     plots.band(axes, x, spread, color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
 axes.set(xlabel="input PSNR (dB)", ylabel="similarity of A's and B's denoised images")
 plots.legend(figure, ncols=3)
@@ -503,7 +504,7 @@ plots.Picture(figure)
 # %% tags=["hide-cell"]
 for end, n in (("small", faces.few), ("large", faces.sizes[-1])):
     for moment, k in (("first", 0), ("last", -1)):
-        say(f"{moment}_{end}", compare.estimate(np.median, faces.on_the_way[n][k][1]), ".2f")
+        say(f"{moment}_{end}", stats.estimate(np.median, faces.on_the_way[n][k][1]), ".2f")
 say("first_sigma", faces.on_the_way[faces.sizes[-1]][0][0], ".2f")
 
 # %% [markdown]
@@ -537,17 +538,17 @@ def by_sampler(*studies):
     rows, names = [], {"UNet": "UNet", "BFCNN": "BF-CNN"}
     for s in studies:
         n, y = s.sizes[-1], sampling.gaussian_start(s.held_out, many)
-        real, regions = compare.gradient_energy(s.held_out), [None, s.regions and s.regions.held_out]
+        real, regions = similarity.gradient_energy(s.held_out), [None, s.regions and s.regions.held_out]
         found = []
         for name, sampler in samplers.items():
             try:
                 a, b = (sampling.last(sampler(s.denoisers[n, half], y)) for half in "AB")
             except FloatingPointError:  # where a walk diverges there is no image: nothing agrees
-                found.append(compare.Estimate(0.0, 0.0, 0.0))
+                found.append(stats.Estimate(0.0, 0.0, 0.0))
                 rows.append((names[s.network], name, "diverges", "-"))
                 continue
-            found.append(compare.estimate(np.median, compare.rho(a, b)))
-            energy = compare.estimate(ratio, compare.gradient_energy(a), real, regions=regions, paired=False)
+            found.append(stats.estimate(np.median, similarity.rho(a, b)))
+            energy = stats.estimate(ratio, similarity.gradient_energy(a), real, regions=regions, paired=False)
             rows.append((names[s.network], name, f"{found[-1]:.2f}", f"{energy:.2f}"))
         entry = enter(s, "T21", min(found, key=lambda e: e.value))
         say(f"sampler_{s.images}_{s.network}", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
@@ -610,11 +611,11 @@ def quality(s, pair):
     """Samples of A and B against held-out images: {target: gradient energy, spectrum, discrepancy}; and the spectrum."""
     # one value for each seed, the mean of A's and B's: two samples of one seed are not two samples
     alone = {"regions": [None, s.regions and s.regions.held_out], "paired": False}
-    energies = sum(compare.gradient_energy(x) for x in pair) / 2
-    energy = compare.estimate(ratio, energies, compare.gradient_energy(s.held_out), **alone)
-    spectra = [(sum(compare.spectrum(x) for x in pair) / 2).T, compare.spectrum(s.held_out).T]
-    bands = [compare.estimate(decibels, a, b, **alone) for a, b in zip(*spectra, strict=True)]
-    deviation = compare.estimate(furthest, *spectra, **alone)
+    energies = sum(similarity.gradient_energy(x) for x in pair) / 2
+    energy = stats.estimate(ratio, energies, similarity.gradient_energy(s.held_out), **alone)
+    spectra = [(sum(similarity.spectrum(x) for x in pair) / 2).T, similarity.spectrum(s.held_out).T]
+    bands = [stats.estimate(decibels, a, b, **alone) for a, b in zip(*spectra, strict=True)]
+    deviation = stats.estimate(furthest, *spectra, **alone)
     # random sets of samples, each against as many held-out images, and these against as many others: the interval is
     # that of single draws, and holds what such sets vary by
     rng, half_size = np.random.default_rng(0), set_size(s, pair)
@@ -625,9 +626,9 @@ def quality(s, pair):
         real = s.held_out[rng.permutation(len(s.held_out))[: 2 * half_size]]
         some = pair[rng.integers(2)][rng.permutation(len(pair[0]))[:half_size]]
         for name, x in (("samples", some), ("held out", real[half_size:])):
-            draws[name].append(compare.mmd(x, real[:half_size], bandwidth, biased=True))
+            draws[name].append(similarity.mmd(x, real[:half_size], bandwidth, biased=True))
     ratios = np.array(draws["samples"]) / np.mean(draws["held out"])
-    discrepancy = compare.Estimate(ratios.mean(), *np.quantile(ratios, [0.025, 0.975]))
+    discrepancy = stats.Estimate(ratios.mean(), *np.quantile(ratios, [0.025, 0.975]))
     return {"T23a": energy, "T23b": deviation, "T23c": discrepancy}, bands
 
 
@@ -648,7 +649,7 @@ say("wide_seen", f" (the pair of width {best[0].width} after {best[0].images_see
 say("mmd_size", set_size(faces, pairs[best]), "d")
 rows = []
 for (a, b), (numbers, _) in qualities.items():
-    agree = compare.estimate(np.median, compare.rho(*pairs[a, b]))
+    agree = stats.estimate(np.median, similarity.rho(*pairs[a, b]))
     rows.append((f"{a.width}", f"{a.images_seen:,}", f"{agree:.2f}", *(f"{number:.2f}" for number in numbers.values())))
 heads = ("width", "images seen", "c_AB", "gradient energy", "spectrum off by (dB)", "MMD ratio")
 ledger.Table("Samples of the largest N against held-out faces, by network", heads, rows)
@@ -760,7 +761,7 @@ def walk(n, step):
     """Both networks' images at one moment of the way from noise."""
     (sigma, a), (_, b) = (walks[n, half][step] for half in "AB")
     tiles = [Tile(y, f"network {half}", "", half) for half, batch in zip("AB", (a, b), strict=True) for y in batch]
-    rho = compare.rho(a, b).mean().item()
+    rho = similarity.rho(a, b).mean().item()
     where = f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both networks start from"
     which = f"N = {n:,}, width {best[0].width if n == largest else ours[0].width}"
     return Frame(tiles, f"{where}. {which}; above network A, below network B; each column, one noise. Similarity on average: {rho:.2f}.")

@@ -32,7 +32,7 @@ import itertools
 import numpy as np
 import torch
 
-from ghr import compare, harmonic, images, jacobian, ledger, noise, photographs, plots, runs
+from ghr import harmonic, images, jacobian, ledger, noise, photographs, plots, runs, similarity, stats
 from ghr.ledger import say
 from ghr.widgets import Axes, Explorer, Frame, Slider, Tile
 
@@ -128,10 +128,10 @@ for s in studies:
     for half in "AB":
         for sigma in levels:
             found = s.numbers[s.sizes[-1], half, sigma]
-            means = {name: compare.estimate(np.mean, found[name]) for name in ("hom", "asym", "trace", "rows", "columns")}
+            means = {name: stats.estimate(np.mean, found[name]) for name in ("hom", "asym", "trace", "rows", "columns")}
             hom.append(means["hom"])
-            error = compare.estimate(compare.psnr_of_mean, found["error"])
-            loss = compare.estimate(compare.psnr_gap, found["error"], found["symmetric"])
+            error = stats.estimate(stats.psnr_of_mean, found["error"])
+            loss = stats.estimate(stats.psnr_gap, found["error"], found["symmetric"])
             cells = (f"{means['asym']:.2f}", f"{means['rows']:.2f}", f"{means['columns']:.2f}")
             rows.append((s.name, half, f"{sigma}", f"{hom[-1].value:.0e}", *cells, f"{error:.1f}", f"{loss:.1f}"))
             if half == "A" and sigma == levels[0]:
@@ -232,7 +232,7 @@ Explorer(
 side = min(2 * patches.table[0].size, 96)  # larger patches leave no photograph a test part
 _, first = np.unique(photographs.regions(side).held_out, return_index=True)
 large = images.split("photographs", side, 1).held_out[sorted(first)[:8]]
-large = large[compare.gradient_energy(large).argsort(descending=True)[:2]]
+large = large[similarity.gradient_energy(large).argsort(descending=True)[:2]]
 rows, residuals = [], []
 for y in noisy(large, levels[0]).split(1):
     denoiser = patches.denoisers[patches.sizes[-1], "A"]
@@ -277,8 +277,8 @@ clean, seen = (
     (vectors @ x.flatten(1)[:, :, None])[..., 0].double().numpy() for x in (faces.chosen, noisy(faces.chosen, levels[0]))
 )
 parts = {"noise": by_group((seen - clean) ** 2), "clean": by_group(clean**2)}
-sizes = {name: [compare.estimate(rms, group) for group in part] for name, part in parts.items()}
-best = [compare.estimate(best_factor, *pair) for pair in zip(by_group(clean * seen), by_group(seen**2), strict=True)]
+sizes = {name: [stats.estimate(rms, group) for group in part] for name, part in parts.items()}
+best = [stats.estimate(best_factor, *pair) for pair in zip(by_group(clean * seen), by_group(seen**2), strict=True)]
 values = by_group(torch.stack([basis.eigenvalues for basis in found]).double().numpy())
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
@@ -286,7 +286,7 @@ for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
 left.axhline(levels[0], color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="rank k", ylabel="size of coefficient", xscale="log", yscale="log")
 plots.legend(left)
-eigenvalues = [compare.estimate(np.mean, group) for group in values]
+eigenvalues = [stats.estimate(np.mean, group) for group in values]
 plots.band(right, centres, eigenvalues, color=plots.HALF["A"], label="eigenvalue")
 plots.band(right, centres, best, color=plots.INK, linestyle="--", label="best factor")
 right.set(xlabel="rank k", ylabel="factor", xscale="log")
@@ -364,11 +364,11 @@ plots.Picture(figure)
 # %% tags=["hide-cell"]
 for name in tried:
     at_k = np.array([share[k - 1].item() for share, k in zip(shares[name], counts, strict=True)])
-    say(f"left_{name}", compare.estimate(np.mean, at_k), ".3f")
-    say(f"oracle_{name}", compare.estimate(compare.psnr_of_mean, np.array(oracles[name])), ".1f")
-say("dimensions", compare.estimate(np.mean, faces.numbers[faces.sizes[-1], "A", levels[0]]["trace"]), ".0f")
+    say(f"left_{name}", stats.estimate(np.mean, at_k), ".3f")
+    say(f"oracle_{name}", stats.estimate(stats.psnr_of_mean, np.array(oracles[name])), ".1f")
+say("dimensions", stats.estimate(np.mean, faces.numbers[faces.sizes[-1], "A", levels[0]]["trace"]), ".0f")
 top = np.array([basis.eigenvalues[0].item() for basis in faces.bases[faces.sizes[-1], "A", levels[0]]])
-say("top", compare.estimate(np.mean, top), ".2f")
+say("top", stats.estimate(np.mean, top), ".2f")
 
 # %% [markdown]
 # At $\sigma = 0.1$ a face keeps $\mathrm{tr} J$ = {glue:text}`dimensions` of its {glue:text}`d` dimensions. With as many
@@ -449,7 +449,7 @@ def check(s):
     s.balance = {key: balance(s, *key) for key in s.denoisers if key[1] == "A" or key[0] in (*few, top)}
 
     def measure(statistic, columns, n, choose):
-        found = [compare.estimate(statistic, *s.balance[n, half][columns], regions=regions) for half in "AB"]
+        found = [stats.estimate(statistic, *s.balance[n, half][columns], regions=regions) for half in "AB"]
         return choose(found, key=lambda e: e.value)
 
     pair = slice(2)
@@ -465,7 +465,7 @@ def check(s):
         say(f"{s.prefix}{id}", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
     s.consistency = {
         n: [
-            compare.estimate(lambda e, t, axis, k=k: consistency(e, t, axis)[k], *s.balance[n, "A"][pair], regions=regions)
+            stats.estimate(lambda e, t, axis, k=k: consistency(e, t, axis)[k], *s.balance[n, "A"][pair], regions=regions)
             for k in range(len(strong))
         ]
         for n in s.sizes
@@ -478,11 +478,11 @@ errors, traces, stein, seen = faces.balance[faces.sizes[-1], "A"]
 rows = []
 for k, sigma in enumerate(strong):
     cells = (
-        format(compare.estimate(compare.psnr_of_mean, errors[k]), ".2f"),
-        format(compare.estimate(np.mean, traces[k]), ".0f"),
+        format(stats.estimate(stats.psnr_of_mean, errors[k]), ".2f"),
+        format(stats.estimate(np.mean, traces[k]), ".0f"),
         format(faces.consistency[faces.sizes[-1]][k], ".2f"),
-        format(compare.estimate(ratio, stein[k], errors[k]), ".2f"),
-        format(compare.estimate(np.mean, seen[k] / sigma), ".3f"),
+        format(stats.estimate(ratio, stein[k], errors[k]), ".2f"),
+        format(stats.estimate(np.mean, seen[k] / sigma), ".3f"),
     )
     rows.append((f"{sigma:.3f}", *cells))
 heads = ("σ", "PSNR (dB)", "tr J", "SC", "Stein / MSE", "σ̂ / σ")
@@ -531,13 +531,13 @@ for s in studies:
         at_seen, numbers = differentiate(s.denoisers[n, "A"], seen, noisy(seen, levels[0]))
         shares = [inside(bases, traces, a), inside(bases, traces, b)]
         shares += [inside(at_seen, numbers["trace"], a), inside(at_seen, numbers["trace"], b)]
-        found = [compare.estimate(np.mean, share) for share in shares]
+        found = [stats.estimate(np.mean, share) for share in shares]
         rows.append((s.name, f"{n:,}", *(f"{e:.2f}" for e in found), f"{n / d:.3f}"))
         if s is faces and n in (s.sizes[0], s.few):
             name = "one" if n == s.sizes[0] else "few"
             for suffix, e in zip(("", "_other", "_seen", "_seen_other"), found, strict=True):
                 say(f"inside_{name}{suffix}", e, ".2f")
-            more = compare.estimate(np.mean, shares[2] - shares[3])
+            more = stats.estimate(np.mean, shares[2] - shares[3])
             say(f"inside_{name}_more", more, "+.2f")
             say(
                 f"inside_{name}_words",
@@ -575,7 +575,7 @@ for s in studies:
         a, b = (s.bases[n, half, levels[0]][: images_each // 2] for half in "AB")  # the same images for every N
         traces = s.numbers[n, "A", levels[0]]["trace"][: images_each // 2]
         numbers = traces, agreement(a, b, traces), agreement(a, [*a[1:], a[0]], traces)
-        trace, same, other = (compare.estimate(np.mean, values) for values in numbers)
+        trace, same, other = (stats.estimate(np.mean, values) for values in numbers)
         rows.append((s.name, f"{n:,}", f"{trace:.0f}", f"{same:.2f}", f"{other:.2f}", f"{kept(traces).mean() / d:.2f}"))
         if s is faces and n == s.few:
             say("agree_small", same, ".2f")
@@ -643,17 +643,17 @@ for s in studies:
         s.untrained[sigma] = differentiate(before, s.chosen, noisy(s.chosen, sigma))
         for half in "AB":
             s.harmonicity[half, sigma] = harmonicity(s, half, sigma, s.untrained[sigma][0])
-    growing = [compare.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]
+    growing = [stats.estimate(np.mean, found["its own"]["H1"]) for found in s.harmonicity.values()]
     entry = enter(s, "T19", min(growing, key=lambda e: e.value))
     say(f"{s.prefix}T19", f"{entry.measured:.2f} (target {entry.target}: {entry.verdict})")
     for id, index, sign in (("T20a", "H2", 1), ("T20b", "H3", -1), ("T20c", "H4", 1)):
         margins = []
         for found in s.harmonicity.values():
             three = (sign * found[name][index] for name in ("its own", "a third image's", "principal"))
-            margins.append(compare.estimate(margin, *three))
+            margins.append(stats.estimate(margin, *three))
         worst = min(margins, key=lambda e: e.value)
         ends = sorted((sign * worst.low, sign * worst.high))
-        entry = enter(s, id, compare.Estimate(sign * worst.value, *ends))
+        entry = enter(s, id, stats.Estimate(sign * worst.value, *ends))
         words = f"{entry.measured:+.2f} (target {entry.target}: {entry.verdict})"
         say(f"{s.prefix}{index}_margin", words)
 
@@ -664,7 +664,7 @@ def index_table(s):
     for (half, sigma), found in s.harmonicity.items():
         if half == "A":
             for basis, values in found.items():
-                cells = (f"{compare.estimate(np.mean, values[index]):+.2f}" for index in harmonic.INDICES)
+                cells = (f"{stats.estimate(np.mean, values[index]):+.2f}" for index in harmonic.INDICES)
                 rows.append((f"{sigma}", basis, *cells))
     return ledger.Table(f"Harmonicity of bases, {s.name}, half A", ("σ", "basis", *harmonic.INDICES), rows)
 
@@ -684,7 +684,7 @@ for half in "AB":
         for n in faces.sizes
     ]
     for ax, index in zip(axes, ("H2", "H4"), strict=True):
-        curve = [compare.estimate(np.mean, found[index]) for found in by_n]
+        curve = [stats.estimate(np.mean, found[index]) for found in by_n]
         plots.band(ax, faces.sizes, curve, color=plots.HALF[half], marker="o", label=f"half {half}")
         ax.set(xlabel="N, training images", ylabel=index, xscale="log")
 for ax in axes:
@@ -697,7 +697,7 @@ for s in studies:
     found = s.harmonicity["A", levels[0]]
     for index in harmonic.INDICES if s is faces else ("H2", "H4"):
         for basis, name in (("its own", "own"), ("principal", "pca"), ("untrained", "untrained")):
-            say(f"{s.prefix}{index}_{name}", compare.estimate(np.mean, found[basis][index]), ".2f")
+            say(f"{s.prefix}{index}_{name}", stats.estimate(np.mean, found[basis][index]), ".2f")
 
 # %% [markdown]
 # At $\sigma = 0.1$ and for half A, the network's basis stands against principal components and against an untrained network as
@@ -746,10 +746,10 @@ some = slice(images_each // 2)  # the same images for every network
 counts = kept(faces.numbers[n, "A", sigma]["trace"])[some]  # and as many vectors
 rows = []
 for name, size, half, bases, numbers in compared:
-    psnr = compare.estimate(compare.psnr_of_mean, numbers["error"][some])
-    asym, trace = (compare.estimate(np.mean, numbers[k][some]) for k in ("asym", "trace"))
+    psnr = stats.estimate(stats.psnr_of_mean, numbers["error"][some])
+    asym, trace = (stats.estimate(np.mean, numbers[k][some]) for k in ("asym", "trace"))
     found = harmonic.indices([basis.eigenvectors for basis in bases[some]], counts, faces.chosen[some])
-    values = {index: f"{compare.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES}
+    values = {index: f"{stats.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES}
     hom = numbers["hom"][some].mean()
     rows.append((name, size, half, f"{psnr:.1f}", f"{hom:.0e}", f"{asym:.2f}", f"{trace:.0f}", *values.values()))
     for index in ("H2", "H4"):
@@ -769,7 +769,7 @@ for s, name in ((faces, "unet"), (chain, "bfcnn")):
     a, b = (s.bases[least, half, sigma][some] for half in "AB")
     found = harmonic.indices([basis.eigenvectors for basis in a], counts, s.chosen[some])
     traces = s.numbers[least, "A", sigma]["trace"][some]
-    adapted, agree = compare.estimate(np.mean, found["H2"]), compare.estimate(np.mean, agreement(a, b, traces))
+    adapted, agree = stats.estimate(np.mean, found["H2"]), stats.estimate(np.mean, agreement(a, b, traces))
     say(f"{name}_adapted", adapted, ".2f")
     say(f"{name}_agree", agree, ".2f")
     memories.append((train - test, adapted, agree))

@@ -30,7 +30,7 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import compare, harmonic, images, jacobian, ledger, noise, plots, runs, synthetic
+from ghr import harmonic, images, jacobian, ledger, noise, plots, runs, stats, synthetic
 from ghr.ledger import say
 from ghr.references import BandletDenoiser, StationaryWienerDenoiser, WaveletDenoiser, WienerDenoiser
 from ghr.widgets import Explorer, Frame, Slider, Tile
@@ -174,12 +174,12 @@ def slope(e, axis=-1, window=WINDOWS[0], at=input_psnr):
     """Least squares slope of output on input PSNR; noise levels are the first axis of the errors."""
     inside = (window[0] <= at) & (at <= window[1])
     x = at[inside] - at[inside].mean()
-    return np.tensordot(x, compare.psnr_of_mean(e[inside], axis), 1) / (x @ x)
+    return np.tensordot(x, stats.psnr_of_mean(e[inside], axis), 1) / (x @ x)
 
 
 def lead(own, other, axis=-1):
     """By how many dB the first errors are below the second, averaged over the noise levels of LEVEL."""
-    return compare.psnr_gap(own[within(LEVEL)], other[within(LEVEL)], axis).mean(0)
+    return stats.psnr_gap(own[within(LEVEL)], other[within(LEVEL)], axis).mean(0)
 
 
 def rate(alpha):
@@ -215,10 +215,10 @@ figure, axes = plots.panels(len(kinds), columns=2, height=2.3, sharex=True, shar
 for ax, kind in zip(axes, kinds, strict=True):
     ax.plot(input_psnr, input_psnr, color=plots.FAINT, label="noisy input")
     for s, name, e, colour, line in curves_of(kind):
-        curve = [compare.estimate(compare.psnr_of_mean, row) for row in e]
+        curve = [stats.estimate(stats.psnr_of_mean, row) for row in e]
         plots.band(ax, input_psnr, curve, color=colour, linestyle=line, linewidth=1.2, label=name)
         if name == "network":
-            guide = compare.psnr_of_mean(e).mean() + s.named * (input_psnr - input_psnr.mean())
+            guide = stats.psnr_of_mean(e).mean() + s.named * (input_psnr - input_psnr.mean())
             ax.plot(input_psnr, guide, color=plots.TRAINING, linestyle="-.", linewidth=1, label="slope of theory")
     ax.set(title=kind, xlabel="input PSNR (dB)", ylabel="output PSNR (dB)")
     ax.label_outer()
@@ -268,7 +268,7 @@ for k, window in enumerate(WINDOWS):
 for s in regular:
     s.slopes = {
         window: {
-            name: compare.estimate(lambda e, axis, window=window: slope(e, axis, window), e)
+            name: stats.estimate(lambda e, axis, window=window: slope(e, axis, window), e)
             for name, e in {"network": s.errors, **s.rivals}.items()
         }
         for window in WINDOWS
@@ -334,7 +334,7 @@ def hold(group):
     pair = stacked(lambda s: s.errors, group), stacked(lambda s: s.rivals["TI db4"], group)
     network = group[0].run.network
     return [
-        enter(id, "c_alpha", compare.estimate(statistic, *pair), network)
+        enter(id, "c_alpha", stats.estimate(statistic, *pair), network)
         for id, statistic in (("T12", least_slope), ("T13", least_lead))
     ]
 
@@ -379,9 +379,9 @@ say(
 # %% tags=["hide-input"]
 rows = []
 for s in regular:
-    s.leads = {name: compare.estimate(lead, s.errors[:, : e.shape[1]], e) for name, e in s.rivals.items()}
-    s.steeper = compare.estimate(lambda a, b, axis: slope(a, axis) - slope(b, axis), s.errors, s.rivals["TI db4"])
-    level = compare.psnr_of_mean(s.errors)[within(LEVEL)].mean()
+    s.leads = {name: stats.estimate(lead, s.errors[:, : e.shape[1]], e) for name, e in s.rivals.items()}
+    s.steeper = stats.estimate(lambda a, b, axis: slope(a, axis) - slope(b, axis), s.errors, s.rivals["TI db4"])
+    level = stats.psnr_of_mean(s.errors)[within(LEVEL)].mean()
     rows.append((s.full_label, f"{s.steeper:+.2f}", f"{level:.1f}", *(f"{e:+.2f}" for e in s.leads.values())))
 heads = ("images", "slope less TI db4's", "network's output (dB)", *(f"network − {name} (dB)" for name in RIVALS))
 ledger.Table("Slopes and levels of the network beside those of its rivals", heads, rows)
@@ -392,7 +392,7 @@ for ax, kind in zip(axes, kinds, strict=True):
     for s, name, e, colour, line in curves_of(kind):
         wavelets = s.rivals["TI db4"][:, : e.shape[1]]
         if name != "TI db4":
-            curve = [compare.estimate(compare.psnr_gap, *pair) for pair in zip(e, wavelets, strict=True)]
+            curve = [stats.estimate(stats.psnr_gap, *pair) for pair in zip(e, wavelets, strict=True)]
             plots.band(ax, input_psnr, curve, color=colour, linestyle=line, linewidth=1.2, label=name)
     ax.axhline(0, color=plots.INK, linewidth=0.6)
     ax.set(title=kind, xlabel="input PSNR (dB)", ylabel="over TI db4 (dB)")
@@ -428,7 +428,7 @@ words, falling = [], []
 for s in unets:
     e = errors(WaveletDenoiser(1.0), s.held_out[:few], 10 ** (-weaker / 20))
     before = slope(s.rivals["TI db4"][:, :few])
-    after = compare.estimate(lambda e, axis: slope(e, axis, (36, 54), weaker), e)
+    after = stats.estimate(lambda e, axis: slope(e, axis, (36, 54), weaker), e)
     words.append(f"{after:.2f} at {s.label} (over {WINDOWS[0][0]} to {WINDOWS[0][1]} dB: {before:.2f})")
     falling += [] if after.low > before else [s.label]
 say("weaker", "; ".join(words))
@@ -485,11 +485,11 @@ formula = np.array([(spectrum * sigma**2 / (spectrum + sigma**2)).mean().item() 
 
 def loss(best, own, axis):
     """Largest loss over noise levels, dB."""
-    return compare.psnr_gap(best, own, axis).max(0)
+    return stats.psnr_gap(best, own, axis).max(0)
 
 
-T14 = enter("T14", fields.run.images, compare.estimate(loss, optimum, trained), fields.run.network)
-losses = [compare.estimate(compare.psnr_gap, *pair) for pair in zip(optimum, trained, strict=True)]
+T14 = enter("T14", fields.run.images, stats.estimate(loss, optimum, trained), fields.run.network)
+losses = [stats.estimate(stats.psnr_gap, *pair) for pair in zip(optimum, trained, strict=True)]
 say("T14", held(T14, ".2f", " dB"))
 say("T14_at", grid[np.argmax([e.value for e in losses])], ".2f")
 say("T14_mean", np.mean([e.value for e in losses]), ".2f")
@@ -497,7 +497,7 @@ say("fields_alpha", fields.alpha, "g")
 say("fields_tested", len(x), "d")
 say("formula", np.abs(10 * np.log10(optimum.mean(1) / formula)).max(), ".2f")
 for name, e in (("fields_slope", trained), ("exact_slope", optimum)):
-    say(name, compare.estimate(lambda e, axis: slope(e, axis, at=grid_psnr), e), ".3f")
+    say(name, stats.estimate(lambda e, axis: slope(e, axis, at=grid_psnr), e), ".3f")
 say("limit_slope", (fields.alpha - 1) / fields.alpha, ".2f")
 
 for s in (*regular, fields):
@@ -539,7 +539,7 @@ own = [basis.eigenvectors for basis in fields.bases]
 fourier = aligned(own, [best.eigenvectors] * images_each)
 another = aligned(own, [*own[1:], own[0]])
 for found, line, label in ((fourier, "-", "Fourier modes"), (another, ":", "another image's")):
-    curve = [compare.estimate(np.mean, row) for row in found]
+    curve = [stats.estimate(np.mean, row) for row in found]
     plots.band(third, ends, curve, color=plots.HALF["A"], linestyle=line, label=label)
 third.plot(ends, ends / d, color=plots.TRAINING, label="by chance")
 third.set(xlabel="K, vectors", ylabel="alignment", ylim=(0, 1.02))
@@ -551,11 +551,11 @@ plots.Picture(figure)
 at = np.abs(ends - dimensions).argmin()
 say("fields_K", ends[at], "d")
 say("fields_optimum", dimensions, ".0f")
-say("fields_trace", compare.estimate(np.mean, fields.traces), ".0f")
-say("fourier", compare.estimate(np.mean, fourier[at]), ".2f")
-say("another", compare.estimate(np.mean, another[at]), ".2f")
+say("fields_trace", stats.estimate(np.mean, fields.traces), ".0f")
+say("fourier", stats.estimate(np.mean, fourier[at]), ".2f")
+say("another", stats.estimate(np.mean, another[at]), ".2f")
 modes = harmonic.dct(size, size)[: ends[at]]
-say("cosines", compare.estimate(np.mean, [harmonic.alignment(u[: ends[at]].double(), modes) for u in own]), ".2f")
+say("cosines", stats.estimate(np.mean, [harmonic.alignment(u[: ends[at]].double(), modes) for u in own]), ".2f")
 say("chance", ends[at] / d, ".2f")
 say("near_one", (best.eigenvalues > 0.9).sum().item(), "d")
 
@@ -615,10 +615,10 @@ for s in (*regular, fields):
     own = [basis.eigenvectors for basis in s.bases]
     counts = np.clip(np.round(s.traces), 3, d // 2).astype(int)
     at_own, at_third = (harmonic.indices(bases, counts, s.scenes) for bases in (own, [*own[2:], *own[:2]]))
-    cells = [f"{compare.estimate(np.mean, s.traces):.0f}"]
+    cells = [f"{stats.estimate(np.mean, s.traces):.0f}"]
     for index, found in adapted.items():
         found.append(at_own[index] - at_third[index])
-        cells += [f"{compare.estimate(np.mean, values[index]):+.2f}" for values in (at_own, at_third)]
+        cells += [f"{stats.estimate(np.mean, values[index]):+.2f}" for values in (at_own, at_third)]
     rows.append(("Gaussian fields" if s is fields else s.full_label, *cells))
 heads = ("images", "tr J", "H2", "H2, third image's basis", "H4", "H4, third image's basis")
 ledger.Table("Adaptation of bases to images by regularity, at sigma = .1", heads, rows)
@@ -628,9 +628,9 @@ for index, (*found, on_fields) in adapted.items():
     means = [values.mean() for values in found]
     say(f"{index}_range", f"{min(means):+.2f} to {max(means):+.2f}")
     pooled = np.mean(found, 0)  # by scene: networks that meet one scene are not independent
-    say(f"{index}_pooled", compare.estimate(np.mean, pooled), "+.2f")
+    say(f"{index}_pooled", stats.estimate(np.mean, pooled), "+.2f")
     say(f"{index}_positive", (pooled > 0).sum(), "d")
-    say(f"{index}_fields", compare.estimate(np.mean, on_fields), "+.2f")
+    say(f"{index}_fields", stats.estimate(np.mean, on_fields), "+.2f")
 say("luck", 2**images_each, "d")
 say("kept", "; ".join(f"{s.traces.mean():.0f} at {s.label}" for s in unets))
 
@@ -669,11 +669,11 @@ for s in (s for s in regular if not s.even):
     kind = f"regions of α = {s.alpha:g} and a contour of {s.contour:g}{', Hölder' if s.hoelder else ''} ({s.network})"
     sentence = f"With {kind} the slope is {own:.2f}"
     if len(parts) == 2:
-        apart = {part: compare.estimate(difference, s.errors, t.errors, paired=False) for part, t in parts.items()}
+        apart = {part: stats.estimate(difference, s.errors, t.errors, paired=False) for part, t in parts.items()}
         nearer = min(apart, key=lambda part: abs(apart[part].value))
         sentence += "".join(f"; less that of images with {t.label} in both, {apart[part]:+.2f}" for part, t in parts.items())
         three = (s.errors, parts["regions"].errors, parts["contour"].errors)
-        lean = compare.estimate(off_middle, *three, paired=False)
+        lean = stats.estimate(off_middle, *three, paired=False)
         told = f"It is nearer to that of images that share its {nearer}"
         sentence += ". " + (told if lean.low > 0 or lean.high < 0 else "The intervals do not tell which is nearer")
     sentences.append(f"{sentence}. In the limit the less regular of the two should decide.")

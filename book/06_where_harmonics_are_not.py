@@ -31,7 +31,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ghr import compare, harmonic, jacobian, ledger, noise, plots, runs, synthetic
+from ghr import harmonic, jacobian, ledger, noise, plots, runs, stats, synthetic
 from ghr.ledger import say
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
 from ghr.references.discs import LEAST
@@ -209,28 +209,28 @@ def rise(errors, best, axis):
 def steepness(errors, axis):
     """Least squares slope of output on input PSNR."""
     x = input_psnr[low] - input_psnr[low].mean()
-    return np.tensordot(x, compare.psnr_of_mean(errors, axis), 1) / (x @ x)
+    return np.tensordot(x, stats.psnr_of_mean(errors, axis), 1) / (x @ x)
 
 
 def curve(errors):
     """PSNR of the mean squared error at each noise level of the grid."""
-    return [compare.estimate(compare.psnr_of_mean, row) for row in errors[grid]]
+    return [stats.estimate(stats.psnr_of_mean, row) for row in errors[grid]]
 
 
 def ratios(errors, best):
     """Ratio of the mean errors at each noise level of the grid."""
-    return [compare.estimate(ratio, *pair) for pair in zip(errors[grid], best[grid], strict=True)]
+    return [stats.estimate(ratio, *pair) for pair in zip(errors[grid], best[grid], strict=True)]
 
 
 for s in discs:
     pair = s.errors[low], optimum.errors[low]
     s.ratios = ratios(s.errors, optimum.errors)
     s.targets = {
-        "T17a": enter(s, "T17a", compare.estimate(smallest, *pair)),
-        "T17b": enter(s, "T17b", compare.estimate(rise, *pair)),
-        "T17c": enter(s, "T17c", compare.estimate(steepness, pair[0])),
+        "T17a": enter(s, "T17a", stats.estimate(smallest, *pair)),
+        "T17b": enter(s, "T17b", stats.estimate(rise, *pair)),
+        "T17c": enter(s, "T17c", stats.estimate(steepness, pair[0])),
     }
-best_slope = compare.estimate(steepness, optimum.errors[low])
+best_slope = stats.estimate(steepness, optimum.errors[low])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-mse", "caption": "**Does the gap to the dashed line widen to the right, where noise is weak?** Discs. Left: output against input PSNR, networks in blue, the exact optimum dashed, the noisy input grey. Right: mean squared error over that of the optimum; dashed: 1, which no denoiser can pass. With 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
 at = input_psnr[grid]
@@ -266,7 +266,7 @@ say("low_psnr", input_psnr[weakest], ".0f")
 say("high_psnr", input_psnr[strongest], ".0f")
 say("ratio_weakest", main.ratios[weakest], ".3g")
 say("ratio_strongest", main.ratios[strongest], ".3g")
-say("loss_weakest", compare.estimate(compare.psnr_gap, optimum.errors[weakest], main.errors[weakest]), ".1f")
+say("loss_weakest", stats.estimate(stats.psnr_gap, optimum.errors[weakest], main.errors[weakest]), ".1f")
 entry = main.targets["T17b"]
 growing = {
     "met": "It rises with each step to weaker noise",
@@ -348,7 +348,7 @@ def anatomy(s, denoiser, matrix, directions):
 
 def over(s, name):
     """Mean of one part over images, with its interval."""
-    return compare.estimate(np.mean, np.array([getattr(part, name) for part in s.parts]))
+    return stats.estimate(np.mean, np.array([getattr(part, name) for part in s.parts]))
 
 
 most, KEPT = min(50, d // 2), 0.1  # eigenvectors in memory; a direction counts as kept above this eigenvalue
@@ -360,7 +360,7 @@ exact = DiscPosterior(size, weak)
 optimum.x = main.x
 anatomy(optimum, exact, exact.jacobian, tangents)
 for s in discs:
-    s.targets["T16"] = enter(s, "T16", compare.estimate(np.mean, s.traces[-1]))
+    s.targets["T16"] = enter(s, "T16", stats.estimate(np.mean, s.traces[-1]))
     s.targets["T15"] = enter(s, "T15", over(s, "left"))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-dimensions", "caption": "**How many dimensions does the network keep above the dashed line of the optimum?** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
@@ -369,17 +369,17 @@ PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  #
 
 def spectrum(s, ranks):
     """Mean eigenvalue at each rank."""
-    return [compare.estimate(np.mean, np.array([part.values[k - 1].item() for part in s.parts])) for k in ranks]
+    return [stats.estimate(np.mean, np.array([part.values[k - 1].item() for part in s.parts])) for k in ranks]
 
 
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 ranks = np.arange(1, 26)
-dimensions = [compare.estimate(np.mean, row) for row in optimum.traces[grid]]
+dimensions = [stats.estimate(np.mean, row) for row in optimum.traces[grid]]
 plots.band(left, at, dimensions, color=plots.INK, linestyle="--", linewidth=1, label="optimum")
 plots.band(right, ranks, spectrum(optimum, ranks), color=plots.INK, linestyle="--", linewidth=1, label="optimum")
 for s in discs:
     style = {"color": plots.HALF["A"], "linestyle": s.line, "label": s.name}
-    plots.band(left, at, [compare.estimate(np.mean, row) for row in s.traces[grid]], **style)
+    plots.band(left, at, [stats.estimate(np.mean, row) for row in s.traces[grid]], **style)
     plots.band(right, ranks, spectrum(s, ranks), **style)
 right.plot(ranks[: len(PAPER)], PAPER, "x", color=plots.TRAINING, markersize=5, label="paper, 80 px")
 left.set(xlabel="input PSNR (dB)", ylabel="tr J", yscale="log")
@@ -399,9 +399,9 @@ ledger.Table("Mean eigenvalues on discs at sigma = .04", heads, rows)
 # %% tags=["hide-cell"]
 entry = main.targets["T16"]
 say("T16", f"{entry.measured:.1f} (target {entry.target}: {entry.verdict})")
-say("trace_optimum", compare.estimate(np.mean, optimum.traces[-1]), ".2f")
+say("trace_optimum", stats.estimate(np.mean, optimum.traces[-1]), ".2f")
 for name, level in (("weakest", weakest), ("strongest", strongest)):
-    say(f"trace_{name}", compare.estimate(np.mean, main.traces[level]), ".1f")
+    say(f"trace_{name}", stats.estimate(np.mean, main.traces[level]), ".1f")
 say("five", sum(columns[1][:5]) / 5, ".2f")
 say("next_five", sum(columns[1][5:10]) / 5, ".2f")
 say("five_paper", sum(PAPER[:5]) / 5, ".2f")
@@ -430,8 +430,8 @@ say("next_five_optimum", sum(columns[0][5:10]) / 5, ".2f")
 # %% tags=["hide-input"]
 rows = []
 for name, s in (("optimum", optimum), *((s.name, s) for s in discs)):
-    along, beyond = (compare.estimate(np.mean, np.array(part)) for part in zip(*s.split, strict=True))
-    difference = compare.estimate(np.mean, np.array([part.trace - part.beyond for part in s.parts]))
+    along, beyond = (stats.estimate(np.mean, np.array(part)) for part in zip(*s.split, strict=True))
+    difference = stats.estimate(np.mean, np.array([part.trace - part.beyond for part in s.parts]))
     cells = [f"{over(s, side):.3f}" for side in ("left", "right", "symmetric")]
     cells += [f"{e:.2f}" for e in (difference, over(s, "beyond"), along, beyond, over(s, "asym"))]
     rows.append((name, *cells))
@@ -548,7 +548,7 @@ columns = (*harmonic.INDICES, "waves")
 rows = []
 for s in discs:
     for basis, found in s.indices.items():
-        cells = (f"{compare.estimate(np.mean, found[index]):+.2f}" for index in columns)
+        cells = (f"{stats.estimate(np.mean, found[index]):+.2f}" for index in columns)
         rows.append((f"{s.name}, {basis}", *cells))
 heads = ("surplus of", *harmonic.INDICES, "share in contour waves")
 ledger.Table("The surplus on discs at sigma = .04: harmonic and adapted?", heads, rows)
@@ -560,15 +560,15 @@ def margin(own, *controls, axis):
 
 
 for index, sign in (("H2", 1), ("H3", -1), ("H4", 1), ("waves", 1)):
-    e = compare.estimate(margin, *(sign * found[index] for found in main.indices.values()))
+    e = stats.estimate(margin, *(sign * found[index] for found in main.indices.values()))
     ends = sorted((sign * e.low, sign * e.high))
     better = "better than every control" if e.low > 0 else "no better than the best control" if e.high < 0 else "open"
-    say(f"{index}_margin", f"{compare.Estimate(sign * e.value, *ends):+.2f} ({better})")
+    say(f"{index}_margin", f"{stats.Estimate(sign * e.value, *ends):+.2f} ({better})")
 own, third, cosines = (main.indices[name] for name in ("its own", "a third disc's", "cosines"))
-say("H1_own", compare.estimate(np.mean, own["H1"]), ".2f")
-say("H1_cosines", compare.estimate(np.mean, cosines["H1"]), ".2f")
+say("H1_own", stats.estimate(np.mean, own["H1"]), ".2f")
+say("H1_cosines", stats.estimate(np.mean, cosines["H1"]), ".2f")
 for name, found in (("own", own), ("third", third)):
-    say(f"waves_{name}", compare.estimate(np.mean, found["waves"]), ".2f")
+    say(f"waves_{name}", stats.estimate(np.mean, found["waves"]), ".2f")
 
 # %% [markdown]
 # *Read the table* downwards: what counts is the first row of a network against the others. The surplus has {glue:text}`counts` directions with an
@@ -598,7 +598,7 @@ plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for s, name, (left, right) in ((ray, "ray", axes[:2]), (sines, "plane waves", axes[2:])):
     s.ratios = ratios(s.errors, s.optimum.errors)
-    kept = [compare.estimate(np.mean, row) for row in s.traces[grid]]
+    kept = [stats.estimate(np.mean, row) for row in s.traces[grid]]
     for ax, estimates, best in ((left, s.ratios, 1), (right, kept, s.optimum.dimensions)):
         plots.band(ax, at, estimates, color=plots.HALF["A"])
         ax.axhline(best, color=plots.INK, linestyle="--", linewidth=0.8)
@@ -612,12 +612,12 @@ plots.Picture(figure)
 rows = []
 for s, name in ((ray, "ray"), (sines, "plane waves")):
     pair = s.errors[low], s.optimum.errors[low]
-    along, beyond = (compare.estimate(np.mean, np.array(part)) for part in zip(*s.split, strict=True))
+    along, beyond = (stats.estimate(np.mean, np.array(part)) for part in zip(*s.split, strict=True))
     cells = {
-        "smallest": format(compare.estimate(smallest, *pair), ".3g"),
+        "smallest": format(stats.estimate(smallest, *pair), ".3g"),
         "weakest": format(s.ratios[weakest], ".3g"),
-        "slope": format(compare.estimate(steepness, pair[0]), ".3f"),
-        "trace": format(compare.estimate(np.mean, s.traces[-1]), ".2f"),
+        "slope": format(stats.estimate(steepness, pair[0]), ".3f"),
+        "trace": format(stats.estimate(np.mean, s.traces[-1]), ".2f"),
         "left": format(over(s, "left"), ".3f"),
         "beyond": format(over(s, "beyond"), ".2f"),
         "error_along": format(along, ".2f"),
@@ -683,7 +683,7 @@ ledger.Table("Loss against the optimum at sigma = .05 in dB, by how much of its 
 
 # %% tags=["hide-cell"]
 beyond, ideal = over(main, "beyond"), over(optimum, "beyond")
-waves_margin = compare.estimate(margin, *(found["waves"] for found in main.indices.values()))
+waves_margin = stats.estimate(margin, *(found["waves"] for found in main.indices.values()))
 more = beyond.low > ideal.high
 say(
     "conclusion",

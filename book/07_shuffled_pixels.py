@@ -32,7 +32,7 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import compare, harmonic, jacobian, ledger, noise, plots, runs, synthetic
+from ghr import harmonic, jacobian, ledger, noise, plots, runs, stats, synthetic
 from ghr.ledger import say
 from ghr.references import EmpiricalDenoiser, WienerDenoiser
 
@@ -165,7 +165,7 @@ say(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-loss", "caption": "**At the left, how far above zero is the curve of the whole image, and are the others below it in the order of their blocks?** Test faces, 95% intervals over faces. Left: PSNR that a network loses when the pixels are shuffled, by block size, against input PSNR; orange, dotted: what half B's network of unshuffled faces is behind half A's, the measure of chance; grey: noise levels of the targets. Right: PSNR of the networks less that of the Wiener denoiser; above zero the network knows more than mean and covariance."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
 def gaps(first, second):
     """PSNR of the first less PSNR of the second, at each noise level."""
-    return [compare.estimate(compare.psnr_gap, a, b) for a, b in zip(first, second, strict=True)]
+    return [stats.estimate(stats.psnr_gap, a, b) for a, b in zip(first, second, strict=True)]
 
 
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
@@ -193,12 +193,12 @@ def held_by_averages(s):
 
 def least_loss(plain, shuffled, axis):
     """The smallest loss over noise levels."""
-    return compare.psnr_gap(plain, shuffled, axis).min(0)
+    return stats.psnr_gap(plain, shuffled, axis).min(0)
 
 
 def least_rise(*by_block, axis):
     """The smallest rise of the loss from one block size to the next, over sizes and noise levels."""
-    return -np.diff([compare.psnr_of_mean(e, axis) for e in by_block], axis=0).max((0, 1))
+    return -np.diff([stats.psnr_of_mean(e, axis) for e in by_block], axis=0).max((0, 1))
 
 
 def with_verdict(entry):
@@ -211,8 +211,8 @@ def enter(id, measured):
     return ledger.enter(id, whole.run.images, scale, measured, "07")
 
 
-loss = enter("T18a", compare.estimate(least_loss, faces.errors[middle], whole.errors[middle]))
-rise = enter("T18b", compare.estimate(least_rise, *(s.errors[middle] for s in shuffled)))
+loss = enter("T18a", stats.estimate(least_loss, faces.errors[middle], whole.errors[middle]))
+rise = enter("T18b", stats.estimate(least_rise, *(s.errors[middle] for s in shuffled)))
 say("T18a", with_verdict(loss))
 say("T18b", with_verdict(rise))
 chance = max((half_b.loss[k] for k in np.flatnonzero(middle)), key=lambda e: abs(e.value))
@@ -376,7 +376,7 @@ figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)
 for s in everything:
-    curve = [compare.estimate(np.mean, s.values[:, k - 1]) for k in shown]
+    curve = [stats.estimate(np.mean, s.values[:, k - 1]) for k in shown]
     plots.band(ax, shown, curve, color=plots.shade(s.block, blocks), label=s.name)
 ax.plot(list(paper), list(paper.values()), "x", color=plots.INK, label="paper, whole image")
 ax.set(xlabel="rank k", ylabel="eigenvalue", xscale="log")
@@ -385,7 +385,7 @@ plots.Picture(figure)
 
 # %% tags=["hide-input"]
 rows = [
-    (f"{k}", f"{number}", *(f"{compare.estimate(np.mean, s.values[:, k - 1]):.2f}" for s in (whole, faces)))
+    (f"{k}", f"{number}", *(f"{stats.estimate(np.mean, s.values[:, k - 1]):.2f}" for s in (whole, faces)))
     for k, number in paper.items()
 ]
 heads = ("rank k", "paper, whole image, 80 x 80", f"whole image, {side} x {side}", f"faces, {side} x {side}")
@@ -409,7 +409,7 @@ principal = harmonic.principal(runs.data(faces.run).a, most).float()
 def agreement(first, second):
     """Alignment of the first K vectors of two bases, face by face."""
     pairs = zip(first, second, counts, strict=True)
-    return compare.estimate(np.mean, np.array([harmonic.alignment(u[:k], v[:k]) for u, v, k in pairs]))
+    return stats.estimate(np.mean, np.array([harmonic.alignment(u[:k], v[:k]) for u, v, k in pairs]))
 
 
 def consistency(left, traces, axis):
@@ -419,11 +419,11 @@ def consistency(left, traces, axis):
 
 rows = []
 for s in everything:
-    s.trace, s.sc = compare.estimate(np.mean, s.traces), compare.estimate(consistency, s.left, s.traces)
+    s.trace, s.sc = stats.estimate(np.mean, s.traces), stats.estimate(consistency, s.left, s.traces)
     s.as_faces = agreement(s.back, faces.vectors)
     s.as_principal = agreement(s.back, [principal] * images_each)
     s.as_next = agreement(s.back, [*s.back[1:], s.back[0]])
-    asym = compare.estimate(np.mean, np.array(s.asym))
+    asym = stats.estimate(np.mean, np.array(s.asym))
     numbers = (f"{e:.2f}" for e in (s.sc, asym, s.as_faces, s.as_principal, s.as_next))
     rows.append((s.name, f"{s.trace:.0f}", *numbers))
 for s, name in ((faces, "faces"), (whole, "whole")):
@@ -489,22 +489,22 @@ for s in shuffled:
     judged.append((s.name, "its network, pixels put back", "faces", harmonic.indices(s.back, counts, chosen)))
 rows = []
 for *words, found in judged:
-    rows.append((*words, *(f"{compare.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES)))
+    rows.append((*words, *(f"{stats.estimate(np.mean, found[index]):.2f}" for index in harmonic.INDICES)))
 ledger.Table("Harmonicity of bases at sigma = .3", ("images", "basis", "grid", *harmonic.INDICES), rows)
 
 # %% tags=["hide-cell"]
 of_faces, of_pca, *_, own, along, pca_along, before, back = (found for *_, found in judged)
 for name, found in (("faces", of_faces), ("own", own), ("along", along), ("untrained", before), ("back", back)):
     for index in ("H1", "H2", "H4"):
-        say(f"{index}_{name}", compare.estimate(np.mean, found[index]), ".2f")
-say("H1_pca", compare.estimate(np.mean, of_pca["H1"]), ".2f")
-say("H1_pca_along", compare.estimate(np.mean, pca_along["H1"]), ".2f")
+        say(f"{index}_{name}", stats.estimate(np.mean, found[index]), ".2f")
+say("H1_pca", stats.estimate(np.mean, of_pca["H1"]), ".2f")
+say("H1_pca_along", stats.estimate(np.mean, pca_along["H1"]), ".2f")
 controls = {
     "the moved vectors of the network of faces": along,
     "the moved principal components": pca_along,
     "the vectors of an untrained network": before,
 }
-lead = {name: compare.estimate(difference, own["H1"], found["H1"]) for name, found in controls.items()}
+lead = {name: stats.estimate(difference, own["H1"], found["H1"]) for name, found in controls.items()}
 for key, e in zip(("along", "pca", "untrained"), lead.values(), strict=True):
     say(f"H1_over_{key}", e, "+.2f")
 unbeaten = [name for name, e in lead.items() if e.low <= 0 <= e.high]

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from ghr.cache import write_whole
 
+# what fields are in files that lack them because there was no choice yet
+_FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine"}
+
 
 def digest(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
     """Checksum of all that a checkpoint says: weights with their names, types and shapes, the run and the log."""
@@ -52,7 +55,7 @@ def read(file: Path, run) -> tuple[dict[str, Tensor], dict[str, list]]:
         raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
     if digest(tensors, header) != header["sha256"]:
         raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
-    held = {f.name: f.default for f in dataclasses.fields(run)} | json.loads(header["run"])
+    held = {f.name: f.default for f in dataclasses.fields(run)} | _FIRST_EDITION | json.loads(header["run"])
     wanted = dataclasses.asdict(run)
     if held != wanted:
         differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 from ghr.cache import write_whole
-from ghr.compare import Estimate
+from ghr.stats import Estimate
 
 _NONE = (-math.inf, math.inf)
 ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing but that
@@ -41,7 +41,7 @@ def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[fl
     return (-math.inf, laptop), (-math.inf, paper)
 
 
-# G, V, c_AB, c_NN, f_mem: see ghr.compare; J, H1-H4: see ghr.jacobian and ghr.harmonic. "N_max" is the largest N of an
+# G, V, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
 # image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
 # that "none" is written "<= .01".
 TARGETS = {

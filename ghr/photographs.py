@@ -51,7 +51,7 @@ def patches(size: int) -> Patches:
 
 
 def regions(size: int) -> Regions:
-    """The region of each patch of `patches`: patches of one region are resampled together (`ghr.compare.estimate`)."""
+    """The region of each patch of `patches`: patches of one region are resampled together (`ghr.stats.estimate`)."""
     return _parts(size)[1]
 
 

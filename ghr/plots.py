@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ghr.compare import Estimate
+from ghr.stats import Estimate
 
 HALF = {"A": "#0072b2", "B": "#d55e00"}  # Okabe & Ito 2008
 TRAINING = "#8c8c8c"

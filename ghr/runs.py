@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,10 @@ from filelock import FileLock
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import cache, checkpoints, compare, images, photographs, sampling
+from ghr import cache, checkpoints, images, photographs, sampling, similarity
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet, lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
-from ghr.training import train
+from ghr.training import OPTIMIZERS, SCHEDULES, train
 
 SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
@@ -38,6 +38,35 @@ NETWORKS = {
     "BFCNN": lambda run: BFCNN(width=run.width),
     "BiasedUNet": lambda run: UNet(width=run.width, scales=run.scales, bias=True),
     "ConditionalUNet": lambda run: ConditionalUNet(width=run.width, scales=run.scales),
+}
+
+
+def _whole(least: int) -> tuple[str, Callable[[object], bool]]:
+    fits = lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least  # noqa: E731
+    return f"a whole number of at least {least}", fits
+
+
+def _real(wanted: str, fits: Callable[[float], bool]) -> tuple[str, Callable[[object], bool]]:
+    return wanted, lambda x: isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) and fits(x)
+
+
+def _one_of(names: Iterable[str]) -> tuple[str, Callable[[object], bool]]:
+    names = tuple(names)
+    return f"one of {', '.join(names)}", lambda x: x in names
+
+
+_FIELDS = {  # what each field of a Run may be
+    **dict.fromkeys(("size", "held_out", "n", "width", "scales", "images_seen", "batch"), _whole(1)),
+    **dict.fromkeys(("seed", "warmup"), _whole(0)),
+    **dict.fromkeys(("lr", "muon_lr", "sigma_law"), _real("a number above 0", lambda x: x > 0)),
+    "pool": ("None or a whole number of at least 3", lambda x: x is None or _whole(3)[1](x)),
+    "loss_weight": _real("a number", lambda x: True),
+    "average": _real("a number from 0, below 1", lambda x: 0 <= x < 1),
+    "float32_tail": _real("a share from 0 to 1", lambda x: 0 <= x <= 1),
+    "half": _one_of("AB"),
+    "network": _one_of(NETWORKS),
+    "optimizer": _one_of(OPTIMIZERS),
+    "schedule": _one_of(SCHEDULES),
 }
 
 
@@ -55,14 +84,26 @@ class Run:
     network: str = "UNet"  # key of NETWORKS
     width: int = 16  # channels of the first scale (paper: 64)
     scales: int = 3  # poolings of the UNet (paper: 3)
-    images_seen: int = 1_000_000  # with repetition (paper: 2.5e8)
+    images_seen: int = 2**20  # with repetition (paper: 2.5e8)
     batch: int = 64  # images a step (paper: 512)
-    lr: float = 3e-3  # peak of the learning rate (paper: 1e-3)
+    optimizer: str = "muon"  # of training.OPTIMIZERS (paper: Adam)
+    schedule: str = "linear"  # how rates fall, of training.SCHEDULES (paper: halved every 100 epochs)
+    lr: float = 3e-3  # peak of AdamW's learning rate (paper: 1e-3)
+    muon_lr: float = 0.01  # peak of Muon's, which moves all kernels but the first and the last (paper: none)
     warmup: int = 300  # steps of linear rise (paper: none)
     sigma_law: float = 1.5  # sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
     loss_weight: float = 1.0  # squared error times (sigma + .02)^-c (paper: 0)
     average: float = 0.999  # decay of the weight average (paper: none)
     float32_tail: float = 0.0  # last fraction of the steps in float32: memorizers are more exact than bf16
+
+    def __post_init__(self):
+        for name, (wanted, fits) in _FIELDS.items():
+            if not fits(value := getattr(self, name)):
+                raise ValueError(f"Run.{name} is {value!r}: expected {wanted}.")
+        if self.network != "BFCNN" and self.size % 2**self.scales:
+            raise ValueError(
+                f"Run.size is {self.size}: a UNet with {self.scales} scales needs sides divisible by {2**self.scales}."
+            )
 
     @property
     def steps(self) -> int:
@@ -92,7 +133,7 @@ _RECIPES = {
     ),
     # test PSNR at sigma=.1 after 65,536 images of 18,000 avatars: 26.75 dB; at batch 128 with lr 3e-3 26.21, with 6e-3
     # 26.37, and with sigma = u 26.07: at so short a training, more steps are worth more than larger batches
-    "laptop": Run(),
+    "laptop": Run(optimizer="adamw", schedule="cosine", images_seen=1_000_000),  # of the first edition
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
@@ -227,8 +268,6 @@ def data(run: Run) -> images.Halves:
 
 def network(run: Run) -> nn.Module:
     """The run's network with its initial weights."""
-    if run.network not in NETWORKS:
-        raise ValueError(f'Unknown network "{run.network}": expected one of {", ".join(NETWORKS)}.')
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         return NETWORKS[run.network](run)
@@ -389,7 +428,10 @@ def fit(
             steps=run.steps,
             seed=run.seed,
             batch=run.batch,
+            optimizer=run.optimizer,
+            schedule=run.schedule,
             lr=run.lr,
+            muon_lr=run.muon_lr,
             warmup=run.warmup,
             sigma_law=run.sigma_law,
             loss_weight=run.loss_weight,
@@ -456,7 +498,7 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
     copies = None
     if len(x) > 1:
         samples = sampling.last(sampling.sample(step.denoiser, start, steps=20))
-        copies = (compare.distance_ratio(samples, x) < 1 / 3).float().mean().item()
+        copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item()
     entries["copies"].append(copies)
 
 

@@ -1,9 +1,9 @@
 """A denoiser and clean images enter, a trained denoiser leaves, step by step.
 
 Loss: the squared error of the clean image, weighted over noise levels. Departures from the paper that are arguments:
-weight average, warm-up, loss weight. Departures that are fixed: AdamW (betas .9 and .99, decay .01), cosine schedule,
-gradients clipped at norm 1 (the paper: Adam at 1e-3 halved every 100 epochs). As in the paper, small sets are tiled, so
-that every run sees the same number of images.
+optimizer, schedule, weight average, warm-up, loss weight (the paper: Adam at 1e-3 halved every 100 epochs). Fixed:
+AdamW has betas .9 and .99 and decay .01; without Muon beside it, gradients are clipped at norm 1. As in the paper,
+small sets are tiled, so that every run sees the same number of images.
 """
 
 import copy
@@ -19,7 +19,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ghr.noise import add_noise, sample_sigma
+from ghr.optimizer import Muon, kernels
 
+OPTIMIZERS = ("muon", "adamw")
+SCHEDULES = {  # what is left of the rate when a share of the steps is done
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+    "constant": lambda progress: 1.0,
+}
 TILED = 2**16  # an epoch is the set repeated to at least this many images, then shuffled
 
 
@@ -41,7 +48,10 @@ def train(
     steps: int,
     seed: int,
     batch: int = 512,
+    optimizer: str = "adamw",
+    schedule: str = "cosine",
     lr: float = 1e-3,
+    muon_lr: float = 0.01,
     warmup: int = 0,
     sigma_law: float = 1.0,
     loss_weight: float = 0.0,
@@ -59,25 +69,39 @@ def train(
     denoiser: initial weights, not changed; one with a method `at` is told sigma.
     x: training images, on the device to train on.
     steps: optimizer steps in all.  seed: of image order, noise levels and noise; step k draws from (seed, k) alone,
-    so that a resumed run equals an unstopped one.  lr: peak of the learning rate.  warmup: steps of linear rise.
+    so that a resumed run equals an unstopped one.
+    optimizer: "adamw"; or "muon" for all kernels but the first and the last, and AdamW for what is left.
+    schedule: how rates fall, key of SCHEDULES.  lr, muon_lr: peaks of the two optimizers' rates.  warmup: steps of
+    linear rise.
     sigma_law, loss_weight: the exponents a and c.  average: decay of the exponential weight average (0: none).
     float32_tail: last fraction of the steps in float32 whatever bf16 says (a memorizer's 50 dB are beyond bf16).
     bf16: autocast; None asks the hardware.  compiled: torch.compile, 20-60 s once.  parts: in how many parts a batch
     passes, where memory is short; gradients add up, and normalization sees a part.  resume: an earlier `Step.state()`.
     Yields: Step, with the averaged denoiser in evaluation mode.
-    Raises: FloatingPointError on a non-finite loss or gradient, before any weight is touched.
+    Raises: FloatingPointError on a non-finite loss or gradient, before any weight is touched; ValueError for an unknown
+    optimizer or schedule.
     Source: paper, Appendix A (the defaults; optimizer and schedule: see the module); weight (sigma + .02)^-c: own
     choice, all noise levels then count alike.
     """
+    if optimizer not in OPTIMIZERS or schedule not in SCHEDULES:
+        raise ValueError(
+            f'"{optimizer}" with schedule "{schedule}" is unknown: expected one of {", ".join(OPTIMIZERS)} with one of '
+            f"{', '.join(SCHEDULES)}."
+        )
     device = x.device
     on_gpu = device.type == "cuda"
     denoiser = copy.deepcopy(denoiser).to(device, memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(denoiser).eval()
-    rate = torch.tensor(lr, device=device) if on_gpu else lr  # what is recorded reads it where it is
-    optimizer = torch.optim.AdamW(
-        denoiser.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True, capturable=on_gpu
-    )
-    start = _load_state(resume, denoiser, averaged, optimizer) if resume else 0
+
+    def rate(peak: float) -> Tensor | float:
+        return torch.tensor(peak, device=device) if on_gpu else peak  # what is recorded reads it where it is
+
+    by_muon = kernels(denoiser) if optimizer == "muon" else []
+    left = [weights for weights in denoiser.parameters() if all(weights is not kernel for kernel in by_muon)]
+    adamw = torch.optim.AdamW(left, lr=rate(lr), betas=(0.9, 0.99), weight_decay=0.01, fused=True, capturable=on_gpu)
+    optimizers = {"adamw": adamw} | ({"muon": Muon(by_muon, lr=rate(muon_lr))} if by_muon else {})
+    clip = math.inf if by_muon else 1.0  # Muon's steps have one size whatever the gradient's
+    start = _load_state(resume, denoiser, averaged, optimizers) if resume else 0
     forward = torch.compile(denoiser) if compiled else denoiser
     bf16 = bf16_helps(device) if bf16 is None else bf16
     generator = torch.Generator(device)
@@ -87,7 +111,7 @@ def train(
     def gradients(low_precision: bool, clean: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
         """Loss and norm of the gradient, which it leaves, clipped, at the weights."""
         loss = torch.zeros((), device=device)
-        optimizer.zero_grad()
+        denoiser.zero_grad()
         for x_part, y, level in zip(*(whole.chunk(parts) for whole in (clean, noisy, sigma)), strict=True):
             with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
                 x_hat = forward(y, level) if hasattr(denoiser, "at") else forward(y)
@@ -95,7 +119,11 @@ def train(
             share = (weight * (x_hat.float() - x_part).square()).mean() * (len(y) / batch)
             share.backward()
             loss += share.detach()
-        return torch.stack([loss, nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)])
+        return torch.stack([loss, nn.utils.clip_grad_norm_(denoiser.parameters(), clip)])
+
+    def move() -> None:
+        for one in optimizers.values():
+            one.step()
 
     recorded_for = None
     for step in range(start, steps):
@@ -107,16 +135,20 @@ def train(
         low_precision = bf16 and step < (1 - float32_tail) * steps
         if low_precision != recorded_for:
             recorded_for = low_precision
-            backward, descend = functools.partial(gradients, low_precision), optimizer.step
+            backward, descend = functools.partial(gradients, low_precision), move
             if on_gpu:
                 backward, descend = _Recorded(backward), _Recorded(descend)
         loss, norm = backward(clean, noisy, sigma).tolist()
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise FloatingPointError(
-                f"Step {step}: the loss is {loss} and its gradient has norm {norm}. Lower lr (now {lr}), "
-                "or look for non-finite pixels in the images; the last good state is kept."
+                f"Step {step}: the loss is {loss} and its gradient has norm {norm}. Lower lr (now {lr})"
+                f"{f' or muon_lr (now {muon_lr})' if by_muon else ''}, or look for non-finite pixels in the images; "
+                "the last good state is kept."
             )
-        _set_rate(optimizer, lr * min(1, (step + 1) / max(warmup, 1)) * _cosine(step / steps))
+        share = min(1, (step + 1) / max(warmup, 1)) * SCHEDULES[schedule](step / steps)
+        for name, peak in (("adamw", lr), ("muon", muon_lr)):
+            if name in optimizers:
+                _set_rate(optimizers[name], share * peak)
         descend()
         update_average(step)
         yield Step(
@@ -124,7 +156,7 @@ def train(
             images_seen=(step + 1) * batch,
             loss=loss,
             denoiser=averaged,
-            state=lambda done=step + 1: _state(done, denoiser, averaged, optimizer),
+            state=lambda done=step + 1: _state(done, denoiser, averaged, optimizers),
         )
 
 
@@ -184,10 +216,6 @@ def _mix(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step % 2**32]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _cosine(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     group = optimizer.param_groups[0]
     if isinstance(group["lr"], Tensor):
@@ -214,29 +242,32 @@ def _average(averaged: nn.Module, denoiser: nn.Module, decay: float) -> Callable
     return update
 
 
-def _state(step: int, denoiser: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+Optimizers = dict[str, torch.optim.Optimizer]
+
+
+def _state(step: int, denoiser: nn.Module, averaged: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
     state = {"step": torch.tensor(step)}
     state |= {f"denoiser.{name}": value for name, value in denoiser.state_dict().items()}
     state |= {f"average.{name}": value for name, value in averaged.state_dict().items()}
-    for k, moments in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{k}.{name}": value for name, value in moments.items()}
+    for kind, optimizer in optimizers.items():
+        for k, moments in optimizer.state_dict()["state"].items():
+            state |= {f"{kind}.{k}.{name}": value for name, value in moments.items()}
     return {name: value.detach().clone().contiguous() for name, value in state.items()}
 
 
-def _load_state(
-    state: dict[str, Tensor], denoiser: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
+def _load_state(state: dict[str, Tensor], denoiser: nn.Module, averaged: nn.Module, optimizers: Optimizers) -> int:
     def part(prefix):
         return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
     denoiser.load_state_dict(part("denoiser."))
     averaged.load_state_dict(part("average."))
-    weights = list(denoiser.parameters())
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in part("optimizer.").items():
-        k, moment = name.split(".")
-        # fused AdamW walks weights and moments in memory order: they must share their memory format
-        like = torch.empty_like(weights[int(k)]) if value.ndim else torch.empty_like(value)
-        moments.setdefault(int(k), {})[moment] = like.copy_(value)
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    for kind, optimizer in optimizers.items():
+        (group,) = optimizer.param_groups
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in part(f"{kind}.").items():
+            k, moment = name.split(".")
+            # fused AdamW walks weights and moments in memory order: they must share their memory format
+            like = torch.empty_like(group["params"][int(k)]) if value.ndim else torch.empty_like(value)
+            moments.setdefault(int(k), {})[moment] = like.copy_(value)
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return int(state["step"])

@@ -158,9 +158,9 @@ with open("runs.txt", "a") as file:
 with open(os.environ["GHR_DEPFILE"], "a") as file:
     _ = file.write("checkpoints/a.bin\\n" * 2)
 if seed == 0:
-    from ghr import compare, ledger
+    from ghr import ledger, stats
 
-    gap = compare.Estimate(30 + (scale == "smoke"), 29, 31.5)
+    gap = stats.Estimate(30 + (scale == "smoke"), 29, 31.5)
     _ = ledger.enter("T2a", "avatars", scale, gap, "02")
 glue("gap", 1.25 + seed, display=False)
 

@@ -14,9 +14,9 @@ from ghr.press import imports, module_path
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
-    *("noise", "denoisers", "references", "training", "sampling", "compare", "checkpoints"),
-    *("runs", "jacobian", "harmonic", "ledger", "costs", "plots", "widgets", "press", "laboratory", "pages"),
-    "extension",
+    *("noise", "denoiser", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
+    *("stats", "similarity", "tables", "checkpoints", "runs", "experiments", "measure"),
+    *("ledger", "costs", "plots", "widgets", "press", "laboratory", "pages", "extension", "book"),
     *("cluster", "__main__"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))

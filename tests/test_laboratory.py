@@ -22,7 +22,7 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
 from PIL import Image
 
-from ghr import checkpoints, compare, denoisers, jacobian, laboratory, noise, pages, runs, sampling
+from ghr import checkpoints, denoisers, jacobian, laboratory, noise, pages, runs, sampling, similarity
 
 REPO = Path(__file__).resolve().parents[1]
 SIZES = (10, 4454)  # of the site's networks of photographs
@@ -346,7 +346,7 @@ def test_samples_equal_those_of_torch(visit, lab, n):
     print(f"N = {SIZES[n]}: samples and the way to them differ from torch's by {max(errors):.1e}")
     assert max(errors) < 1e-3
     a, b = (walk[-1].x_hat for walk in walks)
-    assert found["rho"] == pytest.approx(compare.rho(a, b).item(), abs=1e-3)
+    assert found["rho"] == pytest.approx(similarity.rho(a, b).item(), abs=1e-3)
     assert f"ρ(A,\u00a0B)\u00a0=\u00a0{found['rho']:.2f}" in page.caption()
     for half, sample, known in zip("AB", (a, b), found["nearest"], strict=True):
         if SIZES[n] > laboratory.SHIPPED:
@@ -354,7 +354,7 @@ def test_samples_equal_those_of_torch(visit, lab, n):
             assert page.page.locator(f'[data-name="n {half}"]').count() == 0
             continue
         training = getattr(lab.data[SIZES[n]], half.lower())
-        value, index = compare.nearest(sample, training)
+        value, index = similarity.nearest(sample, training)
         assert known["index"] == index.item()
         assert known["rho"] == pytest.approx(value.item(), abs=1e-3)
         np.testing.assert_array_equal(page.canvas(f"n {half}"), grey(training[index].numpy()))

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from ghr import ledger
-from ghr.compare import Estimate
+from ghr.stats import Estimate
 
 
 @pytest.fixture

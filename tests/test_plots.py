@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ghr import plots
-from ghr.compare import Estimate
+from ghr.stats import Estimate
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ export const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 // Peak signal-to-noise ratio, dB, peak 1: ghr.noise.psnr.
 export const psnr = (x, other) => -10 * Math.log10(x.reduce((sum, v, i) => sum + (v - other[i]) ** 2, 0) / x.length);
 
-// Centred cosine: ghr.compare.rho.
+// Centred cosine: ghr.similarity.rho.
 export function rho(a, b) {
   const [p, q] = [a, b].map((x) => {
     const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
@@ -38,7 +38,7 @@ export function rho(a, b) {
   return dot(p, q);
 }
 
-// The training image of largest centred cosine: ghr.compare.nearest.
+// The training image of largest centred cosine: ghr.similarity.nearest.
 export function nearest(image, known) {
   const all = known.map((other) => rho(image, other));
   const index = all.indexOf(Math.max(...all));

@@ -1,0 +1,63 @@
+"""Do networks compute one function? Denoisers and held-out images enter, how far their answers lie apart leaves."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ghr.denoiser import denoise
+from ghr.noise import add_noise, mse
+
+
+def model_variance(
+    denoisers: Sequence, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0
+) -> tuple[Float[Tensor, "k k n"], Float[Tensor, "k n"]]:
+    """Disagreement of each two of k denoisers on the same noisy images, beside the error of each.
+
+    denoisers: k functions y -> x_hat, told sigma if they can be.  x: held-out images.  sigma: image units.
+    seed: of the noise, shared.
+    Returns: ||f_i(y) - f_j(y)||^2 / d and ||f_i(y) - x||^2 / d, image by image.
+    """
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    x_hats = [denoise(f, y, sigma) for f in denoisers]
+    apart = torch.stack([torch.stack([mse(a, b) for b in x_hats]) for a in x_hats])
+    return apart, torch.stack([mse(x_hat, x) for x_hat in x_hats])
+
+
+def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2): 0 = one function, 1 = uncorrelated equal errors."""
+    return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
+
+
+def linearity(denoiser, y: Float[Tensor, "n c h w"]) -> Float[Tensor, " m"]:
+    """How far a denoiser obeys superposition: 1 = linear on these images.
+
+    cos( f((y_1 + y_2) / sqrt 2),  (f(y_1) + f(y_2)) / sqrt 2 ):   the mixture has the noise level of its parts
+
+    y: noisy images; the first half is mixed with the second.
+    Returns: one cosine for each of the n // 2 pairs (means are not removed).
+    Source: the linearity score of Li, Dai & Qu 2024.
+    """
+    first, second = y[: len(y) // 2], y[len(y) // 2 : len(y) // 2 * 2]
+    with torch.no_grad():
+        f_1, f_2, mixed = (
+            torch.cat([denoiser(part) for part in images.split(64)]).flatten(1)
+            for images in (first, second, (first + second) / 2**0.5)
+        )
+    return torch.nn.functional.cosine_similarity(mixed, f_1 + f_2)
+
+
+def discrepancy(disagreements: Float[np.ndarray, "k n"], sigmas: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
+    """Truncated discrepancy of two denoisers, image by image, in nats per pixel.
+
+    K(A, B) = (1/d) int_.02^1 E||f_A(y) - f_B(y)||^2 sigma^-3 d sigma      (trapezoids in log sigma)
+
+    disagreements: ||f_A - f_B||^2 / d at each sigma.  sigmas: increasing, image units; those in [.02, 1] count.
+    Not a bound on a divergence: the networks are not exact scores and the range is cut.
+    Source: the paper's Eq. 4, between two networks.
+    """
+    inside = (sigmas >= 0.02) & (sigmas <= 1)
+    sigmas = sigmas[inside]
+    return np.trapezoid(disagreements[inside] * sigmas[:, None] ** -2, np.log(sigmas), axis=0)

@@ -1,0 +1,106 @@
+"""Numbers with intervals: values of images or of sampling seeds enter, an `Estimate` with its 95% interval leaves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from torch import Tensor
+
+BLOCK = 100  # resamples at a time: fifteen noise levels of 2,000 images take 24 MB
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured number with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def estimate(
+    statistic: Callable,
+    *samples: Tensor | np.ndarray,
+    regions: np.ndarray | Sequence[np.ndarray | None] | None = None,
+    resamples: int = 2000,
+    paired: bool = True,
+) -> Estimate:
+    """A statistic of per-image values, with its 95% bootstrap interval over images.
+
+    statistic: f(*samples, axis=-1) -> a number, e.g. np.mean, np.median or `psnr_of_mean`.
+    samples: arrays whose last axis runs over images, of equal lengths and resampled together; if not paired, of any
+    lengths, each resampled by itself. Earlier axes, e.g. noise levels, stay together.
+    regions: labels; images with one label come from one place and are drawn together (paired: one array of labels,
+    else one for each sample, or None where images are independent).
+    Returns: Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
+    upwards, the interval is widened to do so.
+    Raises: ValueError for fewer than two values, paired samples of unequal length, more or fewer labels than images,
+    or a statistic that is not finite.
+    """
+    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    lengths = [array.shape[-1] for array in arrays]
+    if paired and len(set(lengths)) > 1:
+        raise ValueError(f"Paired samples must have equal length, got {lengths}.")
+    if min(lengths) < 2:
+        raise ValueError(f"An interval needs at least two values, got {min(lengths)}.")
+    value = float(statistic(*arrays, axis=-1))
+    generator = np.random.default_rng(0)
+    regions = [regions] * len(arrays) if paired or regions is None else regions
+    if any(labels is not None and len(labels) != n for labels, n in zip(regions, lengths, strict=True)):
+        counts = [labels if labels is None else len(labels) for labels in regions]
+        raise ValueError(f"One region for each image is needed: {lengths} images have {counts} labels.")
+    resampled: list[np.ndarray] = []
+    for done in range(0, resamples, BLOCK):
+        count = min(BLOCK, resamples - done)
+        if paired:
+            places = [_places(lengths[0], regions[0], count, generator)] * len(arrays)
+        else:
+            places = [_places(n, labels, count, generator) for n, labels in zip(lengths, regions, strict=True)]
+        resampled.extend(statistic(*(array[..., p] for array, p in zip(arrays, places, strict=True)), axis=-1))
+    if not np.isfinite(resampled).all():
+        raise ValueError("The statistic is not finite for some resamples: it has no interval.")
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _places(n: int, regions: np.ndarray | None, resamples: int, generator: np.random.Generator) -> np.ndarray:
+    """Which images each resample holds: whole regions are drawn until there are n images, and the last one is cut."""
+    if regions is None:
+        return generator.integers(n, size=(resamples, n))
+    _, label, counts = np.unique(regions, return_inverse=True, return_counts=True)
+    order, starts = np.argsort(label, kind="stable"), counts.cumsum() - counts  # images by region
+    drawn = np.empty((resamples, 0), int)
+    while counts[drawn].sum(1).min() < n:
+        drawn = np.hstack([drawn, generator.integers(len(counts), size=(resamples, len(counts)))])
+    each = counts[drawn].ravel()
+    within = np.arange(each.sum()) - np.repeat(each.cumsum() - each, each)  # 0, 1, ... in each drawn region
+    images = order[np.repeat(starts[drawn].ravel(), each) + within]
+    totals = counts[drawn].sum(1)
+    return images[(totals.cumsum() - totals)[:, None] + np.arange(n)]
+
+
+def share(flags: Tensor | np.ndarray) -> Estimate:
+    """Share of true values, with Wilson's 95% interval: a bootstrap of a share of 0 or 1 would claim certainty.
+
+    flags: boolean, one per image or seed.
+    """
+    test = stats.binomtest(int(flags.sum()), len(flags))
+    interval = test.proportion_ci(method="wilson")
+    return Estimate(test.statistic, interval.low, interval.high)
+
+
+def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
+    return -10 * np.log10(np.mean(errors, axis=axis))
+
+
+def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """gap(N, sigma) = PSNR_train - PSNR_test, dB, of equally many per-image squared errors.
+
+    0 for a network that treats its training images as any other image.
+    """
+    return psnr_of_mean(train, axis) - psnr_of_mean(test, axis)
