@@ -36,7 +36,15 @@ def _same_kernels(monkeypatch):
 
 def train(network, x, **options):
     """Everything that a state must hold is used."""
-    defaults = {"steps": STEPS, "seed": 0, "batch": 8, "lr": 3e-3, "warmup": 3, "float32_tail": 0.4}
+    defaults = {
+        "steps": STEPS,
+        "seed": 0,
+        "batch": 8,
+        "lr": 3e-3,
+        "warmup": 3,
+        "float32_tail": 0.4,
+        "optimizer": "muon",
+    }
     return training.train(network, x, sigma_law=1.5, loss_weight=1.0, average=0.9, **defaults, **options)
 
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -110,10 +111,11 @@ def test_names_are_unique_in_a_table_and_safe_as_file_names(scale):
 
 def test_every_field_is_part_of_the_name():
     """A field left out would let one run pass for another."""
-    other = {"half": "B", "network": "BFCNN", "images": "folder:/a/b", "pool": 5}
+    other = {"half": "B", "network": "BFCNN", "images": "folder:/a/b", "pool": 5, "size": 40, "average": 0.5}
+    other |= {"optimizer": "adamw", "schedule": "cosine", "float32_tail": 0.5}
     names = {Run().name}
     for field in dataclasses.fields(Run):
-        value = other.get(field.name, (field.default or 0) + 1 if field.name not in other else None)
+        value = other[field.name] if field.name in other else field.default + 1
         names.add(dataclasses.replace(Run(), **{field.name: value}).name)
     assert len(names) == len(dataclasses.fields(Run)) + 1
 
@@ -130,18 +132,36 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
     assert len({Run(images=images).name for images in spellings}) == 1
 
 
-def test_names_of_the_laptop_table_have_not_changed():
-    """Shipped checkpoints are found by them."""
-    assert [run.name for run in runs.table("laptop", "avatars")][4:] == [
-        "avatars-32px-n100-A-seed0-w16",
-        "avatars-32px-n100-B-seed1-w16",
-        "avatars-32px-n1000-A-seed0-w16",
-        "avatars-32px-n1000-B-seed1-w16",
-        "avatars-32px-n10000-A-seed0-w16",
-        "avatars-32px-n10000-B-seed1-w16",
-        "avatars-32px-n30000-A-seed0-w16",
-        "avatars-32px-n30000-B-seed1-w16",
-    ]
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("half", "a", "one of A, B"),
+        ("half", "AB", "one of A, B"),
+        ("network", "ResNet", "one of UNet, BFCNN, BiasedUNet, ConditionalUNet"),
+        ("optimizer", "sgd", "one of muon, adamw"),
+        ("schedule", "step", "one of linear, cosine, constant"),
+        ("n", 0, "a whole number of at least 1"),
+        ("size", -16, "a whole number of at least 1"),
+        ("images_seen", 0, "a whole number of at least 1"),
+        ("seed", -5, "a whole number of at least 0"),
+        ("seed", True, "a whole number of at least 0"),
+        ("pool", 2, "None or a whole number of at least 3"),
+        ("lr", 0, "a number above 0"),
+        ("muon_lr", -0.01, "a number above 0"),
+        ("lr", float("nan"), "a number above 0"),
+        ("average", 1.0, "a number from 0, below 1"),
+        ("float32_tail", 1.5, "a share from 0 to 1"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_refused_when_the_run_is_made(field, value, expected):
+    with pytest.raises(ValueError, match=re.escape(f"Run.{field} is {value!r}: expected {expected}.")):
+        Run(**{field: value})
+
+
+def test_a_size_that_the_network_cannot_halve_is_refused_before_any_image_is_made():
+    with pytest.raises(ValueError, match="Run.size is 30: a UNet with 3 scales needs sides divisible by 8"):
+        Run(size=30)
+    assert Run(size=30, network="BFCNN").size == 30
 
 
 def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
@@ -256,11 +276,6 @@ def test_initial_weights_are_a_function_of_the_seed(network):
     torch.manual_seed(6)
     assert equal(first, runs.network(run).state_dict())
     assert not equal(first, runs.network(dataclasses.replace(run, seed=1)).state_dict())
-
-
-def test_an_unknown_network_is_refused():
-    with pytest.raises(ValueError, match='Unknown network "VAE": expected one of UNet, BFCNN, BiasedUNet'):
-        runs.network(Run(network="VAE"))
 
 
 def test_data_of_both_halves_are_disjoint_and_share_the_held_out_images(run):

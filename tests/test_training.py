@@ -78,11 +78,12 @@ def test_same_seed_same_weights_and_another_seed_others(network, x):
     assert not equal(first, end(run(network, x, seed=1)))
 
 
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("stop", [1, 4, 5, 9])
-def test_stopped_and_resumed_equals_unstopped(network, x, stop, bf16, tmp_path):
+def test_stopped_and_resumed_equals_unstopped(network, x, stop, bf16, optimizer, tmp_path):
     """To the bit, through a file, on both sides of the change from bf16 to float32 (after step 5)."""
-    options = {"bf16": bf16, "float32_tail": 0.5}
+    options = {"bf16": bf16, "float32_tail": 0.5, "optimizer": optimizer}
     unstopped = end(run(network, x, **options))
     for step in run(network, x, **options):
         if step.step == stop:
@@ -97,10 +98,10 @@ def test_stopped_and_resumed_equals_unstopped(network, x, stop, bf16, tmp_path):
 @pytest.mark.parametrize("control", [UNet(width=3, scales=1, bias=True), ConditionalUNet(width=3, scales=1)])
 def test_the_controls_train_stop_and_resume(control, x):
     """Their average counts batches and is told noise levels like the network itself."""
-    steps = run(control, x)
+    steps = run(control, x, optimizer="muon")
     state = [next(steps) for _ in range(3)][-1].state()
     whole = last(steps)
-    assert equal(whole.state(), end(run(control, x, resume=state)))
+    assert equal(whole.state(), end(run(control, x, optimizer="muon", resume=state)))
     counters = {int(v) for k, v in whole.state().items() if k.endswith("num_batches_tracked")}
     assert counters == ({STEPS} if isinstance(control.encoder[0][3], nn.BatchNorm2d) else set())
 
@@ -255,13 +256,49 @@ def optimizer(monkeypatch):
     return record
 
 
-def test_learning_rate_rises_linearly_and_decays_to_zero(optimizer, x):
-    end(training.train(Scale(), x, steps=50, seed=0, batch=2, lr=1e-3, warmup=10, bf16=False))
+@pytest.mark.parametrize(
+    ("schedule", "left"),
+    [
+        ("cosine", (1 + torch.cos(math.pi * torch.arange(50) / 50)) / 2),
+        ("linear", 1 - torch.arange(50) / 50),
+        ("constant", torch.ones(50)),
+    ],
+)
+def test_learning_rate_rises_linearly_and_then_follows_its_schedule(optimizer, x, schedule, left):
+    end(training.train(Scale(), x, steps=50, seed=0, batch=2, schedule=schedule, lr=1e-3, warmup=10, bf16=False))
     rates = torch.tensor([rate for rate, _ in optimizer], dtype=torch.float64)
-    cosine = 1e-3 * (1 + torch.cos(math.pi * torch.arange(50) / 50)) / 2
-    torch.testing.assert_close(rates[10:], cosine[10:].double(), rtol=1e-5, atol=0)
-    torch.testing.assert_close(rates[:10], (cosine[:10] * torch.arange(1, 11) / 10).double(), rtol=1e-5, atol=0)
-    assert rates[-1] < 2e-6
+    expected = 1e-3 * left * torch.arange(1, 51).clamp(max=10) / 10
+    torch.testing.assert_close(rates, expected.double(), rtol=1e-5, atol=0)
+
+
+def test_both_optimizers_follow_the_schedule_each_from_its_own_peak(network, x, monkeypatch):
+    rates = {"adamw": [], "muon": []}
+    for name, kind in (("adamw", torch.optim.AdamW), ("muon", training.Muon)):
+
+        def step(self, closure=None, *, name=name, step=kind.step):
+            rates[name].append(self.param_groups[0]["lr"])
+            return step(self)
+
+        monkeypatch.setattr(kind, "step", step)
+    end(run(network, x, optimizer="muon", schedule="linear", lr=1e-3, muon_lr=0.02))
+    assert rates["adamw"][2:] == pytest.approx([1e-3 * (1 - k / 10) for k in range(2, 10)])
+    assert rates["muon"] == pytest.approx([20 * rate for rate in rates["adamw"]])
+
+
+def test_muon_and_adamw_share_the_weights_and_leave_none(network, x):
+    """After one step all weights have moved: kernels inside by Muon's rate, the others by AdamW's."""
+    before = copy.deepcopy(network.state_dict())
+    after = next(run(network, x, optimizer="muon", warmup=0, average=0.0, muon_lr=0.1, lr=1e-3)).denoiser.state_dict()
+    moved = {name: (after[name] - before[name]).abs().max().item() for name in before if "running" not in name}
+    inside = {name for name in moved if before[name].ndim == 4} - {"encoder.0.0.weight", "decoder.0.3.weight"}
+    assert min(moved[name] for name in inside) > 3e-3
+    assert all(moved[name] == pytest.approx(1e-3, rel=0.1) for name in moved.keys() - inside)
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd"}, {"schedule": "step"}])
+def test_an_unknown_optimizer_or_schedule_is_refused(network, x, options):
+    with pytest.raises(ValueError, match="is unknown: expected one of muon, adamw with one of linear, cosine, consta"):
+        next(run(network, x, **options))
 
 
 def test_without_warmup_the_first_step_has_the_full_rate(optimizer, x):
@@ -269,7 +306,7 @@ def test_without_warmup_the_first_step_has_the_full_rate(optimizer, x):
     assert optimizer[0][0] == 1e-3
 
 
-def test_gradients_are_clipped_to_norm_one(optimizer, x):
+def test_without_muon_gradients_are_clipped_to_norm_one(optimizer, x):
     end(training.train(Scale(30.0), 10 * x, steps=2, seed=0, batch=2, bf16=False))
     assert [norm for _, norm in optimizer] == pytest.approx([1, 1], rel=1e-4)
 
@@ -323,9 +360,10 @@ def test_what_is_recorded_once_is_replayed_on_the_inputs_of_each_call(monkeypatc
 # When it goes wrong -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("optimizer", training.OPTIMIZERS)
 @pytest.mark.parametrize("pixel", [math.nan, math.inf])
-def test_a_non_finite_pixel_stops_before_any_weight_is_touched(network, x, pixel):
-    steps = run(network, x)
+def test_a_non_finite_pixel_stops_before_any_weight_is_touched(network, x, pixel, optimizer):
+    steps = run(network, x, optimizer=optimizer)
     next(steps)
     step = next(steps)
     before, average = step.state(), copy.deepcopy(step.denoiser.state_dict())
