@@ -4,13 +4,17 @@ The table of runs is the list of experiments. A run enters, its checkpoint is fo
 Weights are kept in fp16.
 """
 
+import base64
 import dataclasses
 import glob
 import hashlib
+import io
 import json
 import math
 import os
 import shutil
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,17 +25,20 @@ from types import SimpleNamespace
 
 import torch
 from filelock import FileLock
+from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ghr import cache, checkpoints, images, photographs, sampling, similarity
+from ghr.denoiser import denoise
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet, lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
-from ghr.training import OPTIMIZERS, SCHEDULES, train
+from ghr.training import DECAY, OPTIMIZERS, SCHEDULES, train
 
 SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
 LOG_SEEDS = range(64)  # samples of the training log
+PICTURES, PICTURES_SIGMA = 4, 0.3  # test images shown by the training log, and their noise level, image units
 SAVE_EVERY = 60  # seconds between two saved training states, unless $GHR_SAVE_EVERY says otherwise
 NETWORKS = {
     "UNet": lambda run: UNet(width=run.width, scales=run.scales),
@@ -133,7 +140,7 @@ _RECIPES = {
     ),
     # test PSNR at sigma=.1 after 65,536 images of 18,000 avatars: 26.75 dB; at batch 128 with lr 3e-3 26.21, with 6e-3
     # 26.37, and with sigma = u 26.07: at so short a training, more steps are worth more than larger batches
-    "laptop": Run(optimizer="adamw", schedule="cosine", images_seen=1_000_000),  # of the first edition
+    "laptop": Run(),
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
@@ -151,6 +158,9 @@ STUDIES = tuple(_SIZES)  # image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 # how it differs from the table's largest pair
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}
+# a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
+_FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000}
+_TRAINED_ANEW: frozenset[str] = frozenset()  # of: "avatars UNet" ..., "flagship", "controls", "others", "classes"
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
 _SYNTHETIC = (
@@ -182,7 +192,15 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
-    return tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
+    chosen = tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
+    return _shown(scale, f"{images} {network}", chosen)
+
+
+def _shown(scale: str, part: str, chosen: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs of a part of a table, or their predecessors."""
+    if scale != "laptop" or part in _TRAINED_ANEW:
+        return tuple(chosen)
+    return tuple(dataclasses.replace(run, **_FIRST_EDITION) for run in chosen)
 
 
 def flagship(scale: str) -> tuple[Run, Run]:
@@ -191,7 +209,10 @@ def flagship(scale: str) -> tuple[Run, Run]:
     scale: as in `table`.
     Raises: ValueError for another scale.
     """
-    return tuple(dataclasses.replace(run, **_FLAGSHIP[scale]) for run in table(scale, "avatars")[-2:])
+    widest = (dataclasses.replace(run, **_FLAGSHIP[scale]) for run in table(scale, "avatars")[-2:])
+    if scale != "laptop" or "flagship" in _TRAINED_ANEW:
+        return tuple(widest)
+    return tuple(dataclasses.replace(run, **_FIRST_EDITION | _FLAGSHIP[scale]) for run in widest)
 
 
 def controls(scale: str) -> tuple[Run, ...]:
@@ -204,7 +225,8 @@ def controls(scale: str) -> tuple[Run, ...]:
     """
     _require_scale(scale)
     pairs = [pair(scale, n=n) for n in _CONTROLS[scale]]
-    return tuple(dataclasses.replace(run, seed=other.seed) for a, b in pairs for run, other in ((a, b), (b, a)))
+    crossed = (dataclasses.replace(run, seed=other.seed) for a, b in pairs for run, other in ((a, b), (b, a)))
+    return _shown(scale, "controls", crossed)
 
 
 def others(scale: str) -> tuple[Run, ...]:
@@ -214,7 +236,7 @@ def others(scale: str) -> tuple[Run, ...]:
     Raises: ValueError for another scale.
     """
     a, _ = table(scale, "avatars")[-2:]
-    return tuple(dataclasses.replace(a, network=network) for network in _OTHERS[scale])
+    return _shown(scale, "others", (dataclasses.replace(a, network=network) for network in _OTHERS[scale]))
 
 
 def classes(scale: str) -> tuple[Run, ...]:
@@ -226,7 +248,8 @@ def classes(scale: str) -> tuple[Run, ...]:
     _require_scale(scale)
     kinds = [*((name, "UNet") for name in _CLASSES[scale]), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
     chosen = (pair(scale, table(scale, "avatars")[-2].n, name, network=network)[0] for name, network in kinds)
-    return tuple(run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
+    sized = (run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
+    return _shown(scale, "classes", sized)
 
 
 def _require_scale(scale: str) -> None:
@@ -249,8 +272,12 @@ def pair(
     recipe = _RECIPES[scale]
     pool = recipe.pool if images == recipe.images or images in _SHUFFLED else None
     tail = 0.1 if n <= 10 else 0.0
+    seen = recipe.images_seen
+    if scale == "laptop":  # memory sets in after some hundred views: large sets may be seen more often before it does
+        seen = 2**19 if n <= 100 else 2**20 if n < 30_000 else 2**21
     common = dataclasses.replace(
         recipe,
+        images_seen=seen,
         images=images,
         size=size or recipe.size,
         pool=pool,
@@ -363,7 +390,8 @@ def log(run: Run) -> dict[str, list]:
     """What was measured while the run was trained.
 
     Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
-    LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1).
+    LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1). Pictures:
+    PICTURES test images denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
     """
     return checkpoints.read(path(run), run)[1]
 
@@ -415,7 +443,7 @@ def fit(
         for place in (file, started):
             for leftover in place.parent.glob(f"{glob.escape(place.name)}.*.partial"):  # of a process that was killed
                 leftover.unlink(missing_ok=True)
-        resume, entries = checkpoints.read(started, run) if started.exists() else (None, _EMPTY_LOG)
+        resume, entries = checkpoints.read(started, run) if started.exists() else _trunk(run) or (None, _EMPTY_LOG)
         # a state saved by an earlier version of the log lacks its newer columns
         known = len(entries["images_seen"])
         entries = {name: list(entries.get(name, [None] * known)) for name in _EMPTY_LOG}
@@ -444,14 +472,18 @@ def fit(
         begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
         saved = time.monotonic()
         start = sampling.gaussian_start(held_out, LOG_SEEDS, covariance=len(held_out) > 1)
-        with progress(run) as tell:
+        with progress(run) as tell, _asked_to_stop() as asked:
             for step in training:
-                if (step.images_seen >= 1024 and _power_of_two(step.step)) or step.step == run.steps:
+                if (step.images_seen >= 1024 and _noted(run, step.step)) or step.step == run.steps:
                     _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
+                if step.step == _fork(run):
+                    checkpoints.write(_trunk_file(run, step.step), step.state(), _trunk_run(run, step.step), entries)
                 tell(step.images_seen, entries)
-                if step.step < run.steps and time.monotonic() - saved > save_every:
+                if step.step < run.steps and (asked or time.monotonic() - saved > save_every):
                     checkpoints.write(started, step.state(), run, entries)
                     saved = time.monotonic()
+                if asked:
+                    raise asked[0]
         weights = {
             name: value.half() if value.ndim > 1 else value  # gains and running deviations stay float32: they are few
             for name, value in step.denoiser.state_dict().items()
@@ -459,6 +491,32 @@ def fit(
         checkpoints.write(file, weights, run, entries)
         started.unlink(missing_ok=True)
     return file
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[BaseException]]:
+    """What a first Ctrl-C or SIGTERM asks for: its caller raises it between two steps; a second one is obeyed at once.
+
+    In a thread other than the main one signals are not ours.
+    """
+    asked: list[BaseException] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number, frame):
+        asked.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+        signal.signal(number, before[number])
+
+    heard = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    try:
+        for number in heard:
+            signal.signal(number, note)
+        yield asked
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _parts(run: Run, x: Tensor) -> int:
@@ -485,7 +543,9 @@ def _parts(run: Run, x: Tensor) -> int:
     return parts
 
 
-_EMPTY_LOG: dict[str, list] = {"images_seen": [], "loss": [], "seconds": [], "train": [], "test": [], "copies": []}
+_EMPTY_LOG: dict[str, list] = {
+    name: [] for name in ("images_seen", "loss", "seconds", "train", "test", "copies", "pictures")
+}
 
 
 def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Tensor, seconds: float) -> None:
@@ -495,12 +555,55 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
     for name, clean in (("train", x), ("test", held_out)):
         errors = [denoising_mse(step.denoiser, clean[:256], sigma).mean().item() for sigma in LOG_SIGMAS]
         entries[name].append([round(-10 * math.log10(error), 3) for error in errors])
-    copies = None
-    if len(x) > 1:
-        samples = sampling.last(sampling.sample(step.denoiser, start, steps=20))
-        copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item()
+    samples = sampling.last(sampling.sample(step.denoiser, start, steps=20))
+    copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item() if len(x) > 1 else None
     entries["copies"].append(copies)
+    y = add_noise(held_out[:PICTURES], PICTURES_SIGMA, torch.Generator(held_out.device).manual_seed(0))
+    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[:PICTURES]])))
 
 
-def _power_of_two(k: int) -> bool:
-    return k & (k - 1) == 0
+def _picture(images: Tensor) -> str:
+    """Grey images in rows of PICTURES as one WebP file, in base64: about two kilobytes for eight of 32x32."""
+    pixels = (images[:, 0].float().clamp(0, 1) * 255).round().byte().cpu()
+    rows = torch.cat([torch.cat(list(row), 1) for row in pixels.split(PICTURES)])
+    file = io.BytesIO()
+    Image.fromarray(rows.numpy()).save(file, "WebP", quality=80)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _noted(run: Run, step: int) -> bool:
+    """Whether the log has a step: powers of two; at a constant rate, where times are read, of two's fourth root."""
+    fine = 4 if run.schedule in ("constant", "trapezoid") else 1
+    return math.floor(fine * math.log2(step)) > (math.floor(fine * math.log2(step - 1)) if step > 1 else -1)
+
+
+# A trunk at a constant rate, from which runs branch off: the same steps are not made twice --------------------------
+
+
+def _fork(run: Run) -> int:
+    """Steps of a run that are those of a constant rate, whatever comes after; 0 where none are shared."""
+    if run.float32_tail or run.schedule not in ("constant", "trapezoid"):
+        return 0
+    return run.steps if run.schedule == "constant" else math.floor((1 - DECAY) * run.steps)
+
+
+def _trunk_run(run: Run, step: int) -> Run:
+    return dataclasses.replace(run, schedule="constant", images_seen=step * run.batch)
+
+
+def _trunk_file(run: Run, step: int | str) -> Path:
+    trunk = dataclasses.replace(run, schedule="constant", images_seen=Run.images_seen)
+    return cache.folder() / "training" / f"{trunk.name}-after-{step}.safetensors"
+
+
+def _trunk(run: Run) -> tuple[dict[str, Tensor], dict[str, list]] | None:
+    """State and log of the longest saved trunk that a run shares."""
+    if not (fork := _fork(run)):
+        return None
+    pattern = _trunk_file(run, "*")
+    known = [int(file.stem.rpartition("-")[2]) for file in pattern.parent.glob(pattern.name)]
+    shared = [step for step in known if step <= fork]
+    if not shared:
+        return None
+    step = max(shared)
+    return checkpoints.read(_trunk_file(run, step), _trunk_run(run, step))

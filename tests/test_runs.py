@@ -1,6 +1,8 @@
 """Runs: an identity for each, a checkpoint that comes back as it was or not at all, training that survives a kill."""
 
+import base64
 import dataclasses
+import io
 import itertools
 import json
 import os
@@ -139,7 +141,7 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
         ("half", "AB", "one of A, B"),
         ("network", "ResNet", "one of UNet, BFCNN, BiasedUNet, ConditionalUNet"),
         ("optimizer", "sgd", "one of muon, adamw"),
-        ("schedule", "step", "one of linear, cosine, constant"),
+        ("schedule", "step", "one of linear, cosine, constant, trapezoid"),
         ("n", 0, "a whole number of at least 1"),
         ("size", -16, "a whole number of at least 1"),
         ("images_seen", 0, "a whole number of at least 1"),
@@ -182,7 +184,7 @@ def test_controls_exchange_the_seeds_of_a_pair():
         controls = runs.controls(scale)
         assert len(controls) >= 2
         for a, b in zip(controls[::2], controls[1::2], strict=True):
-            first, second = runs.pair(scale, n=a.n)
+            first, second = (run for run in runs.table(scale, "avatars") if run.n == a.n)
             assert (first, second) in itertools.pairwise(runs.table(scale, "avatars"))
             assert a == dataclasses.replace(first, seed=second.seed)
             assert b == dataclasses.replace(second, seed=first.seed)
@@ -306,7 +308,9 @@ def test_a_checkpoint_is_half_precision_but_for_its_vectors(checkpoint):
     tensors, _ = contents(checkpoint)
     assert {value.dtype for value in tensors.values() if value.ndim == 4} == {torch.float16}
     assert {value.dtype for value in tensors.values() if value.ndim == 1} == {torch.float32}
-    assert checkpoint.stat().st_size < 2.2 * sum(value.numel() for value in tensors.values()) + 6000
+    with safe_open(checkpoint, framework="pt") as opened:
+        header = sum(map(len, opened.metadata().values()))
+    assert checkpoint.stat().st_size < 2.2 * sum(value.numel() for value in tensors.values()) + 1.1 * header + 4000
 
 
 def test_the_log_has_powers_of_two_and_the_end(run, checkpoint):
@@ -632,6 +636,80 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
     file = runs.fit(run)
     assert 3 <= counted[0] - 1 < 40
     assert equal(contents(file)[0], contents(trained[0])[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_first_minute_saves_what_was_done(run, trained, monkeypatch, number):
+    """The step under way is finished, its state saved, then the signal is obeyed; handlers are put back."""
+    train, handlers = runs.train, (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+
+    def interrupted(*arguments, **options):
+        for step in train(*arguments, **options):
+            if step.step == 7:
+                os.kill(os.getpid(), number)
+            yield step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+            runs.fit(run)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    counted = stopping(monkeypatch, None, None)
+    file = runs.fit(run)
+    assert counted == list(range(8, 41))
+    assert equal(contents(file)[0], contents(trained[0])[0])
+
+
+# Trunks -----------------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_share_steps_at_a_constant_rate_make_them_once(run, monkeypatch, tmp_path):
+    """A short trapezoid leaves its trunk, a longer one and a constant rate go on from it; weights equal to the bit."""
+    short, long = (dataclasses.replace(run, schedule="trapezoid", images_seen=64 * k) for k in (22, 44))
+    constant = dataclasses.replace(run, schedule="constant", images_seen=64 * 50)
+    counted = stopping(monkeypatch, None, None)
+    whole = {r: contents(runs.fit(r)) for r in (constant, long, short)}
+    assert counted == [
+        *range(1, 51),
+        *range(1, 45),
+        *range(1, 23),
+    ]  # none found a trunk short enough
+    for file in (*runs.folder().iterdir(), *(tmp_path / "cache" / "training").iterdir()):
+        file.unlink()
+    counted.clear()
+    shared = {r: contents(runs.fit(r)) for r in (short, long, constant)}
+    assert counted == [*range(1, 23), *range(21, 45), *range(41, 51)]
+    for r in whole:
+        assert equal(whole[r][0], shared[r][0])
+        assert {k: v for k, v in whole[r][1].items() if k != "seconds"} == {
+            k: v for k, v in shared[r][1].items() if k != "seconds"
+        }
+
+
+def test_a_trunk_is_of_one_seed_and_one_set(run):
+    """What differs in anything but its length shares nothing."""
+    trapezoid = dataclasses.replace(run, schedule="trapezoid", images_seen=64 * 22)
+    runs.fit(trapezoid)
+    assert runs._trunk(trapezoid) is not None
+    for field, value in {"seed": 3, "n": 4, "half": "B", "muon_lr": 0.02, "optimizer": "adamw"}.items():
+        assert runs._trunk(dataclasses.replace(trapezoid, **{field: value})) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, schedule="linear")) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, float32_tail=0.1)) is None
+
+
+def test_the_log_is_finer_at_a_constant_rate(run):
+    steps = [k for k in range(1, 65) if runs._noted(dataclasses.replace(run, schedule="constant"), k)]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 23, 27, 32, 39, 46, 54, 64]
+    assert [k for k in range(1, 65) if runs._noted(run, k)] == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_the_log_has_small_pictures_of_test_images_and_samples(run, checkpoint):
+    pictures = runs.log(run)["pictures"]
+    assert len(pictures) == len(runs.log(run)["images_seen"])
+    with Image.open(io.BytesIO(base64.b64decode(pictures[-1]))) as opened:
+        assert opened.size == (4 * run.size, 2 * run.size)
+        assert np.asarray(opened.convert("L")).std() > 3
+    assert max(map(len, pictures)) < 4000
 
 
 def test_a_damaged_training_state_is_told(run, impatient, monkeypatch, tmp_path):

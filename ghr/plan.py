@@ -1,0 +1,86 @@
+"""What is trained for the book at the laptop's scale, in which order: every network, each once.
+
+Parts, in order: the tables of faces and photographs; how optima are approached as more images are seen; equal views of
+each training image at a constant rate, for the time at which memory sets in; that time for small sets and two widths;
+other images, other networks, exchanged seeds; and the longest runs last.
+"""
+
+import dataclasses
+import itertools
+
+from ghr import runs
+from ghr.runs import Run
+
+M = 2**20  # images
+VIEWS = (16, 31, 62, 125, 250, 500)  # of each training image, at a constant rate, before a short decay
+LEAST = 2**14  # images seen by a network that is worth measuring
+ONSET_VIEWS = 512  # until when small sets are watched: memory sets in near 130 views at N = 1,000
+SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
+CLASSES = (
+    *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
+    *("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8"),
+)
+
+
+def laptop() -> tuple[Run, ...]:
+    """All runs of the second edition, in the order in which they are trained."""
+    parts = (tables(), scaling(M // 4, M), equal_views(), onset(), others(), scaling(4 * M))
+    return tuple(dict.fromkeys(itertools.chain(*parts)))
+
+
+def tables() -> list[Run]:
+    """Both halves of faces and photographs at each N: 500 to 500,000 views at N <= 1,000, about 100 above."""
+    faces = [run for n in (1, 10, 100, 1000, 10_000, 30_000) for run in runs.pair("laptop", n)]
+    patches = [run for n in (1, 10, 100, 1000, 4454) for run in runs.pair("laptop", n, "photographs")]
+    # as many views as faces have at N = 1,000, where memory begins
+    return faces + [dataclasses.replace(run, images_seen=M // 2) if run.n == 4454 else run for run in patches]
+
+
+def scaling(*images_seen: int) -> list[Run]:
+    """Images whose optimum is known, by images seen, each with a schedule of its own; a second seed at M."""
+    kinds = [runs.pair("laptop", 100_000, name)[0] for name in SCALING]
+    chosen = [dataclasses.replace(run, images_seen=seen) for seen in images_seen for run in kinds]
+    return chosen + [dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M]
+
+
+def equal_views() -> list[Run]:
+    """Faces at a constant rate, by views of each training image: a short decay at each of VIEWS; one trunk for all."""
+    chosen = []
+    for n, halves in ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")):
+        for run in runs.pair("laptop", n):
+            if run.half in halves:
+                seen = [views * n * 11 // 10 for views in VIEWS]
+                chosen += [
+                    dataclasses.replace(run, schedule="trapezoid", images_seen=images)
+                    for images in seen
+                    if images > LEAST
+                ]
+                chosen.append(dataclasses.replace(run, schedule="constant", images_seen=600 * n))
+    return chosen
+
+
+def onset() -> list[Run]:
+    """When does memory set in? Small sets, two widths, three seeds, a constant rate; read off the log."""
+    grid = itertools.product((32, 64, 128, 256, 512), (8, 16), range(3))
+    constant = {"schedule": "constant", "float32_tail": 0.0}
+    return [
+        dataclasses.replace(
+            runs.pair("laptop", n)[0], width=width, seed=seed, images_seen=max(LEAST, ONSET_VIEWS * n), **constant
+        )
+        for n, width, seed in grid
+    ]
+
+
+def others() -> list[Run]:
+    """Other classes of images, other networks, exchanged seeds."""
+    kinds = [runs.pair("laptop", 30_000 if "shuffled" in name else 100_000, name)[0] for name in CLASSES]
+    chosen = [dataclasses.replace(run, images_seen=M) for run in kinds]
+    whole = runs.pair("laptop", 30_000, "avatars-shuffled")[0]
+    chosen.append(dataclasses.replace(whole, images_seen=4 * M))
+    chain = [run for n in (10, 100, 1000, 30_000) for run in runs.pair("laptop", n, network="BFCNN")]
+    chain += [runs.pair("laptop", 100_000, name, network="BFCNN")[0] for name in ("discs", "c_alpha-2")]
+    chosen += [dataclasses.replace(run, images_seen=M // 2) for run in chain]
+    for pair in (runs.pair("laptop", 10_000), runs.pair("laptop", 30_000), tables()[-2:]):
+        chosen += [dataclasses.replace(run, seed=other.seed) for run, other in itertools.permutations(pair)]
+    largest, _ = runs.pair("laptop", 30_000)
+    return chosen + [dataclasses.replace(largest, network=network) for network in ("BiasedUNet", "ConditionalUNet")]

@@ -1,0 +1,48 @@
+"""The plan of trainings: each run once, what the book needs first, nothing shipped that nobody asks for."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+from ghr import plan, runs
+
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
+
+
+def test_each_run_is_trained_once_and_has_a_file_of_its_own():
+    whole = plan.laptop()
+    assert len({run.name for run in whole}) == len(whole) == len(set(whole)) > 100
+
+
+def test_the_tables_come_first_each_pair_with_one_recipe():
+    tables = plan.tables()
+    assert plan.laptop()[: len(tables)] == tuple(tables)
+    for a, b in zip(tables[::2], tables[1::2], strict=True):
+        assert dataclasses.replace(a, half="B", seed=1) == b
+    views = {(run.images, run.n): run.images_seen / run.n for run in tables}
+    assert views["avatars", 30_000] < 80
+    assert all(views[key] < 130 for key in views if key[1] >= 4454)
+
+
+def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
+    varied = {"images", "n", "half", "seed", "network", "width", "images_seen", "schedule", "float32_tail"}
+    recipe = dataclasses.asdict(runs.Run())
+    for run in plan.laptop():
+        assert {k: v for k, v in dataclasses.asdict(run).items() if k not in varied} == {
+            k: v for k, v in recipe.items() if k not in varied
+        }
+
+
+def test_equal_views_share_one_trunk_for_each_set():
+    """All of a set but their length and their end is equal, and each is longer than the one before."""
+    for _, group in itertools.groupby(plan.equal_views(), key=lambda run: (run.n, run.half)):
+        group = list(group)
+        assert len({dataclasses.replace(run, images_seen=1, schedule="constant") for run in group}) == 1
+        forks = [runs._fork(run) for run in group]
+        assert forks == sorted(forks)
+        assert forks[0] > 0
+
+
+def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan():
+    wanted = {f"{run.name}.safetensors" for run in (*runs.table("laptop"), *plan.laptop())}
+    assert {file.name for file in CHECKPOINTS.glob("*.safetensors")} - wanted == set()
