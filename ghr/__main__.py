@@ -6,7 +6,7 @@ from typing import Literal
 
 from tqdm.auto import tqdm
 
-from ghr import runs
+from ghr import plan, runs
 
 Scale = Literal["smoke", "laptop", "paper"]
 
@@ -19,9 +19,9 @@ def train(
     size: int | None = None,
     cluster: str | None = None,
 ) -> None:
-    """Train what is missing from a table of runs, or a pair of halves of your own images.
+    """Train what is missing of the book's networks, in the order of the plan, or a pair of halves of your own images.
 
-    Interrupted at any moment, the same command goes on from the last minute.
+    Interrupted at any moment, the same command goes on where it stopped.
 
     Args:
         scale: Table of runs, and the recipe for your own images.
@@ -35,14 +35,17 @@ def train(
     if images is None:
         if n is not None or size is not None:
             raise ValueError("--n and --size go with --images: the runs of a table have theirs.")
-        chosen = runs.table(scale)
+        chosen = _planned(scale)
     else:
         if n is None:
             raise ValueError("--images needs --n, the number of images in each half.")
         chosen = runs.pair(scale, images=images, n=n, size=size)
+        runs.data(chosen[0])  # what is wrong with a set is said before anything else
     chosen = [run for run in chosen if fnmatch.fnmatch(run.name, only)]
     if not chosen:
         raise ValueError(f"No run of scale {scale} matches {only}: `ghr runs --scale {scale}` lists them.")
+    if said := plan.cost(chosen):
+        tqdm.write(said, file=sys.stderr)
     if cluster is None:
         trained = map(runs.fit, chosen)
     else:
@@ -54,19 +57,33 @@ def train(
 
 
 def show(scale: Scale = "laptop") -> None:
-    """List the runs of a table: name, whether trained, and train and test PSNR at sigma = .1.
+    """List the book's runs in the order of training: name, whether trained, train and test PSNR at sigma = .1.
 
     Args:
         scale: Table of runs.
     """
-    for run in runs.table(scale):
+    print(f"checkpoints: {runs.folder()}")
+    missing = 0
+    for run in dict.fromkeys([*_planned(scale), *runs.table(scale)]):
         if runs.path(run).exists():
             log = runs.log(run)
             column = runs.LOG_SIGMAS.index(0.1)
             state = f"train {log['train'][-1][column]:.1f} dB, test {log['test'][-1][column]:.1f} dB at sigma=.1"
         else:
             state = "not trained"
-        print(f"{run.name:45} {state}")
+            missing += run.steps * run.batch
+        print(f"{run.name:60} {state}")
+    listed = {f"{run.name}.safetensors" for run in (*_planned(scale), *runs.table(scale))}
+    for file in sorted(runs.folder().glob("*.safetensors")):
+        if file.name not in listed:
+            print(f"{file.stem:60} of another table, or your own")
+    if missing:
+        print(f"`ghr train --scale {scale}` has {missing / 1e6:,.1f} million images to show to what is not trained.")
+
+
+def _planned(scale: Scale) -> tuple[runs.Run, ...]:
+    """What is trained at a scale, in its order."""
+    return plan.laptop() if scale == "laptop" else runs.table(scale)
 
 
 def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:

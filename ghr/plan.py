@@ -7,9 +7,14 @@ other images, other networks, exchanged seeds; and the longest runs last.
 
 import dataclasses
 import itertools
+import time
+from collections.abc import Iterable
+
+import torch
 
 from ghr import runs
 from ghr.runs import Run
+from ghr.training import train
 
 M = 2**20  # images
 VIEWS = (16, 31, 62, 125, 250, 500)  # of each training image, at a constant rate, before a short decay
@@ -84,3 +89,41 @@ def others() -> list[Run]:
         chosen += [dataclasses.replace(run, seed=other.seed) for run, other in itertools.permutations(pair)]
     largest, _ = runs.pair("laptop", 30_000)
     return chosen + [dataclasses.replace(largest, network=network) for network in ("BiasedUNet", "ConditionalUNet")]
+
+
+def cost(chosen: Iterable[Run], device: torch.device | str | None = None) -> str:
+    """What training would take here, in a sentence; empty when all checkpoints are there.
+
+    Args:
+        chosen: runs, trained or not.
+        device: as in `runs.fit`.
+
+    Returns:
+        How many networks and images, and about how many hours: a few steps of each kind of network are timed, not
+        compiled, so that a long training takes less.
+    """
+    missing = [run for run in chosen if not runs.path(run).exists()]
+    if not missing:
+        return ""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    kinds: dict[tuple, list[Run]] = {}
+    for run in missing:
+        kinds.setdefault((run.network, run.size, run.width, run.scales, run.optimizer), []).append(run)
+    seconds = sum(
+        _seconds_an_image(group[0], device) * sum(run.steps * run.batch for run in group) for group in kinds.values()
+    )
+    images = sum(run.steps * run.batch for run in missing)
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    length = f"{seconds / 3600:.1f} hours" if seconds > 3600 else f"{seconds / 60:.0f} minutes"
+    return (
+        f"{len(missing)} network{'s' * (len(missing) > 1)} to train, {images / 1e6:,.2f} million images: at most about "
+        f"{length} on {place}{'' if device.type == 'cuda' else ' (no GPU was found)'}."
+    )
+
+
+def _seconds_an_image(run: Run, device: torch.device) -> float:
+    batch = min(run.batch, 16)
+    x = torch.zeros(1, 1, run.size, run.size, device=device)
+    steps = train(runs.network(run), x, steps=5, seed=0, batch=batch, optimizer=run.optimizer)
+    times = [time.perf_counter() for _ in steps]
+    return min(b - a for a, b in itertools.pairwise(times)) / batch  # the first steps choose kernels

@@ -1,5 +1,7 @@
 """The command line as a user types it."""
 
+import dataclasses
+import re
 import subprocess
 import sys
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghr import runs
+from ghr import plan, runs
 
 
 @pytest.fixture
@@ -47,20 +49,26 @@ def test_runs_lists_the_table_and_what_is_trained(ghr, monkeypatch, photographs)
     pair = runs.pair("smoke", n=6, images=f"folder:{photographs}")
     monkeypatch.setattr(runs, "table", lambda scale: pair)
     runs.fit(pair[0])
+    runs.fit(dataclasses.replace(pair[0], images="discs"))
     status, out, _ = ghr("runs", "--scale", "smoke")
     assert status == 0
-    first, second = out.splitlines()
+    where, first, second, other, said = out.splitlines()
+    assert where == f"checkpoints: {runs.folder()}"
     log, column = runs.log(pair[0]), runs.LOG_SIGMAS.index(0.1)
     assert first.startswith(pair[0].name)
     assert f"train {log['train'][-1][column]:.1f} dB, test {log['test'][-1][column]:.1f} dB at sigma=.1" in first
     assert second.split() == [*pair[1].name.split(), "not", "trained"]
+    assert re.fullmatch("discs-.* of another table, or your own", other)
+    assert said == "`ghr train --scale smoke` has 0.0 million images to show to what is not trained."
 
 
 def test_runs_lists_every_table(ghr):
     for scale in runs.SCALES:
         status, out, _ = ghr("runs", "--scale", scale)
         assert status == 0
-        assert [line.split()[0] for line in out.splitlines()] == [run.name for run in runs.table(scale)]
+        planned = plan.laptop() if scale == "laptop" else ()
+        names = [run.name for run in dict.fromkeys([*planned, *runs.table(scale)])]
+        assert [line.split()[0] for line in out.splitlines()[1:-1]] == names
 
 
 def test_images_builds_a_set(ghr, photographs):
@@ -111,7 +119,8 @@ def test_an_interruption_says_how_to_go_on(ghr, monkeypatch):
     monkeypatch.setattr(runs, "fit", interrupted)
     status, _, err = ghr("train")
     assert status == 1
-    assert err == "ghr: interrupted; the same command goes on where it stopped.\n"
+    assert err.splitlines()[-1] == "ghr: interrupted; the same command goes on where it stopped."
+    assert f"{len(plan.laptop())} networks to train, " in err
 
 
 @pytest.mark.parametrize("words", [["train", "--scale", "huge"], ["fly"], ["runs", "--n", 3]])
@@ -124,7 +133,7 @@ def test_unknown_words_are_a_usage_error(ghr, words):
 def test_help_is_the_docstring(ghr):
     status, out, _ = ghr("train", "--help")
     assert status == 0
-    assert "Train what is missing from a table of runs" in " ".join(out.split())
+    assert "Train what is missing of the book's networks, in the order of the plan" in " ".join(out.split())
     assert "Images in each half of your own set" in " ".join(out.replace("│", " ").split())
 
 

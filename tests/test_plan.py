@@ -46,3 +46,16 @@ def test_equal_views_share_one_trunk_for_each_set():
 def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan():
     wanted = {f"{run.name}.safetensors" for run in (*runs.table("laptop"), *plan.laptop())}
     assert {file.name for file in CHECKPOINTS.glob("*.safetensors")} - wanted == set()
+
+
+def test_the_cost_of_what_is_missing_is_said_and_of_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
+    small = runs.Run(images="discs", size=8, width=2, scales=1, n=5, batch=8, images_seen=2_000_000)
+    pair = small, dataclasses.replace(small, half="B", images_seen=500_000)
+    said = plan.cost(pair, "cpu")
+    assert said.startswith("2 networks to train, 2.50 million images: at most about ")
+    assert "CPU threads (no GPU was found)." in said
+    runs.path(pair[0]).touch()
+    assert plan.cost(pair, "cpu").startswith("1 network to train, 0.50 million images")
+    runs.path(pair[1]).touch()
+    assert plan.cost(pair, "cpu") == ""
