@@ -137,6 +137,23 @@ def alignment(u: Float[Tensor, "k 1 h w"], v: Float[Tensor, "k 1 h w"]) -> float
     return float((u.flatten(1) @ v.flatten(1).T).square().sum()) / len(u)
 
 
+def perpendicular(vectors: Float[Tensor, "k *image"], directions: Float[Tensor, "m d"]) -> Float[Tensor, "k d"]:
+    """Vectors without their part along some directions, made orthonormal in their order. ::
+
+        orth(V - V D' D)
+
+    Args:
+        vectors: functions on an image.
+        directions: orthonormal rows.
+
+    Returns:
+        Orthonormal rows, float64: what the first n vectors span beyond the directions, the first n rows span.
+    """
+    rows = vectors.flatten(1).double()
+    rows = rows - rows @ directions.T @ directions
+    return torch.linalg.qr(rows.T).Q.T
+
+
 def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[Tensor, "k 1 h w"]:
     """The k orthonormal functions of least energy on an image: eigenvectors of its Laplacian L_x.
 

@@ -104,3 +104,36 @@ def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray 
     0 for a network that treats its training images as any other image.
     """
     return psnr_of_mean(train, axis) - psnr_of_mean(test, axis)
+
+
+def slope(errors: np.ndarray, input_psnr: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Least squares slope of output on input PSNR. ::
+
+        sum_k (p_k - mean p) q_k / sum_k (p_k - mean p)^2,   q_k = PSNR of the mean error at input PSNR p_k
+
+    Args:
+        errors: squared errors, noise levels along the first axis.
+        input_psnr: dB, one for each noise level.
+        axis: that of the images.
+
+    Returns:
+        dB per dB.
+    """
+    x = input_psnr - input_psnr.mean()
+    return np.tensordot(x, psnr_of_mean(errors, axis), 1) / (x @ x)
+
+
+def margin(own: np.ndarray, *controls: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Mean of some values less that of the control with the highest mean. ::
+
+        mean own - max_c mean control_c
+
+    Args:
+        own: one value per image.
+        controls: the same of each control.
+        axis: that of the images.
+
+    Returns:
+        Above 0 when every control is beaten.
+    """
+    return np.min([np.mean(own, axis) - np.mean(control, axis) for control in controls], axis=0)
