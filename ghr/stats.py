@@ -93,6 +93,54 @@ def share(flags: Tensor | np.ndarray) -> Estimate:
     return Estimate(test.statistic, interval.low, interval.high)
 
 
+def ratio(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Ratio of two means. ::
+
+        mean(values) / mean(reference)
+
+    Args:
+        values: one value per image.
+        reference: values of the same unit; as many or not.
+        axis: that of the images.
+
+    Returns:
+        A number without unit.
+    """
+    return np.mean(values, axis) / np.mean(reference, axis)
+
+
+def decibels(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Ratio of two mean powers in dB. ::
+
+        10 log10(mean(values) / mean(reference))
+
+    Args:
+        values: powers, one per image.
+        reference: powers of the same unit; as many or not.
+        axis: that of the images.
+
+    Returns:
+        dB.
+    """
+    return 10 * np.log10(ratio(values, reference, axis))
+
+
+def median_difference(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Difference of two medians. ::
+
+        median(values) - median(reference)
+
+    Args:
+        values: one value per image or seed.
+        reference: values of the same unit; as many or not.
+        axis: that of the images or seeds.
+
+    Returns:
+        Number in the values' unit.
+    """
+    return np.median(values, axis) - np.median(reference, axis)
+
+
 def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
     return -10 * np.log10(np.mean(errors, axis=axis))
