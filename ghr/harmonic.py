@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.fft
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import sparse, stats
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
@@ -110,7 +110,9 @@ def h4(
 
 
 def indices(
-    bases: Sequence[Float[Tensor, "k 1 h w"]], counts: Sequence[int], images: Float[Tensor, "n 1 h w"]
+    bases: Sequence[Float[Tensor, "_ 1 h w"]],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
+    images: Float[Tensor, "n 1 h w"],
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """The four indices of a basis for each image; the other image of `h2` and `h4` is the next one.
 

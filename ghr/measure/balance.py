@@ -104,16 +104,16 @@ def misjudged(seen: np.ndarray, sigma: Float[np.ndarray, " k"], axis: int = -1) 
     return np.abs(mean / _rows(sigma, mean) - 1).max(0)
 
 
-def _rows(sigma: float | np.ndarray, values: np.ndarray) -> np.ndarray:
+def _rows(sigma: float | np.ndarray, values: np.ndarray | np.floating) -> np.ndarray:
     """Noise levels, shaped to divide what has noise levels in its first axis."""
     return np.reshape(sigma, (-1, *[1] * (np.ndim(values) - 1))) if np.ndim(sigma) else np.asarray(sigma)
 
 
-def _extreme(choose, errors: np.ndarray, traces: np.ndarray, sigma: np.ndarray, d: int, axis: int) -> np.ndarray:
+def _extreme(choose, errors: np.ndarray, traces: np.ndarray, sigma: np.ndarray, d: int, axis: int):
     return choose(self_consistency(errors, traces, sigma, d, axis), axis=0)
 
 
-def _ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+def _ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return np.mean(a, axis) / np.mean(b, axis)
 
 

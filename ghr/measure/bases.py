@@ -328,7 +328,7 @@ def best_factor(products: np.ndarray, squares: np.ndarray, axis: int = -1) -> np
     return np.mean(products, axis) / np.mean(squares, axis)
 
 
-def _rms(squares: np.ndarray, axis: int) -> np.ndarray:
+def _rms(squares: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return np.sqrt(np.mean(squares, axis))
 
 
@@ -366,7 +366,7 @@ def approximation(found: Filters) -> tuple[Table[Approximation], Table[Remainder
 
 def approximate(
     bases: Mapping[str, Sequence[Float[Tensor, "_ c h w"]]],
-    counts: Sequence[int],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
     x: Float[Tensor, "n c h w"],
     y: Float[Tensor, "n c h w"],
     sigma: float,
@@ -436,7 +436,9 @@ def rivals(found: Filters) -> dict[str, list[Float[Tensor, "k c h w"]]]:
 
 
 def alignments(
-    first: Sequence[Float[Tensor, "_ c h w"]], second: Sequence[Float[Tensor, "_ c h w"]], counts: Sequence[int]
+    first: Sequence[Float[Tensor, "_ c h w"]],
+    second: Sequence[Float[Tensor, "_ c h w"]],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
 ) -> Float[np.ndarray, " n"]:
     """How much of one subspace lies in another, image by image. ::
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ghr import harmonic, runs
@@ -50,7 +50,9 @@ def controls(
 
 
 def indices(
-    bases: Mapping[str, Sequence[Float[Tensor, "_ 1 h w"]]], counts: Sequence[int], x: Float[Tensor, "n 1 h w"]
+    bases: Mapping[str, Sequence[Float[Tensor, "_ 1 h w"]]],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
+    x: Float[Tensor, "n 1 h w"],
 ) -> dict[str, dict[str, Float[np.ndarray, " n"]]]:
     """The four indices of some bases, by equally many vectors of each.
 
