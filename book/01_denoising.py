@@ -33,7 +33,7 @@ import torch
 
 from ghr import images, noise, plots, runs, sampling, similarity, stats
 from ghr.ledger import say
-from ghr.references import EmpiricalDenoiser
+from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser
 from ghr.widgets import Explorer, Frame, Slider, Tile
 
 run = max((r for r in runs.table(scale, "avatars") if r.half == "A"), key=lambda r: r.n)
@@ -154,7 +154,7 @@ for ax, sigma in zip(axes, (0.25, 0.08), strict=True):
     height = log_density(plane, sigma).view(81, 81).T
     ax.contourf(ticks, ticks, height, 24, cmap="gray", alpha=0.35)
     ax.contour(ticks, ticks, height, 12, colors=plots.INK, linewidths=0.3)
-    f = EmpiricalDenoiser(world, sigma)
+    f = EmpiricalDenoiser(world)
     (y0, y1), (v0, v1) = some.view(-1, 2).T, (f(some) - some).view(-1, 2).T
     ax.quiver(y0, y1, v0 / 3, v1 / 3, color=plots.HALF["A"], angles="xy", scale_units="xy", scale=1, width=0.006)
     ax.plot(*world.view(-1, 2).T, "o", color=plots.HALF["B"], markersize=5)
@@ -246,7 +246,7 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-rivals", "caption": "**Upper two rows: the optimum of the training loss draws training images. Third row: a Gaussian draws clouds. Last two rows: the network draws faces that are not in its training set.** Networks and optimum walk from the same eight starts, the Gaussian's images are drawn at once; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
 seeds = range(1000 * seed, 1000 * seed + 8)
 start = sampling.gaussian_start(held_out, seeds)
-memorizer = EmpiricalDenoiser(training, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+memorizer = BlindEmpiricalDenoiser(training, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
 copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, denoiser))
 clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
 (rho_copies, of), (rho_drawn, near) = (similarity.nearest(x, training) for x in (copies, drawn))

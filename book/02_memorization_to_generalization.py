@@ -35,7 +35,7 @@ import torch
 from ghr import ledger, noise, plots, runs, similarity, stats
 from ghr.ledger import say
 from ghr.measure import agreement
-from ghr.references import EmpiricalDenoiser, WienerDenoiser, ray_bound
+from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, WienerDenoiser, ray_bound
 from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches = runs.study(scale, "avatars"), runs.study(scale, "photographs")
@@ -77,9 +77,9 @@ rows, labels = [], []
 for sigma in levels:
     y = noise.add_noise(face, sigma, torch.Generator().manual_seed(seed))
     for half in "AB":
-        memorizer = EmpiricalDenoiser(getattr(faces.data[faces.sizes[-1]], half.lower()), sigma)
+        memorizer = EmpiricalDenoiser(getattr(faces.data[faces.sizes[-1]], half.lower()))
         with torch.no_grad():
-            answers = [faces.denoisers[n, half](y) for n in faces.sizes] + [memorizer(y)]
+            answers = [faces.denoisers[n, half](y) for n in faces.sizes] + [memorizer(y, sigma)]
         rows.append(torch.cat([face, y, *answers]))
         labels.append(f"σ = {sigma}\nhalf {half}")
 plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.sizes] + ["memory"])
@@ -94,7 +94,7 @@ plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.siz
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: when do A and B give the same face, and when is it the clean one?** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is not told σ either. Below the pictures: PSNR in dB."}}
 blind = {
-    run.n: EmpiricalDenoiser(faces.data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+    run.n: BlindEmpiricalDenoiser(faces.data[run.n].a, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
     for run in faces.table
     if run.half == "A"
 }
@@ -183,10 +183,10 @@ def measure(s):
     for run in s.table:
         if run.half == "A":
             x, test = s.data[run.n].a, s.held_out[: count(s, run.n)]
-            blind = EmpiricalDenoiser(x, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+            blind = BlindEmpiricalDenoiser(x, sigma_law=run.sigma_law, loss_weight=run.loss_weight)
             two = training_images(s, run.n, "A")[:100], test[:100]  # each answer is a sum over all training images
             s.memorizer[run.n] = [errors(blind, images, sigmas[grid]) for images in two]
-            s.wiener[run.n] = errors(WienerDenoiser(x, 1.0), test, sigmas[grid])
+            s.wiener[run.n] = errors(WienerDenoiser(x), test, sigmas[grid])
 
 
 def regions_of(s, n, half):
@@ -376,12 +376,12 @@ def over_wiener(s):
 
 
 advantage = over_wiener(faces)
-wiener = WienerDenoiser(faces.data[faces.sizes[-1]].a, 1.0)
+wiener = WienerDenoiser(faces.data[faces.sizes[-1]].a)
 superposition, affine = [], []
 for sigma in noise.SIGMAS:
     y = noise.add_noise(faces.held_out[:300], float(sigma), torch.Generator().manual_seed(seed))
-    for f, cosines in ((faces.denoisers[faces.sizes[-1], "A"], superposition), (wiener.at(float(sigma)), affine)):
-        cosines.append(stats.estimate(np.mean, agreement.linearity(f, y)))
+    for f, cosines in ((faces.denoisers[faces.sizes[-1], "A"], superposition), (wiener, affine)):
+        cosines.append(stats.estimate(np.mean, agreement.linearity(f, y, float(sigma))))
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 plots.band(left, input_psnr[grid], advantage, color=plots.HALF["A"])
 left.axhline(0, color=plots.INK, linewidth=0.6)

@@ -418,7 +418,7 @@ def report(s, prefix=""):
 
 def gaussian_sample(s, half):
     """The same walk with the Wiener denoiser of a half, in closed form: each coefficient shrinks by its own factor."""
-    f = WienerDenoiser(training(s, s.sizes[-1], half), 1.0)
+    f = WienerDenoiser(training(s, s.sizes[-1], half))
     centred = s.start.flatten(1).double() - f.mean
     shrunk = centred @ f.axes * (f.variances / (f.variances + 1)).sqrt() @ f.axes.T
     return (f.mean + shrunk).float().view_as(s.start)

@@ -28,6 +28,7 @@ seed = 0  # of the noise used for measuring, not for training
 
 # %% tags=["hide-input"]
 import itertools
+from functools import partial
 
 import numpy as np
 import torch
@@ -737,7 +738,7 @@ compared.append(("UNet, untrained", "-", "A", *faces.untrained[sigma]))
 for run in runs.others(scale):
     runs.fit(run)
     name = {"BiasedUNet": "UNet with biases", "ConditionalUNet": "UNet told σ"}[run.network]
-    found = differentiate(noise.at_level(runs.load(run), sigma), faces.chosen, noisy(faces.chosen, sigma))
+    found = differentiate(partial(runs.load(run), sigma=sigma), faces.chosen, noisy(faces.chosen, sigma))
     compared.append((name, f"{run.n:,}", run.half, *found))
 for size, half in chain.denoisers:
     compared.append(("BF-CNN", f"{size:,}", half, chain.bases[size, half, sigma], chain.numbers[size, half, sigma]))

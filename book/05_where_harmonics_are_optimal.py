@@ -158,9 +158,9 @@ for s in regular:
     if name not in rivals:
         training = images.load(name, size, fitted)  # the first of half A
         rivals[name] = {
-            "TI db4": errors(WaveletDenoiser(1.0), x),
-            "bandlets": errors(BandletDenoiser(1.0, shifts=SHIFTS), x[:few]),
-            "Wiener": errors(WienerDenoiser(training, 1.0), x),
+            "TI db4": errors(WaveletDenoiser(), x),
+            "bandlets": errors(BandletDenoiser(shifts=SHIFTS), x[:few]),
+            "Wiener": errors(WienerDenoiser(training), x),
         }
     s.rivals = rivals[name]
 
@@ -233,9 +233,9 @@ def compared(alpha, sigma):
     """One image of a regularity, and the answers to it."""
     (s,) = [s for s in unets if s.alpha == alpha]
     x, y = s.held_out[:1], noisy(s.held_out[:1], sigma)
-    denoisers = {"network": s.denoiser, "TI db4": WaveletDenoiser(sigma), "bandlets": BandletDenoiser(sigma, shifts=SHIFTS)}
+    denoisers = {"network": s.denoiser, "TI db4": WaveletDenoiser(), "bandlets": BandletDenoiser(shifts=SHIFTS)}
     with torch.no_grad():
-        found = {"noisy": y} | {name: denoiser(y) for name, denoiser in denoisers.items()}
+        found = {"noisy": y} | {name: denoiser(y, sigma) for name, denoiser in denoisers.items()}
     numbers = {name: noise.psnr(x, image).item() for name, image in found.items()}
     tiles = [Tile(x[0], "clean")]
     for name, image in found.items():
@@ -426,7 +426,7 @@ for name, found in (("slopes_tell", [s.steeper for s in flat]), ("levels_tell", 
 weaker = np.arange(36.0, 55, 6)
 words, falling = [], []
 for s in unets:
-    e = errors(WaveletDenoiser(1.0), s.held_out[:few], 10 ** (-weaker / 20))
+    e = errors(WaveletDenoiser(), s.held_out[:few], 10 ** (-weaker / 20))
     before = slope(s.rivals["TI db4"][:, :few])
     after = stats.estimate(lambda e, axis: slope(e, axis, (36, 54), weaker), e)
     words.append(f"{after:.2f} at {s.label} (over {WINDOWS[0][0]} to {WINDOWS[0][1]} dB: {before:.2f})")
@@ -475,7 +475,7 @@ say(
 
 # %% tags=["hide-input"]
 spectrum = synthetic.spectrum(size, fields.alpha)
-exact = StationaryWienerDenoiser(spectrum, 1.0)
+exact = StationaryWienerDenoiser(spectrum)
 grid = noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)]
 grid_psnr = -20 * np.log10(grid)
 x = fields.held_out[: 2 * tested]
@@ -511,7 +511,7 @@ for s in (*regular, fields):
         s.bases.append(jacobian.Basis(*(part[: d // 2].clone() for part in first)))  # a view would keep the rest in memory
         s.traces.append(j.trace().item())
     s.traces = np.array(s.traces)
-best = jacobian.eigenbasis(jacobian.jacobian(exact.at(SIGMA), y.double()), y.shape[1:])  # one for all images
+best = jacobian.eigenbasis(jacobian.jacobian(exact, y.double(), SIGMA), y.shape[1:])  # one for all images
 dimensions = best.eigenvalues.sum().item()
 drops = -best.eigenvalues.diff().numpy() > 1e-9  # waves of one frequency share a factor: only whole groups are a subspace
 ends = 1 + np.flatnonzero(drops[: min(2 * round(dimensions), d // 2)])
@@ -567,14 +567,14 @@ def basis_row(x, denoiser, vectors, shift=0.0):
     """Clean, noisy and denoised image, and some eigenvectors."""
     y = noisy(x, SIGMA)[:1]
     with torch.no_grad():
-        pictures = torch.cat([x[:1], y, denoiser(y)]) + shift
+        pictures = torch.cat([x[:1], y, denoiser(y, SIGMA)]) + shift
     return torch.cat([pictures, vectors[[rank - 1 for rank in ranks]].to(pictures)])
 
 
 titles = ["clean", "noisy", "denoised"] + [f"k = {rank}" for rank in ranks]
 rows = [
     basis_row(fields.scenes, fields.denoiser, own[0], 0.5),  # fields have mean 0
-    basis_row(fields.scenes, exact.at(SIGMA), best.eigenvectors, 0.5),
+    basis_row(fields.scenes, exact, best.eigenvectors, 0.5),
 ]
 plots.image_grid(rows, ["network", "optimum"], titles, signed=len(ranks))
 

@@ -110,12 +110,12 @@ def answers(s, optimum, sigma, k):
     x = s.x[k : k + 1]
     y = noisy(s.x, sigma)[k : k + 1]
     with torch.no_grad():
-        x_hat, best = s.denoiser(y), optimum(y)
+        x_hat, best = s.denoiser(y), optimum(y, sigma)
     return torch.cat([x, y, x_hat, best, x_hat - best])
 
 
 titles = ["clean", "noisy", "network", "optimum", "difference"]
-rows = [answers(main, DiscPosterior(size, sigma), sigma, 0) for sigma in shown]
+rows = [answers(main, DiscPosterior(size), sigma, 0) for sigma in shown]
 plots.image_grid(rows, [f"σ = {sigma}" for sigma in shown], titles, signed=1)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-explore-disc", "caption": "**Lower the noise: where do network and optimum part?** A disc of chosen radius and place: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, blue below zero, red above, on a scale of its own. Below the pictures: PSNR in dB."}}
@@ -124,7 +124,7 @@ def disc(radius, across, sigma):
     x = synthetic.draw_discs(torch.tensor([[across], [0.5], [radius], [0.8], [0.3]]) * torch.tensor([size] * 3 + [1] * 2)[:, None], size)
     y = noisy(x, sigma)
     with torch.no_grad():
-        x_hat, best = main.denoiser(y), DiscPosterior(size, sigma)(y)
+        x_hat, best = main.denoiser(y), DiscPosterior(size)(y, sigma)
     before, ours, exact = (noise.psnr(x, image).item() for image in (y, x_hat, best))
     tiles = [
         Tile(x[0], "clean"),
@@ -168,7 +168,7 @@ def posterior(x):
     """The same of the optimum on discs, and its effective sample size."""
     columns = []
     for sigma in sigmas:
-        best = DiscPosterior(size, float(sigma)).posterior(noisy(x, sigma))
+        best = DiscPosterior(size).posterior(noisy(x, sigma), float(sigma))
         columns.append((noise.mse(x, best.mean), best.trace, best.effective))
     return (torch.stack(column).double().numpy() for column in zip(*columns, strict=True))
 
@@ -343,7 +343,7 @@ def anatomy(s, denoiser, matrix, directions):
     for x, y, rows in zip(s.x[first].split(1), noisy(s.x, weak)[first].split(1), directions, strict=True):
         s.parts.append(dissect(matrix(y), rows))
         with torch.no_grad():
-            s.split.append(split(denoiser(y), x, rows))
+            s.split.append(split(denoiser(y, weak), x, rows))
 
 
 def over(s, name):
@@ -356,9 +356,9 @@ tangents = [tangent(p) for p in parameters.T[:dissected]]
 for s in specimens:
     flat = None if s in discs else [s.optimum.denoiser.basis.T] * 4
     anatomy(s, s.denoiser, lambda y, s=s: jacobian.jacobian(s.denoiser, y), flat or tangents)
-exact = DiscPosterior(size, weak)
+exact = DiscPosterior(size)
 optimum.x = main.x
-anatomy(optimum, exact, exact.jacobian, tangents)
+anatomy(optimum, exact, lambda y: exact.jacobian(y, weak), tangents)
 for s in discs:
     s.targets["T16"] = enter(s, "T16", stats.estimate(np.mean, s.traces[-1]))
     s.targets["T15"] = enter(s, "T15", over(s, "left"))

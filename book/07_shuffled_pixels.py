@@ -129,20 +129,20 @@ middle = (sigmas >= 0.1) & (sigmas <= 0.5)  # where losses have their targets
 
 def on_faces(s, denoiser):
     """A denoiser of shuffled images as one of faces: it shuffles, denoises and puts the pixels back."""
-    return lambda y: put_back(s, denoiser(moved(s, y)))
+    return lambda y, sigma=None: put_back(s, denoiser(moved(s, y), sigma))
 
 
 def errors(s, denoiser, x=x, at=sigmas):
     """Squared error of each face (columns) at each noise level (rows)."""
-    told = {sigma: on_faces(s, noise.at_level(denoiser, sigma)) for sigma in map(float, at)}
+    told = {sigma: on_faces(s, denoiser) for sigma in map(float, at)}
     return np.stack([noise.denoising_mse(f, x, sigma, seed).numpy() for sigma, f in told.items()])
 
 
 for s in everything:
     s.errors = errors(s, s.denoiser)
-    s.wiener = errors(s, WienerDenoiser(runs.data(s.run).a, 1.0))
+    s.wiener = errors(s, WienerDenoiser(runs.data(s.run).a))
 half_b.errors = errors(half_b, half_b.denoiser)
-memory = [errors(s, EmpiricalDenoiser(runs.data(s.run).a, 0.3), x[:16], [0.3]) for s in (faces, whole)]
+memory = [errors(s, EmpiricalDenoiser(runs.data(s.run).a), x[:16], [0.3]) for s in (faces, whole)]
 say("tested", len(x), "d")
 control = max(np.abs(s.wiener / faces.wiener - 1).max() for s in shuffled), np.abs(memory[1] / memory[0] - 1).max()
 rounding = np.finfo(np.float32).eps / sigmas.min()  # of a pixel, beside the smallest errors

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ghr import runs
+from ghr.denoiser import call
 from ghr.denoisers import BFCNN, UNet
 from ghr.ledger import Table
 
@@ -77,7 +78,7 @@ def training_memory(network: nn.Module, h: int, w: int) -> tuple[int, int]:
         kept.clear()
         clean = torch.empty(images, 1, h, w, device="meta")
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            x_hat = network(clean, clean[:, :, :1, :1]) if hasattr(network, "at") else network(clean)
+            x_hat = call(network, clean, clean[:, :, :1, :1])
             (x_hat - clean).square().mean()
         return sum(storage.nbytes() for storage in kept.values())
 

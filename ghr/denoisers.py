@@ -1,4 +1,4 @@
-"""Networks: a noisy image enters, a clean estimate leaves. `denoiser(y) -> x_hat`, blind to the noise level.
+"""Networks: a noisy image enters, a clean estimate leaves. `f(y, sigma=None) -> x_hat`; blind ones ignore sigma.
 
 `UNet` and `BFCNN` are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode
 f(a y) = a f(y) for a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward`
@@ -7,20 +7,25 @@ are not in the paper: a UNet with biases, and `ConditionalUNet`, which is not bl
 """
 
 import itertools
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ghr.denoiser import TOLD, require_level
+
 
 class BiasFreeNorm(nn.Module):
-    """Batch normalization without any shift: divide by the standard deviation, multiply by a learned gain.
+    """Batch normalization without any shift: divide by the standard deviation, multiply by a learned gain. ::
 
-    training:    y = g x / s,  s^2 = the batch's variance per channel (about the mean, which is not subtracted)
-    evaluation:  y = g x / s_run,  s_run = running standard deviation, momentum 0.1
+        training:    y = g x / s,  s^2 = the batch's variance per channel (about the mean, which is not subtracted)
+        evaluation:  y = g x / s_run,  s_run = running standard deviation
 
-    channels: channels of the input.
+    Args:
+        channels: of the input.
+        momentum: share of a batch's deviation in the new running one.
+        floor: added to the variance.
+
     Source: Mohan et al. 2020; the authors' code.
     """
 
@@ -44,7 +49,8 @@ class BiasFreeNorm(nn.Module):
 
 def _layer(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
     norm = nn.BatchNorm2d(outputs) if bias else BiasFreeNorm(outputs)  # the norm has the bias, if there is one
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
+    # ReLU not in place: torch.func must see what it gets (torch.compile fuses both alike)
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), norm, nn.ReLU()]
 
 
 class UNet(nn.Module):
@@ -52,21 +58,29 @@ class UNet(nn.Module):
 
     Average pooling goes down, 2x2 transposed convolutions go up, skips are concatenated. Width doubles at each scale.
 
-    channels: of the images.  width: channels of the first scale.  scales: number of poolings.
-    bias: a control, with ordinary batch normalization and a constant added wherever a layer can.  maps: channels of the
-    input beyond those of the image.
-    Raises: ValueError when an image's sides are not divisible by 2^scales.
+    Args:
+        channels: of the images.
+        width: channels of the first scale.
+        scales: number of poolings.
+        bias: a control, with ordinary batch normalization and a constant added wherever a layer can.
+        maps: channels of the input beyond those of the image.
+
+    Raises:
+        ValueError: for fewer than one of any; when called, for images of other channels, or whose sides are not
+            divisible by 2^scales.
+
     Source: paper, Appendix A: width 64 and 3 scales give 7,659,264 parameters.
     """
 
     def __init__(self, channels: int = 1, width: int = 64, scales: int = 3, bias: bool = False, maps: int = 0):
         super().__init__()
+        _require_some(channels=channels, width=width, scales=scales)
         widths = [width * 2**s for s in range(scales + 1)]
 
         def block(*widths: int) -> list[nn.Module]:
             return [layer for a, b in itertools.pairwise(widths) for layer in _layer(a, b, bias)]
 
-        first = [nn.Conv2d(channels + maps, width, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
+        first = [nn.Conv2d(channels + maps, width, 3, padding=1, bias=bias), nn.ReLU()]
         self.encoder = nn.ModuleList(
             [nn.Sequential(*first, *block(width, width))]
             + [nn.Sequential(*block(a, b, b)) for a, b in itertools.pairwise(widths[:-1])]
@@ -78,9 +92,12 @@ class UNet(nn.Module):
             [nn.Sequential(*block(2 * w, w, w)) for w in reversed(widths[1:-1])] + [nn.Sequential(*last)]
         )
         self.pool = nn.AvgPool2d(2)
-        self.scales = scales
+        self.channels, self.scales = channels, scales
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        _require_channels(y, self.channels)
         return y - self._residual(y)
 
     def _residual(self, y: Float[Tensor, "b c_maps h w"]) -> Float[Tensor, "b c h w"]:
@@ -106,65 +123,99 @@ class ConditionalUNet(UNet):
 
     Without bias it scales with both: f(a y, a sigma) = a f(y, sigma); at one sigma it need not, and J y is not f.
 
-    channels, width, scales: of UNet.
+    Called f(y, sigma), sigma one number or a tensor (b,1,1,1) of one for each image, image units.
+
+    Args:
+        channels: of the images.
+        width: channels of the first scale.
+        scales: number of poolings.
+
+    Raises:
+        ValueError: as UNet; when called, without sigma, with a number that is not positive, or with as many as there
+            are no images.
+
     Source: noise level map of Zhang, Zuo & Zhang 2018 (FFDNet).
     """
 
     def __init__(self, channels: int = 1, width: int = 64, scales: int = 3):
         super().__init__(channels, width, scales, maps=1)
 
-    def forward(self, y: Float[Tensor, "b c h w"], sigma: Float[Tensor, "b 1 1 1"]) -> Float[Tensor, "b c h w"]:
-        return y - self._residual(torch.cat([y, sigma.expand(-1, 1, *y.shape[-2:])], 1))
-
-    def at(self, sigma: float) -> Callable[[Tensor], Tensor]:
-        """The denoiser y -> x_hat of one noise level.
-
-        sigma: noise standard deviation, image units.
-        Raises: ValueError in training mode.
-        """
-        require_evaluation(self)
-        return lambda y: self(y, y.new_full((len(y), 1, 1, 1), sigma))
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        _require_channels(y, self.channels)
+        if sigma is None:
+            raise ValueError(TOLD)
+        if not isinstance(sigma, Tensor):
+            sigma = y.new_full((1, 1, 1, 1), require_level(sigma))
+        elif sigma.numel() not in (1, len(y)):
+            raise ValueError(f"sigma must be one number, or one for each of {len(y)} images, got {sigma.numel()}.")
+        return y - self._residual(torch.cat([y, sigma.reshape(-1, 1, 1, 1).expand(len(y), 1, *y.shape[-2:])], 1))
 
 
 class BFCNN(nn.Module):
     """Bias-free convolutional denoiser without scales: depth layers of 3x3 convolutions.
 
-    channels: of the images.  width: channels inside.  depth: number of convolutions.
+    Args:
+        channels: of the images.
+        width: channels inside.
+        depth: number of convolutions.
+
+    Raises:
+        ValueError: for fewer than one channel or two convolutions; when called, for images of other channels.
+
     Source: Mohan et al. 2020; paper, Appendix A: width 64 and depth 21 give 702,784 parameters.
     """
 
     def __init__(self, channels: int = 1, width: int = 64, depth: int = 21):
         super().__init__()
-        layers = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
+        _require_some(channels=channels, width=width)
+        if depth < 2:
+            raise ValueError(f"A BFCNN needs at least two convolutions, got depth={depth}.")
+        layers = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU()]
         for _ in range(depth - 2):
             layers += _layer(width, width)
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1, bias=False))
+        self.channels = channels
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        _require_channels(y, self.channels)
         return y - self.layers(y)
+
+
+def _require_some(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"A network needs {name} of at least 1, got {number}.")
+
+
+def _require_channels(y: Tensor, channels: int) -> None:
+    if y.ndim != 4 or y.shape[1] != channels:
+        raise ValueError(f"This network takes images (b, {channels}, h, w), got the shape {tuple(y.shape)}.")
 
 
 def lent(denoiser: nn.Module, device: torch.device) -> nn.Module:
     """The same network on a device, called as before: images travel there, answers and gradients come back.
 
-    denoiser: moved in place, its weights in the layout that convolutions take fastest.  device: e.g. a GPU.
+    Args:
+        denoiser: moved in place, its weights in the layout that convolutions take fastest.
+        device: e.g. a GPU.
+
+    Returns:
+        The denoiser.
     """
 
-    def there(module, images):
-        module.home = images[0].device
-        return tuple(image.to(device) for image in images)
+    def moved(given):
+        return given.to(device) if isinstance(given, Tensor) else given
+
+    def there(module, arguments, named):
+        module.home = arguments[0].device
+        return tuple(map(moved, arguments)), {name: moved(given) for name, given in named.items()}
 
     denoiser.to(device, memory_format=torch.channels_last)  # 1.5 times the speed on a CPU
     if device.type != "cpu":
-        denoiser.register_forward_pre_hook(there)
+        denoiser.register_forward_pre_hook(there, with_kwargs=True)
         denoiser.register_forward_hook(lambda module, images, x_hat: x_hat.to(module.home))
     return denoiser
-
-
-def require_evaluation(denoiser) -> None:
-    """Refuses a module in training mode, whose normalization mixes the images of a batch.
-
-    Raises: ValueError. Functions without a mode pass.
-    """
-    if getattr(denoiser, "training", False):
-        raise ValueError("The denoiser is in training mode, where images of a batch mix: call denoiser.eval() first.")

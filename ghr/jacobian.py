@@ -6,7 +6,7 @@ by its eigenvalue. The optimum's Jacobian is a covariance, J* = Cov[x|y] / sigma
 Departure from the paper: the basis is that of the symmetric part, and the asymmetry is reported beside it.
 """
 
-import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,57 +15,111 @@ import torch
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
+from torch import Tensor
 
-from ghr.denoisers import BFCNN, UNet, require_evaluation
+from ghr.denoiser import batches, call, plain, require_evaluation, require_images
+
+NO_GRADIENT = (
+    "No gradient passes through this denoiser: its answer does not depend on y, or it is made outside of torch, as "
+    "wavelets are."
+)
 
 
 @dataclass(frozen=True)
 class Basis:
     """Eigenvectors of the symmetric part S = (J + J')/2, by falling eigenvalue."""
 
-    eigenvalues: Float[Tensor, " k"]  # shrinkage factors: 1 keeps, 0 removes
-    eigenvectors: Float[Tensor, "k c h w"]  # orthonormal
-    residuals: Float[Tensor, " k"]  # ||S e - lambda e||: bounds the error of the eigenvalue
+    eigenvalues: Float[Tensor, " k"]  #: shrinkage factors: 1 keeps, 0 removes
+    eigenvectors: Float[Tensor, "k c h w"]  #: orthonormal
+    residuals: Float[Tensor, " k"]  #: ||S e - lambda e||: bounds the error of the eigenvalue
 
 
-def jacobian(denoiser, y: Float[Tensor, "1 c h w"], chunk: int = 64) -> Float[Tensor, "d d"]:
-    """The whole Jacobian at one noisy image: one forward pass, and a backward pass for each block of rows.
+def jacobian(f, y: Float[Tensor, "1 c h w"], sigma: float | None = None, *, chunk: int = 64) -> Float[Tensor, "d d"]:
+    """The whole Jacobian at one noisy image: one forward pass, and a backward pass for each block of rows. ::
 
-    J_ij = d f_i / d y_j
+        J_ij = d f_i / d y_j
 
-    denoiser: y -> x_hat, in evaluation mode.  y: image units.  chunk: rows at a time.
-    Returns: J, without unit; d = c h w.
-    Raises: ValueError for a module in training mode.
+    Args:
+        f: denoiser, in evaluation mode.
+        y: noisy image, image units.
+        sigma: its noise standard deviation, image units; None for blind denoisers.
+        chunk: rows at a time.
+
+    Returns:
+        J, without unit; d = c h w.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, for more than one image, or where no gradient passes.
     """
-    require_evaluation(denoiser)
+    _require(f, y)
+    _require_one(y)
     d = y.numel()
     # copies of y rather than batched gradients of one y: channels_last batches take the fast convolutions
     copies = y.detach().expand(min(chunk, d), *y.shape[1:]).contiguous(memory_format=torch.channels_last)
-    copies.requires_grad_()
-    with torch.enable_grad():
-        x_hat = denoiser(copies)
+    copies, x_hat = _passed(f, copies, sigma)
     rows = []
     for pixels in torch.eye(d, dtype=y.dtype, device=y.device).split(len(copies)):
         weights = torch.zeros_like(x_hat)
         weights[: len(pixels)] = pixels.view(-1, *y.shape[1:])
-        (gradients,) = torch.autograd.grad(x_hat, copies, weights, retain_graph=True)
-        rows.append(gradients[: len(pixels)].reshape(len(pixels), d))
+        rows.append(_gradient(x_hat, copies, weights)[: len(pixels)].reshape(len(pixels), d))
     return torch.cat(rows)
 
 
+def _require(f, y) -> None:
+    require_evaluation(f)
+    require_images(y)
+
+
+def _require_one(y: Tensor) -> None:
+    if len(y) != 1:
+        raise ValueError(f"A Jacobian belongs to one noisy image, got {len(y)}: take y[:1], or each of y.split(1).")
+
+
+def _passed(f, y: Tensor, sigma: float | Tensor | None) -> tuple[Tensor, Tensor]:
+    """Images that are asked for gradients, and what a denoiser makes of them."""
+    y = y.requires_grad_()
+    with torch.enable_grad():
+        x_hat = call(plain(f), y, sigma)  # what was compiled knows first derivatives only, and drops them once used
+    if not x_hat.requires_grad:
+        raise ValueError(NO_GRADIENT)
+    return y, x_hat
+
+
+def _gradient(x_hat: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    """J' v at images that are asked for gradients."""
+    (gradient,) = torch.autograd.grad(x_hat, y, v, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        raise ValueError(NO_GRADIENT)
+    return gradient.detach()
+
+
 def asymmetry(j: Float[Tensor, "d d"]) -> float:
-    """asym = ||J - J'||_F / ||J||_F: 0 for a gradient field of a potential, as the optimum is."""
+    """How far a Jacobian is from symmetric: 0 for a gradient field of a potential, as the optimum is. ::
+
+        asym = ||J - J'||_F / ||J||_F
+
+    Args:
+        j: of `jacobian`.
+
+    Returns:
+        asym, without unit.
+    """
     return float((j - j.T).norm() / j.norm())
 
 
 def eigenbasis(j: Float[Tensor, "d d"], shape: tuple[int, int, int]) -> Basis:
-    """All eigenvectors of the symmetric part of a Jacobian.
+    """All eigenvectors of the symmetric part of a Jacobian. ::
 
-    (J + J')/2 = sum_k lambda_k e_k e_k'
+        (J + J')/2 = sum_k lambda_k e_k e_k'
 
-    j: of `jacobian`.  shape: (c, h, w) of the image.
-    Returns: Basis of d pairs.
+    Args:
+        j: of `jacobian`.
+        shape: (c, h, w) of the image.
+
+    Returns:
+        Basis of d pairs.
+
     Source: paper, Section 3; symmetric part: own choice, see `asymmetry`.
     """
     symmetric = (j + j.T) / 2
@@ -75,19 +129,41 @@ def eigenbasis(j: Float[Tensor, "d d"], shape: tuple[int, int, int]) -> Basis:
     return Basis(values, vectors.T.reshape(-1, *shape), residuals)
 
 
-def leading(denoiser, y: Float[Tensor, "1 c h w"], k: int, tolerance: float = 1e-3, seed: int = 0) -> Basis:
+def leading(
+    f,
+    y: Float[Tensor, "1 c h w"],
+    k: int,
+    sigma: float | None = None,
+    *,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> Basis:
     """The k leading eigenpairs of the symmetric part without the matrix: Lanczos on products with J and J'.
 
-    denoiser: y -> x_hat, in evaluation mode.  y: image units.  k: pairs wanted, k < d.  tolerance: of an eigenvalue,
-    relative.  seed: of the first vector.
-    Returns: Basis of k pairs; memory is O(k d).
-    Raises: ValueError for a module in training mode or k >= d; scipy's ArpackNoConvergence.
+    Args:
+        f: denoiser, in evaluation mode.
+        y: noisy image, image units.
+        k: pairs wanted, k < d.
+        sigma: noise standard deviation of y, image units; None for blind denoisers.
+        tolerance: of an eigenvalue, relative.
+        seed: of the first vector.
+
+    Returns:
+        Basis of k pairs; memory is O(k d).
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `products`, for more than one image, or for k >= d.
+        scipy.sparse.linalg.ArpackNoConvergence: when Lanczos finds fewer pairs.
+
     Source: Lanczos with implicit restarts (ARPACK, scipy).
     """
+    _require(f, y)
+    _require_one(y)
     d = y.numel()
     if not 1 <= k < d:
         raise ValueError(f"Between 1 and {d - 1} leading pairs of {d} can be had, not {k}: use eigenbasis for all.")
-    push, pull = products(denoiser, y)
+    push, pull = products(f, y, sigma)
 
     def symmetric(v: np.ndarray) -> np.ndarray:
         v = torch.from_numpy(v).to(y).view_as(y)
@@ -108,95 +184,90 @@ def leading(denoiser, y: Float[Tensor, "1 c h w"], k: int, tolerance: float = 1e
     )
 
 
-def products(denoiser, y: Float[Tensor, "b c h w"]) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Products with the Jacobians of a batch of noisy images: v -> J v and v -> J' v, from one forward pass.
+def products(
+    f, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Products with the Jacobians of a batch of noisy images: v -> J v and v -> J' v.
 
-    J' v is the gradient of f . v. J v is a pass of v through the network, each ReLU held as y set it; of any other
-    denoiser it is the gradient of J' v, which is linear in v (of a network that would take twice as long). No image of
-    a batch sees another in evaluation mode, so v holds one vector for each.
+    J' v is the gradient of f . v, from one forward pass. J v is a pass of v through the linear map that f is at y,
+    traced once (about as long as 100 products with a small network). No image of a batch sees another in evaluation
+    mode, so v holds one vector for each.
 
-    denoiser: y -> x_hat, in evaluation mode.  y: image units.
-    Returns: (push, pull), functions of tensors shaped as y.
-    Raises: ValueError for a module in training mode.
+    Args:
+        f: denoiser, in evaluation mode, differentiable by torch.
+        y: noisy images, image units.
+        sigma: their noise standard deviation, image units; None for blind denoisers.
+
+    Returns:
+        (push, pull), functions of tensors shaped as y.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, or where no gradient passes.
     """
-    require_evaluation(denoiser)
-    with torch.enable_grad():
-        y = y.detach().clone(memory_format=torch.preserve_format).requires_grad_()
-        x_hat = denoiser(y)
+    _require(f, y)
+    y, x_hat = _passed(f, y.detach().clone(memory_format=torch.preserve_format), sigma)
+    _gradient(x_hat, y, torch.zeros_like(x_hat))  # raises where no gradient passes
 
     def pull(v: Tensor) -> Tensor:
-        return torch.autograd.grad(x_hat, y, v, retain_graph=True)[0].detach()
+        return _gradient(x_hat, y, v)
 
-    if isinstance(denoiser, UNet | BFCNN):
-        return _held(denoiser, y), pull
-
-    with torch.enable_grad():
-        anything = torch.zeros_like(x_hat, requires_grad=True)
-        (pulled,) = torch.autograd.grad(x_hat, y, anything, create_graph=True)
-
-    def push(v: Tensor) -> Tensor:
-        return torch.autograd.grad(pulled, anything, v, retain_graph=True)[0].detach()
-
-    return push, pull
+    return _linear(f, y.detach(), sigma), pull
 
 
-class _Gate(nn.Module):
-    """A ReLU that stays, at each place, open or shut as its first input decided."""
-
-    def __init__(self):
-        super().__init__()
-        self.open = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.open is None:
-            self.open = (x > 0).to(x)
-        return x * self.open
-
-
-def _held(network: nn.Module, y: Tensor) -> Callable[[Tensor], Tensor]:
-    """v -> J v at y, of a network whose only bends are its ReLUs; what biases add is subtracted."""
-    held = copy.deepcopy(network)
-    for block in list(held.modules()):
-        for name, layer in block.named_children():
-            if isinstance(layer, nn.ReLU):
-                setattr(block, name, _Gate())
-    with torch.no_grad():
-        held(y)
-        constant = held(torch.zeros_like(y))
-
-    def push(v: Tensor) -> Tensor:
-        with torch.no_grad():
-            return held(v) - constant
-
-    return push
+@torch.no_grad()
+def _linear(f, y: Tensor, sigma: float | Tensor | None) -> Callable[[Tensor], Tensor]:
+    """v -> J v at y."""
+    with warnings.catch_warnings():  # torch 2.13 says both of its own code
+        warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node", UserWarning)
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        try:
+            _, push = torch.func.linearize(lambda y: call(plain(f), y, sigma), y)
+        except (RuntimeError, NotImplementedError) as error:
+            raise ValueError(f"torch cannot follow this denoiser forwards, so that J v is not had: {error}") from error
+    return torch.no_grad()(push)
 
 
 def trace(
-    denoiser, y: Float[Tensor, "b c h w"], probes: int = 16, seed: int = 0
+    f,
+    y: Float[Tensor, "b c h w"],
+    sigma: float | Float[Tensor, "b 1 1 1"] | None = None,
+    *,
+    probes: int = 16,
+    seed: int = 0,
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-    """tr J of each image, its number of kept dimensions, by Hutchinson's estimator.
+    """tr J of each image, its number of kept dimensions, by Hutchinson's estimator. ::
 
-    tr J = E v' J v,   v of independent signs
+        tr J = E v' J v,   v of independent signs
 
-    denoiser: y -> x_hat, in evaluation mode.  y: image units.  probes: vectors v, at least 2.  seed: of the signs.
-    Returns: estimate and its standard error, image by image.
-    Raises: ValueError for a module in training mode or fewer than two probes.
+    Args:
+        f: denoiser, in evaluation mode.
+        y: noisy images, image units.
+        sigma: their noise standard deviation, image units; None for blind denoisers.
+        probes: vectors v, at least 2.
+        seed: of the signs.
+
+    Returns:
+        Estimate and its standard error, image by image.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, for fewer than two probes, or where no gradient passes.
+
     Source: Hutchinson 1990.
     """
     if probes < 2:
         raise ValueError(f"A standard error needs at least two probes, got {probes}.")
-    require_evaluation(denoiser)
+    _require(f, y)
     generator = torch.Generator(y.device).manual_seed(seed)
     parts = []
-    for part in y.split(64):
-        part = part.detach().clone(memory_format=torch.preserve_format).requires_grad_()
-        with torch.enable_grad():
-            x_hat = denoiser(part)
+    for part, level in batches(y, sigma, 64):
+        part, x_hat = _passed(f, part.detach().clone(memory_format=torch.preserve_format), level)
         draws = []
         for _ in range(probes):
             v = torch.randint(0, 2, part.shape, generator=generator, device=y.device).to(y) * 2 - 1
-            draws.append((v * torch.autograd.grad(x_hat, part, v, retain_graph=True)[0]).sum((1, 2, 3)))
-        parts.append(torch.stack(draws).detach())
+            draws.append((v * _gradient(x_hat, part, v)).sum((1, 2, 3)))
+        parts.append(torch.stack(draws))
     draws = torch.cat(parts, 1)
     return draws.mean(0), draws.std(0) / probes**0.5
 
@@ -204,12 +275,19 @@ def trace(
 def sure(
     y: Float[Tensor, "b c h w"], x_hat: Float[Tensor, "b c h w"], traces: Float[Tensor, " b"], sigma: float
 ) -> Float[Tensor, " b"]:
-    """Squared error per pixel without the clean image: unbiased, not always positive.
+    """Squared error per pixel without the clean image: unbiased, not always positive. ::
 
-    SURE = (2 sigma^2 tr J + ||y - f(y)||^2) / d - sigma^2
+        SURE = (2 sigma^2 tr J + ||y - f(y)||^2) / d - sigma^2
 
-    y, x_hat: noisy and denoised images.  traces: tr J of each.  sigma: noise standard deviation, image units.
-    Returns: squared image units.
+    Args:
+        y: noisy images.
+        x_hat: denoised ones.
+        traces: tr J of each.
+        sigma: noise standard deviation, image units.
+
+    Returns:
+        Squared image units.
+
     Source: Stein 1981.
     """
     return (y - x_hat).square().mean((1, 2, 3)) + 2 * sigma**2 * traces / y[0].numel() - sigma**2
@@ -218,24 +296,35 @@ def sure(
 def noise_level(
     y: Float[Tensor, "b c h w"], x_hat: Float[Tensor, "b c h w"], traces: Float[Tensor, " b"]
 ) -> Float[Tensor, " b"]:
-    """The noise level that a blind denoiser saw, from what it removed, were it optimal.
+    """The noise level that a blind denoiser saw, from what it removed, were it optimal. ::
 
-    sigma_hat = ||y - f(y)|| / sqrt(d - tr J)         (||y - f(y)|| / sqrt(d) alone is too small)
+        sigma_hat = ||y - f(y)|| / sqrt(d - tr J)         (||y - f(y)|| / sqrt(d) is too small)
 
-    y, x_hat: noisy and denoised images.  traces: tr J of each.
-    Returns: image units; not a number where tr J >= d.
+    Args:
+        y: noisy images.
+        x_hat: denoised ones.
+        traces: tr J of each.
+
+    Returns:
+        Image units; not a number where tr J >= d.
+
     Source: E||y - f||^2 = sigma^2 (d - tr J) at the optimum.
     """
     return ((y - x_hat).square().sum((1, 2, 3)) / (y[0].numel() - traces)).sqrt()
 
 
 def oracle(coefficients: Float[Tensor, "... k"], sigma: float) -> tuple[Float[Tensor, "... k"], Float[Tensor, "... k"]]:
-    """The best shrinkage factors in an orthonormal basis, were the clean coefficients c_k known, and what they leave.
+    """The best shrinkage factors in an orthonormal basis, were the clean coefficients known, and what they leave. ::
 
-    lambda_k = c_k^2 / (c_k^2 + sigma^2),     E (lambda_k <y, e_k> - c_k)^2 = sigma^2 lambda_k
+        lambda_k = c_k^2 / (c_k^2 + sigma^2),     E (lambda_k <y, e_k> - c_k)^2 = sigma^2 lambda_k
 
-    coefficients: c_k = <x, e_k> of clean images.  sigma: noise standard deviation, image units.
-    Returns: factors, and squared error of each coefficient.
+    Args:
+        coefficients: c_k = <x, e_k> of clean images.
+        sigma: noise standard deviation, image units.
+
+    Returns:
+        Factors, and squared error of each coefficient.
+
     Source: Donoho & Johnstone 1994.
     """
     factors = coefficients.square() / (coefficients.square() + sigma**2)

@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
 from ghr import jacobian, noise, plots, runs, sampling
-from ghr.denoisers import UNet, require_evaluation
+from ghr.denoiser import require_evaluation
+from ghr.denoisers import UNet
 from ghr.press import SCALE, code, digest, file_digest
 
 PAGE = "book/laboratory"
@@ -296,7 +297,7 @@ def _label(images: str) -> str:
 
 
 def _starts(held_out: Tensor) -> Tensor:
-    return sampling.gaussian_start(held_out, SEEDS, covariance=len(held_out) > 1)
+    return sampling.gaussian_start(held_out, SEEDS)
 
 
 def _file(folder: Path, name: str, data: bytes) -> dict:

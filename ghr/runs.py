@@ -311,7 +311,8 @@ def untrained(run: Run, x: Tensor, seed: int = 0) -> nn.Module:
     denoiser, generator = lent(network(run).train(), _device(None)), torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for part in x[: 50 * run.batch].split(run.batch):
-            denoiser(add_noise(part, sample_sigma(len(part), run.sigma_law, generator), generator))
+            sigma = sample_sigma(len(part), run.sigma_law, generator)
+            denoiser(add_noise(part, sigma, generator), sigma)
     return denoiser.eval()
 
 
@@ -443,7 +444,7 @@ def fit(
         )
         begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
         saved = time.monotonic()
-        start = sampling.gaussian_start(held_out, LOG_SEEDS, covariance=len(held_out) > 1)
+        start = sampling.gaussian_start(held_out, LOG_SEEDS)
         with progress(run) as tell:
             for step in training:
                 if (step.images_seen >= 1024 and _power_of_two(step.step)) or step.step == run.steps:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ghr.denoiser import call
 from ghr.noise import add_noise, sample_sigma
 from ghr.optimizer import Muon, kernels
 
@@ -66,7 +67,7 @@ def train(
 
     loss = E_sigma (sigma + .02)^-c E ||f(x + sigma z) - x||^2 / d,   sigma = u^a
 
-    denoiser: initial weights, not changed; one with a method `at` is told sigma.
+    denoiser: initial weights, not changed; told sigma if it takes it.
     x: training images, on the device to train on.
     steps: optimizer steps in all.  seed: of image order, noise levels and noise; step k draws from (seed, k) alone,
     so that a resumed run equals an unstopped one.
@@ -114,7 +115,7 @@ def train(
         denoiser.zero_grad()
         for x_part, y, level in zip(*(whole.chunk(parts) for whole in (clean, noisy, sigma)), strict=True):
             with torch.autocast(device.type, torch.bfloat16, enabled=low_precision):
-                x_hat = forward(y, level) if hasattr(denoiser, "at") else forward(y)
+                x_hat = call(forward, y, level)
             weight = (level + 0.02) ** -loss_weight
             share = (weight * (x_hat.float() - x_part).square()).mean() * (len(y) / batch)
             share.backward()

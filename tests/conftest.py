@@ -5,6 +5,7 @@ But for the smoke book's executed chapters and screenshots, in `build`.
 
 import base64
 import dataclasses
+import importlib.util
 import io
 import os
 import shutil
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each: waiting threads would take the other's
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -75,6 +77,18 @@ def excite(network: torch.nn.Module) -> torch.nn.Module:
         for _ in range(5):
             network(torch.rand(4, 1, 16, 24, generator=generator))
     return network.eval()
+
+
+def without_types(module: ModuleType) -> ModuleType:
+    """A module as users have it: its own sentences are heard where here the types of arguments would be refused."""
+    spec = importlib.util.spec_from_file_location(f"{module.__name__}_without_types", module.__file__)
+    plain = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = plain  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(plain)
+    finally:
+        del sys.modules[spec.name]
+    return plain
 
 
 @pytest.fixture

@@ -215,12 +215,11 @@ def test_model_variance_shows_all_denoisers_the_same_noisy_images():
 
 
 def test_model_variance_tells_the_noise_level_to_denoisers_that_can_be_told():
-    class Told:
-        def at(self, sigma):
-            return lambda y: torch.full_like(y, sigma)
+    def told(y, sigma):
+        return torch.full_like(y, sigma)
 
     x = torch.zeros(3, 1, 3, 5)
-    disagreement, error = agreement.model_variance([Told(), torch.zeros_like], x, 0.3)
+    disagreement, error = agreement.model_variance([told, torch.zeros_like], x, 0.3)
     torch.testing.assert_close(disagreement[0, 1], torch.full((3,), 0.09))
     torch.testing.assert_close(error, torch.tensor([[0.09], [0.0]]).expand(2, 3))
 

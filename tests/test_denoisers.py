@@ -1,15 +1,18 @@
 """Networks: the paper's architectures, and the laws that follow from having no bias."""
 
 import copy
+import functools
+import math
 
 import pytest
 import torch
-from conftest import excite
+from conftest import excite, without_types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.func import jvp
 
+from ghr import denoisers
 from ghr.denoisers import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
@@ -154,18 +157,54 @@ def test_with_biases_a_unet_is_no_longer_homogeneous():
 def test_a_denoiser_that_is_told_the_noise_level_scales_with_it():
     """f(a y, a sigma) = a f(y, sigma), and at one sigma it is not homogeneous: it listens to what it is told."""
     network = excite(Told(width=4, scales=2)).double()
+    at = {sigma: functools.partial(network, sigma=sigma) for sigma in (0.3, 0.6, 0.9)}
     y = torch.randn(2, 1, 8, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    f = network.at(0.3)(y)
-    torch.testing.assert_close(network.at(0.9)(3 * y) / 3, f, atol=1e-10 * f.abs().max().item(), rtol=0)
-    assert homogeneity_defect(network.at(0.3), y) > 1e-3
+    f = at[0.3](y)
+    torch.testing.assert_close(at[0.9](3 * y) / 3, f, atol=1e-10 * f.abs().max().item(), rtol=0)
+    assert homogeneity_defect(at[0.3], y) > 1e-3
     both = network(y, torch.tensor([0.3, 0.6], dtype=torch.float64).view(2, 1, 1, 1))
     torch.testing.assert_close(both[0], f[0])
-    torch.testing.assert_close(both[1:], network.at(0.6)(y[1:]))
+    torch.testing.assert_close(both[1:], at[0.6](y[1:]))
 
 
-def test_a_conditional_denoiser_in_training_mode_is_refused():
-    with pytest.raises(ValueError, match="training mode"):
-        ConditionalUNet(width=2, scales=1).at(0.1)
+def test_a_told_network_without_a_noise_level_says_so():
+    network, y = ConditionalUNet(width=2, scales=1).eval(), torch.rand(3, 1, 4, 6)
+    with pytest.raises(ValueError, match=r"told the noise level: call it f\(y, sigma\)"):
+        network(y)
+    for sigma in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="sigma must be positive"):
+            network(y, sigma)
+    with pytest.raises(ValueError, match="one number, or one for each of 3 images, got 2"):
+        without_types(denoisers).ConditionalUNet(width=2, scales=1)(y, torch.ones(2, 1, 1, 1))
+
+
+@pytest.mark.parametrize("network", [UNet(width=2, scales=1), UNet(width=2, scales=1, bias=True), BFCNN(width=2)])
+def test_blind_networks_ignore_what_they_are_told(network):
+    y = torch.rand(2, 1, 4, 6)
+    assert torch.equal(network.eval()(y, 0.3), network(y))
+
+
+def test_images_of_other_channels_are_refused():
+    for network in (UNet(width=2, scales=1), ConditionalUNet(width=2, scales=1), BFCNN(width=2)):
+        with pytest.raises(ValueError, match=r"takes images \(b, 1, h, w\), got the shape \(2, 3, 4, 6\)"):
+            network(torch.rand(2, 3, 4, 6), 0.1)
+
+
+@pytest.mark.parametrize("name", ["channels", "width", "scales"])
+def test_networks_without_anything_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} of at least 1, got 0"):
+        UNet(**{name: 0})
+    if name != "scales":
+        with pytest.raises(ValueError, match=f"{name} of at least 1, got 0"):
+            BFCNN(**{name: 0})
+    with pytest.raises(ValueError, match="at least two convolutions, got depth=1"):
+        BFCNN(depth=1)
+
+
+def test_relus_are_not_in_place():
+    """`torch.func` traces what it is given, and a network that overwrites its inputs is not that."""
+    for network in (UNet(width=2, scales=1), BFCNN(width=2, depth=3)):
+        assert not any(m.inplace for m in network.modules() if isinstance(m, nn.ReLU))
 
 
 class Told(ConditionalUNet):
@@ -230,14 +269,14 @@ def test_a_lent_network_answers_where_it_was_asked(images):
     """The hooks of a network that computes elsewhere: the image arrives there, the answer leaves for its home."""
 
     class Elsewhere(nn.Module):
-        def forward(self, y):
-            assert y.device == torch.device("meta")
+        def forward(self, y, sigma=None):
+            assert y.device == sigma.device == torch.device("meta")
             return self.answer
 
     network = Elsewhere()
     network.answer = images.clone()
     lent(network, torch.device("meta"))
-    x_hat = copy.deepcopy(network)(images)
+    x_hat = copy.deepcopy(network)(images, sigma=torch.ones(5, 1, 1, 1))
     assert x_hat.device == images.device
     assert torch.equal(x_hat, images)
 

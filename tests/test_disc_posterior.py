@@ -57,8 +57,8 @@ def test_mean_and_jacobian_equal_brute_force(place, levels, sigma):
     y = levels[1] + (levels[0] - levels[1]) * c
     y = y + sigma * torch.randn(y.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     mean, j = brute_force(y, sigma)
-    denoiser = DiscPosterior(8, sigma, samples=2**15)
-    posterior, jacobian = denoiser.posterior(y), denoiser.jacobian(y)
+    denoiser = DiscPosterior(8, samples=2**15)
+    posterior, jacobian = denoiser.posterior(y, sigma), denoiser.jacobian(y, sigma)
     error = 4 / posterior.effective**0.5
     assert error < 0.04
     assert ((posterior.mean.flatten() - mean).abs() < error * sigma * j.diagonal().sqrt()).all()
@@ -69,7 +69,7 @@ def test_mean_and_jacobian_equal_brute_force(place, levels, sigma):
 @pytest.mark.parametrize("sigma", [0.04, 0.005])
 def test_five_dimensions_are_kept_of_a_disc(sigma):
     """As many as it has parameters, once noise is weak; within four standard errors over discs."""
-    traces = DiscPosterior(32, sigma, samples=1024).posterior(noisy(8, 32, sigma, 0)[1]).trace
+    traces = DiscPosterior(32, samples=1024).posterior(noisy(8, 32, sigma, 0)[1], sigma).trace
     error = traces.std() / 8**0.5
     assert error < 0.15
     assert abs(traces.mean() - 5) < 4 * error
@@ -80,8 +80,8 @@ def many():
     """120 discs of 8 by 8, each with its own noise level between .01 and .5, and their posteriors."""
     sigma = torch.logspace(np.log10(0.01), np.log10(0.5), 120, dtype=torch.float64)
     x, y = noisy(120, 8, sigma, 3)
-    f = DiscPosterior(8, 1.0, samples=512)
-    return sigma, x, y, [f.at(float(s)).posterior(image[None]) for s, image in zip(sigma, y, strict=True)]
+    f = DiscPosterior(8, samples=512)
+    return sigma, x, y, [f.posterior(image[None], float(s)) for s, image in zip(sigma, y, strict=True)]
 
 
 def test_the_squared_error_is_the_trace_on_average(many):
@@ -103,7 +103,7 @@ def test_the_effective_sample_size_is_healthy_at_every_noise_level(many):
 def test_the_effective_sample_size_tells_the_error():
     """Eight seeds spread by less than so many independent draws would: the numbers fill the cube evenly."""
     y = noisy(1, 8, 0.2, 2)[1]
-    posteriors = [DiscPosterior(8, 0.2, samples=512, seed=seed).posterior(y) for seed in range(8)]
+    posteriors = [DiscPosterior(8, samples=512, seed=seed).posterior(y, 0.2) for seed in range(8)]
     spread = torch.cat([p.mean for p in posteriors]).var(0).sum()
     claim = torch.cat([0.2**2 * p.trace / p.effective for p in posteriors]).mean()
     assert 0 < spread < 0.3 * claim
@@ -112,44 +112,37 @@ def test_the_effective_sample_size_tells_the_error():
 def test_the_jacobian_is_the_gradient_of_the_mean():
     """Miyasawa: against central differences with common random numbers, in the direction that y tells most about."""
     y = noisy(1, 16, 0.1, 4)[1]
-    f = DiscPosterior(16, 0.1, samples=4096)
-    j = f.jacobian(y)
+    f = DiscPosterior(16, samples=4096)
+    j = f.jacobian(y, 0.1)
     values, vectors = torch.linalg.eigh(j)
     assert (j - j.T).abs().max() < 1e-12
     assert values[0] > -1e-12
     h = 0.02 * vectors[:, -1].view_as(y)
-    difference = (f(y + h) - f(y - h)).flatten() / 0.04
+    difference = (f(y + h, 0.1) - f(y - h, 0.1)).flatten() / 0.04
     assert (difference - values[-1] * vectors[:, -1]).norm() < 0.02
 
 
 def test_the_trace_is_that_of_the_jacobian():
-    f, y = DiscPosterior(8, 0.1, samples=512), noisy(1, 8, 0.1, 5)[1]
-    torch.testing.assert_close(f.jacobian(y).trace(), f.posterior(y).trace[0], rtol=1e-10, atol=0)
+    f, y = DiscPosterior(8, samples=512), noisy(1, 8, 0.1, 5)[1]
+    torch.testing.assert_close(f.jacobian(y, 0.1).trace(), f.posterior(y, 0.1).trace[0], rtol=1e-10, atol=0)
 
 
 def test_batch_mates_do_not_matter():
-    f, y = DiscPosterior(8, 0.1, samples=512), noisy(3, 8, 0.1, 6)[1]
-    whole = f.posterior(y)
-    alone = f.posterior(y[1:2])
-    assert torch.equal(f(y), whole.mean)
+    f, y = DiscPosterior(8, samples=512), noisy(3, 8, 0.1, 6)[1]
+    whole = f.posterior(y, 0.1)
+    alone = f.posterior(y[1:2], 0.1)
+    assert torch.equal(f(y, 0.1), whole.mean)
     for name in ("mean", "trace", "effective"):
         assert torch.equal(getattr(whole, name)[1:2], getattr(alone, name))
-
-
-def test_another_noise_level_of_the_same_density():
-    f, y = DiscPosterior(8, 0.3, samples=512, seed=7), noisy(1, 8, 0.1, 7)[1]
-    assert torch.equal(f.at(0.1)(y), DiscPosterior(8, 0.1, samples=512, seed=7)(y))
-    assert f.sigma == 0.3
-    assert not torch.equal(f(y), f.at(0.1)(y))
 
 
 def test_images_keep_their_precision_and_global_state_its_own():
     """Single precision in and out, computed in double; neither y nor the global generator is touched."""
     y = noisy(1, 8, 0.1, 8)[1].float()
     copy, state = y.clone(), torch.get_rng_state()
-    f = DiscPosterior(8, 0.1, samples=512)
-    assert f(y).dtype == f.jacobian(y).dtype == torch.float32
-    assert torch.equal(f(y), f(y.double()).float())
+    f = DiscPosterior(8, samples=512)
+    assert f(y, 0.1).dtype == f.jacobian(y, 0.1).dtype == torch.float32
+    assert torch.equal(f(y, 0.1), f(y.double(), 0.1).float())
     assert torch.equal(y, copy)
     assert torch.equal(torch.get_rng_state(), state)
     assert not f.training
@@ -157,32 +150,32 @@ def test_images_keep_their_precision_and_global_state_its_own():
 
 @pytest.mark.parametrize("sigma", [0.0, -0.1])
 def test_noise_must_be_positive(sigma):
-    with pytest.raises(ValueError, match="sigma must be positive"):
-        DiscPosterior(8, sigma)
-    with pytest.raises(ValueError, match="sigma must be positive"):
-        DiscPosterior(8, 0.1, samples=512).at(sigma)
+    f, y = DiscPosterior(8, samples=512), noisy(1, 8, 0.1, 7)[1]
+    for measure in (f, f.posterior, f.jacobian):
+        with pytest.raises(ValueError, match="sigma must be positive"):
+            measure(y, sigma)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 9), (3, 8, 8), (1, 16, 16)])
 def test_other_images_are_refused(shape):
-    f = DiscPosterior(8, 0.1, samples=512)
+    f = DiscPosterior(8, samples=512)
     for measure in (f, f.posterior, f.jacobian):
         with pytest.raises(ValueError, match=r"1 channel and 8x8 pixels, got \(" + ", ".join(map(str, shape))):
-            measure(torch.rand(1, *shape))
+            measure(torch.rand(1, *shape), 0.1)
 
 
 def test_no_disc_at_all_is_said():
     """Where no disc comes near, no weights can be right."""
     y = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    f = DiscPosterior(8, 0.001, samples=512)
-    assert f.posterior(y).effective < 50
+    f = DiscPosterior(8, samples=512)
+    assert f.posterior(y, 0.001).effective < 50
     with pytest.raises(RuntimeError, match="effective samples are too few"):
-        f(y)
+        f(y, 0.001)
 
 
 def test_autograd_is_refused_rather_than_wrong():
-    f, y = DiscPosterior(8, 0.1, samples=512), noisy(1, 8, 0.1, 9)[1].requires_grad_()
+    f, y = DiscPosterior(8, samples=512), noisy(1, 8, 0.1, 9)[1].requires_grad_()
     with pytest.raises(ValueError, match="Autograd does not go through"):
-        f(y)
+        f(y, 0.1)
     with torch.no_grad():
-        assert f(y).isfinite().all()
+        assert f(y, 0.1).isfinite().all()

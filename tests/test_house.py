@@ -14,7 +14,7 @@ from ghr.press import imports, module_path
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
-    *("noise", "denoiser", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
+    *("denoiser", "noise", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
     *("stats", "similarity", "tables", "checkpoints", "runs", "experiments", "measure"),
     *("ledger", "costs", "plots", "widgets", "press", "laboratory", "pages", "extension", "book"),
     *("cluster", "__main__"),

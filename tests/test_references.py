@@ -11,6 +11,9 @@ from torch.func import jacrev
 from ghr import synthetic, training
 from ghr.noise import score
 from ghr.references import (
+    BandletDenoiser,
+    BlindEmpiricalDenoiser,
+    DiscPosterior,
     EmpiricalDenoiser,
     RayDenoiser,
     SineDenoiser,
@@ -35,6 +38,11 @@ def y(x):
     return base + z * torch.tensor([0.02, 0.1, 0.01, 0.7]).view(4, 1, 1, 1)
 
 
+def memorizer(x, sigma, block=4096, **prior):
+    """The memorizer that is told sigma, or the blind one when there is none."""
+    return EmpiricalDenoiser(x, block=block) if sigma else BlindEmpiricalDenoiser(x, block=block, **prior)
+
+
 def weights(x, y, sigma):
     """Posterior probabilities by a plain loop."""
     out = []
@@ -48,14 +56,14 @@ def weights(x, y, sigma):
 @pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0])
 def test_known_sigma_equals_brute_force(x, y, sigma):
     expected = torch.einsum("bn,nchw->bchw", weights(x, y, sigma), x)
-    torch.testing.assert_close(EmpiricalDenoiser(x, sigma)(y), expected, atol=1e-10, rtol=0)
+    torch.testing.assert_close(EmpiricalDenoiser(x)(y, sigma), expected, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.3])
 def test_jacobian_is_posterior_covariance_over_sigma_squared(x, y, sigma):
     """Symmetric, positive semidefinite."""
-    denoiser = EmpiricalDenoiser(x, sigma)
-    jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5)).flatten())(y[2].flatten())
+    denoiser = EmpiricalDenoiser(x)
+    jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5), sigma).flatten())(y[2].flatten())
     w, flat = weights(x, y[2:3], sigma)[0], x.flatten(1)
     centred = flat - w @ flat
     torch.testing.assert_close(jacobian, centred.T @ (w[:, None] * centred) / sigma**2, atol=1e-8, rtol=0)
@@ -76,7 +84,7 @@ def test_score_is_the_gradient_of_the_log_density(x, y, sigma):
     expected = torch.stack(
         [(log_density(flat + step * e) - log_density(flat - step * e)) / (2 * step) for e in torch.eye(15).double()], 1
     )
-    found = score(EmpiricalDenoiser(x, sigma), y, sigma).flatten(1)
+    found = score(EmpiricalDenoiser(x), y, sigma).flatten(1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -92,13 +100,13 @@ def blind_by_quadrature(x, y, a, c):
 
 @pytest.mark.parametrize(("a", "c"), [(1.0, 0.0), (2.0, 0.0), (1.5, 1.0), (1.0, 2.0)])
 def test_blind_equals_quadrature_over_sigma(x, y, a, c):
-    found = EmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y)
+    found = BlindEmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y)
     torch.testing.assert_close(found, blind_by_quadrature(x, y, a, c), atol=2e-4, rtol=0)
 
 
 def test_blind_depends_on_the_noise_law_and_the_loss_weight(x, y):
     """The quadrature above would not see an exponent that makes no difference."""
-    found = [EmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y) for a, c in ((1.0, 0.0), (2.0, 0.0), (1.0, 2.0))]
+    found = [BlindEmpiricalDenoiser(x, sigma_law=a, loss_weight=c)(y) for a, c in ((1.0, 0.0), (2.0, 0.0), (1.0, 2.0))]
     assert (found[0] - found[1]).abs().max() > 1e-3
     assert (found[0] - found[2]).abs().max() > 5e-3
 
@@ -117,7 +125,7 @@ def test_blind_memorizer_is_what_training_minimises(x):
             return self.denoiser(y) * self.one
 
     for a, c in ((1.5, 1.0), (1.0, 0.0), (2.0, 0.0), (1.0, 2.0)):
-        denoiser = Frozen(EmpiricalDenoiser(x, sigma_law=a, loss_weight=c))
+        denoiser = Frozen(BlindEmpiricalDenoiser(x, sigma_law=a, loss_weight=c))
         options = {"steps": 1, "seed": 0, "batch": 50_000, "sigma_law": 1.5, "loss_weight": 1.0, "bf16": False}
         losses[a, c] = next(training.train(denoiser, x.float(), **options)).loss
     assert min(losses, key=losses.get) == (1.5, 1.0)
@@ -128,7 +136,7 @@ def test_32x32_images_neither_overflow_nor_underflow(sigma):
     """d = 1,024: densities of 10^-3000, from the image itself to far outside; the mean stays a mean."""
     x = torch.rand(40, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     y = torch.cat([x[:1], x[1:2] + 0.02 * torch.randn(1, 1, 32, 32), x[2:3] + torch.randn(1, 1, 32, 32), 30 + x[3:4]])
-    x_hat = EmpiricalDenoiser(x, sigma, sigma_law=1.5, loss_weight=1.0)(y)
+    x_hat = memorizer(x, sigma, sigma_law=1.5, loss_weight=1.0)(y, sigma)
     assert x_hat.dtype == torch.float32
     assert x_hat.isfinite().all()
     assert (x_hat >= x.amin(0) - 1e-6).all()
@@ -144,24 +152,24 @@ def test_blind_at_32x32_equals_quadrature_where_images_compete():
     y = x[:1] + 0.5 * torch.randn(4, 1, 32, 32, generator=generator, dtype=torch.float64)
     expected = blind_by_quadrature(x, y, 1.5, 1.0)
     assert (expected - x[0]).abs().amax() > 0.01
-    found = EmpiricalDenoiser(x, sigma_law=1.5, loss_weight=1.0)(y)
+    found = BlindEmpiricalDenoiser(x, sigma_law=1.5, loss_weight=1.0)(y)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize("sigma", [None, 0.3])
 @pytest.mark.parametrize("block", [1, 4, 5])
 def test_blocks_change_nothing(x, y, sigma, block):
-    torch.testing.assert_close(EmpiricalDenoiser(x, sigma, block=block)(y), EmpiricalDenoiser(x, sigma)(y))
+    torch.testing.assert_close(memorizer(x, sigma, block=block)(y, sigma), memorizer(x, sigma)(y, sigma))
 
 
 @pytest.mark.parametrize("sigma", [None, 0.01, 0.5])
 def test_one_image_is_all_there_is(x, y, sigma):
-    torch.testing.assert_close(EmpiricalDenoiser(x[:1], sigma)(y), x[:1].expand_as(y))
+    torch.testing.assert_close(memorizer(x[:1], sigma)(y, sigma), x[:1].expand_as(y))
 
 
 def test_blind_jacobian_is_the_derivative_of_the_blind_denoiser(x, y):
     """The table is interpolated inside a differentiated path; central differences over many of its cells."""
-    denoiser = EmpiricalDenoiser(x)
+    denoiser = BlindEmpiricalDenoiser(x)
     point, direction = y[2:3], torch.linspace(-1, 1, 15).double().view(1, 1, 3, 5)
     jacobian = jacrev(lambda flat: denoiser(flat.view(1, 1, 3, 5)).flatten())(point.flatten())
     step = 1e-2
@@ -191,7 +199,7 @@ def test_wiener_is_the_textbook_formula(x, y):
     covariance = torch.cov(flat.T, correction=0)
     gain = torch.linalg.solve(covariance + sigma**2 * torch.eye(15, dtype=torch.float64), covariance).T
     expected = flat.mean(0) + (y.flatten(1) - flat.mean(0)) @ gain.T
-    torch.testing.assert_close(WienerDenoiser(x, sigma)(y).flatten(1), expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(WienerDenoiser(x)(y, sigma).flatten(1), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_wiener_reaches_its_mean_squared_error_on_gaussian_images():
@@ -200,8 +208,8 @@ def test_wiener_reaches_its_mean_squared_error_on_gaussian_images():
     mix = torch.randn(15, 15, generator=generator, dtype=torch.float64) / 4
     x = torch.randn(20_000, 15, generator=generator, dtype=torch.float64) @ mix.T
     y = x + sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    denoiser = WienerDenoiser(x.view(-1, 1, 3, 5), sigma)
-    errors = (denoiser(y.view(-1, 1, 3, 5)).flatten(1) - x).square().sum(1)
+    denoiser = WienerDenoiser(x.view(-1, 1, 3, 5))
+    errors = (denoiser(y.view(-1, 1, 3, 5), sigma).flatten(1) - x).square().sum(1)
     s = torch.linalg.eigvalsh(mix @ mix.T)
     expected = (s * sigma**2 / (s + sigma**2)).sum()
     assert abs(errors.mean() - expected) < 3 * errors.std() / len(errors) ** 0.5
@@ -211,27 +219,14 @@ def test_no_linear_denoiser_beats_wiener_on_its_own_images(x):
     """Gradient of the training error with respect to the gain vanishes: sum over images of error times y is 0."""
     x = x.repeat(4000, 1, 1, 1)
     y = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    error = (WienerDenoiser(x, 0.2)(y) - x).flatten(1)
+    error = (WienerDenoiser(x)(y, 0.2) - x).flatten(1)
     products = error[:, :, None] * (y - x.mean(0)).flatten(1)[:, None]
     deviation = products.mean(0) / (products.std(0) / len(x) ** 0.5)
     assert deviation.abs().max() < 5  # 225 standard normal values
 
 
-def test_wiener_at_another_noise_level_is_a_new_denoiser(x, y):
-    denoiser = WienerDenoiser(x, 0.1)
-    before = denoiser(y)
-    torch.testing.assert_close(denoiser.at(0.4)(y), WienerDenoiser(x, 0.4)(y))
-    torch.testing.assert_close(denoiser(y), before)
-
-
 def test_wiener_of_one_image_answers_with_it(x, y):
-    torch.testing.assert_close(WienerDenoiser(x[:1], 0.1)(y), x[:1].expand(4, -1, -1, -1))
-
-
-def test_wiener_without_noise_is_refused(x):
-    for make in (lambda: WienerDenoiser(x, 0.0), lambda: WienerDenoiser(x, 0.1).at(0.0)):
-        with pytest.raises(ValueError, match="sigma must be positive, got 0"):
-            make()
+    torch.testing.assert_close(WienerDenoiser(x[:1])(y, 0.1), x[:1].expand(4, -1, -1, -1))
 
 
 def test_stationary_wiener_is_wiener_with_a_circulant_covariance():
@@ -243,7 +238,7 @@ def test_stationary_wiener_is_wiener_with_a_circulant_covariance():
     c = covariance[difference[..., 0], difference[..., 1]]
     y = torch.randn(3, 1, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = torch.linalg.solve(c + sigma**2 * torch.eye(49, dtype=torch.float64), c) @ y.flatten(1).T
-    found = StationaryWienerDenoiser(s, sigma)(y).flatten(1).T
+    found = StationaryWienerDenoiser(s)(y, sigma).flatten(1).T
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -252,7 +247,7 @@ def test_stationary_wiener_reaches_its_mean_squared_error_on_gaussian_fields(sig
     s, generator = synthetic.spectrum(16, 1.5), torch.Generator().manual_seed(0)
     x = synthetic.gaussian_fields(2000, 16, 1.5, generator).double()
     y = x + sigma * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    errors = (StationaryWienerDenoiser(s, sigma)(y) - x).square().mean((1, 2, 3))
+    errors = (StationaryWienerDenoiser(s)(y, sigma) - x).square().mean((1, 2, 3))
     expected = (s * sigma**2 / (s + sigma**2)).mean()
     assert abs(errors.mean() - expected) < 3 * errors.std() / len(errors) ** 0.5
 
@@ -300,21 +295,73 @@ def test_wavelet_thresholding_is_the_mean_over_all_shifts():
         kept = [tuple(np.where(np.abs(part) > 0.3, part, 0) for part in scale) for scale in details]
         moved = pywt.waverec2([coarse, *kept], "db2", "periodization", axes=(1, 2))
         total = total + np.roll(moved, [-s for s in shift], (1, 2)) / 16
-    denoiser = WaveletDenoiser(0.1, wavelet="db2", levels=2)
-    found = denoiser(y)
+    denoiser = WaveletDenoiser(wavelet="db2", levels=2)
+    found = denoiser(y, 0.1)
     np.testing.assert_allclose(found[:, 0].numpy(), total[:, 4:13, 4:18], rtol=0, atol=1e-12)
     assert (found - y).abs().max() > 0.05
-    torch.testing.assert_close(denoiser(y[1:]), found[1:], rtol=0, atol=0)
+    torch.testing.assert_close(denoiser(y[1:], 0.1), found[1:], rtol=0, atol=0)
 
 
 def test_wavelet_thresholding_denoises_and_keeps_strong_edges():
     x = synthetic.c_alpha(20, 32, 4.0, generator=torch.Generator().manual_seed(0))
     y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
-    assert -10 * math.log10((WaveletDenoiser(0.1)(y) - x).square().mean()) > 27  # the input has 20 dB
-    torch.testing.assert_close(WaveletDenoiser(1e-6)(x), x, rtol=0, atol=1e-4)
+    assert -10 * math.log10((WaveletDenoiser()(y, 0.1) - x).square().mean()) > 27  # the input has 20 dB
+    torch.testing.assert_close(WaveletDenoiser()(x, 1e-6), x, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("make", [WaveletDenoiser, lambda sigma: StationaryWienerDenoiser(torch.ones(3, 3), sigma)])
-def test_references_without_noise_are_refused(make):
-    with pytest.raises(ValueError, match="sigma must be positive, got 0"):
-        make(0.0)
+# All of them ------------------------------------------------------------------------------------------------------
+
+TOLD = {
+    "empirical": lambda x: EmpiricalDenoiser(x),
+    "wiener": lambda x: WienerDenoiser(x),
+    "stationary": lambda x: StationaryWienerDenoiser(torch.ones(x.shape[-2:])),
+    "wavelets": lambda x: WaveletDenoiser(levels=2),
+    "bandlets": lambda x: BandletDenoiser(cut=1.0),
+    "discs": lambda x: DiscPosterior(8, samples=512),
+}
+
+
+@pytest.mark.parametrize("make", TOLD.values(), ids=TOLD)
+def test_references_are_told_a_positive_noise_level_or_say_so(make):
+    """And what one call is told leaves nothing behind for the next."""
+    x = synthetic.discs(3, 8, torch.Generator().manual_seed(0)).double()
+    y, f = x[:1] + 0.2 * torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(1)), make(x)
+    before = f(y, 0.2)
+    assert not torch.equal(f(y, 0.3), before)
+    assert torch.equal(f(y, 0.2), before)
+    assert torch.equal(make(x)(y, 0.2), before)
+    assert not f.training
+    with pytest.raises(ValueError, match=r"told the noise level: call it f\(y, sigma\)"):
+        f(y)
+    for sigma in (0, -0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"sigma must be positive, got {sigma:g}"):
+            f(y, sigma)
+
+
+@pytest.mark.parametrize(
+    "denoiser",
+    [
+        EmpiricalDenoiser(torch.rand(2, 1, 3, 5)),
+        BlindEmpiricalDenoiser(torch.rand(2, 1, 3, 5)),
+        WienerDenoiser(torch.rand(2, 1, 3, 5)),
+        StationaryWienerDenoiser(torch.ones(3, 5)),
+        RayDenoiser(torch.rand(1, 1, 3, 5)),
+    ],
+    ids=lambda f: type(f).__name__,
+)
+def test_images_of_another_shape_are_refused(denoiser):
+    with pytest.raises(ValueError, match=r"made for images of shape \(.*3, 5\), got \(1, 5, 3\)"):
+        denoiser(torch.rand(2, 1, 5, 3), 0.1)
+
+
+def test_blind_references_ignore_what_they_are_told(x, y):
+    for f in (BlindEmpiricalDenoiser(x), RayDenoiser(x[:1])):
+        assert torch.equal(f(y, 0.3), f(y))
+
+
+def test_the_blind_memorizers_table_is_its_own(x, y):
+    """The likelihood is worked out once for all sets: changing one denoiser's leaves the next one's."""
+    f = BlindEmpiricalDenoiser(x)
+    before = f(y)
+    f.table.zero_()
+    assert torch.equal(BlindEmpiricalDenoiser(x)(y), before)

@@ -1,16 +1,16 @@
 """Samplers: against densities whose flow is known, image by image, seed by seed."""
 
-import importlib.util
 import itertools
 import math
-import sys
 
 import numpy as np
 import pytest
 import torch
+from conftest import without_types
 
 from ghr import sampling
-from ghr.references import EmpiricalDenoiser
+from ghr.denoisers import ConditionalUNet
+from ghr.references import BlindEmpiricalDenoiser
 
 
 class Constant(torch.nn.Module):
@@ -102,8 +102,8 @@ class Gaussian:
     mean = torch.linspace(0, 1, 12, dtype=torch.float64).view(1, 1, 3, 4)
     s = torch.linspace(0.1, 2, 12, dtype=torch.float64).view(1, 1, 3, 4)
 
-    def at(self, sigma):
-        return lambda y: self.mean + self.s**2 / (self.s**2 + sigma**2) * (y - self.mean)
+    def __call__(self, y, sigma):
+        return self.mean + self.s**2 / (self.s**2 + sigma**2) * (y - self.mean)
 
 
 def test_heun_converges_with_order_two_to_the_exact_flow():
@@ -125,12 +125,12 @@ def test_denoisers_are_told_the_level_of_what_they_see(calls):
     """Heun's method asks twice at each level after the first, the SDE once."""
     heard = []
 
-    class Listener:
-        def at(self, sigma):
-            return lambda y: heard.append(sigma) or 0.5 * y
+    def listener(y, sigma):
+        heard.append(sigma)
+        return 0.5 * y
 
     y, sigmas = start(1, 1, 3, 4), sampling.schedule(3)
-    walk = sampling.sample_sde(Listener(), y, [0], steps=3) if calls == 1 else sampling.sample(Listener(), y, steps=3)
+    walk = sampling.sample_sde(listener, y, [0], steps=3) if calls == 1 else sampling.sample(listener, y, steps=3)
     sampling.last(walk)
     assert heard == pytest.approx([sigmas[0], *np.repeat(sigmas[1:], calls)])
 
@@ -261,7 +261,7 @@ def test_with_the_memorizer_samples_are_training_images(sampler, faces):
     """Each within a hundredth per pixel, and not all the same one."""
     seeds = range(6)
     y = sampling.gaussian_start(faces, seeds)
-    x = sampling.last(sampler(EmpiricalDenoiser(faces, None), y, seeds))
+    x = sampling.last(sampler(BlindEmpiricalDenoiser(faces), y, seeds))
     distances = torch.cdist(x.flatten(1), faces.flatten(1)) / math.sqrt(96)
     nearest, index = distances.min(1)
     assert (nearest < 0.01).all()
@@ -274,7 +274,7 @@ def test_a_sample_does_not_depend_on_its_batch_mates(sampler, case, request):
     """Float64; relative to 1e-9, for a sampler amplifies rounding."""
     shape = (1, 8, 12)
     if case == "memorizer":
-        denoiser = EmpiricalDenoiser(torch.rand(4, *shape, dtype=torch.float64), None)
+        denoiser = BlindEmpiricalDenoiser(torch.rand(4, *shape, dtype=torch.float64))
     else:
         denoiser = request.getfixturevalue(case)
         with torch.no_grad():  # a small residual, so that the sampler stays in bounds
@@ -303,12 +303,9 @@ def test_samplers_leave_start_and_denoiser_as_they_were(sampler, bfcnn):
     assert torch.is_grad_enabled()
 
 
-def test_samplers_keep_no_graph(bfcnn, monkeypatch):
+def test_samplers_keep_no_graph(bfcnn):
     """On the module as it is: the type checker of these tests hides from torch.no_grad that samplers are generators."""
-    spec = importlib.util.spec_from_file_location("plain_sampling", sampling.__file__)
-    plain = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "plain_sampling", plain)
-    spec.loader.exec_module(plain)
+    plain = without_types(sampling)
     y = start(1, 1, 7, 9)
     for states in (plain.sample(bfcnn, y), plain.sample_sde(bfcnn, y, [0]), plain.sample_stochastic(bfcnn, y, [0])):
         assert not next(states).x_hat.requires_grad
@@ -333,3 +330,62 @@ def test_a_walk_that_diverges_says_so(sampler):
 def test_a_start_below_the_last_level_has_no_sample():
     with pytest.raises(ValueError, match="made no step"):
         sampling.last(sampling.sample_stochastic(zero, start(1, 1, 3, 4, sigma=0.001), [0]))
+
+
+@pytest.mark.parametrize("sampler", [sampling.sample, lambda f, y, **k: sampling.sample_sde(f, y, [0], **k)])
+def test_walks_need_steps_and_levels_that_fall(sampler):
+    y = start(1, 1, 3, 4)
+    for steps in (0, -1):
+        with pytest.raises(ValueError, match=f"at least one step, got steps={steps}"):
+            next(sampler(zero, y, steps=steps))
+    for levels in ({"sigma_end": 0.0}, {"sigma_end": -1.0}, {"sigma_end": 1.0}, {"sigma_0": math.nan}):
+        with pytest.raises(ValueError, match="must fall from sigma_0 to a sigma_end above 0"):
+            next(sampler(zero, y, **levels))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"beta": 1.5}, {"beta": -0.5}, {"beta": math.nan}, {"h0": 0.0}, {"h0": 1.5}, {"sigma_end": 0.0}]
+)
+def test_algorithm_1_needs_arguments_that_lead_somewhere(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+        next(sampling.sample_stochastic(zero, start(1, 1, 3, 4), [0], **wrong))
+
+
+def test_algorithm_1_has_nothing_to_tell():
+    """It asks the denoiser for the noise level: one that must be told it says so."""
+    network = ConditionalUNet(width=2, scales=1).eval()
+    with pytest.raises(ValueError, match="told the noise level"):
+        next(sampling.sample_stochastic(network, start(1, 1, 4, 6, dtype=torch.float32), [0]))
+    assert sampling.last(sampling.sample(network, start(1, 1, 4, 6, dtype=torch.float32), steps=2)).shape == (
+        1,
+        1,
+        4,
+        6,
+    )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_a_start_that_is_not_finite_is_refused(sampler):
+    y = start(2, 1, 3, 4)
+    y[1, 0, 2, 3] = math.nan
+    with pytest.raises(ValueError, match="not finite"):
+        next(sampler(zero, y, [0, 1]))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+def test_no_state_of_a_walk_that_diverged_is_handed_out(sampler):
+    """Whoever takes the last state itself, without `last`, is told as well."""
+    with pytest.raises(FloatingPointError, match="diverged"):
+        for state in sampler(lambda y: -1e30 * y, start(1, 1, 3, 4).float(), [0]):
+            assert state.x_hat.isfinite().all()
+
+
+def test_one_held_out_image_has_no_covariance(faces):
+    y = sampling.gaussian_start(faces[:1], [3, 4], 0.5)
+    assert torch.equal(y, faces[:1] + 0.5 * sampling.noise([3, 4], 0, (1, 8, 12)))
+
+
+@pytest.mark.parametrize("seeds", [[0.5], ["a"], [-5]])
+def test_seeds_are_integers_from_0(seeds):
+    with pytest.raises(ValueError, match="seeds must be"):
+        without_types(sampling).noise(seeds, 0, (1, 3, 4))

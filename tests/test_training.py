@@ -109,7 +109,7 @@ def test_a_network_that_is_told_the_noise_level_learns_to_use_it(x):
     """Told that there is no noise, it leaves more of the image as it is than when told that there is much."""
     told = last(run(ConditionalUNet(width=4, scales=1), x, steps=200, lr=3e-3)).denoiser
     y = x[:4] + 0.1
-    assert (told.at(0.01)(y) - y).norm() < 0.7 * (told.at(0.9)(y) - y).norm()
+    assert (told(y, 0.01) - y).norm() < 0.7 * (told(y, 0.9) - y).norm()
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])

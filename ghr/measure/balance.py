@@ -16,7 +16,7 @@ from torch import Tensor
 from ghr import jacobian
 from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.noise import SIGMAS, add_noise, at_level, mse
+from ghr.noise import SIGMAS, add_noise, mse
 from ghr.stats import Estimate, estimate, psnr_of_mean
 from ghr.tables import Table
 
@@ -58,7 +58,7 @@ def accounts(
     for sigma in map(float, sigmas):
         y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
         x_hat = denoise(denoiser, y, sigma)
-        traces, _ = jacobian.trace(at_level(denoiser, sigma), y, probes=PROBES, seed=seed)
+        traces, _ = jacobian.trace(denoiser, y, sigma, probes=PROBES, seed=seed)
         seen = jacobian.noise_level(y, x_hat, traces)
         columns.append([mse(x, x_hat), traces, jacobian.sure(y, x_hat, traces, sigma), seen])
     return Accounts(*(torch.stack(column).double().numpy() for column in zip(*columns, strict=True)))

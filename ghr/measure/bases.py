@@ -17,7 +17,7 @@ from torch import Tensor
 from ghr import harmonic, jacobian, runs
 from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.noise import add_noise, at_level
+from ghr.noise import add_noise
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
 
@@ -59,10 +59,9 @@ def filters(
     Raises:
         ValueError: for a module in training mode.
     """
-    at = denoiser if sigma is None else at_level(denoiser, sigma)
     found = []
     for clean, seen in zip(x, y.split(1), strict=True):
-        j = jacobian.jacobian(at, seen)
+        j = jacobian.jacobian(denoiser, seen, sigma)
         basis = jacobian.eigenbasis(j, seen.shape[1:])
         x_hat = denoise(denoiser, seen, sigma).flatten()
         clean, seen = clean.flatten(), seen.flatten()

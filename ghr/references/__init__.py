@@ -1,14 +1,15 @@
-"""Exact and classical denoisers behind the same call as the networks: denoiser(y) -> x_hat."""
+"""Exact and classical denoisers behind the same call as the networks: f(y, sigma) -> x_hat."""
 
 from ghr.references.bandlets import BandletDenoiser
 from ghr.references.discs import DiscPosterior
-from ghr.references.empirical import EmpiricalDenoiser, ray_bound
+from ghr.references.empirical import BlindEmpiricalDenoiser, EmpiricalDenoiser, ray_bound
 from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
 from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
 
 __all__ = [
     "BandletDenoiser",
+    "BlindEmpiricalDenoiser",
     "DiscPosterior",
     "EmpiricalDenoiser",
     "RayDenoiser",

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from ghr.references.told import Told
+from ghr.denoiser import require_level
 from ghr.references.wavelets import pywavelets
 
 SMALLEST, LARGEST = 4, 16  # sides of squares, in coefficients (the authors' toolbox: 4 to 32)
@@ -95,40 +95,47 @@ def synthesis(c: Float[Tensor, "b c h w"], geometry: Geometry) -> Float[Tensor, 
     return x
 
 
-class BandletDenoiser(Told):
-    """Hard threshold in the best bandlet basis of the noisy image itself, averaged over translations.
+class BandletDenoiser(nn.Module):
+    """Hard threshold in the best bandlet basis of the noisy image itself, averaged over translations. ::
 
-    f(y) = mean_s S_s' B' 1(|c| > T) c,     c = B S_s y,  B the best basis of S_s y, S_s a circular shift, T = cut sigma
+        f(y, sigma) = mean_s S_s' B' 1(|c| > T) c,     c = B S_s y
+        B the best basis of S_s y, S_s a circular shift, T = cut sigma
 
     While no choice changes, f is linear: without shifts an orthogonal projector, its trace the number of terms kept.
 
-    sigma: noise standard deviation, image units.  wavelet: of PyWavelets, orthogonal.  cut: threshold over sigma.
-    penalty: of a bit of geometry, see `best_basis`; infinite for the same threshold in plain wavelets.
-    shifts: by 0 to shifts - 1 rows and as many columns; 8 come within 0.2 dB of 16, time grows with the square.
-    Raises: ValueError for sigma <= 0 or shifts < 1; with images, as `best_basis`.
+    Args:
+        wavelet: of PyWavelets, orthogonal.
+        cut: threshold over sigma.
+        penalty: of a bit of geometry, see `best_basis`; infinite for the same threshold in plain wavelets.
+        shifts: by 0 to shifts - 1 rows and as many columns; 8 come within 0.2 dB of 16, time grows with the square.
+
+    Raises:
+        ValueError: for shifts < 1; when called, without a positive sigma, and as `best_basis`.
+        ImportError: when called, without PyWavelets.
+
     Source: Peyré, Le Pennec, Dossal & Mallat 2007; shifts: Coifman & Donoho 1995. Own choices: cut 3, where theory has
     a multiple of sqrt(log d); db2, up to 0.8 dB above db4 on C^alpha images of 32 and 80 pixels (at sharp contours
     haar is better still, but gains next to nothing from directions).
     """
 
-    def __init__(
-        self, sigma: float, *, wavelet: str = "db2", cut: float = 3.0, penalty: float = PENALTY, shifts: int = 1
-    ):
-        super().__init__(sigma)
+    def __init__(self, *, wavelet: str = "db2", cut: float = 3.0, penalty: float = PENALTY, shifts: int = 1):
+        super().__init__()
         if shifts < 1:
             raise ValueError(f"shifts must be at least 1, got {shifts}: 1 denoises the image where it stands.")
         self.wavelet, self.cut, self.penalty, self.shifts = wavelet, cut, penalty, shifts
+        self.eval()
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
+        threshold = self.cut * require_level(sigma)
         # image by image: memory stays that of one search, and no rounding depends on batch mates
-        return torch.stack([self._denoise(image.double()) for image in y]).to(y.dtype)
+        return torch.stack([self._denoise(image.double(), threshold) for image in y]).to(y.dtype)
 
-    def _denoise(self, image: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
+    def _denoise(self, image: Float[Tensor, "c h w"], threshold: float) -> Float[Tensor, "c h w"]:
         shifts = list(itertools.product(range(self.shifts), repeat=2))
         spun = torch.stack([image.roll(shift, (-2, -1)) for shift in shifts])
-        geometry = best_basis(spun.detach(), self.cut * self.sigma, wavelet=self.wavelet, penalty=self.penalty)
+        geometry = best_basis(spun.detach(), threshold, wavelet=self.wavelet, penalty=self.penalty)
         c = analysis(spun, geometry)
-        keep = c.abs() > self.cut * self.sigma
+        keep = c.abs() > threshold
         h, w = (n >> _levels(*image.shape[-2:], self.wavelet) for n in image.shape[-2:])
         keep[..., :h, :w] = True
         x_hat = synthesis(torch.where(keep, c, 0), geometry)

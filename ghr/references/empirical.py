@@ -6,63 +6,95 @@ this function, and a reverse diffusion with it lands on a training image.
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ghr.denoiser import require_level, require_shape
+
 
 class EmpiricalDenoiser(nn.Module):
-    """Posterior mean when x is one of n images, each equally likely.
+    """Posterior mean when x is one of n images, each equally likely, and the noise level is told. ::
 
-    f(y) = sum_i w_i x_i,   w = softmax_i log p(y | x_i)
-    known sigma:  log p(y | x_i) = -||y - x_i||^2 / (2 sigma^2)
-    blind:        p(y | x_i) = int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d e^(-||y - x_i||^2 / 2 sigma^2) d sigma
+        f(y, sigma) = sum_i w_i x_i,   w = softmax_i log p(y | x_i),   log p(y | x_i) = -||y - x_i||^2 / (2 sigma^2)
 
-    Blind means as blind as the networks: sigma has the prior of their training, which is the noise law u^a times the
-    loss weight of exponent c. The softmax is exact over the whole set, in blocks (streaming log-sum-exp).
+    The softmax is exact over the whole set, in blocks (streaming log-sum-exp).
 
-    x: training images.  sigma: noise standard deviation, image units, or None for the blind optimum.
-    sigma_law, loss_weight: a and c of the run, used when blind.  block: training images at a time.
-    Source: paper, Eq. 6 for the empirical density; blind: own derivation.
+    Args:
+        x: training images.
+        block: training images at a time.
+
+    Raises:
+        ValueError: when called, without a positive sigma, or for images of another shape.
+
+    Source: paper, Eq. 6 for the empirical density.
     """
 
-    def __init__(
-        self,
-        x: Float[Tensor, "n c h w"],
-        sigma: float | None = None,
-        *,
-        sigma_law: float = 1.0,
-        loss_weight: float = 0.0,
-        block: int = 4096,
-    ):
+    def __init__(self, x: Float[Tensor, "n c h w"], *, block: int = 4096):
         super().__init__()
         # float64: at small sigma a squared distance is divided by 1e-4, beyond float32's digits
         self.register_buffer("x", x.flatten(1).double())
         self.register_buffer("energy", self.x.square().sum(1))  # ||x_i||^2
-        self.sigma = sigma
-        self.block = block
-        if sigma is None:
-            table = _blind_log_likelihood(self.x.shape[1], sigma_law, loss_weight).to(x.device)
-            self.register_buffer("table", table)
+        self.shape, self.block = tuple(x.shape[1:]), block
         self.eval()
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
+        sigma = require_level(sigma)
+        return self._mean(y, lambda distances: -distances / (2 * sigma**2))
+
+    def _mean(
+        self, y: Float[Tensor, "b c h w"], log_likelihood: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "b c h w"]:
+        """Mean of the training images by their log likelihoods, a function of squared distances (b,n)."""
+        require_shape(y, self.shape)
         flat = y.flatten(1).double()
         peak = flat.new_full((len(flat), 1), -math.inf)
         total, weighted = torch.zeros_like(peak), torch.zeros_like(flat)
         for x, energy in zip(self.x.split(self.block), self.energy.split(self.block), strict=True):
             distances = (flat.square().sum(1)[:, None] - 2 * flat @ x.T + energy).clamp(min=0)
-            logits = self._log_likelihood(distances)
+            logits = log_likelihood(distances)
             new_peak = torch.maximum(peak, logits.amax(1, keepdim=True)).detach()
             decay, w = (peak - new_peak).exp(), (logits - new_peak).exp()
             total, weighted = total * decay + w.sum(1, keepdim=True), weighted * decay + w @ x
             peak = new_peak
         return (weighted / total).to(y.dtype).view_as(y)
 
+
+class BlindEmpiricalDenoiser(EmpiricalDenoiser):
+    """The same as blind as the networks: sigma has the prior of their training, and what is told is ignored. ::
+
+        p(y | x_i) = int_0^1 sigma^(1/a - 1) (sigma + .02)^-c sigma^-d e^(-||y - x_i||^2 / 2 sigma^2) d sigma
+
+    The prior is the noise law u^a times the loss weight of exponent c. A class of its own, since a and c mean nothing
+    to the one that is told, and since no call can then take one for the other.
+
+    Args:
+        x: training images.
+        sigma_law: a of the run.
+        loss_weight: c of the run.
+        block: training images at a time.
+
+    Raises:
+        ValueError: when called, for images of another shape.
+
+    Source: own derivation.
+    """
+
+    def __init__(
+        self, x: Float[Tensor, "n c h w"], *, sigma_law: float = 1.0, loss_weight: float = 0.0, block: int = 4096
+    ):
+        super().__init__(x, block=block)
+        table = _blind_log_likelihood(self.x.shape[1], sigma_law, loss_weight)
+        self.register_buffer("table", table.to(x.device, copy=True))
+
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        return self._mean(y, self._log_likelihood)
+
     def _log_likelihood(self, distances: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
-        if self.sigma is not None:
-            return -distances / (2 * self.sigma**2)
         place = (distances.clamp(min=1e-30).log() / 2 - _LOG_R[0]) / (_LOG_R[1] - _LOG_R[0])
         left = place.detach().clamp(0, len(_LOG_R) - 2).long()
         return self.table[left].lerp(self.table[left + 1], place - left)
@@ -88,11 +120,15 @@ def _blind_log_likelihood(d: int, sigma_law: float, loss_weight: float) -> Float
 
 
 def ray_bound(input_psnr: float | Tensor, d: int) -> float | Tensor:
-    """Output PSNR of the projection on an image's ray: at weak noise, the best that a bias-free denoiser of it can do.
+    """Output PSNR of the projection on an image's ray: at weak noise, the best that a bias-free one can do. ::
 
-    f(y) = <y, x> x / ||x||^2 leaves sigma^2 / d of the noise:  output = input + 10 log10 d
+        f(y) = <y, x> x / ||x||^2 leaves sigma^2 / d of the noise:  output = input + 10 log10 d
 
-    input_psnr: dB.  d: pixels.
-    Returns: dB.
+    Args:
+        input_psnr: dB.
+        d: pixels.
+
+    Returns:
+        Output PSNR, dB.
     """
     return input_psnr + 10 * math.log10(d)

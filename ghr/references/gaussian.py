@@ -6,34 +6,42 @@ better than this it owes to more than second moments.
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from ghr.references.told import Told
+from ghr.denoiser import require_level, require_shape
 
 
-class WienerDenoiser(Told):
-    """Posterior mean when x ~ N(m, C), with the mean and covariance of training images and a known noise level.
+class WienerDenoiser(nn.Module):
+    """Posterior mean when x ~ N(m, C), with mean and covariance of training images and a told noise level. ::
 
-    f(y) = m + C (C + sigma^2 I)^-1 (y - m)          MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
+        f(y, sigma) = m + C (C + sigma^2 I)^-1 (y - m)
+        MSE = sum_k s_k sigma^2 / (s_k + sigma^2), s_k eigenvalues of C
 
     C is the mean of (x - m)(x - m)' over the training images, so that f is the best affine denoiser on them.
 
-    x: training images; a single one has no covariance, and its f is constant.  sigma: image units.
-    Raises: ValueError for sigma <= 0.
+    Args:
+        x: training images; a single one has no covariance, and its f is constant.
+
+    Raises:
+        ValueError: when called, without a positive sigma, or for images of another shape.
+
     Source: Wiener filter; Li, Dai & Qu 2024 compare diffusion models with it.
     """
 
-    def __init__(self, x: Float[Tensor, "n c h w"], sigma: float):
-        super().__init__(sigma)
+    def __init__(self, x: Float[Tensor, "n c h w"]):
+        super().__init__()
         flat = x.flatten(1).double()
         centred = flat - flat.mean(0)
         variances, axes = torch.linalg.eigh(centred.T @ centred / len(x))
         self.register_buffer("mean", flat.mean(0))
         self.register_buffer("axes", axes)
         self.register_buffer("variances", variances.clamp(min=0))
+        self.shape = tuple(x.shape[1:])
+        self.eval()
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        shrink = self.variances / (self.variances + self.sigma**2)
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
+        shrink = self.variances / (self.variances + require_level(sigma) ** 2)
+        require_shape(y, self.shape)
         centred = y.flatten(1).double() - self.mean
         return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)
 
@@ -56,20 +64,27 @@ class WienerDenoiser(Told):
         return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)
 
 
-class StationaryWienerDenoiser(Told):
-    """Posterior mean of a stationary Gaussian field of mean zero on a torus: each Fourier coefficient is shrunk alone.
+class StationaryWienerDenoiser(nn.Module):
+    """Posterior mean of a stationary Gaussian field on a torus, of mean zero: each Fourier mode is shrunk alone. ::
 
-    F f(y) = s / (s + sigma^2) F y,   F the orthonormal Fourier transform;   MSE = mean of s sigma^2 / (s + sigma^2)
+        F f(y, sigma) = s / (s + sigma^2) F y,   F the orthonormal Fourier transform
+        MSE = mean of s sigma^2 / (s + sigma^2)
 
-    spectrum: variance s of each Fourier coefficient, squared image units.  sigma: image units.
-    Raises: ValueError for sigma <= 0.
+    Args:
+        spectrum: variance s of each Fourier coefficient, squared image units.
+
+    Raises:
+        ValueError: when called, without a positive sigma, or for images of other sides.
+
     Source: Wiener filter.
     """
 
-    def __init__(self, spectrum: Float[Tensor, "h w"], sigma: float):
-        super().__init__(sigma)
+    def __init__(self, spectrum: Float[Tensor, "h w"]):
+        super().__init__()
         self.register_buffer("spectrum", spectrum.double())
+        self.eval()
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        shrink = self.spectrum / (self.spectrum + self.sigma**2)
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
+        shrink = self.spectrum / (self.spectrum + require_level(sigma) ** 2)
+        require_shape(y, self.spectrum.shape)
         return torch.fft.ifft2(shrink * torch.fft.fft2(y.double())).real.to(y.dtype)

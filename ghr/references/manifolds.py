@@ -11,27 +11,38 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ghr import synthetic
+from ghr.denoiser import require_shape
 
 
 class _Projection(nn.Module):
-    """f(y) = U U'y,   U orthonormal, of k columns;   MSE = k sigma^2 / d"""
+    """Projection on the span of images; sigma is ignored. ::
+
+    f(y) = U U'y,   U orthonormal, of k columns;   MSE = k sigma^2 / d
+    """
 
     def __init__(self, images: Float[Tensor, "k c h w"]):
         super().__init__()
         self.register_buffer("basis", torch.linalg.qr(images.flatten(1).double().T).Q)
+        self.shape = tuple(images.shape[1:])
         self.eval()
 
-    def forward(self, y: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        require_shape(y, self.shape)
         return (y.flatten(1).double() @ self.basis @ self.basis.T).to(y.dtype).view_as(y)
 
 
 class RayDenoiser(_Projection):
-    """Projection on the multiples of one image: the best that a homogeneous denoiser of one image can be.
+    """Projection on the multiples of one image: the best that a homogeneous denoiser of one image can be. ::
 
-    f(y) = <y, x> x / ||x||^2;   MSE = sigma^2 / d
+        f(y) = <y, x> x / ||x||^2;   MSE = sigma^2 / d
 
-    x: the image.
-    Raises: ValueError for an image of zeros.
+    Args:
+        x: the image.
+
+    Raises:
+        ValueError: for an image of zeros; when called, for images of another shape.
     """
 
     def __init__(self, x: Float[Tensor, "1 c h w"]):
@@ -41,11 +52,16 @@ class RayDenoiser(_Projection):
 
 
 class SineDenoiser(_Projection):
-    """Projection on the plane that `synthetic.sines` of all phases and amplitudes span.
+    """Projection on the plane that `synthetic.sines` of all phases and amplitudes span. ::
 
-    f(y) = U U'y,   U of two columns;   MSE = 2 sigma^2 / d
+        f(y) = U U'y,   U of two columns;   MSE = 2 sigma^2 / d
 
-    size: side in pixels.  direction: radians from the horizontal.
+    Args:
+        size: side in pixels.
+        direction: radians from the horizontal.
+
+    Raises:
+        ValueError: when called, for images of another shape.
     """
 
     def __init__(self, size: int, direction: float = synthetic.DIRECTION):
