@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.fft
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import sparse, stats
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
@@ -110,7 +110,9 @@ def h4(
 
 
 def indices(
-    bases: Sequence[Float[Tensor, "k 1 h w"]], counts: Sequence[int], images: Float[Tensor, "n 1 h w"]
+    bases: Sequence[Float[Tensor, "_ 1 h w"]],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
+    images: Float[Tensor, "n 1 h w"],
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """The four indices of a basis for each image; the other image of `h2` and `h4` is the next one.
 
@@ -135,6 +137,23 @@ def alignment(u: Float[Tensor, "k 1 h w"], v: Float[Tensor, "k 1 h w"]) -> float
     Returns: 1 for one subspace, 0 for perpendicular ones, about k / d by chance.
     """
     return float((u.flatten(1) @ v.flatten(1).T).square().sum()) / len(u)
+
+
+def perpendicular(vectors: Float[Tensor, "k *image"], directions: Float[Tensor, "m d"]) -> Float[Tensor, "k d"]:
+    """Vectors without their part along some directions, made orthonormal in their order. ::
+
+        orth(V - V D' D)
+
+    Args:
+        vectors: functions on an image.
+        directions: orthonormal rows.
+
+    Returns:
+        Orthonormal rows, float64: what the first n vectors span beyond the directions, the first n rows span.
+    """
+    rows = vectors.flatten(1).double()
+    rows = rows - rows @ directions.T @ directions
+    return torch.linalg.qr(rows.T).Q.T
 
 
 def smoothest(x: Float[Tensor, "1 h w"], k: int, width: float = WIDTH) -> Float[Tensor, "k 1 h w"]:
@@ -208,6 +227,22 @@ def principal(x: Float[Tensor, "n 1 h w"], k: int) -> Float[Tensor, "k 1 h w"]:
         raise ValueError(f"{len(x)} images have {len(x) - 1} principal components, not {k}.")
     axes = torch.linalg.eigh(torch.cov(x.flatten(1).double().T)).eigenvectors
     return axes.flip(1).T[:k].reshape(k, *x.shape[1:])
+
+
+def by_energy(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "k 1 h w"]:
+    """A fixed basis in the order in which images need it, as principal components are. ::
+
+        falling mean of <x - m, e_k>^2,     m: mean of the images
+
+    Args:
+        vectors: orthonormal, float64.
+        x: images; of the energy, the first 10,000 count.
+
+    Returns:
+        The same vectors in another order.
+    """
+    centred = (x[:10_000] - x.mean(0)).flatten(1).double()
+    return vectors[(centred @ vectors.flatten(1).T).square().mean(0).argsort(descending=True)]
 
 
 def random(k: int, h: int, w: int, seed: int = 0) -> Float[Tensor, "k 1 h w"]:

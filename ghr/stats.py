@@ -93,6 +93,54 @@ def share(flags: Tensor | np.ndarray) -> Estimate:
     return Estimate(test.statistic, interval.low, interval.high)
 
 
+def ratio(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Ratio of two means. ::
+
+        mean(values) / mean(reference)
+
+    Args:
+        values: one value per image.
+        reference: values of the same unit; as many or not.
+        axis: that of the images.
+
+    Returns:
+        A number without unit.
+    """
+    return np.mean(values, axis) / np.mean(reference, axis)
+
+
+def decibels(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Ratio of two mean powers in dB. ::
+
+        10 log10(mean(values) / mean(reference))
+
+    Args:
+        values: powers, one per image.
+        reference: powers of the same unit; as many or not.
+        axis: that of the images.
+
+    Returns:
+        dB.
+    """
+    return 10 * np.log10(ratio(values, reference, axis))
+
+
+def median_difference(values: np.ndarray, reference: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Difference of two medians. ::
+
+        median(values) - median(reference)
+
+    Args:
+        values: one value per image or seed.
+        reference: values of the same unit; as many or not.
+        axis: that of the images or seeds.
+
+    Returns:
+        Number in the values' unit.
+    """
+    return np.median(values, axis) - np.median(reference, axis)
+
+
 def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
     return -10 * np.log10(np.mean(errors, axis=axis))
@@ -104,3 +152,36 @@ def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray 
     0 for a network that treats its training images as any other image.
     """
     return psnr_of_mean(train, axis) - psnr_of_mean(test, axis)
+
+
+def slope(errors: np.ndarray, input_psnr: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Least squares slope of output on input PSNR. ::
+
+        sum_k (p_k - mean p) q_k / sum_k (p_k - mean p)^2,   q_k = PSNR of the mean error at input PSNR p_k
+
+    Args:
+        errors: squared errors, noise levels along the first axis.
+        input_psnr: dB, one for each noise level.
+        axis: that of the images.
+
+    Returns:
+        dB per dB.
+    """
+    x = input_psnr - input_psnr.mean()
+    return np.tensordot(x, psnr_of_mean(errors, axis), 1) / (x @ x)
+
+
+def margin(own: np.ndarray, *controls: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Mean of some values less that of the control with the highest mean. ::
+
+        mean own - max_c mean control_c
+
+    Args:
+        own: one value per image.
+        controls: the same of each control.
+        axis: that of the images.
+
+    Returns:
+        Above 0 when every control is beaten.
+    """
+    return np.min([np.mean(own, axis) - np.mean(control, axis) for control in controls], axis=0)

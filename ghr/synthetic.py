@@ -8,6 +8,7 @@ that their density is smooth; C^alpha images come in the authors' convention and
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -187,6 +188,47 @@ def coverage(
     across, down = p - cx[:, None], p - cy[:, None]
     distance = (across.square()[:, None, :] + down.square()[:, :, None]).sqrt()
     return (radius[:, None, None] - distance + 0.5).clamp(0, 1)[:, None]
+
+
+def disc_tangent(parameters: Float[Tensor, " 5"], size: int) -> Float[Tensor, "5 d"]:
+    """The directions in which a disc changes with its five numbers, made orthonormal. ::
+
+        T = orth(dx/dp_1, ..., dx/dp_5),   x = draw_discs(p)
+
+    Args:
+        parameters: of one disc, as of `disc_parameters`.
+        size: side in pixels.
+
+    Returns:
+        Rows that span the tangent of the manifold of discs at this one, float64.
+    """
+    slopes = torch.func.jacfwd(lambda p: draw_discs(p[:, None], size).flatten())(parameters.double())
+    return torch.linalg.qr(slopes).Q.T
+
+
+def contour_waves(
+    parameters: Float[Tensor, " 5"], size: int, orders: Iterable[int] = range(2, 6)
+) -> Float[Tensor, "k d"]:
+    """How a disc changes when its contour is bent into waves. ::
+
+        d/d epsilon of the coverage with radius r + epsilon cos(m theta), and with sin(m theta);   theta: of the pixel
+
+    The waves of order 0 and 1 are another radius and another place: they lie in `disc_tangent`. Those of higher orders
+    are no discs any more.
+
+    Args:
+        parameters: of one disc, as of `disc_parameters`; levels do not matter.
+        size: side in pixels.
+        orders: the whole numbers m.
+
+    Returns:
+        For each order the cosine and the sine, float64; neither of unit length nor perpendicular.
+    """
+    cx, cy, radius = parameters[:3, None].double()
+    p = torch.arange(size, dtype=radius.dtype) + 0.5
+    angle = torch.atan2(p[:, None] - cy, p - cx).flatten()
+    _, slope = torch.func.jvp(lambda r: coverage(cx, cy, r, size).flatten(), (radius,), (torch.ones_like(radius),))
+    return torch.stack([slope * wave(m * angle) for m in orders for wave in (torch.cos, torch.sin)])
 
 
 def rays(x: Float[Tensor, "1 c h w"], n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:

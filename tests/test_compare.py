@@ -22,6 +22,26 @@ def scenes(n, h=10, w=14, seed=0):
     return torch.nn.functional.interpolate(coarse, (h, w), mode="bilinear")
 
 
+# Slopes and margins -----------------------------------------------------------------------------------------------
+
+
+def test_the_slope_of_a_power_law_is_its_exponent():
+    """MSE = c sigma^(2 s) has slope s, whatever c is and whichever axis holds the images."""
+    input_psnr = np.array([9.0, 12, 20, 21])
+    errors = 3.7 * 10 ** (-0.7 * input_psnr / 10)[:, None] * np.array([0.5, 1.5])  # two images, of mean 1
+    assert stats.slope(errors, input_psnr) == pytest.approx(0.7)
+    resampled = np.stack([errors, 2 * errors], 1)  # noise levels, resamples, images
+    assert stats.slope(resampled, input_psnr, -1) == pytest.approx([0.7, 0.7])
+    assert stats.slope(10 ** (-input_psnr / 10)[:, None], input_psnr) == pytest.approx(1)  # the noisy image itself
+
+
+def test_a_margin_is_over_the_best_control():
+    own, low, high = np.array([3.0, 5]), np.array([0.0, 1]), np.array([6.0, 0])
+    assert stats.margin(own, low, high) == pytest.approx(1)
+    assert stats.margin(own, high, low) == stats.margin(own, low, high)
+    assert stats.margin(own, own) == 0
+
+
 # Intervals --------------------------------------------------------------------------------------------------------
 
 

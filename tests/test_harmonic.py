@@ -171,6 +171,16 @@ def test_a_flat_image_has_no_contours():
         harmonic.h3(harmonic.random(3, H, W), torch.full((1, H, W), 0.5).double())
 
 
+def test_what_is_perpendicular_has_no_part_along_the_directions_and_spans_the_rest():
+    directions, vectors = harmonic.random(4, H, W, seed=1).flatten(1), 3 * harmonic.random(6, H, W, seed=2)
+    off = harmonic.perpendicular(vectors, directions)
+    assert torch.allclose(off @ off.T, torch.eye(6).double(), atol=1e-12)
+    assert (off @ directions.T).abs().max() < 1e-12
+    rest = vectors.flatten(1) - vectors.flatten(1) @ directions.T @ directions
+    for k in (1, 3, 6):  # in their order
+        assert torch.allclose(rest[:k] @ off[:k].T @ off[:k], rest[:k], atol=1e-12)
+
+
 def test_more_principal_components_than_images_are_refused():
     with pytest.raises(ValueError, match="5 images have 4 principal components, not 5"):
         harmonic.principal(torch.rand(5, 1, 4, 4), 5)

@@ -85,6 +85,55 @@ def test_discs_fit_have_the_promised_contrast_and_a_uniform_radius():
         assert free.mean() == pytest.approx(0.5, abs=4 * 0.29 / 4000**0.5)
 
 
+# torch.func.jvp compiles its own parts with it
+forward_mode = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+
+
+@pytest.fixture
+def disc():
+    """A disc between pixel centres: nowhere at a kink of its edge."""
+    return torch.tensor([8.31, 7.77, 4.23, 0.7, 0.2], dtype=torch.float64)
+
+
+@forward_mode
+def test_the_tangent_of_discs_spans_their_difference_quotients(disc):
+    tangent = synthetic.disc_tangent(disc, 17)
+    assert torch.allclose(tangent @ tangent.T, torch.eye(5).double(), atol=1e-12)
+    for k in range(5):
+        step = torch.zeros_like(disc).index_fill_(0, torch.tensor(k), 1e-6)
+        ends = [synthetic.draw_discs((disc + sign * step)[:, None], 17).flatten() for sign in (1, -1)]
+        change = (ends[0] - ends[1]) / 2e-6
+        assert torch.allclose(change @ tangent.T @ tangent, change, atol=1e-7)
+        assert change.norm() > 1
+
+
+@forward_mode
+def test_a_contour_wave_is_the_difference_quotient_of_a_bent_disc(disc):
+    """A pixel at the angle theta from the centre sees the radius r + epsilon cos(m theta)."""
+    waves = synthetic.contour_waves(disc, 17, (2, 5)).view(4, 17, 17)
+    p = torch.arange(17).double() + 0.5
+    x, y = p - disc[0], p[:, None] - disc[1]
+    angle, distance = torch.atan2(y, x.expand(17, 17)), (x.square() + y.square()).sqrt()
+    bends = [f(m * angle) for m in (2, 5) for f in (torch.cos, torch.sin)]
+    for wave, bend in zip(waves, bends, strict=True):
+        ends = [(disc[2] + sign * 1e-6 * bend - distance + 0.5).clamp(0, 1) for sign in (1, -1)]
+        assert torch.allclose((ends[0] - ends[1]) / 2e-6, wave, atol=1e-8)
+        assert wave.norm() > 1
+
+
+@forward_mode
+def test_contour_waves_of_order_0_and_1_are_discs_and_higher_ones_are_not(disc):
+    """Another radius, and another place: cos theta dr is what a step to the right does at the edge."""
+    tangent = synthetic.disc_tangent(disc, 17)
+    left = [synthetic.contour_waves(disc, 17, (m,)).double() for m in range(4)]
+    shares = [(w @ tangent.T).square().sum(1) / w.square().sum(1) for w in left]
+    assert shares[0][0] == pytest.approx(1)  # the sine of order 0 is nothing
+    assert torch.allclose(shares[1], torch.ones(2).double(), atol=1e-9)
+    assert max(*shares[2], *shares[3]) < 0.2
+    assert not torch.equal(left[2], synthetic.contour_waves(disc + torch.tensor([0, 0, 1, 0, 0]), 17, (2,)))
+    assert torch.equal(left[2], synthetic.contour_waves(disc + torch.tensor([0, 0, 0, -0.3, 0.5]), 17, (2,)))
+
+
 def test_the_discs_of_the_set_stay_what_they_are():
     """Networks were trained on them: other images under the same name would not be new to them, or not be theirs."""
     x = synthetic.load("discs", 16, 3, start=1999)  # across two seeds

@@ -1,0 +1,249 @@
+"""Is a basis harmonic, and adapted to its image? Bases enter, the four indices leave, beside bases that cannot know it.
+
+The indices H1 to H4 are those of `ghr.harmonic`. What counts is a basis' margin over the best of its controls, over the
+same images: another image's basis has the network's habits without the image, principal components those of the
+image set.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ghr import harmonic, runs
+from ghr.experiments import Study
+from ghr.measure.bases import Filter, Filters, filters, kept, values, vectors
+from ghr.stats import Estimate, estimate, margin, psnr_of_mean
+from ghr.tables import Table
+
+LESS_IS_BETTER = ("H3",)
+JUDGES = ("a third image's", "principal")  # the controls against which a verdict counts
+
+
+def controls(
+    own: Sequence[Float[Tensor, "k 1 h w"]],
+    training: Float[Tensor, "n 1 h w"],
+    untrained: Sequence[Float[Tensor, "k 1 h w"]] | None = None,
+) -> dict[str, Sequence[Float[Tensor, "_ 1 h w"]]]:
+    """A basis for each image, and the bases that it is held against.
+
+    Args:
+        own: the denoiser's basis at each image, at least three.
+        training: images whose principal components are a control.
+        untrained: an untrained network's basis at each image.
+
+    Returns:
+        By name, vectors for each image: "its own", "a third image's" (the second image is the other one of H2 and H4),
+        "principal", "cosines", "random" and, where given, "untrained".
+    """
+    many, most, (h, w) = len(own), len(own[0]), training.shape[-2:]
+    found = {
+        "its own": own,
+        "a third image's": [*own[2:], *own[:2]],
+        "principal": [harmonic.principal(training, min(most, len(training) - 1))] * many,
+        "cosines": [harmonic.dct(h, w)] * many,
+        "random": [harmonic.random(most, h, w, seed=i) for i in range(many)],
+    }
+    return found if untrained is None else {**found, "untrained": untrained}
+
+
+def indices(
+    bases: Mapping[str, Sequence[Float[Tensor, "_ 1 h w"]]],
+    counts: Sequence[int] | Int[np.ndarray, " n"],
+    x: Float[Tensor, "n 1 h w"],
+) -> dict[str, dict[str, Float[np.ndarray, " n"]]]:
+    """The four indices of some bases, by equally many vectors of each.
+
+    Args:
+        bases: by name, vectors for each image.
+        counts: how many vectors of an image's basis count; fewer where a basis has fewer.
+        x: clean images, at least two; the other image of H2 and H4 is the next one.
+
+    Returns:
+        By basis and index, one value for each image.
+    """
+    counts = np.minimum(counts, min(len(basis) for each in bases.values() for basis in each))
+    return {name: harmonic.indices(each, counts, x) for name, each in bases.items()}
+
+
+def margins(
+    found: Mapping[str, Mapping[str, np.ndarray]], own: str = "its own", against: Sequence[str] | None = None
+) -> dict[str, Estimate]:
+    """By how much one basis is ahead of the best of others, index by index.
+
+    Args:
+        found: by basis and index, one value for each image, e.g. of `indices`.
+        own: the basis that is judged.
+        against: its controls (default: all others).
+
+    Returns:
+        By index: own less the best control in the mean. Above 0 is ahead, but of H3, where less is better, below 0.
+    """
+    names = [name for name in found if name != own] if against is None else against
+    rows = {}
+    for index in found[own]:
+        sign = -1 if index in LESS_IS_BETTER else 1
+        ahead = estimate(margin, *(sign * found[name][index] for name in (own, *names)))
+        rows[index] = Estimate(sign * ahead.value, *sorted((sign * ahead.low, sign * ahead.high)))
+    return rows
+
+
+# A study ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Indices:
+    """The four indices of one kind of basis, mean over images."""
+
+    images: str  #: image set
+    network: str  #: key of ghr.runs.NETWORKS
+    n: int  #: training images
+    half: str  #: of the training images
+    sigma: float  #: noise standard deviation, image units
+    basis: str  #: whose: "its own" is the network's at each image, the others are controls
+    h1: Estimate  #: rank correlation of rank and frequency
+    h2: Estimate  #: geometry gain, less that with another image
+    h3: Estimate  #: energy along over across contours, over that of cosines: less is better
+    h4: Estimate  #: alignment with the smoothest functions on the image, less that with another image
+
+
+@dataclass(frozen=True)
+class Margin:
+    """By how much the network's own basis is ahead of the better of a third image's and of principal components."""
+
+    images: str  #: image set
+    network: str  #: key of ghr.runs.NETWORKS
+    n: int  #: training images
+    half: str  #: of the training images
+    sigma: float  #: noise standard deviation, image units
+    h2: Estimate  #: above 0 is ahead
+    h3: Estimate  #: below 0 is ahead
+    h4: Estimate  #: above 0 is ahead
+
+
+def harmonicity(found: Filters) -> tuple[Table[Indices], Table[Margin]]:
+    """Are the bases of the largest N harmonic and adapted, beside all controls?
+
+    Args:
+        found: filters of a study, at three images or more.
+
+    Returns:
+        Indices of each half at each noise level, one row for each basis, and one row of margins.
+    """
+    study, rows, ahead = found.study, [], []
+    n = study.largest
+    for half in "AB":
+        training = study.training(n, half)
+        for sigma in found.sigmas:
+            some = found.largest(half, sigma)
+            rivals = controls(vectors(some), training, vectors(found.untrained[sigma]))
+            measured = indices(rivals, kept(some), found.x)
+            where = (study.name, study.network, n, half, sigma)
+            rows += [Indices(*where, basis, **_means(by_index)) for basis, by_index in measured.items()]
+            by_index = margins(measured, against=JUDGES)
+            ahead.append(Margin(*where, **{name.lower(): by_index[name] for name in ("H2", "H3", "H4")}))
+    return Table(tuple(rows)), Table(tuple(ahead))
+
+
+def growth(found: Filters) -> Table[Indices]:
+    """The indices against N, by as many vectors as the network of the largest N keeps.
+
+    Args:
+        found: filters of a study.
+
+    Returns:
+        One row for each half and N, at the lowest noise level and the images that every N has.
+    """
+    study, sigma, x = found.study, found.sigmas[0], found.few
+    rows = []
+    for half in "AB":
+        counts = kept(found.largest(half))[: len(x)]
+        for n in study.sizes:
+            measured = harmonic.indices(vectors(found.at[n, half, sigma][: len(x)]), counts, x)
+            rows.append(Indices(study.name, study.network, n, half, sigma, "its own", **_means(measured)))
+    return Table(tuple(rows))
+
+
+def _means(by_index: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
+    return {index.lower(): estimate(np.mean, per_image) for index, per_image in by_index.items()}
+
+
+# Kinds of networks --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One network as a denoiser and as a basis, mean over images."""
+
+    network: str  #: key of ghr.runs.NETWORKS
+    n: int  #: training images; 0 of an untrained network
+    half: str  #: of the training images
+    parameters: int  #: numbers in the network
+    images_seen: int  #: in training; 0 of an untrained network
+    ahead: float  #: training over test images at the end of the training log, dB; not a number for an untrained network
+    psnr: Estimate  #: of the denoised images, dB
+    hom: Estimate  #: ||f(y) - J y|| / ||f(y)||
+    asym: Estimate  #: ||J - J'||_F / ||J||_F
+    trace: Estimate  #: tr J
+    h1: Estimate  #: as in Indices
+    h2: Estimate  #: as in Indices
+    h3: Estimate  #: as in Indices
+    h4: Estimate  #: as in Indices
+
+
+def kinds(found: Sequence[Filters], others: Study) -> Table[Kind]:
+    """Does an adapted basis come with the architecture or with training?
+
+    All are measured at the same images, by as many vectors as the first study's largest network keeps.
+
+    Args:
+        found: filters of studies of one image set; every N of half A counts, of the largest N half B as well, and the
+            untrained network.
+        others: more networks of these images, blind or told.
+
+    Returns:
+        One row for each network, at the lowest noise level and the images that every N has.
+    """
+    first = found[0]
+    x, y, sigma = first.few, first.y(first.sigmas[0])[: len(first.few)], first.sigmas[0]
+    counts = kept(first.largest())[: len(x)]
+    rows = []
+    for one in found:
+        for (n, half, level), some in one.at.items():
+            if level == sigma:
+                run, denoiser = one.study.runs[n, half], one.study.denoisers[n, half]
+                rows.append(_kind(run, denoiser, some[: len(x)], counts, x, sigma))
+        run, denoiser = (each[one.study.largest, "A"] for each in (one.study.runs, one.study.denoisers))
+        rows.append(_kind(run, denoiser, one.untrained[sigma][: len(x)], counts, x, sigma, trained=False))
+    for key, run in others.runs.items():
+        denoiser = others.denoisers[key]
+        rows.append(_kind(run, denoiser, filters(denoiser, x, y, sigma), counts, x, sigma))
+    return Table(tuple(rows))
+
+
+def _kind(
+    run: runs.Run,
+    denoiser: Callable,
+    some: Sequence[Filter],
+    counts: np.ndarray,
+    x: Tensor,
+    sigma: float,
+    trained: bool = True,
+) -> Kind:
+    ahead = float("nan")
+    if trained:
+        log, level = runs.log(run), runs.LOG_SIGMAS.index(sigma)
+        ahead = log["train"][-1][level] - log["test"][-1][level]
+    return Kind(
+        run.network,
+        run.n if trained else 0,
+        run.half,
+        parameters=sum(p.numel() for p in denoiser.parameters()),
+        images_seen=run.images_seen if trained else 0,
+        ahead=ahead,
+        psnr=estimate(psnr_of_mean, values(some, "error")),
+        **{field: estimate(np.mean, values(some, field)) for field in ("hom", "asym", "trace")},
+        **_means(harmonic.indices(vectors(some), counts, x)),
+    )

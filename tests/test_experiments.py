@@ -1,0 +1,113 @@
+"""Experiments: which networks and images a study holds, and what it says before it trains."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from ghr import experiments, photographs, runs
+from ghr.runs import Run
+
+TINY = Run(images="discs", size=8, pool=60, held_out=10, scales=1, width=2, batch=8, warmup=1)
+TABLE = tuple(dataclasses.replace(TINY, n=n, half=half, seed=k) for n in (1, 3, 27) for k, half in enumerate("AB"))
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, tmp_path):
+    """Networks that need no training; what was fitted, in order."""
+    fitted = []
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setattr(runs, "fit", fitted.append)
+    monkeypatch.setattr(runs, "load", lambda run: lambda y, sigma=None: (run.seed + 1) * y)
+    monkeypatch.setattr(runs, "table", lambda scale, *key: TABLE)
+    return fitted
+
+
+def test_a_study_holds_every_network_and_the_images_of_its_half(stand_ins):
+    study = experiments.faces("smoke")
+    assert list(study.denoisers) == list(study.runs) == [(n, half) for n in (1, 3, 27) for half in "AB"]
+    assert stand_ins == list(TABLE)
+    assert (study.name, study.network, study.sizes, study.few, study.largest) == ("discs", "UNet", [1, 3, 27], 3, 27)
+    x = torch.ones(1, 1, 8, 8)
+    assert torch.equal(study.denoisers[3, "B"](x), 2 * x)
+    halves = runs.data(TABLE[2])
+    assert torch.equal(study.training(3, "A"), halves.a)
+    assert torch.equal(study.training(3, "B"), halves.b)
+    assert list(study.data) == [1, 3, 27]
+    assert study.regions is None
+
+
+def test_test_images_are_those_of_the_tables_largest_n_whichever_n_are_wanted(stand_ins):
+    """The largest N leaves 6 of the 10 test images wanted."""
+    whole, part = experiments.faces("smoke"), experiments.faces("smoke", sizes=[3])
+    assert part.sizes == [3]
+    assert [run.n for run in stand_ins[6:]] == [3, 3]
+    assert len(part.held_out) == 6
+    assert torch.equal(part.held_out, whole.held_out)
+    assert torch.equal(whole.held_out, runs.data(TABLE[-1]).held_out)
+
+
+def test_an_n_that_the_table_lacks_is_refused(stand_ins):
+    with pytest.raises(ValueError, match=r"No networks of N = \[4, 9\] in this table: expected some of \[1, 3, 27\]"):
+        experiments.faces("smoke", sizes=(9, 3, 4))
+
+
+def test_nothing_in_a_study_can_be_changed(stand_ins):
+    study = experiments.faces("smoke", sizes=[3])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        study.name = "other"
+    with pytest.raises(TypeError):
+        study.denoisers[3, "A"] = None
+
+
+def test_a_study_says_which_networks_it_trains_first(stand_ins, capsys):
+    runs.path(TABLE[2]).touch()
+    experiments.faces("smoke", sizes=[3])
+    told = capsys.readouterr().err
+    assert told.startswith("1 of 2 networks have no checkpoint in ")
+    assert "UNet of 3 discs, half B, 1,048,576 images seen" in told
+    runs.path(TABLE[3]).touch()
+    experiments.faces("smoke", sizes=[3])
+    assert capsys.readouterr().err == ""
+
+
+def test_controls_differ_from_a_in_seed_or_images_alone(stand_ins, monkeypatch):
+    crossed = [dataclasses.replace(run, seed=1 - run.seed) for run in TABLE[2:4]]
+    monkeypatch.setattr(runs, "controls", lambda scale: tuple(crossed))
+    study = experiments.controls("smoke")
+    a, b, a_of_b, b_of_a = study.runs.values()
+    assert [label for _, label in study.runs] == ["A", "B", "A, seed of B", "B, seed of A"]
+    assert (a, b) == TABLE[2:4]
+    assert a_of_b == dataclasses.replace(a, seed=b.seed)
+    assert b_of_a == dataclasses.replace(b, seed=a.seed)
+    assert torch.equal(study.training(3, "B, seed of A"), study.training(3, "B"))
+    assert not torch.equal(study.training(3, "A, seed of B"), study.training(3, "B"))
+
+
+def test_photographs_know_the_regions_of_their_patches(stand_ins, monkeypatch):
+    table = [dataclasses.replace(run, images="photographs", size=16, n=5) for run in TABLE[:2]]
+    monkeypatch.setattr(runs, "table", lambda scale, *key: table)
+    study = experiments.photographs("smoke")
+    regions = photographs.regions(16)
+    assert study.regions.held_out.tolist() == regions.held_out[: len(study.held_out)].tolist()
+    assert study.regions.a.tolist() == regions.a.tolist()
+
+
+def test_each_class_of_images_is_a_study_of_its_own(stand_ins, monkeypatch):
+    chosen = tuple(dataclasses.replace(TABLE[0], images=name) for name in ("discs", "c_alpha-2", "c_alpha-3"))
+    monkeypatch.setattr(runs, "classes", lambda scale: chosen)
+    assert [s.name for s in experiments.classes("smoke")] == ["discs", "c_alpha-2", "c_alpha-3"]
+    assert [s.name for s in experiments.classes("smoke", "c_alpha", "ray")] == ["c_alpha-2", "c_alpha-3"]
+    assert list(experiments.classes("smoke", "discs")[0].denoisers) == [(1, "A")]
+
+
+def test_the_flagship_and_the_other_networks_are_studies_of_the_largest_n(stand_ins, monkeypatch):
+    monkeypatch.undo()
+    stand_in = lambda run: run  # noqa: E731
+    monkeypatch.setattr(runs, "fit", stand_in)
+    monkeypatch.setattr(runs, "load", lambda run: lambda y, sigma=None: y)
+    monkeypatch.setattr(experiments.images, "held_out", lambda *_: torch.zeros(2, 1, 8, 8))
+    n = runs.table("smoke", "avatars")[-1].n
+    assert tuple(experiments.flagship("smoke").runs.values()) == runs.flagship("smoke")
+    assert list(experiments.flagship("smoke").runs) == [(n, "A"), (n, "B")]
+    assert list(experiments.others("smoke").runs) == [(n, "BiasedUNet"), (n, "ConditionalUNet")]
