@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ghr import images, runs
+from ghr import images, plan, runs
 from ghr.images import Halves
 from ghr.photographs import Regions
 from ghr.photographs import regions as regions_of
@@ -202,8 +202,7 @@ def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
             for run in missing
         )
         tqdm.write(
-            f"{len(missing)} of {len(chosen)} networks have no checkpoint in {runs.folder()} and are trained first: "
-            f"{wanted}.",
+            f"Without a checkpoint in {runs.folder()}: {wanted}. {plan.cost(missing)}",
             file=sys.stderr,
         )
     for run in chosen.values():

@@ -64,7 +64,8 @@ def test_a_study_says_which_networks_it_trains_first(stand_ins, capsys):
     runs.path(TABLE[2]).touch()
     experiments.faces("smoke", sizes=[3])
     told = capsys.readouterr().err
-    assert told.startswith("1 of 2 networks have no checkpoint in ")
+    assert told.startswith(f"Without a checkpoint in {runs.folder()}: ")
+    assert "1 network to train, " in told
     assert "UNet of 3 discs, half B, 1,048,576 images seen" in told
     runs.path(TABLE[3]).touch()
     experiments.faces("smoke", sizes=[3])

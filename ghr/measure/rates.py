@@ -124,9 +124,7 @@ def beside_rivals(
             x, training = study.held_out[:tested], min(study.largest, fitted)
             wiener = WienerDenoiser(images.load(study.name, x.shape[-1], training))
             bandlets = BandletDenoiser(shifts=SHIFTS)
-            for name, rival, some in zip(
-                RIVALS, (WaveletDenoiser(), bandlets, wiener), (x, x[:few], x), strict=True
-            ):
+            for name, rival, some in zip(RIVALS, (WaveletDenoiser(), bandlets, wiener), (x, x[:few], x), strict=True):
                 found[study.name, name] = errors(rival, some, _SIGMAS, seed)
     return found
 

@@ -132,9 +132,7 @@ def controls(wiener: Errors, plain: Study, whole: Study, faces: int = 16, seed: 
     """
     x, rounding = plain.held_out[:faces], float(np.finfo(np.float32).eps / LEVELS.min())
     before, after = (
-        errors_on_faces(
-            EmpiricalDenoiser(study.training(study.largest)), x, side(study), np.array([BASES_AT]), seed
-        )
+        errors_on_faces(EmpiricalDenoiser(study.training(study.largest)), x, side(study), np.array([BASES_AT]), seed)
         for study in (plain, whole)
     )
     moved = max(float(np.abs(own / wiener[1] - 1).max()) for block, own in wiener.items() if block > 1)
