@@ -5,20 +5,18 @@ runs of the paper's scale on the GPU of `benchmarks/results-gpu.json`.
 """
 
 import copy
-import itertools
 import json
 import math
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ghr import runs
 from ghr.denoiser import call
-from ghr.denoisers import BFCNN, UNet
 from ghr.ledger import Table
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
@@ -27,34 +25,27 @@ PAPERS_STEP = "step80-512"  # the pair of RESULTS_ON_GPU whose network, size and
 
 
 def flops(network: nn.Module, h: int, w: int, training: bool = False) -> int:
-    """Floating point operations of one image: those of convolutions, a multiplication and an addition counting 2.
+    """Floating point operations of one image: those of convolutions and products of matrices.
 
-    sum over layers 2 |weights| pixels,   pixels: where the kernel is placed;  training: three times that, the gradients
-    of the first layer's input aside, which nobody asks for
+    A multiplication and an addition count 2. The network runs without numbers (torch's device "meta"); what it would
+    multiply is counted, the gradient of the image aside, which nobody asks for.
 
-    network: UNet (of any kind) or BFCNN.  h, w: sides of the image, pixels.  training: forward and backward.
-    Raises: ValueError for another network.
+    Args:
+        network: denoiser of any kind; grey images, or as many channels as its attribute `channels` says.
+        h: height of the image, pixels.
+        w: width of the image, pixels.
+        training: forward and backward.
+
+    Returns:
+        Operations.
     """
-    products = [2 * layer.weight.numel() * pixels for layer, pixels in _convolutions(network, h * w)]
-    return 3 * sum(products) - products[0] if training else sum(products)
-
-
-def _convolutions(network: nn.Module, pixels: int) -> Iterator[tuple[nn.Module, int]]:
-    """Convolutions in order, each with the number of places at which its kernel is applied."""
-    if isinstance(network, BFCNN):
-        blocks = [(network.layers, pixels)]
-    elif isinstance(network, UNet):
-        at = [pixels // 4**s for s in range(network.scales + 1)]
-        down = zip([*network.encoder, network.middle], at, strict=True)
-        # a transposed convolution places its kernel at the pixels of its input
-        up = zip(zip(network.up, at[:0:-1], strict=True), zip(network.decoder, at[-2::-1], strict=True), strict=True)
-        blocks = [*down, *itertools.chain(*up)]
-    else:
-        raise ValueError(f"Operations are counted of UNet and BFCNN, not of {type(network).__name__}.")
-    for block, places in blocks:
-        for layer in block.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                yield layer, places
+    network = copy.deepcopy(network).to("meta").eval()
+    y = torch.empty(1, getattr(network, "channels", 1), h, w, device="meta")
+    with torch.set_grad_enabled(training), FlopCounterMode(display=False) as counter:
+        x_hat = call(network, y, 1.0)
+        if training:
+            x_hat.square().mean().backward()
+    return counter.get_total_flops()
 
 
 def training_memory(network: nn.Module, h: int, w: int) -> tuple[int, int]:
@@ -63,8 +54,13 @@ def training_memory(network: nn.Module, h: int, w: int) -> tuple[int, int]:
     The first is counted: the step runs without numbers (torch's device "meta"), and what autograd keeps is added up.
     The buffers of single operations come on top. The second is weights, gradients, two moments and the weight average.
 
-    network: y -> x_hat, of grey images.  h, w: sides of the image, pixels.
-    Returns: bytes per image, bytes per network.
+    Args:
+        network: denoiser of grey images.
+        h: height of the image, pixels.
+        w: width of the image, pixels.
+
+    Returns:
+        Bytes per image, bytes per network.
     """
     network = copy.deepcopy(network).to("meta").train()
     kept: dict[int, torch.UntypedStorage] = {}
