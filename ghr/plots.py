@@ -147,7 +147,7 @@ def image_grid(
             for place, (axes, image) in enumerate(zip(axes_row, images, strict=True)):
                 limit = image.abs().quantile(0.99).item()
                 low, high, colours = (0, 1, "gray") if place < columns - signed else (-limit, limit, "RdBu_r")
-                shown = image[0].clamp(low, high).numpy()
+                shown = image[0].detach().clamp(low, high).cpu().numpy()
                 axes.imshow(shown, cmap=colours, vmin=low, vmax=high, interpolation="none")
                 axes.set(xticks=[], yticks=[])
                 axes.grid(False)
@@ -161,4 +161,4 @@ def image_grid(
 def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:
     """Share of values per bin, as an outline; values beyond the bins count in the last ones, so shares add to one."""
     shares = np.full(len(values), 1 / len(values))
-    axes.hist(values.numpy().clip(bins[0], bins[-1]), bins, weights=shares, histtype="step", **style)
+    axes.hist(values.detach().cpu().numpy().clip(bins[0], bins[-1]), bins, weights=shares, histtype="step", **style)

@@ -14,9 +14,9 @@ BLOCK = 100  # resamples at a time: fifteen noise levels of 2,000 images take 24
 class Estimate:
     """A measured number with its 95% interval."""
 
-    value: float
-    low: float
-    high: float
+    value: float  #: what was measured
+    low: float  #: lower end of the interval
+    high: float  #: upper end
 
     def __format__(self, spec: str) -> str:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
@@ -31,28 +31,39 @@ def estimate(
 ) -> Estimate:
     """A statistic of per-image values, with its 95% bootstrap interval over images.
 
-    statistic: f(*samples, axis=-1) -> a number, e.g. np.mean, np.median or `psnr_of_mean`.
-    samples: arrays whose last axis runs over images, of equal lengths and resampled together; if not paired, of any
-    lengths, each resampled by itself. Earlier axes, e.g. noise levels, stay together.
-    regions: labels; images with one label come from one place and are drawn together (paired: one array of labels,
-    else one for each sample, or None where images are independent).
-    Returns: Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
-    upwards, the interval is widened to do so.
-    Raises: ValueError for fewer than two values, paired samples of unequal length, more or fewer labels than images,
-    or a statistic that is not finite.
+    Args:
+        statistic: f(*samples, axis=-1) -> a number, e.g. np.mean, np.median or `psnr_of_mean`.
+        samples: arrays whose last axis runs over images, of equal lengths and resampled together; if not paired, of any
+            lengths, each resampled by itself. Earlier axes, e.g. noise levels, stay together.
+        regions: labels; images with one label come from one place and are drawn together (paired: one array of labels,
+            else one for each sample, or None where images are independent).
+        resamples: of the bootstrap.
+        paired: whether the samples are of the same images.
+
+    Returns:
+        Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
+        upwards, the interval is widened to do so.
+
+    Raises:
+        ValueError: for fewer than two values or two regions, values that are not finite, paired samples of unequal
+            length, more or fewer labels than images, or a statistic that is not finite.
     """
-    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    arrays = [_array(sample) for sample in samples]
     lengths = [array.shape[-1] for array in arrays]
     if paired and len(set(lengths)) > 1:
         raise ValueError(f"Paired samples must have equal length, got {lengths}.")
     if min(lengths) < 2:
         raise ValueError(f"An interval needs at least two values, got {min(lengths)}.")
+    if lost := sum(int((~np.isfinite(array)).sum()) for array in arrays):
+        raise ValueError(f"{lost} values are not finite (NaN or infinite): did a sample or a denoiser diverge?")
     value = float(statistic(*arrays, axis=-1))
     generator = np.random.default_rng(0)
     regions = [regions] * len(arrays) if paired or regions is None else regions
     if any(labels is not None and len(labels) != n for labels, n in zip(regions, lengths, strict=True)):
         counts = [labels if labels is None else len(labels) for labels in regions]
         raise ValueError(f"One region for each image is needed: {lengths} images have {counts} labels.")
+    if any(labels is not None and len(set(np.asarray(labels).tolist())) < 2 for labels in regions):
+        raise ValueError("An interval needs images of at least two regions, got one: it would have no width.")
     resampled: list[np.ndarray] = []
     for done in range(0, resamples, BLOCK):
         count = min(BLOCK, resamples - done)
@@ -65,6 +76,11 @@ def estimate(
         raise ValueError("The statistic is not finite for some resamples: it has no interval.")
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _array(sample: Tensor | np.ndarray) -> np.ndarray:
+    sample = sample.detach().cpu().double().numpy() if isinstance(sample, Tensor) else sample
+    return np.asarray(sample, dtype=np.float64)
 
 
 def _places(n: int, regions: np.ndarray | None, resamples: int, generator: np.random.Generator) -> np.ndarray:
@@ -86,8 +102,17 @@ def _places(n: int, regions: np.ndarray | None, resamples: int, generator: np.ra
 def share(flags: Tensor | np.ndarray) -> Estimate:
     """Share of true values, with Wilson's 95% interval: a bootstrap of a share of 0 or 1 would claim certainty.
 
-    flags: boolean, one per image or seed.
+    Args:
+        flags: boolean, one per image or seed.
+
+    Returns:
+        Estimate, without unit.
+
+    Raises:
+        ValueError: without a flag.
     """
+    if not len(flags):
+        raise ValueError("A share needs at least one flag.")
     test = stats.binomtest(int(flags.sum()), len(flags))
     interval = test.proportion_ci(method="wilson")
     return Estimate(test.statistic, interval.low, interval.high)
@@ -142,14 +167,32 @@ def median_difference(values: np.ndarray, reference: np.ndarray, axis: int = -1)
 
 
 def psnr_of_mean(errors: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """PSNR of a mean squared error: -10 log10 mean(errors), dB."""
+    """PSNR of a mean squared error. ::
+
+        PSNR = -10 log10 mean(errors)
+
+    Args:
+        errors: squared errors per pixel, squared image units.
+        axis: of images.
+
+    Returns:
+        Decibels.
+    """
     return -10 * np.log10(np.mean(errors, axis=axis))
 
 
 def psnr_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """gap(N, sigma) = PSNR_train - PSNR_test, dB, of equally many per-image squared errors.
+    """How much better training images are denoised: 0 for a network that treats them as any other image. ::
 
-    0 for a network that treats its training images as any other image.
+        gap(N, sigma) = PSNR_train - PSNR_test
+
+    Args:
+        train: squared errors per pixel of training images, squared image units.
+        test: of other images, equally many.
+        axis: of images.
+
+    Returns:
+        Decibels.
     """
     return psnr_of_mean(train, axis) - psnr_of_mean(test, axis)
 

@@ -186,7 +186,7 @@ def pixels(tile: Tile) -> np.ndarray:
 
     Grey: round(255 x), clipped. Signed: the map of `ghr.plots.image_grid`, from blue to red.
     """
-    image = tile.image[0].detach().numpy()
+    image = tile.image[0].detach().cpu().numpy()
     if tile.signed:
         limit = max(np.quantile(np.abs(image), 0.99), 1e-12)
         return matplotlib.colormaps["RdBu_r"]((image / limit + 1) / 2, bytes=True)[..., :3]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import without_types
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,32 @@ def test_each_unpaired_sample_has_regions_of_its_own():
 def test_labels_that_do_not_fit_the_images_are_refused():
     with pytest.raises(ValueError, match=r"\[20\] images have \[19\] labels"):
         stats.estimate(np.mean, np.ones(20), regions=np.arange(19))
+
+
+def test_one_region_has_no_interval():
+    """Its resamples would all be the same; nor has an unpaired sample of one region."""
+    values = np.random.default_rng(0).normal(size=20)
+    with pytest.raises(ValueError, match="at least two regions, got one"):
+        stats.estimate(np.mean, values, regions=np.full(20, "a"))
+    with pytest.raises(ValueError, match="at least two regions, got one"):
+        stats.estimate(stats.psnr_gap, values**2, values**2, regions=[None, np.zeros(20)], paired=False)
+    assert stats.estimate(np.mean, values, regions=np.arange(20) // 10).low < values.mean()
+
+
+def test_values_that_are_not_finite_are_counted_and_refused():
+    values = np.array([0.1, math.nan, 0.3, math.inf])
+    with pytest.raises(ValueError, match="2 values are not finite"):
+        stats.estimate(np.median, values)
+
+
+def test_values_that_carry_a_graph_or_few_bits_are_taken():
+    values = torch.arange(8.0, requires_grad=True)
+    assert stats.estimate(np.mean, values) == stats.estimate(np.mean, values.detach().bfloat16())
+
+
+def test_a_share_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least one flag"):
+        stats.share(np.array([], dtype=bool))
 
 
 def test_a_statistic_that_is_not_finite_is_refused():
@@ -333,6 +360,54 @@ def test_a_ratio_of_distances_needs_two_images():
         similarity.distance_ratio(torch.rand(1, 1, 3, 5), torch.rand(1, 1, 3, 5))
 
 
+def test_a_training_image_that_occurs_twice_counts_once():
+    """A copy of it has ratio 0, not 0/0; and what is near it is compared with another image."""
+    training = white(6, 1, 3, 5)
+    images = torch.cat([training[:2], training[:1] + 0.01, white(2, 1, 3, 5, seed=1)])
+    for rays in (False, True):
+        expected = similarity.distance_ratio(images, training, rays)
+        found = similarity.distance_ratio(images, torch.cat([training, training[:3]]), rays)
+        assert torch.equal(found, expected)
+        assert expected[:2].max() < 1e-6
+    twice = torch.zeros(2, 1, 1, 3)
+    twice[1, ..., 0] = 2
+    assert similarity.distance_ratio(twice, twice.repeat(2, 1, 1, 1)).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="two training images that differ"):
+        similarity.distance_ratio(images, training[:1].repeat(3, 1, 1, 1))
+
+
+def test_the_ray_of_a_black_image_is_black():
+    training = torch.zeros(3, 1, 1, 2, dtype=torch.float64)
+    training[1, ..., 0], training[2, ..., 1] = 2, 3
+    image = torch.tensor([[3.0, 1.0]]).double().view(1, 1, 1, 2)
+    assert similarity.distance_ratio(image, training, rays=True).item() == pytest.approx(1 / 3)
+
+
+PAIRS = {
+    "rho": lambda a, b: without_types(similarity).rho(a, b),
+    "nearest": lambda a, b: without_types(similarity).nearest(a, b),
+    "distance_ratio": lambda a, b: without_types(similarity).distance_ratio(a, b),
+    "mmd": lambda a, b: without_types(similarity).mmd(a, b),
+}
+
+
+@pytest.mark.parametrize("measure", PAIRS.values(), ids=PAIRS)
+def test_images_that_cannot_be_compared_are_refused(measure):
+    a = white(3, 1, 4, 6)
+    with pytest.raises(ValueError, match=r"one size to be compared, got \(1, 4, 6\) and \(1, 6, 4\)"):
+        measure(a, a.mT)
+    lost = a.clone()
+    lost[1, 0, 2, 3] = math.nan
+    for pair in ((lost, a), (a, lost)):
+        with pytest.raises(ValueError, match="not finite"):
+            measure(*pair)
+
+
+def test_pairs_are_pairs():
+    with pytest.raises(ValueError, match="come in pairs, got 3 and 1"):
+        without_types(similarity).rho(white(3, 1, 4, 6), white(1, 1, 4, 6))
+
+
 # As good as the originals? ----------------------------------------------------------------------------------------
 
 
@@ -354,6 +429,31 @@ def test_a_wave_has_its_power_in_the_ring_of_its_frequency(ky, kx, band):
     expected = torch.zeros(8).double()
     expected[band] = 2 * 0.04 * h * w / members
     torch.testing.assert_close(power, expected, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("shape", "bands"), [((8, 8), 8), ((5, 6), 8), ((4, 4), 4)])
+def test_images_too_small_for_a_spectrum_are_refused(shape, bands):
+    """A ring without a frequency would have no mean."""
+    with pytest.raises(ValueError, match=f"{shape[0]}x{shape[1]} pixels have no frequency in some of {bands} rings"):
+        similarity.spectrum(white(2, 1, *shape), bands)
+    assert similarity.spectrum(white(2, 1, *shape), 2).isfinite().all()
+
+
+def test_images_of_one_line_have_no_gradient_energy():
+    with pytest.raises(ValueError, match="at least 2x2 pixels are needed, got 1x6"):
+        similarity.gradient_energy(white(2, 1, 1, 6))
+
+
+def test_mmd_is_refused_where_it_is_not_defined():
+    a = white(4, 1, 4, 6)
+    with pytest.raises(ValueError, match="two images or more are needed in each set, got 1 and 4"):
+        similarity.mmd(a[:1], a)
+    assert math.isfinite(similarity.mmd(a[:1], a, biased=True))
+    for pair, bandwidth in (((torch.zeros(3, 1, 4, 6), torch.zeros(2, 1, 4, 6)), None), ((a, a), 0.0), ((a, a), -1.0)):
+        with pytest.raises(ValueError, match="bandwidth must be positive"):
+            similarity.mmd(*pair, bandwidth)
+    with pytest.raises(ValueError, match="at least 2x2 pixels are needed, got 1x6"):
+        similarity.mmd(white(3, 1, 1, 6), white(3, 1, 1, 6))
 
 
 def test_white_noise_has_a_flat_spectrum_at_its_variance():

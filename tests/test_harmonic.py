@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import without_types
 
 from ghr import harmonic
 
@@ -208,3 +209,60 @@ def test_indices_are_those_of_each_image_with_the_next_one_as_the_other():
     assert found["H2"][2] == harmonic.h2(vectors, own, other)
     assert found["H3"][1] == harmonic.h3(bases[1][:5].double(), x[1].double())
     assert found["H4"][2] == harmonic.h4(vectors, own, other)
+
+
+def test_one_image_has_no_other():
+    with pytest.raises(ValueError, match="at least two images are needed, got one"):
+        harmonic.indices([harmonic.random(6, 9, 7)], [4], torch.rand(1, 1, 9, 7))
+
+
+def test_of_one_vector_no_frequency_grows():
+    with pytest.raises(ValueError, match="at least two vectors, got one"):
+        harmonic.h1(harmonic.random(1, H, W))
+
+
+INDICES = {
+    "energy": lambda vectors, x: without_types(harmonic).energy(vectors, x),
+    "h1": lambda vectors, x: without_types(harmonic).h1(vectors),
+    "h2": lambda vectors, x: without_types(harmonic).h2(vectors, x, x),
+    "h3": lambda vectors, x: without_types(harmonic).h3(vectors, x),
+    "h4": lambda vectors, x: without_types(harmonic).h4(vectors, x, x),
+}
+
+
+@pytest.mark.parametrize("measure", INDICES.values(), ids=INDICES)
+def test_colours_other_sizes_and_holes_are_refused(measure, step):
+    vectors = harmonic.random(4, H, W)
+    with pytest.raises(ValueError, match="grey images, got 3 channels"):
+        measure(vectors.expand(-1, 3, -1, -1), step)
+    if measure is INDICES["h1"]:
+        return
+    with pytest.raises(ValueError, match="grey images, got 3 channels"):
+        measure(vectors, step.expand(3, -1, -1))
+    with pytest.raises(ValueError, match=f"one size, got {H}x{W} and {W}x{H}"):
+        measure(vectors, step.mT)
+    with pytest.raises(ValueError, match="not finite"):
+        measure(vectors, step / 0)
+
+
+def test_constant_vectors_know_no_image(step):
+    with pytest.raises(ValueError, match="All vectors are constant"):
+        harmonic.h2(torch.ones(2, 1, H, W).double(), step, step)
+
+
+@pytest.mark.parametrize("basis", [harmonic.dct, harmonic.wavelets])
+def test_bases_handed_out_are_the_callers_own(basis):
+    """They are worked out once: whoever changes one must not change the next one's."""
+    before = basis(8, 4).clone()
+    basis(8, 4).zero_()
+    assert torch.equal(basis(8, 4), before)
+
+
+def test_more_vectors_than_pixels_are_refused(step):
+    with pytest.raises(ValueError, match="2x3 pixels have 6 orthonormal vectors, not 7"):
+        harmonic.random(7, 2, 3)
+    for k in (0, H * W + 1):
+        with pytest.raises(ValueError, match=f"Between 1 and {H * W} functions can be had"):
+            harmonic.smoothest(step, k)
+    with pytest.raises(ValueError, match="6 pixels have no 7 principal components"):
+        harmonic.principal(torch.rand(9, 1, 2, 3), 7)
