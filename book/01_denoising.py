@@ -155,7 +155,7 @@ for ax, sigma in zip(axes, (0.25, 0.08), strict=True):
     ax.contourf(ticks, ticks, height, 24, cmap="gray", alpha=0.35)
     ax.contour(ticks, ticks, height, 12, colors=plots.INK, linewidths=0.3)
     f = EmpiricalDenoiser(world)
-    (y0, y1), (v0, v1) = some.view(-1, 2).T, (f(some) - some).view(-1, 2).T
+    (y0, y1), (v0, v1) = some.view(-1, 2).T, (f(some, sigma) - some).view(-1, 2).T
     ax.quiver(y0, y1, v0 / 3, v1 / 3, color=plots.HALF["A"], angles="xy", scale_units="xy", scale=1, width=0.006)
     ax.plot(*world.view(-1, 2).T, "o", color=plots.HALF["B"], markersize=5)
     ax.set(title=f"σ = {sigma}", xlabel="first pixel", aspect="equal")

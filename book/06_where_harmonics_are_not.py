@@ -465,7 +465,7 @@ rows, labels = [], []
 for k in (0, 1):
     y = noisy(main.x, weak)[k : k + 1]
     with torch.no_grad():
-        best, x_hat = exact(y), main.denoiser(y)
+        best, x_hat = exact(y, weak), main.denoiser(y)
     part = main.parts[k]
     for image, vectors, label in (
         (best, optimum.parts[k].vectors[:5], "optimum\n1 to 5"),

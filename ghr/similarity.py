@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ghr.denoiser import require_images
 
-
 TINY = torch.finfo(torch.double).tiny  # a black image has no direction: its ray is itself
 
 

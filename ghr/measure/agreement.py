@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ghr.denoiser import denoise
+from ghr.denoiser import denoise, require_images
 from ghr.experiments import Study
 from ghr.noise import SIGMAS, add_noise, mse
 from ghr.stats import Estimate, estimate
@@ -83,7 +83,12 @@ def model_variance(
 
     Returns:
         Disagreements and errors, squared image units, image by image.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`.
     """
+    require_images(x)
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     x_hats = [denoise(f, y, sigma) for f in denoisers]
     apart = torch.stack([torch.stack([mse(a, b) for b in x_hats]) for a in x_hats])
@@ -162,26 +167,30 @@ def discrepancy(disagreements: Float[np.ndarray, "k n"], sigmas: Float[np.ndarra
     return np.trapezoid(disagreements[inside] * sigmas[:, None] ** -2, np.log(sigmas), axis=0)
 
 
-def linearity(denoiser, y: Float[Tensor, "n c h w"]) -> Float[Tensor, " m"]:
+def linearity(f, y: Float[Tensor, "n c h w"], sigma: float | None = None) -> Float[Tensor, " m"]:
     """How far a denoiser obeys superposition: 1 = linear on these images. ::
 
         cos( f((y_1 + y_2) / sqrt 2),  (f(y_1) + f(y_2)) / sqrt 2 ):   the mixture has the noise level of its parts
 
     Args:
-        denoiser: function of noisy images alone.
-        y: noisy images; the first half is mixed with the second.
+        f: denoiser, in evaluation mode.
+        y: noisy images, at least two; the first half is mixed with the second.
+        sigma: their noise standard deviation, image units; None for blind denoisers.
 
     Returns:
         One cosine for each of the n // 2 pairs (means are not removed).
 
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, and for fewer than two images.
+
     Source: the linearity score of Li, Dai & Qu 2024.
     """
+    require_images(y)
+    if len(y) < 2:
+        raise ValueError("Superposition is measured on pairs of images, got one image.")
     first, second = y[: len(y) // 2], y[len(y) // 2 : len(y) // 2 * 2]
-    with torch.no_grad():
-        f_1, f_2, mixed = (
-            torch.cat([denoiser(part) for part in images.split(64)]).flatten(1)
-            for images in (first, second, (first + second) / 2**0.5)
-        )
+    f_1, f_2, mixed = (denoise(f, images, sigma).flatten(1) for images in (first, second, (first + second) / 2**0.5))
     return torch.nn.functional.cosine_similarity(mixed, f_1 + f_2)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from ghr import runs
 from ghr.experiments import Key, Study
 from ghr.noise import SIGMAS, denoising_mse
-from ghr.references import EmpiricalDenoiser, WienerDenoiser, ray_bound
+from ghr.references import BlindEmpiricalDenoiser, WienerDenoiser, ray_bound
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, slope
 from ghr.tables import Table
 
@@ -188,7 +188,7 @@ def held_out(study: Study, n: int) -> Float[Tensor, "m c h w"]:
     return study.held_out[: _count(study, n)]
 
 
-def memory(study: Study, n: int) -> EmpiricalDenoiser:
+def memory(study: Study, n: int) -> BlindEmpiricalDenoiser:
     """The blind memorizing optimum of half A: what a network would be that fulfils its training loss exactly.
 
     Args:
@@ -199,7 +199,7 @@ def memory(study: Study, n: int) -> EmpiricalDenoiser:
         Denoiser whose noise levels have the prior of the network's training.
     """
     run = study.runs[n, "A"]
-    return EmpiricalDenoiser(study.training(n), sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+    return BlindEmpiricalDenoiser(study.training(n), sigma_law=run.sigma_law, loss_weight=run.loss_weight)
 
 
 def mean_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
@@ -320,7 +320,7 @@ def rivals(study: Study, seed: int = 0) -> Table[Rival]:
         test, blind = held_out(study, n), memory(study, n)
         two = training_images(study, n, "A")[:MEMORY_IMAGES], test[:MEMORY_IMAGES]
         of_memory = [errors(blind, x, _SIGMAS[_GRID], seed) for x in two]
-        of_wiener = errors(WienerDenoiser(study.training(n), 1.0), test, _SIGMAS[_GRID], seed)
+        of_wiener = errors(WienerDenoiser(study.training(n)), test, _SIGMAS[_GRID], seed)
         regions = _regions(study, n, "A")[1]
         for k, e in enumerate(of_wiener):
             with np.errstate(divide="ignore"):  # memory's error on training images underflows to 0
@@ -341,7 +341,7 @@ def over_wiener(study: Study, seed: int = 0) -> Table[Advantage]:
         One row for each of the paper's noise levels.
     """
     n = study.largest
-    pair = study.denoisers[n, "A"], WienerDenoiser(study.training(n), 1.0)
+    pair = study.denoisers[n, "A"], WienerDenoiser(study.training(n))
     both = [errors(f, held_out(study, n), _SIGMAS[_GRID], seed) for f in pair]
     regions, rows = _regions(study, n, "A")[1], []
     for sigma, psnr, network, wiener in zip(_SIGMAS, _INPUT_PSNR, *both, strict=False):

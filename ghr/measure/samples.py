@@ -270,7 +270,7 @@ def floor(samples: Samples) -> Table[Floor]:
     study = samples.study
     n = study.largest
     start = sampling.gaussian_start(study.held_out, samples.seeds[n])
-    a, b = (WienerDenoiser(study.training(n, half), 1.0).sample(start) for half in "AB")
+    a, b = (WienerDenoiser(study.training(n, half)).sample(start) for half in "AB")
     return Table((Floor(n, estimate(np.median, similarity.rho(a, b))),))
 
 
