@@ -1,12 +1,18 @@
 """The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr book`. Help texts are the docstrings."""
 
 import fnmatch
+import io
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from tqdm.auto import tqdm
 
-from ghr import plan, runs
+from ghr import archives, plan, runs
+from ghr import images as sets
 
 Scale = Literal["smoke", "laptop", "paper"]
 
@@ -47,13 +53,38 @@ def train(
     if said := plan.cost(chosen):
         tqdm.write(said, file=sys.stderr)
     if cluster is None:
-        trained = map(runs.fit, chosen)
+        trained = map(runs.fit, chosen) if images is None else _in_turn(chosen)
     else:
         from ghr import cluster as machines
 
+        if images is not None:
+            _account(chosen[0])
         trained = machines.fit(chosen, cluster)
     for file in trained:
         tqdm.write(str(file))
+
+
+def _in_turn(chosen: list[runs.Run]) -> Iterator[Path]:
+    """Train one run after another; its set may change meanwhile, so that those that are done are compared with it."""
+
+    @contextmanager
+    def progress(run: runs.Run) -> Iterator[runs.Tell]:
+        _account(run)
+        with runs.bar(run) as tell:
+            yield tell
+
+    for k, run in enumerate(chosen):
+        for done in chosen[:k]:
+            runs.fit(done)
+        yield runs.fit(run, progress=progress)
+
+
+def _account(run: runs.Run) -> None:
+    """Say what a set of files gives a run, in one line."""
+    if archives.here(run.images):
+        held_out = len(sets.held_out(run.images, run.size, run.n, run.held_out, run.pool))
+        told = f"{sets.account(run.images, run.size)} Half {run.half} learns from {run.n}, {held_out} are held out."
+        tqdm.write(told, file=sys.stderr)
 
 
 def show(scale: Scale = "laptop") -> None:
@@ -87,17 +118,18 @@ def _planned(scale: Scale) -> tuple[runs.Run, ...]:
 
 
 def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:
-    """Build an image set into the cache, or check that it is there.
+    """Build an image set into the cache, or check that it is there: `ghr images avatars`.
 
     Args:
-        name: avatars, photographs, celeba, lsun-bedroom, folder:PATH, or a synthetic set, e.g. discs or c_alpha-2.
+        name: avatars, photographs, celeba, lsun-bedroom, folder:PATH, or a synthetic set, e.g. discs or c_alpha-2;
+            may stand without --name.
         size: Side in pixels.
         n: Number of images (default: all of the set).
     """
-    from ghr.images import load
-
-    x = load(name, size, n)
+    x = sets.load(name, size, n)
     print(f"{name}: {len(x):,} images of {size}x{size}, mean {x.mean():.3f}, standard deviation {x.std():.3f}")
+    if account := sets.account(name, size):
+        print(account)
 
 
 def book(scale: Scale = "laptop", check: bool = False) -> None:
@@ -112,6 +144,11 @@ def book(scale: Scale = "laptop", check: bool = False) -> None:
     pages.book(scale, check=check)
 
 
+def _say(message, *_) -> None:
+    """A warning as a sentence, without the line of our source."""
+    tqdm.write(f"ghr: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
     try:
@@ -119,8 +156,15 @@ def main() -> None:
     except ImportError:
         sys.exit("ghr: the command line needs tyro: pip install 'ghr[book]'.")
     commands = {"train": train, "runs": show, "images": images, "book": book}
+    words = sys.argv[1:]
+    if words[:1] == ["images"] and not (words[1:] or ["-"])[0].startswith("-"):
+        words.insert(1, "--name")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files in other encodings
     try:
-        tyro.extras.subcommand_cli_from_dict(commands, prog="ghr", description=__doc__)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say
+            tyro.extras.subcommand_cli_from_dict(commands, prog="ghr", description=__doc__, args=words)
     except (ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         sys.exit(f"ghr: {error}")
     except KeyboardInterrupt:

@@ -5,6 +5,8 @@
 Departure from the paper: of the three million bedrooms only the first 202,000 are looked at.
 """
 
+import collections
+import hashlib
 import io
 import os
 import re
@@ -15,11 +17,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-import numpy as np
+from ghr import cache, decoding, names
 
-from ghr import cache
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 BEDROOMS = 202_000  # of LSUN: two halves of 100,000 and 2,000 held out; comparing all would take days
 
 Opened = tuple[list[str], Callable[[str], Path | io.BytesIO]]
@@ -28,33 +27,61 @@ Opened = tuple[list[str], Callable[[str], Path | io.BytesIO]]
 class Source(NamedTuple):
     """Where a set lies."""
 
-    place: Path  # as messages call it
-    files: list[Path]  # what decides its pixels: the cache is built again when one changes
-    open: Callable[[], AbstractContextManager[Opened]]  # names of the members in order, and how to get one
-    shape: tuple[int, int] | None = None  # width and height that all have, pixels
-    crop: int | None = None  # side of the central square that is used (None: the largest)
-
-
-def known(name: str) -> bool:
-    """Whether `find` understands a name."""
-    return name in {"celeba", "lsun-bedroom"} or name.startswith("folder:")
+    #: As messages call it.
+    place: Path
+    #: What decides its pixels: the cache is built again when one changes.
+    files: list[Path]
+    #: Names of the members in order, and how to get one.
+    open: Callable[[], AbstractContextManager[Opened]]
+    #: Width and height that all have, pixels; None where they are of any kind.
+    shape: tuple[int, int] | None = None
+    #: Side of the central square that is used (None: the largest).
+    crop: int | None = None
+    #: Whether the members are files of any kind, of which little is known.
+    mixed: bool = False
+    #: How many files were found that are no image files.
+    others: int = 0
+    #: What these are, and sub-folders, each with its reason.
+    passed: tuple[str, ...] = ()
 
 
 def find(name: str) -> Source:
     """Where a set lies.
 
-    name: "folder:PATH", with its subfolders, in an order that is random but decided by the file names (half A of a
-    folder sorted by subject must not differ from B in subject); "celeba", in the order of its partition file;
-    "lsun-bedroom", as a folder, or in the order of the keys (hashes) of its LMDB.
-    Returns: Source.
-    Raises: FileNotFoundError with what to get when a set is not there; ValueError when it is not whole. When it is
-    opened: ValueError when it is not whole; ImportError when the extra `lsun` is missing.
+    Args:
+        name: "folder:PATH", with its subfolders, in the order of a hash of each file's name below PATH (half A of a
+            folder sorted by subject must not differ from B in subject; a file that is added moves no other);
+            "celeba", in the order of its partition file; "lsun-bedroom", as a folder, or in the order of the keys
+            (hashes) of its LMDB.
+
+    Returns:
+        Source.  When it is opened: ValueError when it is not whole; ImportError when the extra `lsun` is missing.
+
+    Raises:
+        FileNotFoundError: with what to get when a set is not there.
+        ValueError: when it is not whole, or another set.
     """
-    if name == "celeba":
-        return _celeba()
-    if name == "lsun-bedroom":
-        return _bedrooms()
-    return _folder(Path(name.removeprefix("folder:")).expanduser())
+    named = names.parse(name)
+    if named.source != "files":
+        raise ValueError(f'"{name}" lies on no disk: expected "celeba", "lsun-bedroom" or "folder:PATH".')
+    if named.path is not None:
+        return _folder(named.path)
+    return _celeba() if named.kind == "celeba" else _bedrooms()
+
+
+def here(name: str) -> bool:
+    """Whether a set lies on this machine's disk.
+
+    Args:
+        name: of any set.
+
+    Returns:
+        False for sets that are drawn or shipped, and where something is missing.
+    """
+    try:
+        return bool(find(name))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def data_folder() -> Path:
@@ -64,12 +91,50 @@ def data_folder() -> Path:
 
 def _folder(folder: Path) -> Source:
     if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}: give folder:PATH, where PATH holds image files.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        what = "is a file" if folder.exists() else "is not there"
+        raise ValueError(f"There is no folder {folder} (it {what}): give folder:PATH, where PATH holds image files.")
+    files, reasons = [], collections.defaultdict(list)
+    for path, reason in _walk(folder):
+        if reason:
+            reasons[reason].append(path.suffix.lower() if reason == "of other kinds" else str(path.relative_to(folder)))
+        else:
+            files.append(path)
     if not files:
-        raise ValueError(f"The folder {folder} holds no image files ({', '.join(sorted(SUFFIXES))}).")
-    files = [files[i] for i in np.random.default_rng(0).permutation(len(files))]  # halves of equal distribution
-    return Source(folder, files, lambda: nullcontext(([str(f.relative_to(folder)) for f in files], folder.joinpath)))
+        raise ValueError(f"The folder {folder} holds no image files ({', '.join(sorted(decoding.SUFFIXES))}).")
+    files.sort(key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(folder).as_posix())).digest())
+    members = [str(path.relative_to(folder)) for path in files]
+    return Source(
+        folder,
+        files,
+        lambda: nullcontext((members, folder.joinpath)),
+        mixed=True,
+        others=sum(len(these) for reason, these in reasons.items() if not reason.startswith("sub-folders")),
+        passed=tuple(f"{len(these)} {reason} ({_few(sorted(set(these)))})" for reason, these in reasons.items()),
+    )
+
+
+def _few(words: list[str], most: int = 5) -> str:
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+    """All that lies in a folder and its sub-folders, and why it is passed over ("" when it may be an image)."""
+    closed: list[OSError] = []
+    for top, below, found in os.walk(folder, onerror=closed.append):
+        linked = [name for name in below if os.path.islink(os.path.join(top, name))]
+        yield from ((Path(top, name), "sub-folders that are links") for name in linked)
+        if "__MACOSX" in below:
+            below.remove("__MACOSX")
+            yield Path(top, "__MACOSX"), "sub-folders of macOS"
+        for name in found:
+            path = Path(top, name)
+            if name.startswith("._") or name == ".DS_Store":
+                yield path, "leftovers of macOS"
+            elif path.suffix.lower() not in decoding.SUFFIXES and (path.suffix or name.startswith(".")):
+                yield path, "of other kinds"
+            else:
+                yield path, "" if path.is_file() else "links to nothing, pipes or devices"
+    yield from ((Path(error.filename), "sub-folders that cannot be read") for error in closed)
 
 
 def _celeba() -> Source:
@@ -90,13 +155,13 @@ def _celeba() -> Source:
     for number, line in enumerate(lines, 1):
         if not re.fullmatch(r"\w+\.jpg [012]", line.strip()):
             raise ValueError(f'Line {number} of {partition} is "{line[:40]}", not like "000001.jpg 0": get it again.')
-    names = [line.split()[0] for line in lines]
+    listed = [line.split()[0] for line in lines]
 
     def check(found: Iterable[str]) -> None:
-        missing, extra = sorted(set(names).difference(found)), sorted(set(found).difference(names))
+        missing, extra = sorted(set(listed).difference(found)), sorted(set(found).difference(listed))
         if missing:
-            raise ValueError(f"{place} lacks {len(missing)} of {len(names)} images, first {missing[0]}: get it again.")
-        if extra or not names or len(set(names)) < len(names):
+            raise ValueError(f"{place} lacks {len(missing)} of {len(listed)} images, first {missing[0]}: get it again.")
+        if extra or not listed or len(set(listed)) < len(listed):
             what = f"lacks {len(extra)} images of {place}, first {extra[0]}" if extra else "is empty or repeats a name"
             raise ValueError(f"{partition} {what}: get it again.")
 
@@ -110,13 +175,13 @@ def _celeba() -> Source:
             jpegs = (m for m in images.namelist() if m.endswith(".jpg") and not m.startswith("__MACOSX/"))
             members = {PurePosixPath(member).name: member for member in jpegs}
             check(members)
-            yield names, lambda name: io.BytesIO(images.read(members[name]))
+            yield listed, lambda name: io.BytesIO(images.read(members[name]))
 
     if place == archive:
         return Source(archive, [archive, partition], opened, (178, 218), 160)
     check([path.name for path in folder.glob("*.jpg")])
-    files = [partition, *(folder / name for name in names)]
-    return Source(folder, files, lambda: nullcontext((names, folder.joinpath)), (178, 218), 160)
+    files = [partition, *(folder / name for name in listed)]
+    return Source(folder, files, lambda: nullcontext((listed, folder.joinpath)), (178, 218), 160)
 
 
 def _bedrooms() -> Source:
@@ -140,11 +205,11 @@ def _bedrooms() -> Source:
                         return io.BytesIO(transaction.get(name.encode("latin1")))
 
                 with database.begin() as transaction:
-                    keys = islice(transaction.cursor().iternext(values=False), BEDROOMS)
-                    names = [key.decode("latin1") for key in keys]
-                if not names:
+                    stored = islice(transaction.cursor().iternext(values=False), BEDROOMS)
+                    keys = [key.decode("latin1") for key in stored]
+                if not keys:
                     raise lmdb.Error("it is empty")
-                yield names, get
+                yield keys, get
         except lmdb.Error as error:
             raise ValueError(f"{data} cannot be read ({error}): get it again.") from error
 
@@ -157,5 +222,5 @@ def _bedrooms() -> Source:
             f"There is neither {data} nor any image in {folder}: get the bedrooms from https://www.yf.io/p/lsun and "
             "put bedroom_train_lmdb (unpacked), or a folder of its images, there."
         ) from error
-    names = [str(path.relative_to(folder)) for path in source.files[:BEDROOMS]]
-    return source._replace(files=source.files[:BEDROOMS], open=lambda: nullcontext((names, folder.joinpath)))
+    members = [str(path.relative_to(folder)) for path in source.files[:BEDROOMS]]
+    return source._replace(files=source.files[:BEDROOMS], open=lambda: nullcontext((members, folder.joinpath)))

@@ -19,7 +19,7 @@ def folder() -> Path:
 
     Raises: OSError with what to do when the folder cannot be made.
     """
-    path = Path(os.environ.get("GHR_CACHE") or platformdirs.user_cache_dir("ghr"))
+    path = Path(os.path.expanduser(os.environ.get("GHR_CACHE") or platformdirs.user_cache_dir("ghr")))
     return path if path.is_dir() else writable(path)
 
 
@@ -36,6 +36,18 @@ def writable(folder: Path, kind: str = "cache", remedy: str = "set GHR_CACHE to 
     except OSError as error:
         raise OSError(f"The {kind} folder {folder} is unusable ({error}): {remedy}.") from error
     return folder
+
+
+def warn(message: str) -> None:
+    """Warn with a sentence alone: the line of our source that a warning shows helps no one.
+
+    Args:
+        message: the sentence.
+    """
+    warnings.warn_explicit(message, UserWarning, "ghr", 0, registry=_WARNED)
+
+
+_WARNED: dict = {}  # where Python notes what it said, to say it once
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:
@@ -93,7 +105,7 @@ def read(path: Path) -> np.ndarray | None:
             raise ValueError("its checksum does not fit")
         return _array(content[:-4])
     except Exception as error:  # what zipfile, its decoders and numpy's header parser raise at garbage is in no list
-        warnings.warn(f"The cache file {path} is damaged ({error}) and is built again.", stacklevel=1)
+        warn(f"The cache file {path} is damaged ({error}) and is built again.")
         return None
 
 

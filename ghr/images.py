@@ -9,124 +9,189 @@ code the test images of A are training images of B).
 """
 
 import functools
-import re
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ghr import archives, avatars, photographs, pools, synthetic
+from ghr import avatars, names, photographs, pools, synthetic
 
 
 class Halves(NamedTuple):
     """Two disjoint training sets and test images that belong to neither."""
 
+    #: First n images of the pool.
     a: Float[Tensor, "n 1 h w"]
+    #: Last n images of the pool.
     b: Float[Tensor, "n 1 h w"]
+    #: From its middle.
     held_out: Float[Tensor, "m 1 h w"]
 
 
-def load(name: str, size: int, n: int | None = None) -> Float[Tensor, "n 1 h w"]:
+def load(name: str, size: int, n: int | None = None, distinct: bool = True) -> Float[Tensor, "n 1 h w"]:
     """The first n images of a set; built on first use, then read from the cache.
 
-    name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), "celeba",
-    "lsun-bedroom", or a synthetic set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
-    size: side in pixels.  n: number of images (default: 62,000 avatars, 202,000 synthetic ones; all of the others).
-    Returns: grey images in [0,1] (synthetic ones may leave it), float32.
-    Raises: ValueError for an unknown name or too few images; ImportError when the extra `images` is missing;
-    FileNotFoundError with what to get when a downloaded set is not there.
+    Args:
+        name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), "celeba",
+            "lsun-bedroom", or a synthetic set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
+        size: side in pixels.
+        n: number of images (default: 62,000 avatars, 202,000 synthetic ones; all of the others).
+        distinct: whether near-duplicates are left out of a set of files: right for what a network learns from, wrong
+            for samples, whose copies are to be counted.
+
+    Returns:
+        Grey images in [0,1] (synthetic ones may leave it), float32; changing them changes no later result.
+
+    Raises:
+        ValueError: for an unknown name or too few images.
+        ImportError: when the extra `images` is missing.
+        FileNotFoundError: with what to get when a downloaded set is not there.
     """
     if size < 1 or (n is not None and n < 1):
         raise ValueError(f"size and n must be at least 1, got size={size} and n={n}.")
-    base, shuffled, block = _shuffled(name)
-    if shuffled:
-        return synthetic.shuffle(load(base, size, n), block)
-    if synthetic.known(name):
-        return synthetic.load(name, size, n or synthetic.POOL)
-    if name == "avatars":
-        pixels = avatars.pool(size, n or avatars.POOL)
-    elif name == "photographs":
-        pixels = np.concatenate(photographs.patches(size))[:n]
-    elif archives.known(name):
-        pixels = _pool(name, size, n)[:n]
+    named = names.parse(name, size)
+    if named.kind == "photographs":
+        x = _unit(np.concatenate(photographs.patches(size))[:n])
+    elif named.kind == "avatars":
+        x = _unit(avatars.pool(size, n or avatars.POOL))
     else:
-        raise ValueError(
-            f'Unknown image set "{name}": expected "avatars", "photographs", "celeba", "lsun-bedroom", '
-            '"folder:PATH" or one like "discs".'
-        )
-    if n is not None and len(pixels) < n:
-        raise ValueError(f"{n} images wanted, but {name} has {len(pixels)} of {size} pixels: lower n or the size.")
-    return _unit(pixels)
-
-
-def _shuffled(name: str) -> tuple[str, bool, int | None]:
-    """Name of the set whose pixels are shuffled, whether they are, and the side of the blocks."""
-    match = re.fullmatch(r"(.+?)-shuffled(?:-(\d+))?", name)
-    return (match[1], True, int(match[2]) if match[2] else None) if match else (name, False, None)
-
-
-def _unit(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels).float().div_(255).unsqueeze(1)
+        count, read = _part(named, size, n, distinct)
+        x = read(slice(0, count if n is None else n))
+    if n is not None and len(x) < n:
+        raise ValueError(f"{n} images wanted, but {name} has {len(x)} of {size} pixels: lower n or the size.")
+    return _as_named(named, x)
 
 
 def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Halves:
     """Both halves of a set, and its test images.
 
-    name, size: as in `load`.  n: images per half.  held_out: test images wanted; fewer when the set has fewer.
-    pool: images of the set that are used (default: all; photographs: always all).
-    Returns: Halves(a, b, held_out). Photographs: a half's patches and the test's come from different regions.
-    Raises: ValueError when the set cannot give two disjoint halves and one test image.
+    Args:
+        name: as in `load`.
+        size: side in pixels.
+        n: images per half.
+        held_out: test images wanted; fewer when the set has fewer.
+        pool: images of the set that are used (default: all; photographs: always all).
+
+    Returns:
+        Halves(a, b, held_out), as in `load`. Photographs: a half's patches and the test's come from different regions.
+
+    Raises:
+        ValueError: when the set cannot give two disjoint halves and one test image; otherwise as `load`.
     """
-    base, shuffled, block = _shuffled(name)
-    if shuffled:  # a permutation moves no pixel from one half to the other
-        return Halves(*(synthetic.shuffle(part, block) for part in split(base, size, n, held_out, pool)))
-    if part := _part(name, size, pool):
-        p, read = part
-        return Halves(*(read(place) for place in _places(p, n, held_out)))
-    if name != "photographs":
-        return halves(_kept(name, size, pool), n, held_out)
+    named = names.parse(name, size)
+    if named.kind != "photographs":
+        p, read = _part(named, size, pool)
+        return Halves(*(_as_named(named, read(place)) for place in _places(p, n, held_out)))
     parts = photographs.patches(size)
     most = min(len(parts.a), len(parts.b))
     if not 1 <= n <= most:
         raise ValueError(f"n={n} photographs wanted in each half, but there are 1 to {most} at {size} pixels.")
-    return Halves(_unit(parts.a[:n]), _unit(parts.b[:n]), _unit(parts.held_out[:held_out]))
+    chosen = parts.a[:n], parts.b[:n], parts.held_out[:held_out]
+    return Halves(*(_as_named(named, _unit(pixels)) for pixels in chosen))  # shuffling moves no pixel to another half
 
 
 def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Float[Tensor, "m 1 h w"]:
     """The test images of `split` alone: of sets that are read or drawn in parts, no half is.
 
-    Arguments, errors: as in `split`.
+    Args:
+        name: as in `split`.
+        size: as in `split`.
+        n: as in `split`.
+        held_out: as in `split`.
+        pool: as in `split`.
+
+    Returns:
+        Test images.
+
+    Raises:
+        ValueError: as `split`.
     """
-    if part := _part(name, size, pool):
-        p, read = part
-        return read(_places(p, n, held_out)[2])
-    return split(name, size, n, held_out, pool).held_out
+    named = names.parse(name, size)
+    if named.kind == "photographs":
+        return split(name, size, n, held_out, pool).held_out
+    p, read = _part(named, size, pool)
+    return _as_named(named, read(_places(p, n, held_out)[2]))
 
 
-def _part(name: str, size: int, pool: int | None) -> tuple[int, Callable[[slice], Tensor]] | None:
-    """Images in a pool, and how to get some of them without the others; None for sets that are loaded whole."""
-    if synthetic.known(name):
-        return pool or synthetic.POOL, lambda at: synthetic.load(name, size, at.stop - at.start, at.start)
-    if archives.known(name):
-        stored = _pool(name, size, pool)
-        return pool or len(stored), lambda at: _unit(stored[at])
-    return None
+def account(name: str, size: int, distinct: bool = True) -> str | None:
+    """What was found, used and passed over in a set of files, each with its reason, in one line.
+
+    Args:
+        name: as in `load`.
+        size: side in pixels.
+        distinct: as in `load`.
+
+    Returns:
+        One line, or None for a set that does not lie on the disk.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    named = names.parse(name, size)
+    return pools.pool(named.base.text, size, distinct).account if named.source == "files" else None
 
 
-def _pool(name: str, size: int, n: int | None) -> pools.Pool:
-    stored = pools.pool(name, size)
+def files(name: str, size: int, distinct: bool = True) -> list[str]:
+    """Which file each image of a set of files comes from, in the order of `load`.
+
+    Args:
+        name: as in `load`.
+        size: side in pixels.
+        distinct: as in `load`.
+
+    Returns:
+        Names below the folder, or in the archive.
+
+    Raises:
+        ValueError: for a set that does not lie on the disk; otherwise as `load`.
+    """
+    return pools.pool(names.parse(name, size).base.text, size, distinct).files()
+
+
+def digest(x: Float[Tensor, "n 1 h w"]) -> str:
+    """Checksum of images: two sets with one digest are the same pixels in the same order.
+
+    Args:
+        x: images.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    total = hashlib.sha256(repr(tuple(x.shape)).encode())
+    total.update(x.detach().cpu().float().contiguous().numpy().data)
+    return total.hexdigest()
+
+
+def _as_named(named: names.Name, x: Tensor) -> Tensor:
+    return synthetic.shuffle(x, named.block) if named.shuffled else x
+
+
+def _unit(pixels: UInt8[np.ndarray, "n h w"]) -> Tensor:
+    """Images of their own, whatever cache the pixels belong to."""
+    return torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
+
+
+def _part(
+    named: names.Name, size: int, n: int | None, distinct: bool = True
+) -> tuple[int, Callable[[slice], Float[Tensor, "k 1 h w"]]]:
+    """Images in a pool, and how to get some of them without the others."""
+    if named.source == "formula":
+        name = named.base.text
+        return n or synthetic.POOL, lambda at: synthetic.load(name, size, at.stop - at.start, at.start)
+    if named.kind == "avatars":
+        pixels = _avatars(size, n or avatars.POOL)
+        return len(pixels), lambda at: _unit(pixels[at])
+    stored = pools.pool(named.base.text, size, distinct)
     if n is not None and len(stored) < n:
-        raise ValueError(
-            f"{n} images wanted, but {stored.source.place} gives {len(stored)} that are readable, at least {size} "
-            f"pixels wide and no near-duplicates (of {len(stored.kept)} files): lower n or the size, or add images."
-        )
-    return stored
+        raise ValueError(f"{n} images wanted: lower n or the size, or add images. {stored.account}")
+    return n or len(stored), lambda at: _unit(stored[at])
 
 
-_kept = functools.lru_cache(maxsize=2)(load)  # the halves of every n are views of one pool
+_avatars = functools.lru_cache(maxsize=2)(avatars.pool)  # the halves of every n are parts of one pool
 
 
 def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halves:
@@ -134,9 +199,16 @@ def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halv
 
     The test images are the same for every n as long as 2 n + held_out <= p; a smaller pool leaves fewer of them.
 
-    pool: images.  n: images per half.  held_out: test images wanted.
-    Returns: Halves(a, b, held_out), views of the pool.
-    Raises: ValueError when the pool cannot give two disjoint halves and one test image.
+    Args:
+        pool: images.
+        n: images per half.
+        held_out: test images wanted.
+
+    Returns:
+        Halves(a, b, held_out), views of the pool.
+
+    Raises:
+        ValueError: when the pool cannot give two disjoint halves and one test image.
     """
     return Halves(*(pool[place] for place in _places(len(pool), n, held_out)))
 

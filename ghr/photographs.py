@@ -80,7 +80,10 @@ def _parts(size: int) -> tuple[Patches, Regions]:
         raise ValueError(f"Patches of {size} pixels are too large for two halves and a test: use a smaller size.")
     orders = [rng.permutation(len(part)) for part in parts]
     pixels = (np.stack([part[i] for i in order]) for part, order in zip(parts, orders, strict=True))
-    return Patches(*pixels), Regions(*(np.array(part)[order] for part, order in zip(labels, orders, strict=True)))
+    found = Patches(*pixels), Regions(*(np.array(part)[order] for part, order in zip(labels, orders, strict=True)))
+    for array in (*found[0], *found[1]):  # one array for all who ask
+        array.flags.writeable = False
+    return found
 
 
 def _cut(region: Image.Image, size: int, scale: float) -> list[np.ndarray]:

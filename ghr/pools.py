@@ -4,12 +4,12 @@ All is read once, on first use; of what is wanted later only that leaves the dis
 values are rounded to 1/255, and bedrooms are cropped in the centre (in the authors' code in the upper left corner).
 """
 
+import errno
 import hashlib
 import io
+import json
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,30 +17,39 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Int, UInt8
+from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from ghr import archives, cache
+from ghr.decoding import BOMBS, look, read_image, value_range
 
 SHARD = 4000  # images per cache file: what an interruption loses, some seconds; few enough to map all of a set at once
-UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+UNUSABLE, DUPLICATE, KEPT = range(3)  # what became of a member
+NO_IMAGE = "no image, and no suffix that says so"
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # the machine's trouble, not the file's
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The images of a set that can be read and are no near-duplicates of earlier ones; pool[5:9] reads four of them."""
+    """The images of a set that can be used; pool[5:9] reads four of them."""
 
+    #: Where they lie.
     source: archives.Source
-    size: int  # side in pixels
-    folder: Path  # of the shards
-    kept: Bool[np.ndarray, " members"]  # by place in the source
+    #: Side in pixels.
+    size: int
+    #: Of the shards.
+    folder: Path
+    #: Places in the source of the images, in order.
+    members: Int[np.ndarray, " n"]
+    #: What was found, used and passed over, in one line.
+    account: str
 
     def __len__(self) -> int:
-        return int(self.kept.sum())
+        return len(self.members)
 
     def __getitem__(self, place: slice) -> UInt8[np.ndarray, "n size size"]:
-        members = np.flatnonzero(self.kept)[place]
+        members = self.members[place]
         pixels = np.empty((len(members), self.size, self.size), np.uint8)
         numbers = np.unique(members // SHARD)
         for k, shard in zip(numbers, _shards(self.source, self.folder, self.size, numbers, {}), strict=True):
@@ -52,59 +61,166 @@ class Pool:
             )
         return pixels
 
+    def files(self) -> list[str]:
+        """Names of the images' files, in order."""
+        with self.source.open() as (names, _):
+            return [names[i] for i in self.members]
 
-def pool(name: str, size: int) -> Pool:
-    """The distinct images of a set; on first use all are read, resized and compared.
+
+def pool(name: str, size: int, distinct: bool = True) -> Pool:
+    """The images of a set; on first use all are read, resized and compared.
 
     Interrupted at any moment, the next call goes on with the first shard that is missing. Memory: that of `distinct`.
 
-    name: as in `archives.find`.  size: side in pixels.
-    Returns: Pool.  What cannot be read or is too small is skipped with one warning.
-    Raises: as `archives.find`; ValueError when an image is not what it should be, or none is of use.
+    Args:
+        name: as in `archives.find`.
+        size: side in pixels.
+        distinct: whether near-duplicates of earlier images are left out, as training sets want it and samples do not.
+
+    Returns:
+        Pool.  What cannot be read or is too small is skipped with one warning.
+
+    Raises:
+        ValueError: when an image is not what it should be, or none is of use; otherwise as `archives.find`.
     """
     source = archives.find(name)
     if source.crop and size > source.crop:
         raise ValueError(f"{size} pixels wanted, but of {name} the central {source.crop} are used: lower the size.")
-    state = [(os.path.abspath(p), (found := p.stat()).st_mtime_ns, found.st_size) for p in source.files]
-    key = hashlib.sha256(repr((state, size, SHARD)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr(([_state(p) for p in source.files], size, SHARD)).encode()).hexdigest()[:16]
     folder = cache.folder() / f"{name.partition(':')[0]}-{key}"
-    (kept,) = cache.built([folder / "kept.npz"], lambda paths: cache.write(paths[0], _compare(source, folder, size)))
-    return Pool(source, size, folder, kept)
+    outcome, told = cache.built(
+        [folder / "outcome.npz", folder / "account.npz"], lambda _: _compare(source, folder, size)
+    )
+    members = np.flatnonzero(outcome == KEPT if distinct else outcome != UNUSABLE)
+    return Pool(source, size, folder, members, _account(source, outcome, distinct, json.loads(told.tobytes())))
 
 
-def _compare(source: archives.Source, folder: Path, size: int) -> Bool[np.ndarray, " members"]:
-    """Which members of a source are kept."""
+def _state(path: Path) -> tuple[str, int, int, int, int]:
+    """What changes when a file does, be it by a swap with one of the same size and date."""
+    found = path.stat()
+    return os.path.abspath(path), found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _account(source: archives.Source, outcome: UInt8[np.ndarray, " members"], distinct: bool, told: dict) -> str:
+    duplicates = int((outcome == DUPLICATE).sum())
+    used = int((outcome == KEPT).sum()) + (0 if distinct else duplicates)
+    passed = [f"{duplicates} near-duplicates"] if distinct and duplicates else []
+    if skipped := told["skipped"]:
+        passed.append(f"{len(skipped)} that cannot be used ({_listed(skipped)})")
+    if bare := len(outcome) - used - len(skipped) - (duplicates if distinct else 0):
+        passed.append(f"{bare} without a suffix that are no images")
+    line = f"{source.place}: {len(outcome) + source.others} files found, {used} used"
+    line += f"; passed over: {', '.join([*passed, *source.passed])}" if passed or source.passed else ""
+    if told["frames"]:
+        line += f"; of {told['frames']} files with several pages or frames the first is used"
+    for kind, (black, white) in told["ranges"].items():
+        line += f"; {kind} values {black:g} to {white:g} became 0 to 1"
+    return line + "."
+
+
+def _listed(skipped: list[str]) -> str:
+    return "; ".join(skipped[:10]) + (f"; and {len(skipped) - 10} more" if len(skipped) > 10 else "")
+
+
+def _compare(source: archives.Source, folder: Path, size: int) -> None:
+    """Write what becomes of each member of a source, and what is to be told of it."""
+    reasons: dict[str, str] = {}
     with source.open() as (names, _):
         numbers = np.arange(-(-len(names) // SHARD))
-    reasons: dict[str, str] = {}
     shards = _shards(source, folder, size, numbers, reasons)
     readable = np.concatenate([shard.any((1, 2)) for shard in shards])
-    if not readable.all():
-        skipped = [f"{names[i]}: {reasons.get(names[i], 'could not be read')}" for i in np.flatnonzero(~readable)]
-        shown = "; ".join(skipped[:10]) + (f"; and {len(skipped) - 10} more" if len(skipped) > 10 else "")
-        warnings.warn(f"{len(skipped)} of {len(names)} files skipped: {shown}", stacklevel=2)
-        if not readable.any():
-            raise ValueError(f"None of the {len(names)} image files in {source.place} could be used: {skipped[0]}.")
-    kept = np.zeros(len(names), bool)
-    kept[distinct(chain(*shards))] = True
-    return kept & readable
+    told = _survey(source, folder, size)
+    forgotten = [names[i] for i in np.flatnonzero(~readable) if names[i] not in reasons]
+    if forgotten:  # their shards were built before an interruption
+        with source.open() as (_, get), warnings.catch_warnings():
+            _quiet()
+            for name in forgotten:
+                read = _member(source, get, name, size, told["ranges"])
+                reasons[name] = read if isinstance(read, str) else "could not be read at first"
+    skipped = [f"{name}: {reasons[name]}" for name in names if reasons.get(name, NO_IMAGE) != NO_IMAGE]
+    if skipped:
+        cache.warn(f"{len(skipped)} of {len(names)} files skipped: {_listed(skipped)}")
+    if not readable.any():
+        why = f"could be used: {skipped[0]}" if skipped else "is one"
+        raise ValueError(f"None of the {len(names)} image files in {source.place} {why}.")
+    _require_range(source, shards, readable)
+    outcome = np.where(readable, DUPLICATE, UNUSABLE).astype(np.uint8)
+    kept = distinct(chain(*shards))
+    outcome[kept[readable[kept]]] = KEPT
+    cache.write(folder / "outcome.npz", outcome)
+    cache.write(folder / "account.npz", _bytes(told | {"skipped": skipped}))
+
+
+def _bytes(told: dict) -> UInt8[np.ndarray, " length"]:
+    return np.frombuffer(json.dumps(told).encode(), np.uint8)
+
+
+def _require_range(source: archives.Source, shards: list[np.ndarray], readable: np.ndarray) -> None:
+    """Refuse a set whose pixels, but for one in 1,000 at either end, lie in a twentieth of the range.
+
+    Else training would report a high PSNR of all but empty images.
+    """
+    counts = sum(np.bincount(shard.reshape(-1), minlength=256) for shard in shards)
+    counts[0] -= int((~readable).sum()) * shards[0][0].size  # unusable members are black
+    share = np.cumsum(counts) / counts.sum()
+    low, high = np.searchsorted(share, [1e-3, 1 - 1e-3])
+    if high - low < 255 / 20:
+        raise ValueError(
+            f"The images of {source.place} use the grey values {low} to {high} of 0 to 255 only, less than a "
+            "twentieth: nothing can be learned of them. Stretch them to the whole range first."
+        )
+
+
+def _survey(source: archives.Source, folder: Path, size: int) -> dict:
+    """What must be known of a set of any files before the first is converted: ranges of wide values, frames, bombs."""
+    if not source.mixed:
+        return {"ranges": {}, "frames": 0}
+
+    def build(paths: list[Path]) -> None:
+        with source.open() as (names, get), ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
+            _quiet()
+            title = f"looking at the files of {source.place}"
+            seen = threads.map(lambda name: look(get(name), size), names)
+            found = list(tqdm(seen, desc=title, total=len(names), unit="file", disable=len(names) < 10_000))
+        bombs = [f"{source.place / name} ({it.bomb})" for name, it in zip(names, found, strict=True) if it.bomb]
+        if bombs:
+            what = f"{bombs[0].replace(' (', ' is too large to open safely (', 1)}: shrink it or take it away."
+            many = f"{len(bombs)} files are too large to open safely: {_listed(bombs)}. Shrink them or take them away."
+            raise ValueError(what if len(bombs) == 1 else many)
+        wide = {it.kind: [other for other in found if other.kind == it.kind] for it in found if it.kind}
+        ranges = {
+            kind: value_range(kind, min(it.low for it in these), max(it.high for it in these))
+            for kind, these in sorted(wide.items())
+        }
+        cache.write(paths[0], _bytes({"ranges": ranges, "frames": sum(it.frames > 1 for it in found)}))
+
+    (told,) = cache.built([folder / "survey.npz"], build)
+    told = json.loads(told.tobytes())
+    return told | {"ranges": {kind: tuple(ends) for kind, ends in told["ranges"].items()}}
+
+
+def _quiet() -> None:
+    """Pillow's remarks on odd metadata are no news, what it finds too large is an error; for all threads."""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def _shards(
     source: archives.Source, folder: Path, size: int, numbers: Int[np.ndarray, " k"], reasons: dict[str, str]
 ) -> list[np.ndarray]:
-    """Shards of a source, black where a member cannot be read; why is noted under its name when a shard is built."""
+    """Shards of a source, black where a member cannot be used; why is noted under its name when a shard is built."""
 
     def build(missing: list[Path]) -> None:
+        ranges = _survey(source, folder, size)["ranges"]
         with source.open() as (names, get), ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; what it cannot read is told later
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            _quiet()
             parts = {path: names[int(path.stem) * SHARD :][:SHARD] for path in missing}
             title = f"reading {source.place}, once, into {folder}"
             with tqdm(total=sum(map(len, parts.values())), desc=title, unit="image") as bar:
                 for path, part in parts.items():
                     pixels = np.zeros((len(part), size, size), np.uint8)
-                    for i, read in enumerate(threads.map(lambda name: _member(source, get, name, size), part)):
+                    done = threads.map(lambda name: _member(source, get, name, size, ranges), part)
+                    for i, read in enumerate(done):
                         if isinstance(read, str):
                             reasons[part[i]] = read
                         else:
@@ -115,21 +231,24 @@ def _shards(
     return cache.built([folder / f"{k:04d}.npy" for k in numbers], build)
 
 
-def _member(source: archives.Source, get: Callable[[str], Path | io.BytesIO], name: str, size: int) -> np.ndarray | str:
+def _member(
+    source: archives.Source, get: Callable[[str], Path | io.BytesIO], name: str, size: int, ranges: dict
+) -> np.ndarray | str:
     """Pixels, or why there are none."""
     try:
         file = get(name)
         if source.shape is None or (shape := _shape(file)) == source.shape:
-            pixels = read_image(file, size, source.crop)
-            return pixels if pixels.any() else "all its pixels are black"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
-        raise ValueError(
-            f"{source.place / name} is too large to open safely ({bomb}): shrink it or take it away."
-        ) from bomb
+            return read_image(file, size, source.crop, ranges)
     except UnidentifiedImageError:
-        return "not in a format that Pillow knows"
-    except UNREADABLE as error:  # what Pillow's decoders and zipfile raise
-        return str(error)
+        return "not in a format that Pillow knows" if Path(name).suffix or not source.mixed else NO_IMAGE
+    except BOMBS as bomb:
+        return f"broken, or too large to open safely ({bomb})"
+    except MemoryError:
+        raise
+    except Exception as error:  # what decoders and their metadata raise is in no list, and concerns this file alone
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            raise OSError(f"{source.place / name} cannot be read now ({error}): try again.") from error
+        return " ".join(str(error).split())[:200] or type(error).__name__
     w, h = source.shape
     raise ValueError(
         f"{name} in {source.place} is {shape[0]}x{shape[1]} pixels, but all should be {w}x{h}: this is another set."
@@ -141,51 +260,33 @@ def _shape(file: Path | io.BytesIO) -> tuple[int, int]:
         return opened.size
 
 
-def read_image(file: Path | io.BytesIO, size: int, crop: int | None = None) -> np.ndarray:
-    """One image file as the paper prepares its photographs: centre crop, antialiased resize, mean of the colours.
-
-    file: any format Pillow reads: grey, 16-bit, palette, RGB(A), CMYK; EXIF rotation is undone, alpha goes on white.
-    size: side in pixels.  crop: side of the central square that is cut out and resized (default: the largest), pixels.
-    Returns: (size, size) uint8, 0-255.
-    Raises: OSError or ValueError when the file cannot be read or is smaller than size or crop.
-    """
-    with Image.open(file) as opened:
-        image = ImageOps.exif_transpose(opened)
-    w, h = image.size
-    if min(w, h) < max(size, crop or 0):
-        raise ValueError(f"{w}x{h} pixels, smaller than {max(size, crop or 0)}")
-    if crop:  # cut out first, as the paper does: resizing a part of an image looks beyond the part's border
-        left, top = (w - crop) // 2, (h - crop) // 2
-        image, w, h = image.crop((left, top, left + crop, top + crop)), crop, crop
-    side = min(w, h)
-    box = ((w - side) / 2, (h - side) / 2, (w + side) / 2, (h + side) / 2)
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scaling
-        image = Image.fromarray(np.asarray(image, dtype=np.float32) / 65535 * 255)
-    elif image.mode != "F":
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    small = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box), dtype=np.float32)
-    if not np.isfinite(small).all():
-        raise ValueError("its pixels are not all finite")
-    return np.round(small if small.ndim == 2 else small.mean(-1)).clip(0, 255).astype(np.uint8)
-
-
 def distinct(
     pixels: Iterable[UInt8[np.ndarray, "h w"]], threshold: float = 0.95, block: int = 1024
 ) -> Int[np.ndarray, " kept"]:
     """Which images are no near-duplicate of an earlier kept one, in blocks so that memory stays bounded.
 
     i is dropped when |centred correlation| with some kept j < i, both averaged down to 20x20, exceeds the threshold.
+    Images that are flat there have no correlation: they are dropped when an earlier one has the same level.
 
-    pixels: n images, taken one by one.  threshold: on the absolute correlation.  block: rows compared at once.
-    Returns: indices kept, ascending.  Memory: (400 + block) n floats.
-    Source: the paper, Appendix A (there with a dense n x n matrix).
+    Args:
+        pixels: n images, taken one by one.
+        threshold: on the absolute correlation.
+        block: rows compared at once.
+
+    Returns:
+        Indices kept, ascending.  Memory: (400 + block) n floats.
+
+    Source: the paper, Appendix A (there with a dense n x n matrix); flat images: own choice.
     """
     small = [np.asarray(Image.fromarray(image).resize((20, 20), Image.Resampling.BOX)) for image in pixels]
     features = np.stack(small).reshape(-1, 400).astype(np.float32)
     del small
-    features -= features.mean(1, keepdims=True)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
+    levels = features.mean(1)
+    features -= levels[:, None]
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    flat = np.flatnonzero(norms[:, 0] == 0)
+    repeated = np.setdiff1d(flat, flat[np.unique(levels[flat], return_index=True)[1]])
+    features /= np.maximum(norms, 1e-6)
     indices: list[int] = []
     starts = range(0, len(features), block)
     for start in tqdm(starts, desc="comparing images", unit="block", disable=len(features) <= 10_000):
@@ -198,4 +299,4 @@ def distinct(
             if not within[i, np.array(indices[new:], dtype=int) - start].any():
                 indices.append(start + int(i))
         features[new : len(indices)] = features[indices[new:]]  # the kept ones move to the front, over rows done with
-    return np.array(indices)
+    return np.setdiff1d(np.array(indices), repeated)

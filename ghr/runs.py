@@ -16,7 +16,6 @@ import shutil
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import cache, checkpoints, images, photographs, sampling, similarity
+from ghr import archives, cache, checkpoints, images, names, photographs, sampling, similarity
 from ghr.denoiser import denoise
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet, lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
@@ -70,6 +69,7 @@ _FIELDS = {  # what each field of a Run may be
     "loss_weight": _real("a number", lambda x: True),
     "average": _real("a number from 0, below 1", lambda x: 0 <= x < 1),
     "float32_tail": _real("a share from 0 to 1", lambda x: 0 <= x <= 1),
+    "images": ("the name of an image set", lambda x: isinstance(x, str)),
     "half": _one_of("AB"),
     "network": _one_of(NETWORKS),
     "optimizer": _one_of(OPTIMIZERS),
@@ -111,6 +111,8 @@ class Run:
             raise ValueError(
                 f"Run.size is {self.size}: a UNet with {self.scales} scales needs sides divisible by {2**self.scales}."
             )
+        # one set, one run, however it is spelled
+        object.__setattr__(self, "images", names.parse(self.images, self.size).text)
 
     @property
     def steps(self) -> int:
@@ -126,10 +128,7 @@ class Run:
             for f in dataclasses.fields(self)
             if f.name not in shown and (value := getattr(self, f.name)) != f.default
         }
-        words = self.images
-        if words.startswith("folder:"):
-            source = Path(words.removeprefix("folder:")).expanduser().resolve()
-            words = f"{source.name}-{hashlib.sha256(str(source).encode()).hexdigest()[:6]}"
+        words = names.parse(self.images).words
         tail = "-" + hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:6] if rest else ""
         return f"{words}-{self.size}px-n{self.n}-{self.half}-seed{self.seed}-w{self.width}{tail}"
 
@@ -269,7 +268,7 @@ def pair(
     Raises: ValueError for another scale.
     """
     _require_scale(scale)
-    recipe = _RECIPES[scale]
+    recipe, images = _RECIPES[scale], names.parse(images).text
     pool = recipe.pool if images == recipe.images or images in _SHUFFLED else None
     tail = 0.1 if n <= 10 else 0.0
     seen = recipe.images_seen
@@ -293,6 +292,16 @@ def data(run: Run) -> images.Halves:
     return images.split(run.images, run.size, run.n, run.held_out, run.pool)
 
 
+def _trained_on(run: Run) -> str | None:
+    """Digest of a run's training images as they are now; None for a set that is not here, or decided by its name."""
+    if not archives.here(run.images):
+        return None
+    try:
+        return images.digest(getattr(data(run), run.half.lower()))
+    except ValueError:  # what is left of them does not make two halves
+        return "none"
+
+
 def network(run: Run) -> nn.Module:
     """The run's network with its initial weights."""
     with torch.random.fork_rng(devices=[]):
@@ -304,7 +313,7 @@ def folder() -> Path:
     """Where checkpoints are: $GHR_CHECKPOINTS, else `checkpoints/` of the repository, else the cache folder."""
     repository = Path(__file__).parents[1] / "checkpoints"
     default = repository if repository.is_dir() else cache.folder() / "checkpoints"
-    return Path(os.environ.get("GHR_CHECKPOINTS") or default)
+    return Path(os.path.expanduser(os.environ.get("GHR_CHECKPOINTS") or default))
 
 
 def path(run: Run) -> Path:
@@ -321,7 +330,7 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
     file = path(run)
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist: train it with `ghr train`, or ghr.runs.fit.")
-    weights, _ = checkpoints.read(file, run)
+    weights, _ = checkpoints.read(file, run, _trained_on(run))
     if "GHR_DEPFILE" in os.environ:  # the press notes which checkpoints a chapter used
         with open(os.environ["GHR_DEPFILE"], "a") as depfile:
             depfile.write(f"{file}\n")
@@ -432,7 +441,7 @@ def fit(
         raise ValueError(f"GHR_SAVE_EVERY is {os.environ['GHR_SAVE_EVERY']}: expected seconds, e.g. 60.") from error
     file = path(run)
     if file.exists():  # needs no folder that can be written
-        checkpoints.read(file, run)
+        checkpoints.read(file, run, _trained_on(run))
         return file
     # told now, not after hours of training
     cache.writable(file.parent, "checkpoint", "set GHR_CHECKPOINTS to a writable one")
@@ -444,13 +453,19 @@ def fit(
         for place in (file, started):
             for leftover in place.parent.glob(f"{glob.escape(place.name)}.*.partial"):  # of a process that was killed
                 leftover.unlink(missing_ok=True)
-        resume, entries = checkpoints.read(started, run) if started.exists() else _trunk(run) or (None, _EMPTY_LOG)
+        a, b, held_out = data(run)
+        x = a if run.half == "A" else b
+        digest = images.digest(x)
+        compared = None if names.parse(run.images).source == "formula" else digest  # formulas are exact up to rounding
+        if started.exists():
+            resume, entries = checkpoints.read(started, run, compared)
+        else:
+            resume, entries = _trunk(run, compared) or (None, _EMPTY_LOG)
         # a state saved by an earlier version of the log lacks its newer columns
         known = len(entries["images_seen"])
         entries = {name: list(entries.get(name, [None] * known)) for name in _EMPTY_LOG}
         device = _device(device)
-        a, b, held_out = data(run)
-        x, held_out = (a if run.half == "A" else b).to(device), held_out.to(device)
+        x, held_out = x.to(device), held_out.to(device)
         training = train(
             network(run),
             x,
@@ -478,10 +493,12 @@ def fit(
                 if (step.images_seen >= 1024 and _noted(run, step.step)) or step.step == run.steps:
                     _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
                 if step.step == _fork(run):
-                    checkpoints.write(_trunk_file(run, step.step), step.state(), _trunk_run(run, step.step), entries)
+                    checkpoints.write(
+                        _trunk_file(run, step.step), step.state(), _trunk_run(run, step.step), entries, digest
+                    )
                 tell(step.images_seen, entries)
                 if step.step < run.steps and (asked or time.monotonic() - saved > save_every):
-                    checkpoints.write(started, step.state(), run, entries)
+                    checkpoints.write(started, step.state(), run, entries, digest)
                     saved = time.monotonic()
                 if asked:
                     raise asked[0]
@@ -489,7 +506,7 @@ def fit(
             name: value.half() if value.ndim > 1 else value  # gains and running deviations stay float32: they are few
             for name, value in step.denoiser.state_dict().items()
         }
-        checkpoints.write(file, weights, run, entries)
+        checkpoints.write(file, weights, run, entries, digest)
         started.unlink(missing_ok=True)
     return file
 
@@ -536,10 +553,9 @@ def _parts(run: Run, x: Tensor) -> int:
             break
     torch.cuda.empty_cache()  # training computes in another stream, which does not see what this one keeps
     if parts > 1:
-        warnings.warn(
+        cache.warn(
             f"{run.name}: the device's memory does not hold a batch of {run.batch} images. It passes in {parts} parts, "
-            "each with a normalization of its own, so the weights will not be those of a larger device.",
-            stacklevel=2,
+            "each with a normalization of its own, so the weights will not be those of a larger device."
         )
     return parts
 
@@ -597,8 +613,8 @@ def _trunk_file(run: Run, step: int | str) -> Path:
     return cache.folder() / "training" / f"{trunk.name}-after-{step}.safetensors"
 
 
-def _trunk(run: Run) -> tuple[dict[str, Tensor], dict[str, list]] | None:
-    """State and log of the longest saved trunk that a run shares."""
+def _trunk(run: Run, digest: str | None) -> tuple[dict[str, Tensor], dict[str, list]] | None:
+    """State and log of the longest saved trunk that a run shares, which must have the digest of its images."""
     if not (fork := _fork(run)):
         return None
     pattern = _trunk_file(run, "*")
@@ -607,4 +623,4 @@ def _trunk(run: Run) -> tuple[dict[str, Tensor], dict[str, list]] | None:
     if not shared:
         return None
     step = max(shared)
-    return checkpoints.read(_trunk_file(run, step), _trunk_run(run, step))
+    return checkpoints.read(_trunk_file(run, step), _trunk_run(run, step), digest)

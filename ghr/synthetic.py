@@ -7,12 +7,13 @@ that their density is smooth; C^alpha images come in the authors' convention and
 
 import hashlib
 import math
-import re
 from collections.abc import Iterable
 
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
+
+from ghr import names
 
 RADII = (0.1, 0.3)  # of a disc, in sides
 CONTRAST = 0.1  # least difference of a disc and its background
@@ -35,20 +36,31 @@ def c_alpha(
     hoelder: bool = False,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "n 1 h w"]:
-    """Two regular regions that meet along a regular contour.
+    """Two regular regions that meet along a regular contour. ::
 
-    x = b_1 where v > g(u), b_2 elsewhere;   b_i = level + field, a field and the line g being white noise times |w|^-e
+        x = b_1 where v > g(u), b_2 elsewhere
+        b_i = level + field;   a field, and the line g, is white noise times |w|^-e
 
     Authors' convention: e = alpha in the plane and on the line, which is regularity alpha - 1 and alpha - 1/2. With
     hoelder, e = alpha + 1 in the plane and alpha + 1/2 on the line, which is regularity alpha in both. Levels are those
     of `discs`; fields are periodic, contours are not; (u, v) are the pixels' coordinates, turned by a random angle. The
     edge is as wide as a pixel: across it, x goes linearly from one region to the other (box-averaged edge).
 
-    n: images.  size: side in pixels.  alpha: regularity of the regions.  contour: of the contour (default: alpha).
-    Returns: float32, about [0,1], not clipped.
+    Args:
+        n: images.
+        size: side in pixels.
+        alpha: regularity of the regions.
+        contour: regularity of the contour (default: alpha).
+        hoelder: whether regularities are true Hoelder exponents.
+        generator: of all that is drawn.
+
+    Returns:
+        float32, about [0,1], not clipped.
+
     Source: paper, Section 3.2; levels and the sizes TEXTURE, BEND and OFFSET: own choice.
     """
-    plane, line = (alpha + 1, (contour or alpha) + 0.5) if hoelder else (alpha, contour or alpha)
+    contour = alpha if contour is None else contour
+    plane, line = (alpha + 1, contour + 0.5) if hoelder else (alpha, contour)
     noise = torch.complex(*torch.randn(2, n, size, size, generator=generator))
     levels = _two_levels(n, generator)
     bend = _line(n, size, line, generator)
@@ -270,12 +282,20 @@ def plane_wave(size: int, direction: float, phases: Float[Tensor, " n"]) -> Floa
 def permutation(h: int, w: int, block: int | None = None, seed: int = 0) -> Int[Tensor, " d"]:
     """Where the pixels of a shuffled image come from: one permutation of the whole image, or one inside each block.
 
-    block: side of the blocks (default: the whole image).  seed: of the permutation.
-    Returns: indices into the flat image.
-    Raises: ValueError when blocks do not tile the image.
+    Args:
+        h: rows.
+        w: columns.
+        block: side of the blocks in pixels (default: the whole image is one).
+        seed: of the permutation.
+
+    Returns:
+        Indices into the flat image.
+
+    Raises:
+        ValueError: when blocks do not tile the image.
     """
-    bh, bw = (block or h), (block or w)
-    if h % bh or w % bw:
+    bh, bw = (h, w) if block is None else (block, block)
+    if bh < 1 or h % bh or w % bw:
         raise ValueError(f"Blocks of side {block} do not tile an image of {h}x{w}: give a divisor of both sides.")
     generator = torch.Generator().manual_seed(seed)
     tiles = torch.arange(h * w).view(h // bh, bh, w // bw, bw).transpose(1, 2).reshape(-1, bh * bw)
@@ -289,8 +309,17 @@ def shuffle(
 ) -> Float[Tensor, "n c h w"]:
     """Images with their pixels permuted, all by one permutation: the density's optimum is permuted with them.
 
-    x: images.  block, seed: as in `permutation`.  inverse: put shuffled pixels back.
-    Raises: ValueError when blocks do not tile the image.
+    Args:
+        x: images.
+        block: as in `permutation`.
+        seed: as in `permutation`.
+        inverse: put shuffled pixels back.
+
+    Returns:
+        Images, as x.
+
+    Raises:
+        ValueError: when blocks do not tile the image.
     """
     order = permutation(*x.shape[-2:], block, seed).to(x.device)
     return x.flatten(2)[..., order.argsort() if inverse else order].view_as(x)
@@ -306,28 +335,30 @@ _SETS = {
     "ray": lambda n, size, g: rays(c_alpha(1, size, 2.0, generator=torch.Generator().manual_seed(0)), n, g),
     "sines": lambda n, size, g: sines(n, size, generator=g),
 }
-_NAME = re.compile("(?:(?:c_alpha|hoelder)-N(?:-N)?|fields-N|discs|ray|sines)".replace("N", r"\d+(?:\.\d+)?"))
 
 
 def load(name: str, size: int, n: int = POOL, start: int = 0) -> Float[Tensor, "n 1 h w"]:
     """Images of a set by name, the same on every machine up to rounding: one seed for each thousand.
 
-    name: "c_alpha-2" (with alpha; "c_alpha-2-1": of the contour 1), "hoelder-2" (likewise, true exponents), "fields-2",
-    "discs", "ray" or "sines".
-    size: side in pixels.  n: images.  start: number of the first.
-    Raises: ValueError for another name.
+    Args:
+        name: "c_alpha-2" (with alpha; "c_alpha-2-1": of the contour 1), "hoelder-2" (likewise, true exponents),
+            "fields-2", "discs", "ray" or "sines".
+        size: side in pixels.
+        n: images.
+        start: number of the first.
+
+    Returns:
+        float32, image units; not all sets keep to [0,1].
+
+    Raises:
+        ValueError: for another name.
     """
-    if not known(name):
-        raise ValueError(f'Unknown synthetic set "{name}": expected e.g. c_alpha-2, fields-2, discs, ray or sines.')
-    kind, *numbers = name.split("-")
+    named = names.parse(name)
+    if named.source != "formula" or named.shuffled:
+        raise ValueError(f'"{name}" is no synthetic set: expected e.g. c_alpha-2, fields-2, discs, ray or sines.')
     blocks, first = [], start // BLOCK
     for k in range(first, math.ceil((start + n) / BLOCK)):
-        seed = int.from_bytes(hashlib.sha256(f"{name} {k}".encode()).digest()[:7])
+        seed = int.from_bytes(hashlib.sha256(f"{named.text} {k}".encode()).digest()[:7])
         generator = torch.Generator().manual_seed(seed)
-        blocks.append(_SETS[kind](BLOCK, size, generator, *map(float, numbers)))
+        blocks.append(_SETS[named.kind](BLOCK, size, generator, *named.numbers))
     return torch.cat(blocks)[start - first * BLOCK :][:n]
-
-
-def known(name: str) -> bool:
-    """Whether `load` understands a name."""
-    return _NAME.fullmatch(name) is not None

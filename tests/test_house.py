@@ -13,7 +13,7 @@ from ghr.press import imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
-    *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
+    *("names", "synthetic", "photographs", "cache", "avatars", "decoding", "archives", "pools", "images"),
     *("denoiser", "noise", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
     *("stats", "similarity", "tables", "checkpoints", "runs", "plan", "experiments", "measure"),
     *("ledger", "costs", "plots", "widgets", "press", "laboratory", "pages", "extension", "book"),

@@ -74,7 +74,29 @@ def test_runs_lists_every_table(ghr):
 def test_images_builds_a_set(ghr, photographs):
     status, out, _ = ghr("images", "--name", f"folder:{photographs}", "--size", 16)
     assert status == 0
-    assert out.startswith(f"folder:{photographs}: 25 images of 16x16, mean 0.5")
+    first, line = out.splitlines()
+    assert first.startswith(f"folder:{photographs}: 25 images of 16x16, mean 0.5")
+    assert line == f"{photographs}: 25 files found, 25 used."
+    assert ghr("images", f"folder:{photographs}", "--size", 16) == (status, out, "")
+    assert ghr("images", "avtars")[2].startswith('ghr: Unknown image set "avtars": expected "avatars"')
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_passed_over_is_told_at_every_command(ghr, photographs):
+    """In one line without a line of our source; Apple's own files are one word."""
+    (photographs / "notes.txt").touch()
+    (photographs / "._000.png").write_bytes(b"of no use")
+    (photographs / "cut.png").write_bytes(b"no image")
+    line = "28 files found, 25 used; passed over: 1 that cannot be used (cut.png: not in a format that Pillow knows), "
+    _, out, err = ghr("images", f"folder:{photographs}", "--size", 16)
+    told = [text for text in err.splitlines() if "Pillow" in text]
+    assert told == ["ghr: 1 of 26 files skipped: cut.png: not in a format that Pillow knows"]
+    assert out.splitlines()[1].startswith(f"{photographs}: {line}")
+    assert all(word in out for word in ("1 leftovers of macOS (._000.png)", "1 of other kinds (.txt)"))
+    _, _, err = ghr("train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 12)
+    told = [text for text in err.splitlines() if "files found" in text]
+    assert [text.split(". ")[-1] for text in told] == [f"Half {h} learns from 12, 1 are held out." for h in "AB"]
+    assert all(line in text for text in told)
 
 
 @pytest.mark.parametrize(

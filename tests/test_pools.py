@@ -216,7 +216,7 @@ def test_a_folder_of_unreadable_files_is_told(tmp_path):
 def test_too_few_images_are_told_with_the_reason(tmp_path):
     folder = photographs(tmp_path / "photos", 3)
     (folder / "copy.png").write_bytes((folder / "001.png").read_bytes())
-    with pytest.raises(ValueError, match=r"4 images wanted, but .* gives 3 .* near-duplicates \(of 4 files\)"):
+    with pytest.raises(ValueError, match="4 images wanted: .*photos: 4 files found, 3 used; passed over: 1 near-"):
         images.load(f"folder:{folder}", 16, 4)
 
 
@@ -383,13 +383,12 @@ def test_a_damaged_shard_is_told_and_alone_built_again(folder, looked_at, damage
     assert torch.equal(images.load(f"folder:{folder}", 16), x)
 
 
-def test_a_shard_that_can_no_longer_be_built_is_told(folder):
-    """The file keeps its size and date, and rots."""
+def test_a_shard_that_can_no_longer_be_built_is_told(folder, monkeypatch):
+    """The file rots: nothing that its folder says of it changes."""
+    monkeypatch.setattr(pools, "_state", str)
     images.load(f"folder:{folder}", 16)
     path = archives.find(f"folder:{folder}").files[5]
-    state = path.stat()
-    path.write_bytes(bytes(state.st_size))
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    path.write_bytes(bytes(100))
     shards()[1].unlink()
     with pytest.raises(
         ValueError, match=r"Images of .*photos can no longer be read: get it again, then delete .*folder-"
@@ -431,7 +430,7 @@ def test_a_killed_build_goes_on_with_the_next_shard(folder, looked_at, where, fi
         if sys.argv[2] == "read":
             pools.read_image = deadly(pools.read_image, 10)
         else:
-            os.fsync = deadly(os.fsync, 2)
+            os.fsync = deadly(os.fsync, 3)  # the first is of the survey
         pools.pool("folder:" + sys.argv[1], 16)
     """)
     process = subprocess.run([sys.executable, "-c", script, str(folder), where], capture_output=True, text=True)

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ghr import checkpoints, photographs, runs, synthetic
+from ghr import checkpoints, names, photographs, runs
 from ghr.noise import add_noise
 from ghr.runs import Run
 
@@ -214,7 +214,7 @@ def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_la
         shuffled = [run for run in classes if "shuffled" in run.images]
         assert len(shuffled) >= 2
         assert {dataclasses.replace(run, images="avatars") for run in shuffled} == {a}
-        assert all(synthetic.known(run.images) for run in classes if run not in shuffled)
+        assert all(names.parse(run.images).source == "formula" for run in classes if run not in shuffled)
 
 
 def test_a_specimen_is_a_trained_network_and_its_test_images(run, checkpoint):
@@ -263,7 +263,7 @@ def test_an_unknown_scale_is_refused():
 
 def test_a_pair_of_ones_own_images_takes_the_whole_folder():
     a, b = runs.pair("smoke", n=50, images="folder:x", size=24)
-    assert (a.images, a.n, a.size, a.pool, a.width) == ("folder:x", 50, 24, None, 8)
+    assert (a.images, a.n, a.size, a.pool, a.width) == (names.parse("folder:x").text, 50, 24, None, 8)
     assert runs.pair("smoke", n=50)[1].pool == 1000
     assert runs.pair("smoke", n=50)[1].size == b.size - 8
 

@@ -1,0 +1,140 @@
+"""Names of image sets: a name enters, what it names leaves, one way of writing it for each set, wherever it is used.
+
+This is the registry: every kind of set, how many numbers its name takes, and where its images come from.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+SHOWN = 60  # bytes of a folder's name that the names of its files repeat; file systems take 255 in all
+EXPECTED = (
+    'expected "avatars", "photographs", "celeba", "lsun-bedroom", "folder:PATH" or one like "discs", "ray", "sines", '
+    '"c_alpha-2", "c_alpha-2-1", "hoelder-2" or "fields-2"; "-shuffled" or "-shuffled-4" may follow.'
+)
+
+
+class Kind(NamedTuple):
+    """What one kind of set is like."""
+
+    #: "drawn" or "shipped": exact pixels, decided by the name; "formula": likewise, up to rounding; "files": whatever
+    #: lies there.
+    source: str
+    #: Least and largest count of the numbers in a name.
+    numbers: tuple[int, int] = (0, 0)
+
+
+KINDS = {
+    "avatars": Kind("drawn"),
+    "photographs": Kind("shipped"),
+    "celeba": Kind("files"),
+    "lsun-bedroom": Kind("files"),
+    "folder": Kind("files"),
+    "c_alpha": Kind("formula", (1, 2)),
+    "hoelder": Kind("formula", (1, 2)),
+    "fields": Kind("formula", (1, 1)),
+    "discs": Kind("formula"),
+    "ray": Kind("formula"),
+    "sines": Kind("formula"),
+}
+
+
+@dataclass(frozen=True)
+class Name:
+    """An image set by what its name says."""
+
+    #: Key of KINDS.
+    kind: str
+    #: Of a set by formula, e.g. its regularity.
+    numbers: tuple[float, ...] = ()
+    #: Of a folder: absolute, without links.
+    path: Path | None = None
+    #: Whether one permutation moves all pixels of each image.
+    shuffled: bool = False
+    #: Side of the blocks inside which it moves them, pixels (None: the whole image).
+    block: int | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the images come from, as `Kind.source`."""
+        return KINDS[self.kind].source
+
+    @property
+    def base(self) -> "Name":
+        """The set before its pixels were shuffled."""
+        return Name(self.kind, self.numbers, self.path)
+
+    @property
+    def text(self) -> str:
+        """The one way of writing this name: what is equal in it is the same set. `parse` reads it."""
+        tail = "-shuffled" + (f"-{self.block}" if self.block else "") if self.shuffled else ""
+        if self.path is not None:  # below the folder, lest a neighbour be called so
+            return f"folder:{self.path}" + (f"{os.sep if self.path.name else ''}{tail}" if tail else "")
+        return "-".join([self.kind, *(np.format_float_positional(number, trim="-") for number in self.numbers)]) + tail
+
+    @property
+    def words(self) -> str:
+        """The name as part of a file's name: a folder's last part, what can be shown of it, and a hash of the whole."""
+        if self.path is None:
+            return self.text
+        shown = "".join(c if c.isprintable() else "_" for c in self.path.name).encode()[:SHOWN].decode(errors="ignore")
+        return f"{shown}-{hashlib.sha256(os.fsencode(self.text.removeprefix('folder:'))).hexdigest()[:6]}"
+
+
+def parse(name: str, size: int | None = None) -> Name:
+    """What a name of an image set says.
+
+    A folder is one set however it is spelled: relative, absolute, with ~, through a link. A path that is there is that
+    path, even if it ends as `-shuffled` does; such a neighbour leaves `folder:PATH/-shuffled` for the shuffled images.
+
+    Args:
+        name: "avatars", "photographs", "celeba", "lsun-bedroom", "folder:PATH", or a set by formula, e.g. "discs" or
+            "c_alpha-2"; "-shuffled" or "-shuffled-BLOCK" behind any of them.
+        size: side of the images in pixels, which blocks must tile (default: that is not asked).
+
+    Returns:
+        Name. Whether a folder is there is asked by those who read it.
+
+    Raises:
+        ValueError: what was expected, in one sentence.
+    """
+    found = _folder(name.removeprefix("folder:")) if name.startswith("folder:") else _named(name)
+    if found.block == 0:
+        raise ValueError(f'"{name}" wants blocks of side 0: give a side of at least 1, or none for the whole image.')
+    if size and found.block and size % found.block:
+        raise ValueError(
+            f"Blocks of side {found.block} do not tile an image of {size}x{size}: give a divisor of both sides."
+        )
+    return found
+
+
+def _folder(text: str) -> Name:
+    if not text:
+        raise ValueError('"folder:" names no folder: expected folder:PATH, where PATH holds image files.')
+    there, shuffled, block = os.path.expanduser(text), False, None
+    if not os.path.lexists(there) and (match := _shuffled(there)):
+        there, shuffled, block = match
+    return Name("folder", path=Path(os.path.realpath(there)), shuffled=shuffled, block=block)
+
+
+def _named(name: str) -> Name:
+    base, shuffled, block = _shuffled(name) or (name, False, None)
+    kind, *numbers = base.split("-") if base not in KINDS else [base]
+    least, most = KINDS[kind].numbers if kind in KINDS and kind != "folder" else (1, 0)
+    if not (least <= len(numbers) <= most and all(re.fullmatch(r"\d+(\.\d+)?", number) for number in numbers)):
+        hint = f" It is a folder here: folder:{name} names it." if os.path.isdir(os.path.expanduser(name)) else ""
+        raise ValueError(f'Unknown image set "{name}": {EXPECTED}{hint}')
+    if not all(float(number) < 1000 for number in numbers):
+        raise ValueError(f'"{name}" holds a number of at least 1000: expected regularities such as 0.5 or 2.')
+    return Name(kind, tuple(map(float, numbers)), None, shuffled, block)
+
+
+def _shuffled(text: str) -> tuple[str, bool, int | None] | None:
+    """What is shuffled, that it is, and the side of the blocks; None when nothing says so."""
+    match = re.fullmatch(r"(.+?)-shuffled(?:-(\d+))?", text, re.DOTALL)
+    return match and (match[1], True, int(match[2]) if match[2] else None)
