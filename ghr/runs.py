@@ -619,7 +619,7 @@ def _trunk(run: Run, digest: str | None) -> tuple[dict[str, Tensor], dict[str, l
         return None
     pattern = _trunk_file(run, "*")
     known = [int(file.stem.rpartition("-")[2]) for file in pattern.parent.glob(pattern.name)]
-    shared = [step for step in known if step <= fork]
+    shared = [step for step in known if step <= fork and step < run.steps]
     if not shared:
         return None
     step = max(shared)

@@ -679,6 +679,8 @@ def test_runs_that_share_steps_at_a_constant_rate_make_them_once(run, monkeypatc
     counted.clear()
     shared = {r: contents(runs.fit(r)) for r in (short, long, constant)}
     assert counted == [*range(1, 23), *range(21, 45), *range(41, 51)]
+    runs.path(constant).unlink()  # its trunk, which is there, has nothing left to do
+    assert equal(contents(runs.fit(constant))[0], whole[constant][0])
     for r in whole:
         assert equal(whole[r][0], shared[r][0])
         assert {k: v for k, v in whole[r][1].items() if k != "seconds"} == {
@@ -690,11 +692,11 @@ def test_a_trunk_is_of_one_seed_and_one_set(run):
     """What differs in anything but its length shares nothing."""
     trapezoid = dataclasses.replace(run, schedule="trapezoid", images_seen=64 * 22)
     runs.fit(trapezoid)
-    assert runs._trunk(trapezoid) is not None
+    assert runs._trunk(trapezoid, None) is not None
     for field, value in {"seed": 3, "n": 4, "half": "B", "muon_lr": 0.02, "optimizer": "adamw"}.items():
-        assert runs._trunk(dataclasses.replace(trapezoid, **{field: value})) is None
-    assert runs._trunk(dataclasses.replace(trapezoid, schedule="linear")) is None
-    assert runs._trunk(dataclasses.replace(trapezoid, float32_tail=0.1)) is None
+        assert runs._trunk(dataclasses.replace(trapezoid, **{field: value}), None) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, schedule="linear"), None) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, float32_tail=0.1), None) is None
 
 
 def test_the_log_is_finer_at_a_constant_rate(run):
