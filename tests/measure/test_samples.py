@@ -131,6 +131,9 @@ def test_memories_of_two_sets_are_copies_and_do_not_generalize():
         assert network.ahead.value == pytest.approx(alike.same_noise.value - 1)
     assert alike.strong == "does not hold"
     assert alike.seeds == 20
+    shown, known = found.beside(4, "B", slice(3, 5))
+    assert torch.equal(shown, found.images[4, "B"][3:5])
+    torch.testing.assert_close(known, shown)
 
 
 def test_a_walk_that_diverges_is_told():
@@ -209,14 +212,14 @@ def test_equal_networks_agree_under_every_sampler_and_a_diverging_walk_agrees_wi
     f, held_out = WienerDenoiser(pictures(50, seed=2)), pictures(12)
     data = {4: (pictures(4),) * 2}
     blind = lambda y, sigma=None: f(y, 1.0)  # noqa: E731
-    table = samples.samplers(made({(4, "A"): blind, (4, "B"): blind}, data, held_out), range(3))
+    table = samples.samplers(range(3), made({(4, "A"): blind, (4, "B"): blind}, data, held_out))
     assert table["sampler"] == ["ODE, Heun", "SDE", "Algorithm 1"]
     assert [e.value for e in table["same_noise"]] == pytest.approx([1, 1, 1])
     start = sampling.gaussian_start(held_out, range(3))
     x = sampling.last(sampling.sample(blind, start))
     expected = similarity.gradient_energy(x).mean() / similarity.gradient_energy(held_out).mean()
     assert table.rows[0].energy.value == pytest.approx(expected.item())
-    table = samples.samplers(made({(4, "A"): blind, (4, "B"): shrinking(1e4)}, data, held_out), range(3))
+    table = samples.samplers(range(3), made({(4, "A"): blind, (4, "B"): shrinking(1e4)}, data, held_out))
     assert [e.value for e in table["same_noise"]] == [0, 0, 0]
     assert all(math.isnan(e.value) for e in table["energy"])
 
