@@ -31,11 +31,12 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 import numpy as np
 import torch
 
-from ghr import ledger, noise, plots, runs, sampling, similarity, stats
-from ghr.ledger import say
+from ghr import noise, runs, sampling, similarity, stats
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure.agreement import discrepancy, model_variance, variance_ratio
 from ghr.references import WienerDenoiser
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches, chain = (runs.study(scale, *key) for key in runs.STUDIES)
 

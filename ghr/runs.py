@@ -11,6 +11,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -295,9 +296,7 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist: train it with `ghr train`, or ghr.runs.fit.")
     weights, _ = checkpoints.read(file, run)
-    if "GHR_DEPFILE" in os.environ:  # the press notes which checkpoints a chapter used
-        with open(os.environ["GHR_DEPFILE"], "a") as depfile:
-            depfile.write(f"{file}\n")
+    sys.audit("ghr.load", str(file))  # whoever wants to know which checkpoints are used can listen
     denoiser = network(run)
     denoiser.load_state_dict(weights)
     return lent(denoiser.eval(), _device(device))

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from ghr import checkpoints, runs
-from ghr.press import imports, module_path
+from ghr.book.press import DEPFILE, LEDGER, SCALE, imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("synthetic", "photographs", "cache", "avatars", "archives", "pools", "images"),
     *("noise", "denoiser", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
     *("stats", "similarity", "tables", "checkpoints", "runs", "experiments", "measure"),
-    *("ledger", "costs", "plots", "widgets", "press", "laboratory", "pages", "extension", "book"),
-    *("cluster", "__main__"),
+    *("costs", "cluster", "book", "__main__"),
 ]
+BOOK = ["__init__", "ledger", "plots", "widgets", "press", "kernel", "laboratory", "pages", "speed", "extension"]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {
     *("torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping"),
@@ -26,8 +26,9 @@ CORE = {
 }
 
 
-def rank(module: str) -> int:
-    return ORDER.index(module.split(".")[1])
+def rank(module: str) -> float:
+    _, first, *rest = module.split(".")
+    return ORDER.index(first) + (BOOK.index(rest[0]) / 100 if first == "book" and rest else 0)
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "ghr.__init__"])
@@ -37,13 +38,24 @@ def test_a_module_imports_only_from_modules_above_it(module):
     assert {m for m in below if m.split(".")[1] != "references" or not module.startswith("ghr.references")} == set()
 
 
+def test_only_the_command_line_knows_the_book_and_only_when_asked():
+    """Nothing outside `ghr/book` imports it, in a chapter's kernel or elsewhere, nor reads what the press sets."""
+    outside = [m for m in MODULES if not m.startswith("ghr.book")]
+    sources = {m: module_path(m).read_text() for m in outside}
+    assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
+    eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
+    assert [node.name for node in eager] == ["book"]
+    variables = {SCALE, DEPFILE, LEDGER}
+    assert [m for m in outside if any(name in sources[m] for name in variables)] == []
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
     assert imports((PACKAGE / "__init__.py").read_text(), "ghr") == set()
 
 
 def test_import_needs_the_core_dependencies_only():
     """What the measuring modules add to torch and its companions: no figure, notebook or book library."""
-    measuring = [m for m in MODULES if m != "ghr.__init__" and rank(m) < ORDER.index("plots")]
+    measuring = [m for m in MODULES if m != "ghr.__init__" and rank(m) < ORDER.index("cluster")]
     script = f"""
 import sys, {", ".join(sorted(CORE))}, scipy.stats, safetensors.torch, tqdm.auto, PIL.Image, numpy.random
 before = {{name.split(".")[0] for name in sys.modules}}

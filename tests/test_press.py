@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import edit, executions
 
-from ghr import press
+from ghr.book import press
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -87,7 +87,7 @@ def test_papermill_reads_a_text_chapter_as_typed(project):
         "seed",
         "3",
     ]
-    environment = {**os.environ, "GHR_DEPFILE": "deps", "GHR_SCALE": "smoke"}
+    environment = {**os.environ, "GHR_SCALE": "smoke"}
     subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
     assert nbformat.read(project / "out.ipynb", 4).cells[-1].outputs[-1].text == "smoke 3 smoke\n"
 

@@ -1,7 +1,7 @@
 """Executed copies in, pages out: Jupyter Book renders them, the committed ledger keeps what they measured.
 
-Enters: the chapters, executed by `ghr.press`. Leaves: the pages, `_build/html`, drawn with `ghr.extension`, and the
-ledger, `book/ledger.json`, into which a smoke run never writes.
+Enters: the chapters, executed by `ghr.book.press`. Leaves: the pages, `_build/html`, drawn with `ghr.book.extension`,
+and the ledger, `book/ledger.json`, into which a smoke run never writes.
 
 A book that is published knows three variables: GHR_REPOSITORY, https://github.com/OWNER/NAME, switches on the buttons
 that lead there and to Colab; GHR_BRANCH, main unless set, is what they show; GHR_ADDRESS is where the pages are served.
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ghr import laboratory, ledger
+from ghr.book import laboratory, ledger
+from ghr.book.press import BUILD, SCALE, chapters, execute_all, note_file, noted
 from ghr.cache import writable
-from ghr.press import BUILD, SCALE, chapters, execute_all, note_file, noted
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
@@ -33,7 +33,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
     `_build/html` unless said.  check: refuse to change the ledger.
     Returns: the landing page.
-    Raises: as `ghr.press.execute` and `published`; RuntimeError when the pages give any warning, another build is
+    Raises: as `ghr.book.press.execute` and `published`; RuntimeError when the pages give any warning, another build is
     running, or check is set and the ledger would change; OSError when a folder cannot be written.
     """
     published()  # a wrong address is told before anything runs

@@ -8,13 +8,13 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from ghr import costs, ledger, runs
-from ghr.pages import measured, published
-from ghr.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, noted, numbered
+from ghr import runs
+from ghr.book import ledger, speed
+from ghr.book.pages import measured, published
+from ghr.book.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, noted, numbered
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -103,7 +103,7 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     if 'class="explorer"' in context.get("body", ""):  # no other page gets heavier
         app.add_css_file("explorer.css")
         # written into the page: a module of its own would not be loaded where pages are opened as files
-        app.add_js_file(None, body=(PACKAGE / "assets" / "explorer.js").read_text("utf8"), type="module")
+        app.add_js_file(None, body=(PACKAGE / "book" / "assets" / "explorer.js").read_text("utf8"), type="module")
     if "body" in context:
         changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
         changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
@@ -244,30 +244,6 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 
-_NOT_TIMED = (
-    "<p>Not timed yet: <code>make bench</code>, on a GPU <code>python benchmarks/run.py --device cuda</code>.</p>"
-)
-
-
-def speed(timed: dict | None) -> str:
-    """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
-
-    timed: of `costs.results`; while it has not been run, the page says so.
-    """
-    if timed is None:
-        return _NOT_TIMED
-    where = ", ".join(f"{name} {value}" for name, value in timed["machine"].items())
-    parts = [f"<p>Timed here: {escape(where)}.</p>"]
-    if timed["pairs"]:
-        parts.append(costs.speed_table(timed).html)
-    if any(pair["rates"] for pair in timed["pairs"].values()):
-        parts.append(costs.rates_table(timed).html)
-    if timed["growth"]:
-        parts.append(costs.growth_table(timed).html)
-    words = (f"<em>{escape(p['title'])}.</em> {escape(p['check'])} {escape(p['why'])}" for p in timed["pairs"].values())
-    return "\n".join([*parts, *(f"<p>{said}</p>" for said in words)])
-
-
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
     """What a module offers: its own docstring first, then signature and docstring of each public function and class.
 
@@ -287,7 +263,7 @@ def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
 
 
 def setup(app) -> dict:
-    """Sphinx extension: `ghr.extension` in `_config.yml`."""
+    """Sphinx extension: `ghr.book.extension` in `_config.yml`."""
     from docutils import nodes
     from sphinx.util.docutils import SphinxDirective
 
@@ -324,8 +300,8 @@ def setup(app) -> dict:
         optional_arguments = 1
 
         def run(self):
-            file = costs.RESULTS_ON_GPU if self.arguments == ["gpu"] else costs.RESULTS
-            return [nodes.raw("", speed(costs.results(file)), format="html")]
+            file = speed.RESULTS_ON_GPU if self.arguments == ["gpu"] else speed.RESULTS
+            return [nodes.raw("", speed.page(speed.results(file)), format="html")]
 
     class Cost(SphinxDirective):
         """```{cost} networks``` or ```{cost} projection```: what is counted, not timed."""
@@ -335,10 +311,10 @@ def setup(app) -> dict:
         def run(self):
             (which,) = self.arguments
             if which == "networks":
-                shown = costs.networks_table().html
+                shown = speed.networks_table().html
             elif which == "projection":
-                timed = costs.results(costs.RESULTS_ON_GPU)
-                shown = costs.projection_table(runs.table("paper"), timed).html if timed else _NOT_TIMED
+                timed = speed.results(speed.RESULTS_ON_GPU)
+                shown = speed.projection_table(runs.table("paper"), timed).html if timed else speed.NOT_TIMED
             else:
                 raise self.error(f"Unknown table of costs: {which}.")
             return [nodes.raw("", shown, format="html")]
@@ -361,7 +337,7 @@ def setup(app) -> dict:
     app.add_directive("api", Api)
     app.add_directive("speed", Speed)
     app.add_directive("cost", Cost)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "assets")))
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "book" / "assets")))
     app.add_directive("bibtex", Bibtex)
     app.connect("config-inited", configure)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu

@@ -8,8 +8,8 @@ A page shows outputs of exactly this text, these parameters, pins, code and chec
 build fails: identity = hash of the first four, known before a run; key = hash of the identity and
 of the checkpoints that the run loaded, known after it. A chapter whose key is there is not run.
 
-The kernel finds three variables: GHR_SCALE; GHR_DEPFILE, a file to which `ghr.runs.load` appends the
-path of each checkpoint; GHR_LEDGER, one to which `ghr.ledger.enter` appends each entry.
+The kernel finds three variables: GHR_SCALE; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each
+checkpoint that is loaded; GHR_LEDGER, one to which `ghr.book.ledger.enter` appends each entry.
 """
 
 import ast
@@ -33,7 +33,7 @@ from filelock import FileLock
 from ghr.cache import writable, write_whole
 from ghr.runs import SCALES
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 FORMAT = "py:percent"
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
@@ -248,7 +248,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     partial, deps, entries = (stem.with_name(f"{stem.name}.{kind}") for kind in ("partial.ipynb", "deps", "ledger"))
     start = time.monotonic()
     try:
-        deps.write_text("")
+        deps.unlink(missing_ok=True)  # the kernel makes it
         entries.write_text("")
         with environment(**{SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}):
             done = papermill.execute_notebook(
@@ -257,7 +257,8 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
                 parameters=parameters,
                 cwd=root,
                 progress_bar={"desc": chapter},
-                extra_arguments=["--IPKernelApp.log_level=40"],  # no word about local TCP
+                # no word about local TCP; and what notes the checkpoints
+                extra_arguments=["--IPKernelApp.log_level=40", "--IPKernelApp.extra_extensions=ghr.book.kernel"],
             )
     except papermill.PapermillExecutionError as error:
         first = next(iter(error.source.strip().splitlines()), "")
@@ -307,7 +308,8 @@ def relative(path: str, root: Path) -> str:
 def stripped(nb):
     """An executed notebook without clocks, progress bars, kernel and machine: two equal runs give equal files.
 
-    A widget keeps the HTML that it has for pages (`ghr.widgets.Explorer`); one that has none, a progress bar, goes.
+    A widget keeps the HTML that it has for pages (`ghr.book.widgets.Explorer`); one that has none, a progress bar,
+    goes.
     """
     view = "application/vnd.jupyter.widget-view+json"
     nb.metadata.pop("papermill", None)
