@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghr import checkpoints, runs
+from ghr.book import results
 from ghr.book.press import DEPFILE, LEDGER, SCALE, imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
@@ -18,7 +19,10 @@ ORDER = [
     *("stats", "similarity", "tables", "checkpoints", "runs", "experiments", "measure"),
     *("costs", "cluster", "book", "__main__"),
 ]
-BOOK = ["__init__", "ledger", "plots", "widgets", "press", "kernel", "laboratory", "pages", "speed", "extension"]
+BOOK = [
+    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "widgets"),
+    *("press", "kernel", "laboratory", "pages", "speed", "extension"),
+]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {
     *("torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping"),
@@ -45,7 +49,7 @@ def test_only_the_command_line_knows_the_book_and_only_when_asked():
     assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
     eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
     assert [node.name for node in eager] == ["book"]
-    variables = {SCALE, DEPFILE, LEDGER}
+    variables = {SCALE, DEPFILE, LEDGER, results.FOLDER, results.CHAPTER}
     assert [m for m in outside if any(name in sources[m] for name in variables)] == []
 
 
