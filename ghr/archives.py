@@ -85,8 +85,12 @@ def here(name: str) -> bool:
 
 
 def data_folder() -> Path:
-    """Where the sets lie that are downloaded by hand: $GHR_DATA, or `data` in the cache folder."""
-    return Path(os.environ.get("GHR_DATA") or cache.folder() / "data").expanduser()
+    """Where the sets lie that are downloaded by hand: $GHR_DATA, or `data` in the cache folder.
+
+    Returns:
+        The folder, whether it is there or not.
+    """
+    return Path(os.path.expanduser(os.environ.get("GHR_DATA") or cache.folder() / "data"))
 
 
 def _folder(folder: Path) -> Source:

@@ -400,7 +400,7 @@ def log(run: Run) -> dict[str, list]:
 
     Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
     LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1). Pictures:
-    PICTURES test images denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
+    PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
     """
     return checkpoints.read(path(run), run)[1]
 
@@ -575,13 +575,13 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
     copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item() if len(x) > 1 else None
     entries["copies"].append(copies)
     y = add_noise(held_out[:PICTURES], PICTURES_SIGMA, torch.Generator(held_out.device).manual_seed(0))
-    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[:PICTURES]])))
+    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[: len(y)]])))
 
 
 def _picture(images: Tensor) -> str:
-    """Grey images in rows of PICTURES as one WebP file, in base64: about two kilobytes for eight of 32x32."""
+    """Grey images in two rows as one WebP file, in base64: about two kilobytes for eight of 32x32."""
     pixels = (images[:, 0].float().clamp(0, 1) * 255).round().byte().cpu()
-    rows = torch.cat([torch.cat(list(row), 1) for row in pixels.split(PICTURES)])
+    rows = torch.cat([torch.cat(list(row), 1) for row in pixels.chunk(2)])
     file = io.BytesIO()
     Image.fromarray(rows.numpy()).save(file, "WebP", quality=80)
     return base64.b64encode(file.getvalue()).decode()
@@ -612,7 +612,7 @@ def _trunk_file(run: Run, step: int | str) -> Path:
     return cache.folder() / "training" / f"{trunk.name}-after-{step}.safetensors"
 
 
-def _trunk(run: Run, digest: str | None) -> tuple[dict[str, Tensor], dict[str, list]] | None:
+def _trunk(run: Run, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, list]] | None:
     """State and log of the longest saved trunk that a run shares, which must have the digest of its images."""
     if not (fork := _fork(run)):
         return None
