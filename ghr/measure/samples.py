@@ -57,6 +57,21 @@ class Samples:
         """
         return similarity.rho(self.images[n, "A"], self.images[n, "B"])
 
+    def beside(
+        self, n: int, half: str, chosen: slice = slice(8)
+    ) -> tuple[Float[Tensor, "k c h w"], Float[Tensor, "k c h w"]]:
+        """Some samples, and the training image most similar to each.
+
+        Args:
+            n: training images of the network.
+            half: its half.
+            chosen: which samples.
+
+        Returns:
+            Two rows of images.
+        """
+        return self.images[n, half][chosen], self.study.training(n, half)[self.nearest[n, half][1][chosen]]
+
 
 @dataclass(frozen=True)
 class Alike:
@@ -292,31 +307,33 @@ def steps(samples: Samples) -> Table[Step]:
     return Table(tuple(rows))
 
 
-def samplers(study: Study, chosen: Sequence[int]) -> Table[Sampler]:
+def samplers(chosen: Sequence[int], *studies: Study) -> Table[Sampler]:
     """Does agreement depend on the sampler? Networks of the largest N, one start, the same noise at every step.
 
     Args:
-        study: networks of halves A and B.
         chosen: sampling seeds.
+        studies: networks of halves A and B.
 
     Returns:
-        One row for each sampler: probability-flow ODE, reverse SDE, Algorithm 1.
+        One row for each study and sampler: probability-flow ODE, reverse SDE, Algorithm 1.
     """
     walks = {
         "ODE, Heun": lambda f, y: sampling.sample(f, y),
         "SDE": lambda f, y: sampling.sample_sde(f, y, chosen),
         "Algorithm 1": lambda f, y: sampling.sample_stochastic(f, y, chosen),
     }
-    n, start, rows = study.largest, sampling.gaussian_start(study.held_out, chosen), []
-    real = similarity.gradient_energy(study.held_out)
-    for name, walk in walks.items():
-        try:
-            a, b = (sampling.last(walk(study.denoisers[n, half], start)) for half in "AB")
-        except FloatingPointError:
-            rows.append(Sampler(study.network, name, Estimate(0.0, 0.0, 0.0), _NONE))
-            continue
-        energy = _against(study, ratio, similarity.gradient_energy(a), real)
-        rows.append(Sampler(study.network, name, estimate(np.median, similarity.rho(a, b)), energy))
+    rows = []
+    for study in studies:
+        n, start = study.largest, sampling.gaussian_start(study.held_out, chosen)
+        real = similarity.gradient_energy(study.held_out)
+        for name, walk in walks.items():
+            try:
+                a, b = (sampling.last(walk(study.denoisers[n, half], start)) for half in "AB")
+            except FloatingPointError:
+                rows.append(Sampler(study.network, name, Estimate(0.0, 0.0, 0.0), _NONE))
+                continue
+            energy = _against(study, ratio, similarity.gradient_energy(a), real)
+            rows.append(Sampler(study.network, name, estimate(np.median, similarity.rho(a, b)), energy))
     return Table(tuple(rows))
 
 
