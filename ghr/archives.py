@@ -197,7 +197,7 @@ def _bedrooms() -> Source:
         try:
             import lmdb
         except ImportError as error:
-            raise ImportError(f"Reading {data.parent} needs {error.name}: pip install 'ghr[lsun]'.") from error
+            raise ImportError(f"Reading {data.parent} needs {error.name}: pip install -e '.[lsun]'.") from error
         try:
             with lmdb.open(str(data.parent), readonly=True, lock=False, readahead=False) as database:
                 # beyond the end of a file that was cut short lies a bus error

@@ -311,10 +311,18 @@ def network(run: Run) -> nn.Module:
 
 
 def folder() -> Path:
-    """Where checkpoints are: $GHR_CHECKPOINTS, else `checkpoints/` of the repository, else the cache folder."""
-    repository = Path(__file__).parents[1] / "checkpoints"
-    default = repository if repository.is_dir() else cache.folder() / "checkpoints"
-    return Path(os.path.expanduser(os.environ.get("GHR_CHECKPOINTS") or default))
+    """Where checkpoints are.
+
+    $GHR_CHECKPOINTS; else `checkpoints/` of the repository that we work in, or of the one that this package lies in;
+    else the cache folder. So command and chapters find the same ones, also where the package was installed elsewhere.
+    """
+    if told := os.environ.get("GHR_CHECKPOINTS"):
+        return Path(told).expanduser()
+    here = Path.cwd()
+    for place in (here, *here.parents, Path(__file__).parents[1]):
+        if (place / "checkpoints").is_dir() and (place / "ghr" / "runs.py").is_file():
+            return place / "checkpoints"
+    return cache.folder() / "checkpoints"
 
 
 def path(run: Run) -> Path:
@@ -412,11 +420,15 @@ Tell = Callable[[int, dict[str, list]], None]  # is told the images seen and the
 def bar(run: Run) -> Iterator[Tell]:
     """A progress bar of one run, for `fit`."""
     with tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True) as shown:
+        told: list[int] = []
 
         def tell(images_seen: int, entries: dict[str, list]) -> None:
             if entries["train"]:
                 psnr = f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB"
                 shown.set_postfix_str(psnr, refresh=False)
+            if not told:  # where a resumed run begins counts for no speed
+                shown.initial = shown.n = images_seen
+                told.append(images_seen)
             shown.update(images_seen - shown.n)
 
         yield tell
@@ -488,6 +500,7 @@ def fit(
         saved = time.monotonic()
         start = sampling.gaussian_start(held_out, LOG_SEEDS)
         with progress(run) as tell, _asked_to_stop() as asked:
+            tell(int(resume["step"]) * run.batch if resume else 0, entries)
             for step in training:
                 if (step.images_seen >= 1024 and _noted(run, step.step)) or step.step == run.steps:
                     _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
