@@ -349,7 +349,13 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
 def untrained(run: Run, x: Tensor, seed: int = 0) -> nn.Module:
     """The network of a run before its first step, in evaluation mode: only its normalization has seen noisy images.
 
-    x: training images, of which 50 batches are shown.  seed: of their noise.
+    Args:
+        run: what was to be trained.
+        x: training images, of which 50 batches are shown.
+        seed: of their noise.
+
+    Returns:
+        Denoiser.
     """
     denoiser, generator = lent(network(run).train(), _device(None)), torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -408,7 +408,9 @@ def test_whoever_listens_is_told_which_checkpoints_are_loaded(run, checkpoint):
     assert heard == [(str(checkpoint),)] * 2
 
 
-def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run):
+@pytest.mark.parametrize("kind", ["UNet", "ConditionalUNet"])
+def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run, kind):
+    run = dataclasses.replace(run, network=kind)
     x = runs.data(run).a
     denoiser, initial = runs.untrained(run, x), runs.network(run)
     weights, before = denoiser.state_dict(), initial.state_dict()
