@@ -167,6 +167,28 @@ class Filters:
         """
         return _noisy(self.x, sigma, self.seed)
 
+    def row(
+        self, image: int, ranks: Sequence[int], n: int | None = None, sigma: float | None = None, half: str = "A"
+    ) -> Float[Tensor, "k c h w"]:
+        """What a reader wants to see of one filter.
+
+        Args:
+            image: place among the images.
+            ranks: of eigenvectors, from 1.
+            n: training images of the network (default: the largest).
+            sigma: noise level (default: the lowest).
+            half: of the training images.
+
+        Returns:
+            Noisy image, denoised image, and the eigenvectors.
+        """
+        n = self.study.largest if n is None else n
+        sigma = self.sigmas[0] if sigma is None else sigma
+        y = self.y(sigma)[image : image + 1]
+        x_hat = denoise(self.study.denoisers[n, half], y, sigma)
+        chosen = self.at[n, half, sigma][image].eigenvectors[[rank - 1 for rank in ranks]]
+        return torch.cat([y, x_hat, chosen])
+
 
 def of_study(study: Study, many: int = 8, sigmas: Sequence[float] = (0.1, 0.3), seed: int = 0) -> Filters:
     """Every network of a study as a matrix, at some of its test images.
@@ -225,6 +247,7 @@ class Anatomy:
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
+    tested: int  #: images at which the network was differentiated
     hom: Estimate  #: ||f(y) - J y|| / ||f(y)||
     asym: Estimate  #: ||J - J'||_F / ||J||_F
     rows: Estimate  #: standard deviation of row sums
@@ -251,7 +274,7 @@ def anatomy(*found: Filters) -> Table[Anatomy]:
         means["top"] = estimate(np.mean, np.array([each.eigenvalues[0].item() for each in some]))
         errors = values(some, "error"), values(some, "symmetric_error")
         gains = {"psnr": estimate(psnr_of_mean, errors[0]), "loss": estimate(psnr_gap, *errors)}
-        rows.append(Anatomy(one.study.name, one.study.network, n, half, sigma, **means, **gains))
+        rows.append(Anatomy(one.study.name, one.study.network, n, half, sigma, len(some), **means, **gains))
     return Table(tuple(rows))
 
 
