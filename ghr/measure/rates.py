@@ -527,7 +527,7 @@ def subspaces(own: Sequence[Float[Tensor, "k 1 h w"]], best: jacobian.Basis) -> 
     for k in ends.tolist():
         rivals = ([best.eigenvectors] * len(own), [cosines] * len(own), [*own[1:], own[0]])
         found = (estimate(np.mean, bases.alignments(own, rival, [k] * len(own))) for rival in rivals)
-        rows.append(Subspaces(k, *found, chance=k / d, nearest=k == nearest))
+        rows.append(Subspaces(k, *found, chance=k / d, nearest=k == int(nearest)))
     return Table(tuple(rows))
 
 

@@ -10,7 +10,7 @@ from ghr.noise import add_noise
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
 from ghr.stats import Estimate
 
-SIZE, SIGMA = 17, 0.03
+SIZE, SIGMA = 17, 0.01
 
 # torch.func.jvp compiles its own parts with it
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
@@ -81,7 +81,7 @@ def test_the_optimum_lies_in_the_tangent_at_weak_noise(parameters, tangents):
     some = manifolds.dissections(exact, x, tangents, SIGMA, seed=1, matrix=lambda y: exact.jacobian(y, SIGMA))
     (row,) = manifolds.parts("discs", {"optimum": some})
     assert row.left.value > 0.97
-    assert row.left.value == pytest.approx(row.right.value)  # it is symmetric
+    assert row.left.value == pytest.approx(row.right.value, abs=1e-4)  # it is symmetric
     assert row.along.value + row.beyond.value == pytest.approx(row.trace.value)
     assert row.trace.value == pytest.approx(5, abs=0.5)
     assert row.beyond.value < 0.4
