@@ -28,6 +28,7 @@ INPUT_PSNR = np.arange(9.0, 34, 3)  # dB
 _SIGMAS = 10 ** (-INPUT_PSNR / 20)
 WINDOWS = ((9, 33), (15, 30))  # input PSNR, dB: where slopes are fitted
 LEVEL = (9, 27)  # where levels are compared
+BEYOND = np.arange(36.0, 55, 6)  # input PSNR at noise weaker than any contour, dB
 SHIFTS = 4  # of the bandlets, in each direction: 8 gain about 0.3 dB and take four times as long
 RIVALS = ("TI db4", "bandlets", "Wiener")
 BASELINE = "TI db4"
@@ -48,6 +49,11 @@ class Regularity:
     def even(self) -> bool:
         """Whether regions and contour are named alike."""
         return self.alpha == self.contour
+
+    @property
+    def authors(self) -> bool:
+        """Whether these are the paper's images: its exponents, regions and contour named alike."""
+        return self.even and not self.hoelder
 
     @property
     def named(self) -> float:
@@ -170,6 +176,7 @@ class Slope:
     contour: float  #: and of the contour
     hoelder: bool  #: whether the exponents give that regularity, or are the authors'
     denoiser: str  #: network, or one of RIVALS
+    tested: int  #: test images
     low: float  #: the window's ends, input PSNR, dB
     high: float
     slope: Estimate  #: dB per dB
@@ -198,7 +205,9 @@ def slopes(
         for low, high in windows:
             inside = within((low, high), input_psnr)
             fit = estimate(partial(slope, input_psnr=input_psnr[inside]), own[inside])
-            rows.append(Slope(name, r.alpha, r.contour, r.hoelder, denoiser, low, high, fit, r.named, r.true))
+            rows.append(
+                Slope(name, r.alpha, r.contour, r.hoelder, denoiser, own.shape[1], low, high, fit, r.named, r.true)
+            )
     return Table(tuple(rows))
 
 
@@ -255,7 +264,7 @@ def worst(measured: Errors) -> Table[Worst]:
     Returns:
         One row for each network; the bootstrap draws the same images of every set.
     """
-    paper = [(name, network) for name, network in measured if network not in RIVALS and _of_the_paper(name)]
+    paper = [(name, network) for name, network in measured if network not in RIVALS and regularity(name).authors]
     rows = []
     for network in dict.fromkeys(network for _, network in paper):
         names = [name for name, other in paper if other == network]
@@ -289,13 +298,47 @@ def passing(found: Table[Slope], network: str = "UNet") -> Table[Passing]:
     """
     tolerance = max(abs(theirs - rate(alpha)) for alpha, theirs in PAPER.items())
     low, high = WINDOWS[0]
-    known = {row.images for row in found if row.denoiser == network and _of_the_paper(row.images)}
+    known = {row.images for row in found if row.denoiser == network and regularity(row.images).authors}
     rows = []
     for denoiser in (network, *RIVALS):
         own = [row for row in found.where(denoiser=denoiser, low=low, high=high) if row.images in known]
         off = np.array([[abs(row.slope.value - row.named), abs(row.slope.value - row.true)] for row in own])
         passed, means = int((off[:, 0] <= tolerance).sum()), off.mean(0).tolist()
         rows.append(Passing(denoiser, passed, len(own), tolerance, *means))
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Slope of TI db4 at noise that is weaker still, where theory with ever finer pixels has it fall to 1/2."""
+
+    images: str  #: image set
+    alpha: float  #: regularity in its name
+    before: float  #: over the first window, on the same images
+    after: Estimate  #: over input BEYOND
+
+
+def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyond]:
+    """Does the slope of wavelets fall or rise when the noise gets weaker than any contour?
+
+    Args:
+        studies: of C^alpha images.
+        few: test images.
+        seed: of the noise.
+
+    Returns:
+        One row for each study.
+    """
+    windows, rows = (INPUT_PSNR[within(WINDOWS[0])], BEYOND), []
+    for study in studies:
+        before, after = (
+            estimate(
+                partial(slope, input_psnr=psnr),
+                errors(WaveletDenoiser(), study.held_out[:few], 10 ** (-psnr / 20), seed),
+            )
+            for psnr in windows
+        )
+        rows.append(Beyond(study.name, regularity(study.name).alpha, before.value, after))
     return Table(tuple(rows))
 
 
@@ -390,11 +433,6 @@ def _least_lead(own: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray | n
 
 def _off_middle(own: np.ndarray, a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return _steepness(own, axis) - (_steepness(a, axis) + _steepness(b, axis)) / 2
-
-
-def _of_the_paper(name: str) -> bool:
-    r = regularity(name)
-    return r.even and not r.hoelder
 
 
 def _first(errors: np.ndarray, beside: np.ndarray) -> np.ndarray:

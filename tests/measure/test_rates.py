@@ -32,12 +32,13 @@ def law(slope, level=0.0, images=4, psnr=rates.INPUT_PSNR):
 def test_names_tell_regularity_and_theory():
     """|w|^-alpha is regularity alpha - 1 in the plane and alpha - 1/2 on a line; the smaller one decides."""
     r = rates.regularity("c_alpha-3-1")
-    assert (r.alpha, r.contour, r.hoelder, r.even) == (3, 1, False, False)
+    assert (r.alpha, r.contour, r.hoelder, r.even, r.authors) == (3, 1, False, False, False)
     assert (r.named, r.true) == (1 / 2, pytest.approx(1 / 3))
     assert r.label == "α = 3, contour 1"
     assert (rates.regularity("c_alpha-3").named, rates.regularity("c_alpha-3").true) == (3 / 4, 2 / 3)
     h = rates.regularity("hoelder-2.5")
     assert (h.named, h.true, h.even, h.label) == (2.5 / 3.5, 2.5 / 3.5, True, "α = 2.5, Hölder")
+    assert [rates.regularity(name).authors for name in ("c_alpha-2", "hoelder-2")] == [True, False]
     with pytest.raises(ValueError, match='"fields-2" is no set of C'):
         rates.regularity("fields-2")
 
@@ -112,6 +113,17 @@ def test_whatever_has_the_slopes_of_theory_passes():
     assert rows.rows[0].tolerance == pytest.approx(2 / 3 - 0.61)
     assert [row.off_named for row in rows] == pytest.approx([0, 0.056, 0.058, 0.6])
     assert rows.rows[0].off_true == pytest.approx((1 / 2 + 5 / 6 - 4 / 5) / 2)
+
+
+def test_wavelets_keep_all_of_a_contour_that_stands_above_the_noise():
+    """At 36 dB and more an edge costs a fixed number of coefficients: an error in proportion to sigma^2, slope 1."""
+    x = synthetic.load("c_alpha-5", 32, 4, start=50)
+    (row,) = rates.beyond([study("c_alpha-5", torch.nn.Identity().eval(), x)], few=3)
+    assert (row.images, row.alpha) == ("c_alpha-5", 5)
+    assert row.before < row.after.value < 1.05
+    measured = rates.beside_rivals([study("c_alpha-5", torch.nn.Identity().eval(), x)], tested=3, few=2, fitted=5)
+    (same,) = rates.slopes(measured).where(denoiser="TI db4", low=9)
+    assert (row.before, same.tested) == (same.slope.value, 3)
 
 
 def test_a_mixture_stands_between_those_that_share_a_part():
