@@ -485,7 +485,7 @@ def losses(
     """
     (denoiser,), x, input_psnr = study.denoisers.values(), study.held_out[:tested], -20 * np.log10(sigmas)
     alpha, spectrum = float(study.name.partition("-")[2]), _spectrum(study)
-    pair = [errors(f, x, sigmas, seed) for f in (StationaryWienerDenoiser(spectrum), denoiser)]
+    pair = [errors(f, x, sigmas, seed) for f in (exact(study), denoiser)]
     rows = [
         Loss(float(sigma), float(level), estimate(psnr_gap, best, own))
         for sigma, level, best, own in zip(sigmas, input_psnr, *pair, strict=True)
@@ -518,6 +518,18 @@ def _spectrum(study: Study) -> Tensor:
     return synthetic.spectrum(study.held_out.shape[-1], float(study.name.partition("-")[2]))
 
 
+def exact(study: Study) -> StationaryWienerDenoiser:
+    """The optimum on Gaussian fields.
+
+    Args:
+        study: of Gaussian fields.
+
+    Returns:
+        Denoiser, called f(y, sigma).
+    """
+    return StationaryWienerDenoiser(_spectrum(study))
+
+
 def exact_basis(study: Study, y: Float[Tensor, "1 1 h w"], sigma: float) -> jacobian.Basis:
     """The basis in which the optimum on Gaussian fields shrinks: plane waves, the same at every image.
 
@@ -529,8 +541,7 @@ def exact_basis(study: Study, y: Float[Tensor, "1 1 h w"], sigma: float) -> jaco
     Returns:
         Basis of d pairs, float64.
     """
-    exact = StationaryWienerDenoiser(_spectrum(study))
-    return jacobian.eigenbasis(jacobian.jacobian(exact, y.double(), sigma), y.shape[1:])
+    return jacobian.eigenbasis(jacobian.jacobian(exact(study), y.double(), sigma), y.shape[1:])
 
 
 @dataclass(frozen=True)
