@@ -373,7 +373,7 @@ def mixtures(measured: Errors) -> Table[Mixture]:
         apart = (estimate(steeper, own, part, paired=False) for part in parts)
         lean = estimate(_off_middle, own, *parts, paired=False)
         rows.append(Mixture(name, network, estimate(_steepness, own), *apart, lean))
-    return Table(tuple(rows))
+    return Table(tuple(rows), Mixture)
 
 
 def within(window: tuple[float, float], input_psnr: Float[np.ndarray, " k"] = INPUT_PSNR) -> np.ndarray:
