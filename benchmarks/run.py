@@ -32,9 +32,10 @@ from PIL import Image
 from torch import nn
 
 from ghr import archives, costs, images, jacobian, noise, pools, runs, sampling, synthetic, training
+from ghr.book import speed
+from ghr.book.press import environment
 from ghr.cache import write_whole
 from ghr.denoisers import UNet
-from ghr.press import environment
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) is not None
 BOOKS = {  # the recipe of the book's networks, as `training.train` takes it
@@ -424,7 +425,7 @@ def timed(pair, repeats):
     medians = {name: statistics.median(values) for name, values in took.items()}
     ratio = medians["plain"] / medians["ours"]
     rates = pair.rates(medians["ours"]) if pair.rates else None
-    verdict = costs.verdict(ratio, pair.aim)
+    verdict = speed.verdict(ratio, pair.aim)
     why = ""
     if verdict == "missed":
         why = f"Convolutions alone take {rates['convolutions_share']:.0%} of our step." if rates else ""
@@ -475,14 +476,14 @@ def main(arguments=None):
     if strange := [name for name in chosen.only if name not in every]:
         known = ", ".join(every)
         parser.error(f"{', '.join(strange)} cannot be timed with --device {chosen.device}: choose from {known}")
-    usual = costs.RESULTS_ON_GPU if DEVICE.type == "cuda" else costs.RESULTS
+    usual = speed.RESULTS_ON_GPU if DEVICE.type == "cuda" else speed.RESULTS
     chosen.output = chosen.output or usual
     if chosen.repeats < 2 or chosen.repeats % 2:
         parser.error(f"--repeats is {chosen.repeats}: an even number is needed, each way is first as often as second")
     if chosen.tiny and chosen.output == usual:
         parser.error(f"--tiny would put numbers that mean nothing into {usual}: give another --output")
     found = {"machine": machine(), "date": "", "pairs": {}, "growth": None}
-    before = costs.results(chosen.output)
+    before = speed.results(chosen.output)
     if before and before["machine"] == found["machine"]:
         found = before
     elif before and set(chosen.only) != set(every):
@@ -492,7 +493,7 @@ def main(arguments=None):
         start = time.perf_counter()
         if name == "growth":
             found["growth"] = growth(chosen.tiny)
-            powers = (f"{w}: d^{costs.exponent(g['sizes'], g['seconds']):.2f}" for w, g in found["growth"].items())
+            powers = (f"{w}: d^{speed.exponent(g['sizes'], g['seconds']):.2f}" for w, g in found["growth"].items())
             said = ", ".join(powers)
         else:
             with tempfile.TemporaryDirectory() as folder:

@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -31,10 +32,11 @@ import math
 import numpy as np
 import torch
 
-from ghr import images, noise, plots, runs, sampling, similarity, stats
-from ghr.ledger import say
+from ghr import images, noise, runs, sampling, similarity, stats
+from ghr.book import plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 run = max((r for r in runs.table(scale, "avatars") if r.half == "A"), key=lambda r: r.n)
 runs.fit(run)  # returns at once where the checkpoint is there

@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -32,11 +33,12 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import ledger, noise, plots, runs, similarity, stats
-from ghr.ledger import say
+from ghr import noise, runs, similarity, stats
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure import agreement
 from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, WienerDenoiser, ray_bound
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches = runs.study(scale, "avatars"), runs.study(scale, "photographs")
 d = faces.held_out[0].numel()

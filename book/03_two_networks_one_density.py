@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -31,11 +32,12 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 import numpy as np
 import torch
 
-from ghr import ledger, noise, plots, runs, sampling, similarity, stats
-from ghr.ledger import say
+from ghr import noise, runs, sampling, similarity, stats
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure.agreement import discrepancy, model_variance, variance_ratio
 from ghr.references import WienerDenoiser
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 faces, patches, chain = (runs.study(scale, *key) for key in runs.STUDIES)
 

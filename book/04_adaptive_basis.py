@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -33,9 +34,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from ghr import harmonic, images, jacobian, ledger, noise, photographs, plots, runs, similarity, stats
-from ghr.ledger import say
-from ghr.widgets import Axes, Explorer, Frame, Slider, Tile
+from ghr import harmonic, images, jacobian, noise, photographs, runs, similarity, stats
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile
 
 studies = faces, patches, chain = [runs.study(scale, *key) for key in runs.STUDIES]
 names = (("faces", ""), ("photographs", "photographs_"), ("faces, BF-CNN", "bfcnn_"))

@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -30,10 +31,11 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import harmonic, images, jacobian, ledger, noise, plots, runs, stats, synthetic
-from ghr.ledger import say
+from ghr import harmonic, images, jacobian, noise, runs, stats, synthetic
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.references import BandletDenoiser, StationaryWienerDenoiser, WaveletDenoiser, WienerDenoiser
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 tested = 32 if scale == "smoke" else 100  # test images of each kind
 few = 12 if scale == "smoke" else 20  # of these, how many meet the bandlets, which are slow

@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -31,11 +32,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ghr import harmonic, jacobian, ledger, noise, plots, runs, stats, synthetic
-from ghr.ledger import say
+from ghr import harmonic, jacobian, noise, runs, stats, synthetic
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
 from ghr.references.discs import LEAST
-from ghr.widgets import Explorer, Frame, Slider, Tile
 
 specimens = [runs.specimen(run) for run in runs.classes(scale) if run.images in ("discs", "ray", "sines")]
 discs = [s for s in specimens if s.run.images == "discs"]

@@ -1,13 +1,14 @@
 # ---
-# jupytext:
-#   formats: py:percent
-#   text_representation:
-#     extension: .py
-#     format_name: percent
-# kernelspec:
-#   display_name: Python 3
-#   language: python
-#   name: python3
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
 # ---
 
 # %% [markdown]
@@ -32,8 +33,9 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import harmonic, jacobian, ledger, noise, plots, runs, stats, synthetic
-from ghr.ledger import say
+from ghr import harmonic, jacobian, noise, runs, stats, synthetic
+from ghr.book import ledger, plots
+from ghr.book.ledger import say
 from ghr.references import EmpiricalDenoiser, WienerDenoiser
 
 run_a, run_b = runs.table(scale, "avatars")[-2:]  # the largest N

@@ -139,7 +139,7 @@ def book(scale: Scale = "laptop", check: bool = False) -> None:
         scale: Table of runs that the chapters show.
         check: Fail when a measured number leaves its interval in book/ledger.json or a verdict changes.
     """
-    from ghr import pages
+    from ghr.book import pages
 
     pages.book(scale, check=check)
 

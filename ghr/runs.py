@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -331,9 +332,7 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist: train it with `ghr train`, or ghr.runs.fit.")
     weights, _ = checkpoints.read(file, run, _trained_on(run))
-    if "GHR_DEPFILE" in os.environ:  # the press notes which checkpoints a chapter used
-        with open(os.environ["GHR_DEPFILE"], "a") as depfile:
-            depfile.write(f"{file}\n")
+    sys.audit("ghr.load", str(file))  # whoever wants to know which checkpoints are used can listen
     denoiser = network(run)
     denoiser.load_state_dict(weights)
     return lent(denoiser.eval(), _device(device))

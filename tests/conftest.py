@@ -149,9 +149,23 @@ def ghr(monkeypatch, tmp_path, capsys):
 REPO = Path(__file__).resolve().parents[1]
 
 CHAPTER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # A chapter
-# Its gap is {glue:text}`gap:.1f` dB; {numref}`fig-line` shows {eq}`eq-line`, after {cite:t}`stein1981estimation`.
+# Its gap is {glue:text}`gap:.1f` dB, that of N = {num}`gaps[n=max].n:,` is {num}`gaps[n=100].gap:.2f` ({target}`T2a`).
+# Then {numref}`fig-line` shows {eq}`eq-line`, after {cite:t}`stein1981estimation`.
 #
 # ```{math}
 # :label: eq-line
@@ -164,19 +178,37 @@ seed = 0
 
 # %%
 import os
+import sys
 import matplotlib.pyplot as plt
 from myst_nb import glue
 
 with open("runs.txt", "a") as file:
     _ = file.write(f"{scale} {seed}\\n")
-with open(os.environ["GHR_DEPFILE"], "a") as file:
-    _ = file.write("checkpoints/a.bin\\n" * 2)
+for _ in range(2):
+    sys.audit("ghr.load", "checkpoints/a.bin")
+from dataclasses import dataclass
+
+from ghr import stats
+
+
+@dataclass(frozen=True)
+class Gap:
+    n: int
+    gap: stats.Estimate
+
+
 if seed == 0:
-    from ghr import ledger, stats
+    from ghr.book import ledger
 
     gap = stats.Estimate(30 + (scale == "smoke"), 29, 31.5)
     _ = ledger.enter("T2a", "avatars", scale, gap, "02")
 glue("gap", 1.25 + seed, display=False)
+
+# %%
+from ghr.book import results
+from ghr.tables import Table
+
+results.keep(gaps=Table((Gap(10, stats.Estimate(30.25, 29, 31.5)), Gap(100, stats.Estimate(6.5, 6, 7)))))
 
 # %% mystnb={"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A rising line"}}
 _ = plt.figure().subplots().plot([0, 1], [0, 1])

@@ -13,7 +13,8 @@ from bs4 import BeautifulSoup
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ghr import costs, extension, jacobian, noise, pages, runs, sampling, synthetic, training
+from ghr import costs, jacobian, noise, runs, sampling, synthetic, training
+from ghr.book import pages, speed
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -120,8 +121,8 @@ def test_a_step_keeps_what_the_backward_pass_needs():
 
 def test_the_projection_is_operations_over_rate():
     run = runs.Run(size=16, width=2, scales=1, images_seen=1280, batch=64)
-    timed = {"machine": {"GPU": "a card"}, "pairs": {costs.PAPERS_STEP: {"rates": {"flop_per_second": 2e14}}}}
-    soup = BeautifulSoup(costs.projection_table((run, run), timed).html, "html.parser")
+    timed = {"machine": {"GPU": "a card"}, "pairs": {speed.PAPERS_STEP: {"rates": {"flop_per_second": 2e14}}}}
+    soup = BeautifulSoup(speed.projection_table((run, run), timed).html, "html.parser")
     (_, *cells) = [[cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")]
     work = 2 * 1280 * costs.flops(runs.network(run), 16, 16, training=True)
     assert cells[-1][:2] == ["2", "0.00128 million"]
@@ -140,7 +141,7 @@ def test_the_runner_writes_what_the_page_reads_and_keeps_other_pairs(bench, tmp_
         assert len(pair["plain"]) == len(pair["ours"]) == 2
         assert pair["ratio"] == pytest.approx(pair["medians"]["plain"] / pair["medians"]["ours"])
         assert pair["verdict"] == ("met" if pair["ratio"] >= pair["aim"] else "missed")
-    text = BeautifulSoup(extension.speed(costs.results(file)), "html.parser").text
+    text = BeautifulSoup(speed.page(speed.results(file)), "html.parser").text
     assert found["machine"]["processor"] in text
     assert found["pairs"]["discs"]["check"] in text
 
@@ -164,7 +165,7 @@ def test_the_page_says_whether_an_aim_was_met(aim, words):
     pair = {"title": "x", "plain": [3.9, 4, 9], "ours": [1, 1.1, 0.9], "aim": aim}
     pair |= {"check": "", "why": "", "rates": None}
     timed = {"machine": {}, "pairs": {"x": pair}, "growth": None}
-    (row,) = BeautifulSoup(extension.speed(timed), "html.parser").tbody.find_all("tr")
+    (row,) = BeautifulSoup(speed.page(timed), "html.parser").tbody.find_all("tr")
     assert [cell.text for cell in row.find_all("td")] == ["4", words, "4 (3.9 to 9)", "1 (0.9 to 1.1)"]
 
 
@@ -186,9 +187,9 @@ def test_the_page_is_built_before_anything_was_timed(project):
 
 
 def test_the_exponent_of_a_square_law_in_d_is_two():
-    assert costs.exponent([16, 32, 64], [16.0**4, 32.0**4, 64.0**4]) == pytest.approx(2)
+    assert speed.exponent([16, 32, 64], [16.0**4, 32.0**4, 64.0**4]) == pytest.approx(2)
 
 
 def test_an_exponent_leaves_out_what_was_too_little_to_be_seen():
-    assert costs.exponent([16, 32, 64], [0.0, 32.0**4, 64.0**4]) == pytest.approx(2)
-    assert math.isnan(costs.exponent([16, 32], [0.0, 1.0]))
+    assert speed.exponent([16, 32, 64], [0.0, 32.0**4, 64.0**4]) == pytest.approx(2)
+    assert math.isnan(speed.exponent([16, 32], [0.0, 1.0]))

@@ -16,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, canvases, cut, hear, serve
 
-from ghr import press
-from ghr.pages import book
+from ghr.book import press
+from ghr.book.pages import book
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ghr import ledger, press
+from ghr.book import ledger, press
 
 REPO = Path(__file__).resolve().parents[1]
 KNOWN = {id for id, target in ledger.TARGETS.items() if not {"avatars", "photographs"} & set(target.on)}

@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 
-from ghr import cache, checkpoints, images, ledger, pages, press, runs
+from ghr import cache, checkpoints, images, runs
+from ghr.book import ledger, pages, press
 from ghr.runs import Run
 
 STEPS = 6
@@ -218,7 +219,7 @@ RENDERED_AND_KILLED = """
 import os, signal, subprocess, sys
 from pathlib import Path
 from types import SimpleNamespace
-from ghr import pages
+from ghr.book import pages
 
 rename, calls = os.rename, []
 

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from ghr import checkpoints, runs
-from ghr.press import imports, module_path
+from ghr.book import results
+from ghr.book.press import DEPFILE, LEDGER, SCALE, imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("names", "synthetic", "photographs", "cache", "avatars", "decoding", "archives", "pools", "images"),
     *("denoiser", "noise", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
     *("stats", "similarity", "tables", "checkpoints", "runs", "plan", "experiments", "measure"),
-    *("ledger", "costs", "plots", "widgets", "press", "laboratory", "pages", "extension", "book"),
-    *("cluster", "__main__"),
+    *("costs", "cluster", "book", "__main__"),
+]
+BOOK = [
+    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "widgets"),
+    *("press", "kernel", "laboratory", "pages", "speed", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {
@@ -26,8 +30,9 @@ CORE = {
 }
 
 
-def rank(module: str) -> int:
-    return ORDER.index(module.split(".")[1])
+def rank(module: str) -> float:
+    _, first, *rest = module.split(".")
+    return ORDER.index(first) + (BOOK.index(rest[0]) / 100 if first == "book" and rest else 0)
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "ghr.__init__"])
@@ -37,13 +42,24 @@ def test_a_module_imports_only_from_modules_above_it(module):
     assert {m for m in below if m.split(".")[1] != module.split(".")[1] or module.count(".") == 1} == set()
 
 
+def test_only_the_command_line_knows_the_book_and_only_when_asked():
+    """Nothing outside `ghr/book` imports it, in a chapter's kernel or elsewhere, nor reads what the press sets."""
+    outside = [m for m in MODULES if not m.startswith("ghr.book")]
+    sources = {m: module_path(m).read_text() for m in outside}
+    assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
+    eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
+    assert [node.name for node in eager] == ["book"]
+    variables = {SCALE, DEPFILE, LEDGER, results.FOLDER, results.CHAPTER}
+    assert [m for m in outside if any(name in sources[m] for name in variables)] == []
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
     assert imports((PACKAGE / "__init__.py").read_text(), "ghr") == set()
 
 
 def test_import_needs_the_core_dependencies_only():
     """What the measuring modules add to torch and its companions: no figure, notebook or book library."""
-    measuring = [m for m in MODULES if m != "ghr.__init__" and rank(m) < ORDER.index("plots")]
+    measuring = [m for m in MODULES if m != "ghr.__init__" and rank(m) < ORDER.index("cluster")]
     script = f"""
 import sys, {", ".join(sorted(CORE))}, scipy.stats, safetensors.torch, tqdm.auto, PIL.Image, numpy.random
 before = {{name.split(".")[0] for name in sys.modules}}

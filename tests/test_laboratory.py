@@ -22,7 +22,8 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
 from PIL import Image
 
-from ghr import checkpoints, denoisers, jacobian, laboratory, noise, pages, runs, sampling, similarity
+from ghr import checkpoints, denoisers, jacobian, noise, runs, sampling, similarity
+from ghr.book import laboratory, pages
 
 REPO = Path(__file__).resolve().parents[1]
 SIZES = (10, 4454)  # of the site's networks of photographs

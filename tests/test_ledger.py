@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from ghr import ledger
+from ghr.book import ledger
 from ghr.stats import Estimate
 
 

@@ -16,7 +16,7 @@ from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, edit, executions, hear, serve
 from IPython.core.inputtransformer2 import TransformerManager
 
-from ghr import extension, ledger, pages, press
+from ghr.book import extension, ledger, pages, press
 
 REPO = Path(__file__).resolve().parents[1]
 

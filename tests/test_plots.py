@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import plots
+from ghr.book import plots
 from ghr.stats import Estimate
 
 

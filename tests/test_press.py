@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import edit, executions
 
-from ghr import press
+from ghr.book import press
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -44,11 +44,56 @@ def test_docstrings_and_comments_change_nothing_but_code_does(package):
     assert press.code("from ghr import a", package) != before
 
 
-def test_identity_follows_text_parameters_pins_and_code(project, package):
+def test_data_that_a_module_names_are_part_of_its_code(package):
+    def files():
+        return press.code("from ghr import d", package)
+
+    (package / "d.py").write_text('FOLDER = "data"\nOTHER = "references"\n')
+    assert files().keys() == {"ghr", "ghr.d"}
+    (package / "data").mkdir()
+    (package / "data" / "x.webp").write_bytes(b"grey")
+    before = files()
+    assert before.keys() == {"ghr", "ghr.d", "data"}
+    (package / "data" / "x.webp").write_bytes(b"black")
+    assert files() != before
+    assert press.code("from ghr import b", package).keys() == {"ghr", "ghr.b"}
+
+
+PROSE = """\
+# %% [markdown]
+# Said.
+
+# %% tags=["parameters"]
+scale = "laptop"
+
+# %% mystnb={"figure": {"caption": "A line."}}
+x = 1  # a number
+
+# %%
+x;
+"""
+
+
+def test_identity_follows_code_and_no_word_of_prose(project, package):
+    def identity(old, new):
+        assert old in PROSE
+        return press.identity(PROSE.replace(old, new), {}, project, package)
+
+    as_it_is = identity("x", "x")
+    for old, new in [
+        *[("Said.", "Said, with a comma."), ("A line.", "A rising line."), ("  # a number", ""), ("x = 1", "x  =  1")],
+        *[("# %% [markdown]\n# Said.\n\n", ""), ('mystnb={"figure": {"caption": "A line."}}', 'tags=["hide-input"]')],
+    ]:
+        assert identity(old, new) == as_it_is
+    others = [("x = 1", "x = 2"), ("x;", "x"), ("\n# %%\nx;", "x;"), (' tags=["parameters"]', "")]
+    assert len({as_it_is, *(identity(*other) for other in others)}) == 1 + len(others)
+
+
+def test_identity_follows_code_parameters_pins_and_library(project, package):
     def identity(text="from ghr import a", **parameters):
         return press.identity(text, parameters, project, package)
 
-    seen = [identity(), identity("from ghr import a\n"), identity(scale="smoke"), identity(scale="laptop")]
+    seen = [identity(), identity("from ghr import a\na.f(1)"), identity(scale="smoke"), identity(scale="laptop")]
     edit(project / "requirements.txt", "# networks", "# Jacobians")
     assert identity() == seen[0]
     edit(project / "requirements.txt", "2.13.0", "2.14.0")
@@ -87,7 +132,7 @@ def test_papermill_reads_a_text_chapter_as_typed(project):
         "seed",
         "3",
     ]
-    environment = {**os.environ, "GHR_DEPFILE": "deps", "GHR_SCALE": "smoke"}
+    environment = {**os.environ, "GHR_SCALE": "smoke"}
     subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
     assert nbformat.read(project / "out.ipynb", 4).cells[-1].outputs[-1].text == "smoke 3 smoke\n"
 
@@ -121,9 +166,29 @@ def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
 
     notes = [json.loads(path.read_text()) for path in copy.parent.glob("*.json")]
     assert all(note["checkpoints"] == ["checkpoints/a.bin"] and note["seconds"] > 0 for note in notes)
-    assert not list(copy.parent.glob("*.deps")) + list(copy.parent.glob("*.partial.ipynb"))
+    assert {path.suffix for path in copy.parent.iterdir()} == {".ipynb", ".json", ".lock"}
+    assert not list(copy.parent.glob("*.partial.ipynb"))
     assert sorted(path.name for path in (project / "book").rglob("*")) == source
-    assert "GHR_DEPFILE" not in os.environ
+    assert press.DEPFILE not in os.environ
+
+
+def test_tables_are_kept_with_the_copy_and_what_a_text_asks_for_is_checked_before_and_after(project):
+    def execute():
+        return press.execute("book/02_x.py", "smoke", project)
+
+    file = project / "book" / "02_x.py"
+    edit(file, "gaps[n=max].n", "gasp[n=max].n")
+    with pytest.raises(ValueError, match=r"02_x.py, cell 1, {num}`gasp.*`: chapter 02 keeps no table gasp; it keeps "):
+        execute()
+    assert not (project / "build").exists()
+    edit(file, "gasp[n=max].n", "gaps[n=max].m")  # its rows are of a class that the chapter defines: seen when it ran
+    with pytest.raises(ValueError, match=r"02_x.py, cell 1, {num}`gaps.*`: Row has no field m: its fields are n, gap"):
+        execute()
+    edit(file, "gaps[n=max].m", "gaps[n=min].n")
+    execute()
+    assert executions(project) == ["smoke 0"]
+    (table,) = press.kept("smoke", project)["02"].values()
+    assert [(row.n, f"{row.gap:g}") for row in table] == [(10, "30.25 [29, 31.5]"), (100, "6.5 [6, 7]")]
 
 
 def test_executed_copies_hide_the_injected_cell_and_carry_no_clock(project):

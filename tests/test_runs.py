@@ -398,11 +398,13 @@ def test_every_field_of_the_recipe_reaches_training(run, monkeypatch):
     assert passed["steps"] == -(-run.images_seen // 3)
 
 
-def test_loading_is_noted_for_the_press(run, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setenv("GHR_DEPFILE", str(tmp_path / "deps"))
+def test_whoever_listens_is_told_which_checkpoints_are_loaded(run, checkpoint):
+    heard, listening = [], True
+    sys.addaudithook(lambda event, arguments: heard.append(arguments) if listening and event == "ghr.load" else None)
     runs.load(run)
     runs.load(run)
-    assert (tmp_path / "deps").read_text() == f"{checkpoint}\n" * 2
+    listening = False  # a hook cannot be taken away
+    assert heard == [(str(checkpoint),)] * 2
 
 
 def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run):

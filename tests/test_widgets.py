@@ -17,8 +17,9 @@ import torch
 from bs4 import BeautifulSoup
 from conftest import DESK, canvases, cut, hear, serve, sheet
 
-from ghr import images, noise, pages, runs
-from ghr.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
+from ghr import images, noise, runs
+from ghr.book import pages
+from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
 
 REPO = Path(__file__).resolve().parents[1]
 X = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0))

@@ -2,7 +2,7 @@
 
 Enters: a function from slider positions to a `Frame` of pictures and words. Leaves: an `Explorer`. In Jupyter it is a
 widget that calls the function at every position; in the page it is HTML that carries the frames of some positions,
-all their pictures in one lossless WebP. Both are drawn by `ghr/assets/explorer.js`.
+all their pictures in one lossless WebP. Both are drawn by `ghr/book/assets/explorer.js`.
 """
 
 import base64
@@ -184,7 +184,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
 def pixels(tile: Tile) -> np.ndarray:
     """The colours in which a tile is shown: (h, w, 3), uint8.
 
-    Grey: round(255 x), clipped. Signed: the map of `ghr.plots.image_grid`, from blue to red.
+    Grey: round(255 x), clipped. Signed: the map of `ghr.book.plots.image_grid`, from blue to red.
     """
     image = tile.image[0].detach().cpu().numpy()
     if tile.signed:

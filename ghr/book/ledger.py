@@ -1,22 +1,28 @@
 """Targets, from a plan older than the networks: a measured number enters, an entry with a verdict leaves.
 
-A chapter hands numbers to its text (`say`, `table`) and, where there is a target, value and interval to the ledger
-(`enter`); bounds are looked up here, so that no chapter can move one. The press collects the entries of all chapters,
-shows them beside their targets, and keeps those of the shipped book in `book/ledger.json`. A later build is compared
-with that file (`changes`): no verdict may change, no value may leave its interval, up to rounding.
+A target says which number of which table it asks for (`Target.asked`), and the ledger is computed from the tables that
+the chapters keep (`measured`); bounds are looked up here, so that no chapter can move one. The press shows the entries
+beside their targets, and keeps those of the shipped book in `book/ledger.json`. A later build is compared with that
+file (`changes`): no verdict may change, no value may leave its interval, up to rounding.
+
+A chapter that keeps no tables yet hands numbers to its text (`say`) and, with value and interval, to the ledger
+(`enter`) itself.
 """
 
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ghr.book.query import Kept, NoRow, ask, parse
 from ghr.cache import write_whole
+from ghr.runs import NETWORKS, SCALES
 from ghr.stats import Estimate
+from ghr.tables import Shown as Table  # noqa: F401 (chapters that keep no tables yet show words with it)
 
 _NONE = (-math.inf, math.inf)
 ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing but that
@@ -26,11 +32,14 @@ ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing bu
 class Target:
     """What should hold, and where."""
 
-    statistic: str  # in words, with its unit
-    laptop: tuple[float, float]  # the number should lie between these; 32x32, width 16
-    paper: tuple[float, float]  # the same at 80x80, width 64
-    photographs: tuple[float, float] | None = None  # laptop bounds for photographs, where they differ
-    on: tuple[str, ...] = ("avatars", "photographs")  # image sets of which it is asked
+    statistic: str  #: in words, with its unit
+    laptop: tuple[float, float]  #: the number should lie between these; 32x32, width 16
+    paper: tuple[float, float]  #: the same at 80x80, width 64
+    photographs: tuple[float, float] | None = None  #: laptop bounds for photographs, where they differ
+    on: tuple[str, ...] = ("avatars", "photographs")  #: image sets of which it is asked
+    #: the Estimate that is held against it (`ghr.book.query`, with its chapter), by image set, or by image set and
+    #: network where that is not the UNet: {"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def _at_least(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -128,7 +137,7 @@ class Entry:
     network: str = "UNet"  # key of ghr.runs.NETWORKS
 
     def __post_init__(self):
-        words = [getattr(self, field.name) for field in dataclasses.fields(self) if field.type is str]
+        words = [getattr(self, f.name) for f in dataclasses.fields(self) if f.type is str]
         numbers = [self.low, self.value, self.high]
         if not all(isinstance(word, str) for word in words):
             raise ValueError(f"{words} are not all words.")
@@ -145,26 +154,6 @@ class Entry:
     def measured(self) -> Estimate:
         """The number with its interval."""
         return Estimate(self.value, self.low, self.high)
-
-
-class Table:
-    """Numbers in rows and columns, shown by Jupyter and by the page; wider than a phone, it scrolls in its own box.
-
-    title: what it holds, for those who cannot see it.  heads: of the columns.  rows: each begins with its own head.
-    """
-
-    def __init__(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]):
-        head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
-        body = ""
-        for first, *rest in rows:
-            cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-            body += f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
-        table = f'<table class="table numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        # a box that scrolls must be reachable by keyboard
-        self.html = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">{table}</div>'
-
-    def _repr_html_(self) -> str:
-        return self.html
 
 
 def say(name: str, value, spec: str = "") -> None:
@@ -205,10 +194,29 @@ def words(low: float, high: float) -> str:
 def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, network: str = "UNet") -> Entry:
     """Hold a measured number against its target, and hand it to the press, which names a file in $GHR_LEDGER.
 
-    id: key of TARGETS.  images, scale, network: what was measured.  chapter: e.g. "02".
-    Returns: Entry.
-    Raises: KeyError for an unknown id; ValueError for a number that is not finite or outside its own interval.
+    Args:
+        id: key of TARGETS.
+        images: image set of which the target is asked.
+        scale: one of `ghr.runs.SCALES`.
+        measured: the number.
+        chapter: two digits, e.g. "02".
+        network: key of `ghr.runs.NETWORKS`.
+
+    Returns:
+        Entry.
+
+    Raises:
+        KeyError: for an unknown id.
+        ValueError: for a number that is not finite or outside its own interval; or an image set, scale or network of
+            which the target is not asked.
     """
+    for name, value, known in (
+        ("images", images, TARGETS[id].on),
+        ("scale", scale, SCALES),
+        ("network", network, NETWORKS),
+    ):
+        if value not in known:
+            raise ValueError(f"{id} is not asked of {name} {value!r}: {name} is one of {', '.join(known)}.")
     target = bounds(id, images, scale)
     value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
     entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
@@ -216,6 +224,39 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, ne
         with open(file, "a") as lines:
             lines.write(json.dumps(dataclasses.asdict(entry)) + "\n")
     return entry
+
+
+def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.MappingProxyType(TARGETS)) -> list[Entry]:
+    """The entries that tables give.
+
+    Args:
+        kept: table by name by chapter; a question to a chapter that is not there is not put.
+        scale: of the tables, one of `ghr.runs.SCALES`.
+        targets: by id.
+
+    Returns:
+        An entry for each question that finds a row; not every scale has them all.
+
+    Raises:
+        ValueError: when a question finds several rows or no Estimate, naming target and question.
+    """
+    entries = []
+    for id, target in targets.items():
+        for subject, question in target.asked.items():
+            query = parse(question)
+            if query.chapter not in kept:
+                continue
+            try:
+                found = ask(query, kept)
+            except NoRow:
+                continue
+            except ValueError as error:
+                raise ValueError(f"{id} asks {question}: {error}") from error
+            if not isinstance(found, Estimate):
+                raise ValueError(f"{id} asks {question}: {found!r} is no Estimate, hence has no verdict")
+            images, _, network = subject.partition(" ")
+            entries.append(enter(id, images, scale, found, query.chapter, network or "UNet"))
+    return entries
 
 
 def read(file: Path) -> list[Entry]:

@@ -5,16 +5,29 @@ executed, sliders, the ledger, the library, citations, and a page for addresses 
 """
 
 import ast
+import functools
 import os
 import re
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from ghr import costs, ledger, runs
-from ghr.pages import measured, published
-from ghr.press import FORMAT, PACKAGE, SCALE, digest, find, module_path, note_file, notebook, noted, numbered
+from ghr import runs
+from ghr.book import ledger, percent, speed, words
+from ghr.book.pages import lay_out, measured, published, told
+from ghr.book.percent import FORMAT, notebook
+from ghr.book.press import (
+    PACKAGE,
+    SCALE,
+    chapters,
+    digest,
+    find,
+    kept_text,
+    module_path,
+    note_file,
+    noted,
+    number,
+)
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -28,7 +41,9 @@ def executed(text: str, fmt: str = FORMAT):
 
     scale = os.environ.get(SCALE, "laptop")
     if copy := find(text, {"scale": scale}, Path()):
-        return nbformat.read(copy, as_version=4)
+        page = next((c for c in chapters(Path()) if Path(c).read_text("utf8") == text), "")
+        nb = percent.combined(text, nbformat.read(copy, as_version=4))
+        return percent.rewrite(nb, lambda text, place: filled(text, page, f"{page}, {place}"))
     from sphinx.util import logging
 
     title = next((line for line in text.splitlines() if line.startswith("# # ")), "# # a chapter")
@@ -36,6 +51,86 @@ def executed(text: str, fmt: str = FORMAT):
         "%s has no executed copy: run make book SCALE=%s", title.removeprefix("# # "), scale
     )
     return notebook(text, fmt)
+
+
+# -- what texts ask for
+
+_told = functools.cache(told)  # once for a build
+
+
+def filled(text: str, page: str, place: str, html: bool = True) -> str:
+    """A text with the numbers, verdicts and marks that it asks for; what cannot be answered warns.
+
+    Args:
+        text: Markdown.
+        page: on which it stands, as a path below the top of the repository.
+        place: as a warning names it.
+        html: as for `ghr.book.words.fill`.
+
+    Returns:
+        Markdown.
+    """
+    if not words.ROLE.search(text):
+        return text
+    file = Path("book/ledger.md")
+    verdicts = os.path.relpath(file.with_suffix(".html"), Path(page).parent) if file.exists() else None
+    try:
+        return words.fill(text, _told(os.environ.get(SCALE, "laptop"), Path()), number(page), verdicts, html)
+    except ValueError as error:
+        from sphinx.util import logging
+
+        logging.getLogger(__name__).warning("%s: %s", place, error)
+        return text
+
+
+def fill_page(app, docname: str, source: list[str]) -> None:
+    """Puts words into a page of Markdown when Sphinx has read it; chapters are filled by `executed`."""
+    if app.env.doc2path(docname).endswith(".md"):
+        source[0] = filled(source[0], f"{docname}.md", f"{docname}.md")
+
+
+def download(text: str, page: str, executed):
+    """The notebook that readers take away: numbers are in its text, whatever put them there, and captions in sight.
+
+    Args:
+        text: of the chapter.
+        page: the chapter, as a path below the top of the repository.
+        executed: notebook of its executed copy.
+
+    Returns:
+        Notebook.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    nb = percent.combined(text, executed)
+    said = words.glued(nb)
+    percent.rewrite(nb, lambda text, place: words.pasted(filled(text, page, f"{page}, {place}", html=False), said))
+    cells = []
+    for cell in nb.cells:
+        cells.append(cell)
+        if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+            cells.append(new_markdown_cell(caption))
+    nb.cells = cells
+    return nb
+
+
+def tables_of(note: dict, page: str) -> str:
+    """Links to the tables that a chapter kept, as the last line of its page: HTML, empty where there are none.
+
+    Args:
+        note: of its executed copy.
+        page: docname of the page.
+    """
+    up = "../" * page.count("/")
+    names = (f"{number(f'{page}.py')}_{name}.csv" for name in note["tables"])
+    links = ", ".join(f'<a href="{up}_static/results/{name}" download>{name}</a>' for name in names)
+    return f'<p class="made">What this page measured, as tables: {links}.</p>' if links else ""
+
+
+def ship(app, error) -> None:
+    """Writes those tables beside the pages."""
+    if not error and app.builder.format == "html":
+        lay_out(kept_text(os.environ.get(SCALE, "laptop"), Path()), Path(app.outdir, "_static", "results"))
 
 
 # -- what a page says beside its text
@@ -85,25 +180,25 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     """Offers the executed notebook, says how it was made, brings sliders to life, and mends what others wrote."""
     import nbformat
 
-    copy, chapter = Path(app.outdir).with_name("jupyter_execute") / f"{pagename}.ipynb", Path(f"{pagename}.py")
-    if copy.exists() and chapter.exists():
-        nb = nbformat.read(copy, as_version=4)
-        note = noted(note_file(chapter.read_text("utf8"), {"scale": os.environ.get(SCALE, "laptop")}, Path()))
-        if note:
-            python, pins = nb.metadata["language_info"]["version"], Path("requirements.txt").read_text("utf8")
-            line = made(note, python, pins)
-            context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
+    chapter, scale = Path(f"{pagename}.py"), {"scale": os.environ.get(SCALE, "laptop")}
+    text = chapter.read_text("utf8") if chapter.exists() else ""
+    if text and (copy := find(text, scale, Path())):
+        nb = download(text, str(chapter), nbformat.read(copy, as_version=4))
+        note = noted(note_file(text, scale, Path()))
+        python, pins = nb.metadata["language_info"]["version"], Path("requirements.txt").read_text("utf8")
+        context["body"] = context["body"].replace("</h1>", f"</h1>\n{made(note, python, pins)}", 1)
+        context["body"] += tables_of(note, pagename)
         repository, branch, _ = published()
         if repository:
             nb.cells.insert(0, outside(repository, branch))
         context["ipynb_source"] = f"{pagename}.ipynb"
-        download = Path(app.outdir, "_sources", context["ipynb_source"])
-        download.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(numbered(nb), download)
+        file = Path(app.outdir, "_sources", context["ipynb_source"])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(percent.numbered(nb), file)
     if 'class="explorer"' in context.get("body", ""):  # no other page gets heavier
         app.add_css_file("explorer.css")
         # written into the page: a module of its own would not be loaded where pages are opened as files
-        app.add_js_file(None, body=(PACKAGE / "assets" / "explorer.js").read_text("utf8"), type="module")
+        app.add_js_file(None, body=(PACKAGE / "book" / "assets" / "explorer.js").read_text("utf8"), type="module")
     if "body" in context:
         changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
         changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
@@ -235,6 +330,13 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
     return ledger.Table("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
 
 
+def marked(html: str) -> str:
+    """The first row of each target in a table's HTML made a place to which links can lead."""
+    for id in ledger.TARGETS:
+        html = html.replace(f'<th scope="row">{id}</th>', f'<th scope="row" id="{id}">{id}</th>', 1)
+    return html
+
+
 def _tied(text: str) -> str:
     """Bounds and intervals that no line break divides."""
     return re.sub(r"(?<=[,<>=]) ", "\N{NO-BREAK SPACE}", text)
@@ -242,30 +344,6 @@ def _tied(text: str) -> str:
 
 def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measured") -> str:
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
-
-
-_NOT_TIMED = (
-    "<p>Not timed yet: <code>make bench</code>, on a GPU <code>python benchmarks/run.py --device cuda</code>.</p>"
-)
-
-
-def speed(timed: dict | None) -> str:
-    """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
-
-    timed: of `costs.results`; while it has not been run, the page says so.
-    """
-    if timed is None:
-        return _NOT_TIMED
-    where = ", ".join(f"{name} {value}" for name, value in timed["machine"].items())
-    parts = [f"<p>Timed here: {escape(where)}.</p>"]
-    if timed["pairs"]:
-        parts.append(costs.speed_table(timed).html)
-    if any(pair["rates"] for pair in timed["pairs"].values()):
-        parts.append(costs.rates_table(timed).html)
-    if timed["growth"]:
-        parts.append(costs.growth_table(timed).html)
-    words = (f"<em>{escape(p['title'])}.</em> {escape(p['check'])} {escape(p['why'])}" for p in timed["pairs"].values())
-    return "\n".join([*parts, *(f"<p>{said}</p>" for said in words)])
 
 
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
@@ -287,7 +365,7 @@ def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
 
 
 def setup(app) -> dict:
-    """Sphinx extension: `ghr.extension` in `_config.yml`."""
+    """Sphinx extension: `ghr.book.extension` in `_config.yml`."""
     from docutils import nodes
     from sphinx.util.docutils import SphinxDirective
 
@@ -298,7 +376,7 @@ def setup(app) -> dict:
             scale = os.environ.get(SCALE, "laptop")
             entries = measured(scale, Path())
             tables = ledger_table(entries, scale), classes_table(entries, scale)
-            return [nodes.raw("", table.html, format="html") for table in tables]
+            return [nodes.raw("", marked(table.html), format="html") for table in tables]
 
     class Api(SphinxDirective):
         """```{api} images noise```: the public docstrings of modules, as they stand in the source."""
@@ -324,8 +402,8 @@ def setup(app) -> dict:
         optional_arguments = 1
 
         def run(self):
-            file = costs.RESULTS_ON_GPU if self.arguments == ["gpu"] else costs.RESULTS
-            return [nodes.raw("", speed(costs.results(file)), format="html")]
+            file = speed.RESULTS_ON_GPU if self.arguments == ["gpu"] else speed.RESULTS
+            return [nodes.raw("", speed.page(speed.results(file)), format="html")]
 
     class Cost(SphinxDirective):
         """```{cost} networks``` or ```{cost} projection```: what is counted, not timed."""
@@ -335,10 +413,10 @@ def setup(app) -> dict:
         def run(self):
             (which,) = self.arguments
             if which == "networks":
-                shown = costs.networks_table().html
+                shown = speed.networks_table().html
             elif which == "projection":
-                timed = costs.results(costs.RESULTS_ON_GPU)
-                shown = costs.projection_table(runs.table("paper"), timed).html if timed else _NOT_TIMED
+                timed = speed.results(speed.RESULTS_ON_GPU)
+                shown = speed.projection_table(runs.table("paper"), timed).html if timed else speed.NOT_TIMED
             else:
                 raise self.error(f"Unknown table of costs: {which}.")
             return [nodes.raw("", shown, format="html")]
@@ -361,9 +439,11 @@ def setup(app) -> dict:
     app.add_directive("api", Api)
     app.add_directive("speed", Speed)
     app.add_directive("cost", Cost)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "assets")))
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "book" / "assets")))
     app.add_directive("bibtex", Bibtex)
     app.connect("config-inited", configure)
+    app.connect("source-read", fill_page)
+    app.connect("build-finished", ship)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     app.connect("html-page-context", launch, priority=502)  # after it has drawn it
     app.connect("html-collect-pages", lost)

@@ -1,40 +1,47 @@
 """Text chapter in, executed copy out: papermill runs each chapter once.
 
-Enters: the percent scripts named in `_toc.yml`, each with a cell tagged "parameters" that sets
-`scale`. Leaves: `build/executed/<key>.ipynb` and its note `build/executed/<identity>.json` (what was
-used and measured, how long it took). Everything runs at the top of the repository.
+Enters: the percent scripts named in `_toc.yml`, each with a cell tagged "parameters" that sets `scale`. Leaves:
+`build/executed/<key>.ipynb` and its note `build/executed/<identity>.json` (what was used and measured, the tables that
+were kept, how long it took). Everything runs at the top of the repository.
 
-A page shows outputs of exactly this text, these parameters, pins, code and checkpoints, or the
-build fails: identity = hash of the first four, known before a run; key = hash of the identity and
-of the checkpoints that the run loaded, known after it. A chapter whose key is there is not run.
+A page shows outputs of exactly this code, these parameters, pins, library, data files and checkpoints, or the build
+fails: identity = hash of all but the checkpoints, known before a run; key = hash of the identity and of the checkpoints
+that the run loaded, known after it. A chapter whose key is there is not run. Prose, captions and other metadata of
+cells are in neither: the page has those of today.
 
-The kernel finds three variables: GHR_SCALE; GHR_DEPFILE, a file to which `ghr.runs.load` appends the
-path of each checkpoint; GHR_LEDGER, one to which `ghr.ledger.enter` appends each entry.
+The kernel finds variables: GHR_SCALE; GHR_RESULTS and GHR_CHAPTER, by which `ghr.book.results.keep` knows where tables
+go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded; GHR_LEDGER, one
+to which `ghr.book.ledger.enter` appends each entry.
 """
 
 import ast
+import functools
 import hashlib
 import json
 import multiprocessing
 import os
+import re
+import shutil
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib.util import resolve_name
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from filelock import FileLock
 
+from ghr import tables
+from ghr.book import percent, results, schema, words
+from ghr.book.percent import INJECTED, notebook, numbered
 from ghr.cache import writable, write_whole
 from ghr.runs import SCALES
 
-PACKAGE = Path(__file__).parent
-FORMAT = "py:percent"
+PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
 LEDGER = "GHR_LEDGER"
@@ -92,20 +99,46 @@ def code(source: str, package: Path = PACKAGE) -> dict[str, str]:
                 node.body = node.body[1:] if ast.get_docstring(node) is not None else node.body
         # unparsed rather than dumped: the dump's form changes with the Python version
         hashes[module] = digest(ast.unparse(tree))
+        hashes |= data(tree, module, package)
         parents = {module.rsplit(".", k)[0] for k in range(1, module.count(".") + 1)}
         waiting |= (imports(text, module, package) | parents) - hashes.keys()
     return hashes
 
 
+def data(tree: ast.AST, module: str, package: Path = PACKAGE) -> dict[str, str]:
+    """Hash of each folder of data that a module names, beside itself or at the top of the package.
+
+    Args:
+        tree: of the module, e.g. with `Path(__file__).parent / "data"`.
+        module: its dotted name.
+        package: folder of the package.
+
+    Returns:
+        Digest of names and bytes by folder; a folder that holds modules is no data.
+    """
+    named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    places = {module_path(module, package).parent, package}
+    folders = {place / name for place in places for name in named if name.isidentifier()}
+    found = {}
+    for folder in folders:
+        if folder.is_dir() and not any(folder.glob("*.py")):
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            found[str(folder.relative_to(package))] = digest(*(f"{path.name} {file_digest(path)}" for path in files))
+    return found
+
+
 def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> str:
-    """What decides a chapter's outputs and is known before it runs.
+    """What decides a chapter's outputs and is known before it runs: no word of its prose.
 
     text: the chapter.  parameters: those injected.  root: top of the repository, for its pins.
     """
     lines = (root / "requirements.txt").read_text("utf8").splitlines()
     pins = [line.split("#")[0].strip() for line in lines]
-    parts = [sorted(parameters.items()), sorted(filter(None, pins)), code(text, package)]
-    return digest(text, json.dumps(parts, sort_keys=True))
+    cells = percent.cells(text)
+    parts = [sorted(parameters.items()), sorted(filter(None, pins)), code("\n".join(cells), package)]
+    return digest(
+        f"Python {sys.version_info.major}.{sys.version_info.minor}", *cells, json.dumps(parts, sort_keys=True)
+    )
 
 
 def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path | None:
@@ -157,41 +190,6 @@ def file_digest(path: Path) -> str:
 # -- text to executed notebook
 
 
-def notebook(text: str, fmt: str = FORMAT):
-    """The notebook that a text chapter is: with a kernel's name and reproducible cell ids."""
-    import jupytext
-
-    nb = jupytext.reads(text, fmt=fmt)
-    nb.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
-    return numbered(nb)
-
-
-def numbered(nb):
-    """The same notebook with ids counted through instead of drawn at random."""
-    for index, cell in enumerate(nb.cells):
-        cell["id"] = f"cell-{index}"
-    return nb
-
-
-def read(path: str) -> str:
-    """What papermill reads at a path below `book/`: text chapters become notebooks."""
-    import nbformat
-
-    text = Path(path).read_text("utf8")
-    return text if path.endswith(".ipynb") else nbformat.writes(notebook(text))
-
-
-def write(buf: str, path: str) -> None:
-    """Papermill's own way to write, should somebody want an output below `book/`."""
-    from papermill.iorw import LocalHandler
-
-    LocalHandler().write(buf, path)
-
-
-# The handler behind papermill's entry point: `papermill book/02_x.py out.ipynb -p scale smoke`.
-text_chapters = SimpleNamespace(read=read, write=write, listdir=lambda path: sorted(os.listdir(path)), pretty_path=str)
-
-
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
     """Environment variables for as long as the block lasts: a kernel inherits them."""
@@ -210,9 +208,9 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     chapter: path below root, e.g. "book/02_x.py".  scale: one of `ghr.runs.SCALES`.
     parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
     Returns: path of the executed notebook.
-    Raises: ValueError for an unknown scale or parameter; RuntimeError when a cell fails, naming
-    chapter, cell and error; what had run until then is kept as `<identity>.partial.ipynb`. OSError when the
-    copy cannot be written.
+    Raises: ValueError for an unknown scale or parameter, or a text that asks for what no chapter keeps; RuntimeError
+    when a cell fails, naming chapter, cell and error; what had run until then is kept as `<identity>.partial.ipynb`.
+    OSError when the copy cannot be written.
     """
     try:
         import papermill
@@ -225,18 +223,24 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     text = (root / chapter).read_text("utf8")
     nb = notebook(text)
     known = papermill.inspect_notebook(nb)
-    if unknown := parameters.keys() - known.keys():
+    if strange := parameters.keys() - known.keys():
         raise ValueError(
-            f"{chapter} has no parameter {', '.join(sorted(unknown))}: "
+            f"{chapter} has no parameter {', '.join(sorted(strange))}: "
             f'its cell tagged "parameters" sets {", ".join(known) or "none"}'
         )
-    if copy := find(text, parameters, root, package):
-        return copy
-
-    folder = writable(root / "build" / "executed", *BUILD)
-    name = identity(text, parameters, root, package)
-    with FileLock(folder / f"{name}.lock"):  # a second process waits here, then finds the work done
-        return find(text, parameters, root, package) or _run(chapter, nb, parameters, folder / name, root)
+    if faults := unknown([chapter], root):
+        raise ValueError(" ".join(faults))
+    copy = find(text, parameters, root, package)
+    if copy is None:
+        folder = writable(root / "build" / "executed", *BUILD)
+        name = identity(text, parameters, root, package)
+        with FileLock(folder / f"{name}.lock"):  # a second process waits here, then finds the work done
+            copy = find(text, parameters, root, package) or _run(chapter, nb, parameters, folder / name, root)
+    note = noted(note_file(text, parameters, root, package))
+    own = {number(chapter): _read(note["tables"])}
+    if faults := unanswered([chapter], words.Told(scale, own), root):
+        raise ValueError(" ".join(faults))  # the copy is kept: once the text is mended, nothing runs again
+    return copy
 
 
 def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
@@ -245,19 +249,25 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    partial, deps, entries = (stem.with_name(f"{stem.name}.{kind}") for kind in ("partial.ipynb", "deps", "ledger"))
+    suffixes = ("partial.ipynb", "deps", "ledger", "results")
+    partial, deps, entries, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
+    variables = {SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}
+    variables |= {results.FOLDER: str(kept), results.CHAPTER: number(chapter)}
     start = time.monotonic()
     try:
-        deps.write_text("")
+        deps.unlink(missing_ok=True)  # the kernel makes it
         entries.write_text("")
-        with environment(**{SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}):
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir()
+        with environment(**variables):
             done = papermill.execute_notebook(
                 nb,
                 partial,
                 parameters=parameters,
                 cwd=root,
                 progress_bar={"desc": chapter},
-                extra_arguments=["--IPKernelApp.log_level=40"],  # no word about local TCP
+                # no word about local TCP; and what notes the checkpoints
+                extra_arguments=["--IPKernelApp.log_level=40", "--IPKernelApp.extra_extensions=ghr.book.kernel"],
             )
     except papermill.PapermillExecutionError as error:
         first = next(iter(error.source.strip().splitlines()), "")
@@ -280,6 +290,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
         "parameters": parameters,
         "checkpoints": used,
         "ledger": [json.loads(line) for line in entries.read_text().splitlines()],
+        "tables": {file.stem.partition("_")[2]: file.read_text("utf8") for file in sorted(kept.glob("*.csv"))},
         "seconds": round(time.monotonic() - start, 1),
         "sha256": hashlib.sha256(text).hexdigest(),
     }
@@ -289,7 +300,14 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     write_whole(stem.with_name(f"{stem.name}.json"), json.dumps(note, indent=1).encode())
     for made in (partial, deps, entries):
         made.unlink()
+    shutil.rmtree(kept)
     return copy
+
+
+def number(chapter: str) -> str:
+    """Two digits of a chapter: "02" of "book/02_x.py"; "" where there are none."""
+    found = re.match(r"\d\d(?=_)", Path(chapter).name)
+    return found[0] if found else ""
 
 
 def place(index: int, nb) -> int:
@@ -307,7 +325,8 @@ def relative(path: str, root: Path) -> str:
 def stripped(nb):
     """An executed notebook without clocks, progress bars, kernel and machine: two equal runs give equal files.
 
-    A widget keeps the HTML that it has for pages (`ghr.widgets.Explorer`); one that has none, a progress bar, goes.
+    A widget keeps the HTML that it has for pages (`ghr.book.widgets.Explorer`); one that has none, a progress bar,
+    goes.
     """
     view = "application/vnd.jupyter.widget-view+json"
     nb.metadata.pop("papermill", None)
@@ -315,7 +334,7 @@ def stripped(nb):
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
+        if INJECTED in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
         if outputs := cell.get("outputs"):
             cell.outputs = [o for o in outputs if view not in o.get("data", {}) or "text/html" in o.data]
@@ -326,6 +345,18 @@ def stripped(nb):
 
 def chapters(root: Path) -> list[str]:
     """Text chapters of the book in reading order, as paths below root."""
+    return [page for page in contents(root) if page.endswith(".py")]
+
+
+def contents(root: Path) -> list[str]:
+    """Text chapters and pages of Markdown in reading order, as paths below root.
+
+    Args:
+        root: top of the repository.
+
+    Returns:
+        Paths of those files that there are.
+    """
     import yaml
 
     def files(entry) -> Iterator[str]:
@@ -335,7 +366,7 @@ def chapters(root: Path) -> list[str]:
                 yield from files(child)
 
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
-    names = (file.removesuffix(".py") + ".py" for file in files(toc))
+    names = (f"{re.sub(r'[.](py|md)$', '', file)}.{suffix}" for file in files(toc) for suffix in ("py", "md"))
     return [name for name in names if (root / name).is_file()]
 
 
@@ -375,3 +406,116 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait_and_end, daemon=True).start()
+
+
+# -- what texts ask for
+
+
+def schemas(root: Path) -> words.Schemas:
+    """Which tables each chapter keeps, as its code says.
+
+    Args:
+        root: top of the repository.
+
+    Returns:
+        Dataclass of the rows by name of the table by chapter.
+
+    Raises:
+        ValueError: when a chapter keeps two tables under one name.
+    """
+    found = {}
+    for chapter in chapters(root):
+        try:
+            found[number(chapter)] = schema.kept("\n".join(percent.cells((root / chapter).read_text("utf8"))))
+        except SyntaxError:  # its cell is named when it runs
+            found[number(chapter)] = {}
+        except ValueError as error:
+            raise ValueError(f"{chapter}: {error}.") from error
+    return found
+
+
+def unknown(pages: list[str], root: Path) -> list[str]:
+    """What pages ask for and no chapter keeps, known before anything runs.
+
+    Args:
+        pages: chapters or Markdown, as paths below root.
+        root: top of the repository.
+
+    Returns:
+        A sentence for each fault, with page and place.
+    """
+    known = functools.cache(functools.partial(schemas, root))
+    return _faults(pages, root, lambda text, here: words.check(text, known(), here))
+
+
+def unanswered(pages: list[str], told: words.Told, root: Path) -> list[str]:
+    """What pages ask for and the tables that were kept cannot answer.
+
+    Args:
+        pages: chapters or Markdown, as paths below root.
+        told: what there is.
+        root: top of the repository.
+
+    Returns:
+        A sentence for each fault, with page and place.
+    """
+    return _faults(pages, root, lambda text, here: words.unanswered(text, told, here))
+
+
+def _faults(pages: list[str], root: Path, faults_of: Callable[[str, str], list[str]]) -> list[str]:
+    found = []
+
+    def look(page: str, text: str, place: str) -> str:
+        if words.ROLE.search(text):
+            found.extend(f"{page}, {place}, {fault}." for fault in faults_of(text, number(page)))
+        return text
+
+    for page in pages:
+        each_text(page, root, functools.partial(look, page))
+    return found
+
+
+def each_text(page: str, root: Path, change: Callable[[str, str], str]) -> object:
+    """Change the words of a page, or look at them.
+
+    Args:
+        page: chapter or Markdown, as a path below root.
+        root: top of the repository.
+        change: called with words and the place where they stand.
+
+    Returns:
+        Notebook of a chapter, or Markdown.
+    """
+    text = (root / page).read_text("utf8")
+    return percent.rewrite(notebook(text), change) if page.endswith(".py") else change(text, "its text")
+
+
+def kept_text(scale: str, root: Path) -> dict[str, dict[str, str]]:
+    """The tables that executed chapters of a scale kept, as CSV.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+
+    Returns:
+        CSV by name by chapter; nothing of chapters not executed.
+    """
+    notes = {c: noted(note_file((root / c).read_text("utf8"), {"scale": scale}, root)) for c in chapters(root)}
+    return {number(chapter): note["tables"] for chapter, note in notes.items() if note}
+
+
+def kept(scale: str, root: Path) -> dict[str, dict[str, tables.Table]]:
+    """The tables that executed chapters of a scale kept.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+
+    Returns:
+        Table by name by chapter; nothing of chapters not executed.
+    """
+    return {chapter: _read(named) for chapter, named in kept_text(scale, root).items()}
+
+
+def _read(named: dict[str, str]) -> dict[str, tables.Table]:
+    return {name: tables.read(text) for name, text in named.items()}

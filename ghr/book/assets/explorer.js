@@ -1,5 +1,5 @@
 // A figure with sliders, in two lives. In Jupyter (`render`) a kernel computes each frame; in a page the element carries
-// them. Either way it is drawn here, from what ghr.widgets.pack makes.
+// them. Either way it is drawn here, from what ghr.book.widgets.pack makes.
 
 const make = (name, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(name), properties);

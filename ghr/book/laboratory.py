@@ -29,10 +29,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
-from ghr import jacobian, noise, plots, runs, sampling
+from ghr import jacobian, noise, runs, sampling
+from ghr.book import plots
+from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
 from ghr.denoisers import UNet
-from ghr.press import SCALE, code, digest, file_digest
 
 PAGE = "book/laboratory"
 # what a reader would call image sets whose names say little
@@ -247,7 +248,7 @@ def export(scale: str, root: Path) -> Path:
     folder = root / "build" / "laboratory" / scale
     listed = folder / "laboratory.json"
     engine = runtime(root) if chosen else None
-    state = [code("import ghr.laboratory"), [file_digest(runs.path(run)) for run in chosen], engine]
+    state = [code("import ghr.book.laboratory"), [file_digest(runs.path(run)) for run in chosen], engine]
     key = digest(json.dumps(state, sort_keys=True), (root / "requirements.txt").read_text("utf8"))
     if listed.exists() and json.loads(listed.read_text("utf8"))["key"] == key:
         return listed
@@ -407,7 +408,7 @@ def _words(shown: list[runs.Run]) -> str:
 
 
 def setup(app) -> dict:
-    """Sphinx extension: `ghr.laboratory` in `_config.yml`."""
+    """Sphinx extension: `ghr.book.laboratory` in `_config.yml`."""
     from docutils import nodes
     from sphinx.util import logging as sphinx_logging
     from sphinx.util.docutils import SphinxDirective

@@ -1,7 +1,7 @@
 """Executed copies in, pages out: Jupyter Book renders them, the committed ledger keeps what they measured.
 
-Enters: the chapters, executed by `ghr.press`. Leaves: the pages, `_build/html`, drawn with `ghr.extension`, and the
-ledger, `book/ledger.json`, into which a smoke run never writes.
+Enters: the chapters, executed by `ghr.book.press`. Leaves: the pages, `_build/html`, drawn with `ghr.book.extension`,
+and the ledger, `book/ledger.json`, into which a smoke run never writes.
 
 A book that is published knows three variables: GHR_REPOSITORY, https://github.com/OWNER/NAME, switches on the buttons
 that lead there and to Colab; GHR_BRANCH, main unless set, is what they show; GHR_ADDRESS is where the pages are served.
@@ -16,15 +16,80 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ghr import laboratory, ledger
+from ghr.book import laboratory, ledger, words
+from ghr.book.press import (
+    BUILD,
+    SCALE,
+    chapters,
+    contents,
+    each_text,
+    execute_all,
+    kept,
+    kept_text,
+    note_file,
+    noted,
+    unanswered,
+    unknown,
+)
 from ghr.cache import writable
-from ghr.press import BUILD, SCALE, chapters, execute_all, note_file, noted
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
-    """What the executed chapters of a scale measured, in reading order; nothing from those not executed."""
+    """What the executed chapters of a scale measured: what their tables give, then what they entered themselves.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+
+    Returns:
+        Entries; nothing from chapters not executed.
+
+    Raises:
+        ValueError: when a question of a target finds several rows or no Estimate, or a number is both asked for and
+            entered.
+    """
     notes = [noted(note_file((root / c).read_text("utf8"), {"scale": scale}, root)) for c in chapters(root)]
-    return [ledger.Entry(**entry) for note in notes if note for entry in note["ledger"]]
+    entered = [ledger.Entry(**entry) for note in notes if note for entry in note["ledger"]]
+    found = ledger.measured(kept(scale, root), scale)
+    if twice := {entry.key for entry in found} & {entry.key for entry in entered}:
+        raise ValueError(f"both asked of a table and entered by a chapter: {', '.join(map(str, sorted(twice)))}")
+    return found + entered
+
+
+def told(scale: str, root: Path) -> words.Told:
+    """What the texts of the book can ask for.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+
+    Returns:
+        Tables, entries of the ledger and claims.
+
+    Raises:
+        ValueError: as `measured`.
+    """
+    return words.Told(scale, kept(scale, root), tuple(measured(scale, root)))
+
+
+def hold(there: words.Told, root: Path, check: bool) -> None:
+    """Say which sentences do not hold.
+
+    Args:
+        there: what was measured.
+        root: top of the repository.
+        check: refuse them.
+
+    Raises:
+        RuntimeError: naming each sentence, when check is set and one does not hold at the laptop's scale.
+    """
+    false = []
+    for page in contents(root):
+        each_text(page, root, lambda text, place, page=page: false.extend(words.broken(text, there)) or text)
+    if false and check and there.scale == "laptop":
+        raise RuntimeError(f"sentences that do not hold: {'; '.join(false)}")
+    if false:
+        print(f"do not hold at scale {there.scale}:", *false, sep="\n  ")
 
 
 def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, check: bool = False) -> Path:
@@ -33,11 +98,16 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
     `_build/html` unless said.  check: refuse to change the ledger.
     Returns: the landing page.
-    Raises: as `ghr.press.execute` and `published`; RuntimeError when the pages give any warning, another build is
-    running, or check is set and the ledger would change; OSError when a folder cannot be written.
+    Raises: as `ghr.book.press.execute` and `published`; ValueError where there is no book; RuntimeError when the pages
+    give any warning, another build is running, or check is set and the ledger would change or a sentence does not hold;
+    OSError when a folder cannot be written.
     """
     published()  # a wrong address is told before anything runs
     root = root.resolve()
+    if not (root / "_toc.yml").is_file():
+        raise ValueError(f"{root} holds no book, there is no _toc.yml: run this at the top of the repository")
+    if faults := unknown(contents(root), root):
+        raise ValueError(" ".join(faults))
     html = (html or root / "_build" / "html").resolve()
     for folder in (root / "build", html.parent):  # told now, not after the chapters
         writable(folder, *BUILD)
@@ -46,8 +116,13 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
             if not html.exists() and _old(html).exists():  # killed while it swapped them
                 _old(html).rename(html)
             execute_all(scale, root)
+            there = told(scale, root)
+            if faults := unanswered(contents(root), there, root):
+                raise ValueError(" ".join(faults))
+            hold(there, root, check)
             if scale != "smoke":
-                keep(measured(scale, root), scale, root / "book" / "ledger.json", check)
+                keep(list(there.entries), scale, root / "book" / "ledger.json", check)
+            lay_out(kept_text(scale, root), root / "build" / "results" / scale)
             if (root / f"{laboratory.PAGE}.md").exists():
                 laboratory.export(scale, root)
             render(scale, root, html)
@@ -55,6 +130,20 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
         raise RuntimeError(f"another build of the book is running in {root}") from error
     print(f"the book: {html / 'index.html'}")
     return html / "index.html"
+
+
+def lay_out(there: dict[str, dict[str, str]], folder: Path) -> None:
+    """Writes the tables of all chapters into a folder, where a reader of the repository finds them.
+
+    Args:
+        there: CSV by name by chapter.
+        folder: made where it is missing; other tables in it are taken away.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for chapter, named in there.items():
+        for name, text in named.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{chapter}_{name}.csv").write_text(text, "utf8")
 
 
 def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> None:

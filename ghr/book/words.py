@@ -1,0 +1,265 @@
+"""Numbers, verdicts and claims in a text: what is asked for by name enters, words leave.
+
+    {num}`agreement[n=max].largest:.2f`   a number of a table that the chapter keeps (`ghr.book.query`)
+    {target}`T9b`, {target}`T9b photographs`, {target}`T10 avatars BFCNN`   a target and its verdict, leading to its row
+    {claim}`name`   behind a sentence that could become false (`ghr.book.claims`): nothing is seen while it holds
+
+Names are checked against the code of the chapters before anything runs (`check`), the words are put in when pages are
+drawn (`fill`).
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+from ghr.book.claims import CLAIMS, Claim
+from ghr.book.ledger import TARGETS, Entry, Target
+from ghr.book.query import Kept, NoRow, Query, ask, parse
+
+ROLE = re.compile(r"\{(num|target|claim)\}`([^`]+)`")
+_GLUE = re.compile(r"\{glue:text\}`(\w+)(?::([^`]*))?`")
+NOT_HERE = "not at this scale"
+Schemas = Mapping[str, Mapping[str, type | None]]  # chapter -> name of a table -> dataclass of its rows
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that texts can ask for, at one scale."""
+
+    scale: str  #: one of `ghr.runs.SCALES`; at the laptop's all must be there
+    kept: Kept  #: table by name by chapter
+    entries: tuple[Entry, ...] = ()  #: of the ledger
+    claims: Mapping[str, Claim] = field(default_factory=lambda: CLAIMS)  #: by name
+    targets: Mapping[str, Target] = field(default_factory=lambda: TARGETS)  #: by id
+
+
+def fill(text: str, told: Told, here: str = "", ledger_page: str | None = None, html: bool = True) -> str:
+    """A text with words in the place of what it asks for.
+
+    Args:
+        text: Markdown.
+        told: what there is.
+        here: chapter that asks, two digits; "" for a page that is none.
+        ledger_page: address of the page that shows the ledger, to which verdicts lead.
+        html: whether verdicts and marks are HTML; plain words for a notebook.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        ValueError: naming what cannot be answered.
+    """
+
+    def answer(match: re.Match) -> str:
+        kind, body = match.groups()
+        try:
+            if kind == "num":
+                return _number(body, told, here)
+            if kind == "target":
+                return _target(body, told, ledger_page, html)
+            return _claim(body, told, html)
+        except ValueError as error:
+            raise ValueError(f"{match[0]}: {error}") from error
+
+    return ROLE.sub(answer, text)
+
+
+def check(text: str, schemas: Schemas, here: str = "", told: Told | None = None) -> list[str]:
+    """What a text asks for and nobody keeps, known before anything runs.
+
+    Args:
+        text: Markdown.
+        schemas: what each chapter keeps.
+        here: chapter that asks, two digits.
+        told: whose claims and targets are meant (default: the book's).
+
+    Returns:
+        A sentence for each fault, none for a sound text.
+    """
+    told = told or Told("", {})
+    found = []
+    for kind, body in ROLE.findall(text):
+        try:
+            if kind == "num":
+                require(parse(body), schemas, here)
+            elif kind == "target":
+                _subject(body, told)
+            else:
+                claim = _named(body, told)
+                claim.check()
+                for query in claim.questions:
+                    require(query, schemas, claim.chapter)
+        except ValueError as error:
+            found.append(f"{{{kind}}}`{body}`: {error}")
+    return found
+
+
+def require(query: Query, schemas: Schemas, here: str = "") -> None:
+    """Say whether a question can have an answer.
+
+    Args:
+        query: what is asked.
+        schemas: what each chapter keeps.
+        here: chapter that asks, two digits.
+
+    Raises:
+        ValueError: when the chapter keeps no such table, or the table has no such field.
+    """
+    number = query.chapter or here
+    if not number:
+        raise ValueError("a page that is no chapter names one: write 03:table...")
+    if number not in schemas:
+        raise ValueError(f"there is no chapter {number}")
+    if query.table not in schemas[number]:
+        raise ValueError(
+            f"chapter {number} keeps no table {query.table}; it keeps {', '.join(schemas[number]) or 'none'}"
+        )
+    query.check(schemas[number][query.table])
+
+
+def unanswered(text: str, told: Told, here: str = "") -> list[str]:
+    """What a text asks for and the tables that were kept cannot answer.
+
+    Args:
+        text: Markdown.
+        told: what there is; questions to chapters of which nothing is there are not put.
+        here: chapter that asks, two digits.
+
+    Returns:
+        A sentence for each fault.
+    """
+    found = []
+    for kind, body in ROLE.findall(text):
+        try:
+            if kind == "num" and (parse(body).chapter or here) in told.kept:
+                _number(body, told, here)
+            elif kind == "claim":
+                _fails(_named(body, told), told)
+        except ValueError as error:
+            found.append(f"{{{kind}}}`{body}`: {error}")
+    return found
+
+
+def broken(text: str, told: Told) -> list[str]:
+    """Sentences whose claims do not hold.
+
+    Args:
+        text: Markdown.
+        told: what there is.
+
+    Returns:
+        Each with its claim and the numbers.
+    """
+    found = []
+    for match in ROLE.finditer(text):
+        if match[1] == "claim":
+            reason = _fails(_named(match[2], told), told)
+            if reason:
+                found.append(f'"{sentence(text[: match.start()])}" ({match[2]}: {reason})')
+    return found
+
+
+def sentence(text: str) -> str:
+    """The last sentence of a text, without line breaks."""
+    return re.split(r"(?<=[.!?:*])\s+(?=[^a-z])|\n\s*\n", text.rstrip())[-1].replace("\n", " ").lstrip("# ")
+
+
+def glued(nb) -> dict[str, object]:
+    """What a notebook's cells put at the disposal of its text by `ghr.book.ledger.say`.
+
+    Args:
+        nb: executed notebook.
+
+    Returns:
+        Number or word by name.
+    """
+    found = {}
+    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
+        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        text = output.get("data", {}).get("application/papermill.record/text/plain")
+        if name and text is not None:
+            try:
+                found[name] = ast.literal_eval(text)
+            except (ValueError, SyntaxError):  # a picture's name
+                found[name] = text
+    return found
+
+
+def pasted(text: str, said: Mapping[str, object]) -> str:
+    """A text with words in the place of {glue:text}`name:format`.
+
+    Args:
+        text: Markdown.
+        said: of `glued`; what is not there stays as it is.
+
+    Returns:
+        Markdown.
+    """
+
+    def answer(match: re.Match) -> str:
+        name, form = match.groups()
+        return format(said[name], form or "") if name in said else match[0]
+
+    return _GLUE.sub(answer, text)
+
+
+def _number(body: str, told: Told, here: str) -> str:
+    try:
+        return ask(parse(body), told.kept, here, Query.words)
+    except NoRow as error:
+        if told.scale == "laptop":
+            raise ValueError(str(error)) from error
+        return f"({NOT_HERE})"
+
+
+def _subject(body: str, told: Told) -> tuple[str, str, str]:
+    """Target, image set and network that are meant."""
+    id, _, subject = body.partition(" ")
+    if id not in told.targets:
+        raise ValueError(f"there is no target {id}")
+    images, _, network = (subject or told.targets[id].on[0]).partition(" ")
+    if images not in told.targets[id].on:
+        raise ValueError(f"{id} is not asked of {images}, but of {', '.join(told.targets[id].on)}")
+    return id, images, network or "UNet"
+
+
+def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
+    id, images, network = _subject(body, told)
+    entry = next((e for e in told.entries if e.key == (id, images, network, told.scale)), None)
+    words, verdict = (
+        (f"{id}, {entry.target}: {entry.verdict}", entry.verdict) if entry else (f"{id}: {NOT_HERE}", "none")
+    )
+    if not html:
+        return words
+    words = escape(words).replace(" ", "\N{NO-BREAK SPACE}")
+    place = f' href="{ledger_page}#{id}"' if ledger_page else ""
+    return (
+        f'<a class="verdict {verdict}"{place}>{words}</a>'
+        if place
+        else f'<span class="verdict {verdict}">{words}</span>'
+    )
+
+
+def _named(name: str, told: Told) -> Claim:
+    if name not in told.claims:
+        raise ValueError(f"there is no claim {name}")
+    return told.claims[name]
+
+
+def _fails(claim: Claim, told: Told) -> str:
+    """Why a claim does not hold; "" when it does."""
+    try:
+        holds, numbers = claim.holds(told.kept)
+    except NoRow as error:
+        return str(error)
+    return "" if holds else numbers
+
+
+def _claim(name: str, told: Told, html: bool) -> str:
+    reason = _fails(_named(name, told), told)
+    if not reason:
+        return ""
+    words = f"({'does not hold' if told.scale == 'laptop' else NOT_HERE}: {reason})"
+    return f'<span class="claim">{escape(words)}</span>' if html else words
