@@ -21,6 +21,7 @@ from ghr.experiments import Study
 from ghr.measure.harmonicity import margins
 from ghr.noise import SIGMAS, add_noise, mse
 from ghr.references import DiscPosterior
+from ghr.references.discs import LEAST
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, ratio, slope
 from ghr.tables import Table
 
@@ -112,6 +113,28 @@ def _stacked(columns: Sequence[Sequence[Tensor]]) -> list[np.ndarray]:
 
 def _noisy(x: Tensor, sigma: float, seed: int) -> Tensor:
     return add_noise(x, sigma, torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How far posterior means are to be trusted: a sum over n effective samples errs by a share of about 1/n."""
+
+    least: float  #: smallest effective number of samples
+    doubtful: int  #: posterior means with fewer than `ghr.references.discs.LEAST`
+    of: int  #: posterior means in all
+
+
+def sampling(optimum: Answers) -> Table[Sampling]:
+    """Are there enough samples for posterior means?
+
+    Args:
+        optimum: of `posteriors`.
+
+    Returns:
+        One row.
+    """
+    effective = optimum.effective
+    return Table((Sampling(float(effective.min()), int((effective < LEAST).sum()), effective.size),))
 
 
 @dataclass(frozen=True)

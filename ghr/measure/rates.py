@@ -182,6 +182,7 @@ class Slope:
     slope: Estimate  #: dB per dB
     named: float  #: theory, for the regularity in the name
     true: float  #: theory, for the regularity that the exponents give
+    nearer: float  #: by how much the slope is nearer to the latter than to the former
 
 
 def slopes(
@@ -205,9 +206,9 @@ def slopes(
         for low, high in windows:
             inside = within((low, high), input_psnr)
             fit = estimate(partial(slope, input_psnr=input_psnr[inside]), own[inside])
-            rows.append(
-                Slope(name, r.alpha, r.contour, r.hoelder, denoiser, own.shape[1], low, high, fit, r.named, r.true)
-            )
+            nearer = abs(fit.value - r.named) - abs(fit.value - r.true)
+            kind = (name, r.alpha, r.contour, r.hoelder, denoiser, own.shape[1])
+            rows.append(Slope(*kind, low, high, fit, r.named, r.true, nearer))
     return Table(tuple(rows))
 
 
@@ -316,6 +317,7 @@ class Beyond:
     alpha: float  #: regularity in its name
     before: float  #: over the first window, on the same images
     after: Estimate  #: over input BEYOND
+    rise: float  #: lower end of `after` less `before`: above 0 when it certainly rises
 
 
 def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyond]:
@@ -338,7 +340,8 @@ def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyo
             )
             for psnr in windows
         )
-        rows.append(Beyond(study.name, regularity(study.name).alpha, before.value, after))
+        rise = after.low - before.value
+        rows.append(Beyond(study.name, regularity(study.name).alpha, before.value, after, rise))
     return Table(tuple(rows))
 
 
@@ -373,7 +376,7 @@ def mixtures(measured: Errors) -> Table[Mixture]:
         apart = (estimate(steeper, own, part, paired=False) for part in parts)
         lean = estimate(_off_middle, own, *parts, paired=False)
         rows.append(Mixture(name, network, estimate(_steepness, own), *apart, lean))
-    return Table(tuple(rows))
+    return Table(tuple(rows), Mixture)
 
 
 def within(window: tuple[float, float], input_psnr: Float[np.ndarray, " k"] = INPUT_PSNR) -> np.ndarray:

@@ -34,7 +34,9 @@ def test_the_optimum_on_discs_keeps_five_dimensions_and_loses_nothing_to_itself(
     found = manifolds.posteriors(x, np.array([0.1, SIGMA]), seed=1)
     assert found.traces.mean(1) == pytest.approx([5, 5], abs=0.5)
     assert found.errors.mean(1) == pytest.approx(5 * found.sigmas**2 / SIZE**2, rel=0.6)
-    assert found.effective.min() > 100
+    (row,) = manifolds.sampling(found)
+    assert row.least == found.effective.min() > 100
+    assert (row.doubtful, row.of) == (0, 8)
     rows = manifolds.levels("discs", {"same": found}, found)
     assert [row.denoiser for row in rows] == ["same", "same", "optimum", "optimum"]
     assert {(row.ratio, row.loss) for row in rows} == {(Estimate(1, 1, 1), Estimate(0, 0, 0))}

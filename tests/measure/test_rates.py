@@ -53,6 +53,7 @@ def test_each_window_has_its_own_slope():
     assert 0.5 < whole.slope.value < 0.9
     assert [row.slope.value for row in rows.where(denoiser="TI db4")] == pytest.approx([0.7, 0.7])
     assert {(row.alpha, row.named) for row in rows} == {(2, 2 / 3)}
+    assert rows.where(denoiser="TI db4", low=9).rows[0].nearer == pytest.approx((0.7 - 2 / 3) - (0.7 - 1 / 2))
 
 
 def beside(own, other, name="c_alpha-2", few=2):
