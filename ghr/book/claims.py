@@ -201,5 +201,114 @@ CLAIMS = named(
             "{alike[n=max].same_noise.low} > 0.9 and {alike[n=max].strong} == 'holds'"
             " and min({*samplers.same_noise.low}) > 0.85",
         ),
+        Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
+        Claim("slopes-not-above-wavelets", "05", "{worst[network=UNet].least_slope.high} < 0"),
+        Claim(
+            "passing-shows-no-geometry", "05", '{passing[denoiser="TI db4"].passed} >= {passing[denoiser=UNet].passed}'
+        ),
+        Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
+        Claim(
+            "nearer-to-the-true-regularity",
+            "05",
+            "min({*slopes[denoiser=UNet,low=9,hoelder=False,contour>1].nearer}) > 0",
+        ),
+        Claim("fields-within-half-a-decibel", "05", "{optimality.largest.high} < 0.5"),
+        Claim(
+            "weakest-noise-costs-most",
+            "05",
+            "{optimality.at} < 0.03 and {optimality.mean} < {optimality.largest.value}",
+        ),
+        Claim(
+            "one-basis-of-waves",
+            "05",
+            "{subspaces[nearest=True].fourier.low} > 0.8 and {subspaces[nearest=True].another.low} > 0.8",
+        ),
+        Claim("bases-know-their-scene", "05", "min({*gains[images=c_alpha].gain.low}) > 0"),
+        Claim(
+            "bases-of-fields-know-none", "05", "max(abs(gain) for gain in {*gains[images=fields-2].gain.value}) < 0.02"
+        ),
+        Claim(
+            "smoother-images-keep-less",
+            "05",
+            "{adaptation[images=c_alpha-1,network=UNet].trace.value} > "
+            "{adaptation[images=c_alpha-3,network=UNet].trace.value} > "
+            "{adaptation[images=c_alpha-5,network=UNet].trace.value}",
+        ),
+        Claim(
+            "regions-decide",
+            "05",
+            "abs({mixtures[network=UNet].over_regions.value}) < abs({mixtures[network=UNet].over_contour.value}) and "
+            "{mixtures[network=UNet].off_middle.low} > 0",
+        ),
+        Claim("discs-error-above-optimum", "06", "{deficits[denoiser=UNet].smallest.low} > 1.2"),
+        Claim("discs-ratio-rises", "06", "{deficits[denoiser=UNet].rise.low} > 0"),
+        Claim("posteriors-are-sampled-enough", "06", "{sampling.doubtful} == 0"),
+        Claim(
+            "discs-keep-too-much",
+            "06",
+            "{deficits[denoiser=UNet].trace.low} > 2 * {deficits[denoiser=optimum].trace.high}",
+        ),
+        Claim(
+            "eigenvalues-do-not-end-at-five",
+            "06",
+            "{spectra[denoiser=UNet,rank=10].value.low} > 0.1 > {spectra[denoiser=optimum,rank=10].value.high}",
+        ),
+        Claim("five-directions-are-found", "06", "{parts[denoiser=UNet].left.low} > 0.85"),
+        Claim(
+            "error-is-mostly-beyond",
+            "06",
+            "{parts[denoiser=UNet].error_beyond.value} > {parts[denoiser=UNet].error_along.value}",
+        ),
+        Claim(
+            "surplus-bends-the-contour",
+            "06",
+            "{parts[denoiser=UNet].beyond.low} > {parts[denoiser=optimum].beyond.high} and {margins.waves.low} > 0",
+        ),
+        Claim("surplus-knows-its-disc", "06", "{margins.h2.low} > 0"),
+        Claim("surplus-is-not-smooth-along-contours", "06", "{margins.h3.low} > 0"),
+        Claim(
+            "flat-keep-too-much",
+            "06",
+            "{flat_deficits[images=ray,denoiser=UNet].trace.low} > 1 and "
+            "{flat_deficits[images=sines,denoiser=UNet].trace.low} > 2 and "
+            "min({*flat_deficits[denoiser=UNet].smallest.low}) > 1",
+        ),
+        Claim(
+            "training-still-helped",
+            "06",
+            "{progress[images=discs,network=UNet,part=1].test} < {progress[images=discs,network=UNet,part=0.5].test}",
+        ),
+        Claim(
+            "discs-are-not-learned-by-heart",
+            "06",
+            "abs({progress[images=discs,network=UNet,part=1].test} - "
+            "{progress[images=discs,network=UNet,part=1].training}) < 0.5",
+        ),
+        Claim(
+            "chain-is-worse-on-discs",
+            "06",
+            "{deficits[denoiser=BFCNN].trace.low} > {deficits[denoiser=UNet].trace.high} and "
+            "{deficits[denoiser=BFCNN].smallest.low} > {deficits[denoiser=UNet].smallest.high}",
+        ),
+        Claim(
+            "lists-of-pixels-lose-nothing",
+            "07",
+            "all(row < {controls[denoiser=Wiener].rounding} for row in {*controls.change})",
+        ),
+        Claim("shuffling-costs", "07", "{deficit.least_loss.low} > 0"),
+        Claim("larger-blocks-cost-more", "07", "{deficit.least_rise.low} > 0"),
+        Claim(
+            "loss-is-more-than-chance",
+            "07",
+            "{deficit.least_loss.low} > 2 * max(abs({deficit.chance.low}), abs({deficit.chance.high}))",
+        ),
+        Claim("faces-beat-wiener", "07", "min({*losses[block=1,half=A,sigma>=0.1,sigma<=0.5].over_wiener.low}) > 0"),
+        Claim("shuffled-lose-to-wiener", "07", "{deficit.worse} == {deficit.levels}"),
+        Claim("shuffled-basis-is-not-of-faces", "07", "{kept[block=max].as_faces.high} < 0.5"),
+        Claim(
+            "trained-is-less-harmonic-than-untrained",
+            "07",
+            '{harmonicity[basis="an untrained network"].h1_more.high} < 0',
+        ),
     )
 )

@@ -138,31 +138,62 @@ TARGETS = {
         "slope of output on input PSNR, 9-33 dB, less that of TI db4, alpha = 1, 2, 3, 5: smallest",
         *_at_least(0, 0),
         on=("c_alpha",),
+        asked={"c_alpha": "05:worst[network=UNet].least_slope", "c_alpha BFCNN": "05:worst[network=BFCNN].least_slope"},
     ),
     "T13": Target(
-        "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)", *_at_least(1, 1.5), on=("c_alpha",)
+        "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)",
+        *_at_least(1, 1.5),
+        on=("c_alpha",),
+        asked={"c_alpha": "05:worst[network=UNet].least_lead", "c_alpha BFCNN": "05:worst[network=BFCNN].least_lead"},
     ),
-    "T14": Target("loss against exact Wiener, sigma .02-.7, largest (dB)", *_at_most(0.3, 0.2), on=("fields-2",)),
+    "T14": Target(
+        "loss against exact Wiener, sigma .02-.7, largest (dB)",
+        *_at_most(0.3, 0.2),
+        on=("fields-2",),
+        asked={"fields-2": "05:optimality.largest"},
+    ),
     "T15": Target(
         "alignment of five leading singular vectors with the tangent, sigma = .04",
         *_at_least(0.95, 0.97),
         on=("discs",),
+        asked={"discs": "06:parts[denoiser=UNet].left", "discs BFCNN": "06:parts[denoiser=BFCNN].left"},
     ),
-    "T16": Target("tr J at sigma = .04 (the optimum's: 5)", (5.5, 15), (7.4, math.inf), on=("discs",)),
+    "T16": Target(
+        "tr J at sigma = .04 (the optimum's: 5)",
+        (5.5, 15),
+        (7.4, math.inf),
+        on=("discs",),
+        asked={"discs": "06:deficits[denoiser=UNet].trace", "discs BFCNN": "06:deficits[denoiser=BFCNN].trace"},
+    ),
     "T17a": Target(
-        "MSE over that of the exact posterior, input 21-40 dB: smallest", *_at_least(1.2, 1.2), on=("discs",)
+        "MSE over that of the exact posterior, input 21-40 dB: smallest",
+        *_at_least(1.2, 1.2),
+        on=("discs",),
+        asked={"discs": "06:deficits[denoiser=UNet].smallest", "discs BFCNN": "06:deficits[denoiser=BFCNN].smallest"},
     ),
     "T17b": Target(
-        "rise of that ratio from one weaker noise level to the next: smallest", *_at_least(0, 0), on=("discs",)
+        "rise of that ratio from one weaker noise level to the next: smallest",
+        *_at_least(0, 0),
+        on=("discs",),
+        asked={"discs": "06:deficits[denoiser=UNet].rise", "discs BFCNN": "06:deficits[denoiser=BFCNN].rise"},
     ),
-    "T17c": Target("slope of output on input PSNR, 21-40 dB", *_at_most(0.97, 0.97), on=("discs",)),
+    "T17c": Target(
+        "slope of output on input PSNR, 21-40 dB",
+        *_at_most(0.97, 0.97),
+        on=("discs",),
+        asked={"discs": "06:deficits[denoiser=UNet].slope", "discs BFCNN": "06:deficits[denoiser=BFCNN].slope"},
+    ),
     "T18a": Target(
-        "PSNR lost by shuffling all pixels, sigma .1-.5: smallest (dB)", *_at_least(1.5, 2), on=("avatars-shuffled",)
+        "PSNR lost by shuffling all pixels, sigma .1-.5: smallest (dB)",
+        *_at_least(1.5, 2),
+        on=("avatars-shuffled",),
+        asked={"avatars-shuffled": "07:deficit.least_loss"},
     ),
     "T18b": Target(
         "rise of that loss from one block size to the next, sigma .1-.5: smallest (dB)",
         *_at_least(0, 0),
         on=("avatars-shuffled",),
+        asked={"avatars-shuffled": "07:deficit.least_rise"},
     ),
     "T19": Target("H1, order against frequency, N_max, the lower of sigma .1 and .3", *_at_least(0.7, 0.8)),
     "T20a": Target("H2 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),

@@ -126,10 +126,11 @@ def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate | None], *
 
 
 def legend(owner: Axes | Figure, **kwargs) -> None:
-    """The legend of an axes, or of a whole figure with loc="outside upper center"."""
+    """The legend of an axes; or above a whole figure, with the labels of all its axes, each once."""
     if isinstance(owner, Figure):
-        handles, labels = owner.axes[0].get_legend_handles_labels()
-        kwargs = {"handles": handles, "labels": labels, "loc": "outside upper center", **kwargs}
+        pairs = [axes.get_legend_handles_labels() for axes in owner.axes]
+        found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
+        kwargs = {"handles": found.values(), "labels": found.keys(), "loc": "outside upper center", **kwargs}
     with matplotlib.rc_context(_STYLE):
         owner.legend(**kwargs)
 

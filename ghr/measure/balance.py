@@ -4,7 +4,7 @@ The optimum's squared error is sigma^2 E tr J. So three numbers are 1 for it: se
 the error over the error, and the noise level that a blind network saw over the one that is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from ghr import jacobian
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.noise import SIGMAS, add_noise, mse
-from ghr.stats import Estimate, estimate, psnr_of_mean
+from ghr.stats import Estimate, estimate, psnr_of_mean, ratio
 from ghr.tables import Table
 
 STRONG = SIGMAS[SIGMAS >= 0.05]  # where the noise level can be seen
@@ -83,8 +83,8 @@ def self_consistency(
 
     Source: Miyasawa 1961: the optimum's J is the covariance of x given y, over sigma^2.
     """
-    ratio = np.mean(errors, axis) / np.mean(traces, axis)
-    return ratio * d / _rows(sigma, ratio) ** 2
+    share = ratio(errors, traces, axis)
+    return share * d / _rows(sigma, share) ** 2
 
 
 def misjudged(seen: np.ndarray, sigma: Float[np.ndarray, " k"], axis: int = -1) -> np.ndarray | np.floating:
@@ -109,12 +109,8 @@ def _rows(sigma: float | np.ndarray, values: np.ndarray | np.floating) -> np.nda
     return np.reshape(sigma, (-1, *[1] * (np.ndim(values) - 1))) if np.ndim(sigma) else np.asarray(sigma)
 
 
-def _extreme(choose, errors: np.ndarray, traces: np.ndarray, sigma: np.ndarray, d: int, axis: int):
+def _extreme(choose: Callable, errors: np.ndarray, traces: np.ndarray, sigma: np.ndarray, d: int, axis: int):
     return choose(self_consistency(errors, traces, sigma, d, axis), axis=0)
-
-
-def _ratio(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray | np.floating:
-    return np.mean(a, axis) / np.mean(b, axis)
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ class Level:
     trace: Estimate  #: tr J, dimensions kept
     sc: Estimate  #: error over sigma^2 tr J
     stein: Estimate  #: Stein's estimate of the error over the error
-    seen: Estimate  #: noise level seen over that there is; not a number where more than all dimensions are kept
+    seen: Estimate | None  #: noise level seen over that there is; None where not fewer than all dimensions are kept
 
 
 @dataclass(frozen=True)
@@ -144,14 +140,14 @@ class Balance:
     half: str  #: of the training images
     smallest: Estimate  #: SC for sigma between .05 and .5
     largest: Estimate  #: SC for sigma between .05 and .5
-    misjudged: Estimate  #: largest |sigma_hat / sigma - 1|; not a number where more than all dimensions are kept
+    misjudged: Estimate | None  #: largest |sigma_hat / sigma - 1|; None where not fewer than all dimensions are kept
 
 
-def balance(study: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Level], Table[Balance]]:
+def balance(*studies: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Level], Table[Balance]]:
     """Do errors agree with the dimensions that networks keep?
 
     Args:
-        study: networks of halves A and B, and images.
+        *studies: networks of halves A and B, and images.
         tested: test images.
         seed: of the noise and of the probes.
 
@@ -159,35 +155,34 @@ def balance(study: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Level]
         Half A of every N, and half B of N from 10 to 100 and of the largest: a row for each noise level, and one over
         noise levels.
     """
-    x, d, top = study.held_out[:tested], study.held_out[0].numel(), study.largest
-    of_images = partial(estimate, regions=study.regions and study.regions.held_out[:tested])
     levels, rows = [], []
-    for (n, half), denoiser in study.denoisers.items():
-        if half != "A" and not (10 <= n <= 100 or n == top):
-            continue
-        found = accounts(denoiser, x, STRONG, seed)
-        where = (study.name, study.network, n, half)
-        for k, sigma in enumerate(STRONG.tolist()):
-            levels.append(
-                Level(
-                    *where,
-                    sigma,
-                    input_psnr=float(-20 * np.log10(sigma)),
-                    psnr=of_images(psnr_of_mean, found.errors[k]),
-                    trace=of_images(np.mean, found.traces[k]),
-                    sc=of_images(partial(self_consistency, sigma=sigma, d=d), found.errors[k], found.traces[k]),
-                    stein=of_images(_ratio, found.stein[k], found.errors[k]),
-                    seen=_if_finite(of_images, np.mean, found.seen[k] / sigma),
-                )
-            )
-        pair = found.errors[MODERATE], found.traces[MODERATE]
-        extremes = (partial(_extreme, choose, sigma=STRONG[MODERATE], d=d) for choose in (np.min, np.max))
-        smallest, largest = (of_images(extreme, *pair) for extreme in extremes)
-        off = _if_finite(of_images, partial(misjudged, sigma=STRONG), found.seen)
-        rows.append(Balance(*where, smallest, largest, off))
+    for study, (n, half), denoiser in [(s, *item) for s in studies for item in s.denoisers.items()]:
+        if half == "A" or 10 <= n <= 100 or n == study.largest:
+            found = accounts(denoiser, study.held_out[:tested], STRONG, seed)
+            of_images = partial(estimate, regions=study.regions and study.regions.held_out[:tested])
+            where, d = (study.name, study.network, n, half), study.held_out[0].numel()
+            levels += [_level(where, found, k, d, of_images) for k in range(len(STRONG))]
+            pair = found.errors[MODERATE], found.traces[MODERATE]
+            extremes = (partial(_extreme, choose, sigma=STRONG[MODERATE], d=d) for choose in (np.min, np.max))
+            smallest, largest = (of_images(extreme, *pair) for extreme in extremes)
+            off = _if_finite(of_images, partial(misjudged, sigma=STRONG), found.seen)
+            rows.append(Balance(*where, smallest, largest, off))
     return Table(tuple(levels)), Table(tuple(rows))
 
 
-def _if_finite(of_images, statistic, values: np.ndarray) -> Estimate:
-    nan = float("nan")
-    return of_images(statistic, values) if np.isfinite(values).all() else Estimate(nan, nan, nan)
+def _level(where: tuple[str, str, int, str], found: Accounts, k: int, d: int, of_images: Callable) -> Level:
+    sigma, errors, traces = float(STRONG[k]), found.errors[k], found.traces[k]
+    return Level(
+        *where,
+        sigma,
+        input_psnr=float(-20 * np.log10(sigma)),
+        psnr=of_images(psnr_of_mean, errors),
+        trace=of_images(np.mean, traces),
+        sc=of_images(partial(self_consistency, sigma=sigma, d=d), errors, traces),
+        stein=of_images(ratio, found.stein[k], errors),
+        seen=_if_finite(of_images, np.mean, found.seen[k] / sigma),
+    )
+
+
+def _if_finite(of_images: Callable, statistic: Callable, values: np.ndarray) -> Estimate | None:
+    return of_images(statistic, values) if np.isfinite(values).all() else None

@@ -167,6 +167,28 @@ class Filters:
         """
         return _noisy(self.x, sigma, self.seed)
 
+    def row(
+        self, image: int, ranks: Sequence[int], n: int | None = None, sigma: float | None = None, half: str = "A"
+    ) -> Float[Tensor, "k c h w"]:
+        """What a reader wants to see of one filter.
+
+        Args:
+            image: place among the images.
+            ranks: of eigenvectors, from 1.
+            n: training images of the network (default: the largest).
+            sigma: noise level (default: the lowest).
+            half: of the training images.
+
+        Returns:
+            Noisy image, denoised image, and the eigenvectors.
+        """
+        n = self.study.largest if n is None else n
+        sigma = self.sigmas[0] if sigma is None else sigma
+        y = self.y(sigma)[image : image + 1]
+        x_hat = denoise(self.study.denoisers[n, half], y, sigma)
+        chosen = self.at[n, half, sigma][image].eigenvectors[[rank - 1 for rank in ranks]]
+        return torch.cat([y, x_hat, chosen])
+
 
 def of_study(study: Study, many: int = 8, sigmas: Sequence[float] = (0.1, 0.3), seed: int = 0) -> Filters:
     """Every network of a study as a matrix, at some of its test images.
@@ -225,6 +247,7 @@ class Anatomy:
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
+    tested: int  #: images at which the network was differentiated
     hom: Estimate  #: ||f(y) - J y|| / ||f(y)||
     asym: Estimate  #: ||J - J'||_F / ||J||_F
     rows: Estimate  #: standard deviation of row sums
@@ -235,23 +258,23 @@ class Anatomy:
     loss: Estimate  #: PSNR of f(y) over that of S y, dB
 
 
-def anatomy(found: Filters) -> Table[Anatomy]:
+def anatomy(*found: Filters) -> Table[Anatomy]:
     """How far are Jacobians symmetric, and what does the asymmetry do?
 
     Args:
-        found: filters of a study.
+        *found: filters of each study.
 
     Returns:
         One row for each network and noise level.
     """
     rows = []
-    for (n, half, sigma), some in found.at.items():
+    for one, (n, half, sigma), some in [(f, *item) for f in found for item in f.at.items()]:
         fields = ("hom", "asym", "rows", "columns", "trace")
         means = {field: estimate(np.mean, values(some, field)) for field in fields}
-        means["top"] = estimate(np.mean, np.array([one.eigenvalues[0].item() for one in some]))
+        means["top"] = estimate(np.mean, np.array([each.eigenvalues[0].item() for each in some]))
         errors = values(some, "error"), values(some, "symmetric_error")
         gains = {"psnr": estimate(psnr_of_mean, errors[0]), "loss": estimate(psnr_gap, *errors)}
-        rows.append(Anatomy(found.study.name, found.study.network, n, half, sigma, **means, **gains))
+        rows.append(Anatomy(one.study.name, one.study.network, n, half, sigma, len(some), **means, **gains))
     return Table(tuple(rows))
 
 
@@ -472,29 +495,30 @@ class Agreement:
     chance: float  #: mean K / d
 
 
-def agreement(found: Filters) -> Table[Agreement]:
+def agreement(*found: Filters) -> Table[Agreement]:
     """Do two networks that share no training image find the same basis?
 
     Args:
-        found: filters of a study.
+        *found: filters of each study.
 
     Returns:
         One row for each N, at the lowest noise level and the images that every N has.
     """
-    rows, sigma, many = [], found.sigmas[0], len(found.few)
-    for n in found.study.sizes:
-        a, b = (found.at[n, half, sigma][:many] for half in "AB")
+    rows = []
+    for one, n in [(f, n) for f in found for n in f.study.sizes]:
+        sigma = one.sigmas[0]
+        a, b = (one.at[n, half, sigma][: len(one.few)] for half in "AB")
         own, counts = vectors(a), kept(a)
         rows.append(
             Agreement(
-                found.study.name,
-                found.study.network,
+                one.study.name,
+                one.study.network,
                 n,
                 sigma,
                 trace=estimate(np.mean, values(a, "trace")),
                 same=estimate(np.mean, alignments(own, vectors(b), counts)),
                 other=estimate(np.mean, alignments(own, [*own[1:], own[0]], counts)),
-                chance=float(counts.mean() / found.x[0].numel()),
+                chance=float(counts.mean() / one.x[0].numel()),
             )
         )
     return Table(tuple(rows))
@@ -514,25 +538,26 @@ class Span:
     chance: float  #: N / d
 
 
-def spans(found: Filters, most: int = 100) -> Table[Span]:
+def spans(*found: Filters, most: int = 100) -> Table[Span]:
     """Is the basis of a network with few images made of these?
 
     Args:
-        found: filters of a study.
+        *found: filters of each study.
         most: the largest N that is asked.
 
     Returns:
         Rows of half A at the lowest noise level: for each N up to `most`, at test images and at training images.
     """
-    rows, study, sigma = [], found.study, found.sigmas[0]
-    for n in [n for n in study.sizes if n <= most]:
+    rows = []
+    for one, n in [(f, n) for f in found for n in f.study.sizes if n <= most]:
+        study, sigma = one.study, one.sigmas[0]
         a, b = (study.training(n, half) for half in "AB")
-        seen = a[torch.arange(len(found.few)) % n]
-        at_seen = filters(study.denoisers[n, "A"], seen, _noisy(seen, sigma, found.seed))
-        for at, some in (("test", found.at[n, "A", sigma]), ("training", at_seen)):
+        seen = a[torch.arange(len(one.few)) % n]
+        at_seen = filters(study.denoisers[n, "A"], seen, _noisy(seen, sigma, one.seed))
+        for at, some in (("test", one.at[n, "A", sigma]), ("training", at_seen)):
             own, other = inside(some, a), inside(some, b)
             estimates = (estimate(np.mean, shares) for shares in (own, other, own - other))
-            rows.append(Span(study.name, study.network, n, at, *estimates, chance=n / found.x[0].numel()))
+            rows.append(Span(study.name, study.network, n, at, *estimates, chance=n / one.x[0].numel()))
     return Table(tuple(rows))
 
 

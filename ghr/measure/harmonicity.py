@@ -5,6 +5,7 @@ same images: another image's basis has the network's habits without the image, p
 image set.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -123,23 +124,23 @@ class Margin:
     h4: Estimate  #: above 0 is ahead
 
 
-def harmonicity(found: Filters) -> tuple[Table[Indices], Table[Margin]]:
+def harmonicity(*found: Filters) -> tuple[Table[Indices], Table[Margin]]:
     """Are the bases of the largest N harmonic and adapted, beside all controls?
 
     Args:
-        found: filters of a study, at three images or more.
+        *found: filters of each study, at three images or more.
 
     Returns:
         Indices of each half at each noise level, one row for each basis, and one row of margins.
     """
-    study, rows, ahead = found.study, [], []
-    n = study.largest
-    for half in "AB":
+    rows, ahead = [], []
+    for one, half in itertools.product(found, "AB"):
+        study, n = one.study, one.study.largest
         training = study.training(n, half)
-        for sigma in found.sigmas:
-            some = found.largest(half, sigma)
-            rivals = controls(vectors(some), training, vectors(found.untrained[sigma]))
-            measured = indices(rivals, kept(some), found.x)
+        for sigma in one.sigmas:
+            some = one.largest(half, sigma)
+            rivals = controls(vectors(some), training, vectors(one.untrained[sigma]))
+            measured = indices(rivals, kept(some), one.x)
             where = (study.name, study.network, n, half, sigma)
             rows += [Indices(*where, basis, **_means(by_index)) for basis, by_index in measured.items()]
             by_index = margins(measured, against=JUDGES)
@@ -147,21 +148,21 @@ def harmonicity(found: Filters) -> tuple[Table[Indices], Table[Margin]]:
     return Table(tuple(rows)), Table(tuple(ahead))
 
 
-def growth(found: Filters) -> Table[Indices]:
+def growth(*found: Filters) -> Table[Indices]:
     """The indices against N, by as many vectors as the network of the largest N keeps.
 
     Args:
-        found: filters of a study.
+        *found: filters of each study.
 
     Returns:
         One row for each half and N, at the lowest noise level and the images that every N has.
     """
-    study, sigma, x = found.study, found.sigmas[0], found.few
     rows = []
-    for half in "AB":
-        counts = kept(found.largest(half))[: len(x)]
+    for one, half in itertools.product(found, "AB"):
+        study, sigma, x = one.study, one.sigmas[0], one.few
+        counts = kept(one.largest(half))[: len(x)]
         for n in study.sizes:
-            measured = harmonic.indices(vectors(found.at[n, half, sigma][: len(x)]), counts, x)
+            measured = harmonic.indices(vectors(one.at[n, half, sigma][: len(x)]), counts, x)
             rows.append(Indices(study.name, study.network, n, half, sigma, "its own", **_means(measured)))
     return Table(tuple(rows))
 
@@ -182,7 +183,7 @@ class Kind:
     half: str  #: of the training images
     parameters: int  #: numbers in the network
     images_seen: int  #: in training; 0 of an untrained network
-    ahead: float  #: training over test images at the end of the training log, dB; not a number for an untrained network
+    ahead: float | None  #: training over test images at the end of the training log, dB; None of an untrained network
     psnr: Estimate  #: of the denoised images, dB
     hom: Estimate  #: ||f(y) - J y|| / ||f(y)||
     asym: Estimate  #: ||J - J'||_F / ||J||_F
@@ -232,7 +233,7 @@ def _kind(
     sigma: float,
     trained: bool = True,
 ) -> Kind:
-    ahead = float("nan")
+    ahead = None
     if trained:
         log, level = runs.log(run), runs.LOG_SIGMAS.index(sigma)
         ahead = log["train"][-1][level] - log["test"][-1][level]

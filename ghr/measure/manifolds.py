@@ -15,11 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ghr import harmonic, jacobian, synthetic
+from ghr import harmonic, jacobian, runs, synthetic
 from ghr.denoiser import denoise
+from ghr.experiments import Study
 from ghr.measure.harmonicity import margins
 from ghr.noise import SIGMAS, add_noise, mse
 from ghr.references import DiscPosterior
+from ghr.references.discs import LEAST
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, ratio, slope
 from ghr.tables import Table
 
@@ -29,6 +31,7 @@ WINDOW = (21, 40)  # input PSNR, dB: where error and slope are judged
 KEPT = 0.1  # a direction counts as kept above this eigenvalue
 MOST = 50  # eigenvectors in memory
 ORDERS = range(2, 6)  # of the contour waves
+DIMENSIONS = {"discs": 5, "ray": 1, "sines": 2}  # of the manifolds
 PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  # its Figure 5, in the order printed
 
 
@@ -110,6 +113,28 @@ def _stacked(columns: Sequence[Sequence[Tensor]]) -> list[np.ndarray]:
 
 def _noisy(x: Tensor, sigma: float, seed: int) -> Tensor:
     return add_noise(x, sigma, torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How far posterior means are to be trusted: a sum over n effective samples errs by a share of about 1/n."""
+
+    least: float  #: smallest effective number of samples
+    doubtful: int  #: posterior means with fewer than `ghr.references.discs.LEAST`
+    of: int  #: posterior means in all
+
+
+def sampling(optimum: Answers) -> Table[Sampling]:
+    """Are there enough samples for posterior means?
+
+    Args:
+        optimum: of `posteriors`.
+
+    Returns:
+        One row.
+    """
+    effective = optimum.effective
+    return Table((Sampling(float(effective.min()), int((effective < LEAST).sum()), effective.size),))
 
 
 @dataclass(frozen=True)
@@ -477,6 +502,35 @@ def share(vectors: Float[Tensor, "n d"], span: Float[Tensor, "k d"]) -> float:
     return (first @ span.T).square().sum().item() / len(first)
 
 
+# Without curvature ------------------------------------------------------------------------------------------------
+
+
+def flat(
+    studies: Sequence[Study], projections_on: Sequence[Callable], tested: int = 48, dissected: int = 4, seed: int = 0
+) -> tuple[Table[Level], Table[Deficit], Table[Parts]]:
+    """All of the above on flat manifolds, whose optimum at weak noise is a projection.
+
+    Args:
+        studies: of one network each.
+        projections_on: RayDenoiser or SineDenoiser of each.
+        tested: test images.
+        dissected: how many of them whole Jacobians are taken at.
+        seed: of the noise and of the probes.
+
+    Returns:
+        `levels`, `deficits` and `parts` of all studies; the projection is called the optimum.
+    """
+    rows: list[list] = [[], [], []]
+    for study, projection in zip(studies, projections_on, strict=True):
+        (denoiser,), x = study.denoisers.values(), study.held_out[:tested]
+        found, best = {study.network: answers(denoiser, x, seed=seed)}, projections(projection, x, seed=seed)
+        some = dissections(denoiser, x, [projection.basis.T] * dissected, seed=seed)
+        tables = (*(f(study.name, found, best) for f in (levels, deficits)), parts(study.name, {study.network: some}))
+        for all_rows, table in zip(rows, tables, strict=True):
+            all_rows += table.rows
+    return tuple(Table(tuple(all_rows)) for all_rows in rows)
+
+
 # Training ---------------------------------------------------------------------------------------------------------
 
 
@@ -488,32 +542,31 @@ class Progress:
     network: str  #: key of ghr.runs.NETWORKS
     part: float  #: of its training, 1 the end
     images_seen: int  #: so far
-    test: float  #: loss on test images, dB
-    training: float  #: loss on training images, dB
+    test: float  #: PSNR of the optimum at weak noise less that on test images, dB
+    training: float  #: the same on training images, dB
 
 
-def progress(
-    images: str, network: str, log: Mapping[str, list], column: int, bound: float, parts: Sequence[int] = (16, 4, 2, 1)
-) -> Table[Progress]:
-    """How the loss against the optimum fell, by the training log.
+def progress(studies: Sequence[Study], sigma: float = 0.05, divisors: Sequence[int] = (16, 4, 2, 1)) -> Table[Progress]:
+    """How the loss against the optimum fell, by the training logs. ::
+
+        optimum at weak noise: PSNR = -20 log10 sigma + 10 log10(d / k),   k dimensions of the manifold
 
     Args:
-        images: name of the image set.
-        network: kind of network.
-        log: of `runs.log`.
-        column: which of `runs.LOG_SIGMAS`.
-        bound: PSNR of the optimum at that noise level, dB.
-        parts: divisors of the images seen in all: 2 is half-way.
+        studies: of one network each, on discs, the ray or plane waves.
+        sigma: noise level of the log, one of `runs.LOG_SIGMAS`.
+        divisors: of the images seen in all: 2 is half-way.
 
     Returns:
-        One row for each divisor, at the nearest line of the log.
+        For each network one row for each divisor, at the nearest line of the log.
     """
-    seen = np.array(log["images_seen"])
-    test, train = (bound - np.array(log[kind])[:, column] for kind in ("test", "train"))
-    places = [int(np.argmin(np.abs(seen - seen[-1] / part))) for part in parts]
-    return Table(
-        tuple(
-            Progress(images, network, 1 / part, int(seen[k]), float(test[k]), float(train[k]))
-            for part, k in zip(parts, places, strict=True)
-        )
-    )
+    column, rows = runs.LOG_SIGMAS.index(sigma), []
+    for study in studies:
+        (run,), d = study.runs.values(), study.held_out[0].numel()
+        log = runs.log(run)
+        bound = -20 * np.log10(sigma) + 10 * np.log10(d / DIMENSIONS[study.name])
+        test, train = (bound - np.array(log[kind])[:, column] for kind in ("test", "train"))
+        seen = np.array(log["images_seen"])
+        for divisor in divisors:
+            k = int(np.argmin(np.abs(seen - seen[-1] / divisor)))
+            rows.append(Progress(study.name, study.network, 1 / divisor, int(seen[k]), float(test[k]), float(train[k])))
+    return Table(tuple(rows))

@@ -28,6 +28,7 @@ INPUT_PSNR = np.arange(9.0, 34, 3)  # dB
 _SIGMAS = 10 ** (-INPUT_PSNR / 20)
 WINDOWS = ((9, 33), (15, 30))  # input PSNR, dB: where slopes are fitted
 LEVEL = (9, 27)  # where levels are compared
+BEYOND = np.arange(36.0, 55, 6)  # input PSNR at noise weaker than any contour, dB
 SHIFTS = 4  # of the bandlets, in each direction: 8 gain about 0.3 dB and take four times as long
 RIVALS = ("TI db4", "bandlets", "Wiener")
 BASELINE = "TI db4"
@@ -48,6 +49,11 @@ class Regularity:
     def even(self) -> bool:
         """Whether regions and contour are named alike."""
         return self.alpha == self.contour
+
+    @property
+    def authors(self) -> bool:
+        """Whether these are the paper's images: its exponents, regions and contour named alike."""
+        return self.even and not self.hoelder
 
     @property
     def named(self) -> float:
@@ -170,11 +176,13 @@ class Slope:
     contour: float  #: and of the contour
     hoelder: bool  #: whether the exponents give that regularity, or are the authors'
     denoiser: str  #: network, or one of RIVALS
+    tested: int  #: test images
     low: float  #: the window's ends, input PSNR, dB
     high: float
     slope: Estimate  #: dB per dB
     named: float  #: theory, for the regularity in the name
     true: float  #: theory, for the regularity that the exponents give
+    nearer: float  #: by how much the slope is nearer to the latter than to the former
 
 
 def slopes(
@@ -198,7 +206,9 @@ def slopes(
         for low, high in windows:
             inside = within((low, high), input_psnr)
             fit = estimate(partial(slope, input_psnr=input_psnr[inside]), own[inside])
-            rows.append(Slope(name, r.alpha, r.contour, r.hoelder, denoiser, low, high, fit, r.named, r.true))
+            nearer = abs(fit.value - r.named) - abs(fit.value - r.true)
+            kind = (name, r.alpha, r.contour, r.hoelder, denoiser, own.shape[1])
+            rows.append(Slope(*kind, low, high, fit, r.named, r.true, nearer))
     return Table(tuple(rows))
 
 
@@ -255,7 +265,7 @@ def worst(measured: Errors) -> Table[Worst]:
     Returns:
         One row for each network; the bootstrap draws the same images of every set.
     """
-    paper = [(name, network) for name, network in measured if network not in RIVALS and _of_the_paper(name)]
+    paper = [(name, network) for name, network in measured if network not in RIVALS and regularity(name).authors]
     rows = []
     for network in dict.fromkeys(network for _, network in paper):
         names = [name for name, other in paper if other == network]
@@ -289,13 +299,49 @@ def passing(found: Table[Slope], network: str = "UNet") -> Table[Passing]:
     """
     tolerance = max(abs(theirs - rate(alpha)) for alpha, theirs in PAPER.items())
     low, high = WINDOWS[0]
-    known = {row.images for row in found if row.denoiser == network and _of_the_paper(row.images)}
+    known = {row.images for row in found if row.denoiser == network and regularity(row.images).authors}
     rows = []
     for denoiser in (network, *RIVALS):
         own = [row for row in found.where(denoiser=denoiser, low=low, high=high) if row.images in known]
         off = np.array([[abs(row.slope.value - row.named), abs(row.slope.value - row.true)] for row in own])
         passed, means = int((off[:, 0] <= tolerance).sum()), off.mean(0).tolist()
         rows.append(Passing(denoiser, passed, len(own), tolerance, *means))
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Slope of TI db4 at noise that is weaker still, where theory with ever finer pixels has it fall to 1/2."""
+
+    images: str  #: image set
+    alpha: float  #: regularity in its name
+    before: float  #: over the first window, on the same images
+    after: Estimate  #: over input BEYOND
+    rise: float  #: lower end of `after` less `before`: above 0 when it certainly rises
+
+
+def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyond]:
+    """Does the slope of wavelets fall or rise when the noise gets weaker than any contour?
+
+    Args:
+        studies: of C^alpha images.
+        few: test images.
+        seed: of the noise.
+
+    Returns:
+        One row for each study.
+    """
+    windows, rows = (INPUT_PSNR[within(WINDOWS[0])], BEYOND), []
+    for study in studies:
+        before, after = (
+            estimate(
+                partial(slope, input_psnr=psnr),
+                errors(WaveletDenoiser(), study.held_out[:few], 10 ** (-psnr / 20), seed),
+            )
+            for psnr in windows
+        )
+        rise = after.low - before.value
+        rows.append(Beyond(study.name, regularity(study.name).alpha, before.value, after, rise))
     return Table(tuple(rows))
 
 
@@ -330,7 +376,7 @@ def mixtures(measured: Errors) -> Table[Mixture]:
         apart = (estimate(steeper, own, part, paired=False) for part in parts)
         lean = estimate(_off_middle, own, *parts, paired=False)
         rows.append(Mixture(name, network, estimate(_steepness, own), *apart, lean))
-    return Table(tuple(rows))
+    return Table(tuple(rows), Mixture)
 
 
 def within(window: tuple[float, float], input_psnr: Float[np.ndarray, " k"] = INPUT_PSNR) -> np.ndarray:
@@ -392,11 +438,6 @@ def _off_middle(own: np.ndarray, a: np.ndarray, b: np.ndarray, axis: int) -> np.
     return _steepness(own, axis) - (_steepness(a, axis) + _steepness(b, axis)) / 2
 
 
-def _of_the_paper(name: str) -> bool:
-    r = regularity(name)
-    return r.even and not r.hoelder
-
-
 def _first(errors: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """The images that another denoiser met as well: the first ones."""
     return errors[:, : beside.shape[1]]
@@ -447,7 +488,7 @@ def losses(
     """
     (denoiser,), x, input_psnr = study.denoisers.values(), study.held_out[:tested], -20 * np.log10(sigmas)
     alpha, spectrum = float(study.name.partition("-")[2]), _spectrum(study)
-    pair = [errors(f, x, sigmas, seed) for f in (StationaryWienerDenoiser(spectrum), denoiser)]
+    pair = [errors(f, x, sigmas, seed) for f in (exact(study), denoiser)]
     rows = [
         Loss(float(sigma), float(level), estimate(psnr_gap, best, own))
         for sigma, level, best, own in zip(sigmas, input_psnr, *pair, strict=True)
@@ -480,6 +521,18 @@ def _spectrum(study: Study) -> Tensor:
     return synthetic.spectrum(study.held_out.shape[-1], float(study.name.partition("-")[2]))
 
 
+def exact(study: Study) -> StationaryWienerDenoiser:
+    """The optimum on Gaussian fields.
+
+    Args:
+        study: of Gaussian fields.
+
+    Returns:
+        Denoiser, called f(y, sigma).
+    """
+    return StationaryWienerDenoiser(_spectrum(study))
+
+
 def exact_basis(study: Study, y: Float[Tensor, "1 1 h w"], sigma: float) -> jacobian.Basis:
     """The basis in which the optimum on Gaussian fields shrinks: plane waves, the same at every image.
 
@@ -491,8 +544,7 @@ def exact_basis(study: Study, y: Float[Tensor, "1 1 h w"], sigma: float) -> jaco
     Returns:
         Basis of d pairs, float64.
     """
-    exact = StationaryWienerDenoiser(_spectrum(study))
-    return jacobian.eigenbasis(jacobian.jacobian(exact, y.double(), sigma), y.shape[1:])
+    return jacobian.eigenbasis(jacobian.jacobian(exact(study), y.double(), sigma), y.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -527,7 +579,7 @@ def subspaces(own: Sequence[Float[Tensor, "k 1 h w"]], best: jacobian.Basis) -> 
     for k in ends.tolist():
         rivals = ([best.eigenvectors] * len(own), [cosines] * len(own), [*own[1:], own[0]])
         found = (estimate(np.mean, bases.alignments(own, rival, [k] * len(own))) for rival in rivals)
-        rows.append(Subspaces(k, *found, chance=k / d, nearest=k == nearest))
+        rows.append(Subspaces(k, *found, chance=k / d, nearest=k == int(nearest)))
     return Table(tuple(rows))
 
 

@@ -2,7 +2,7 @@
 
 from ghr.references.bandlets import BandletDenoiser
 from ghr.references.discs import DiscPosterior
-from ghr.references.empirical import BlindEmpiricalDenoiser, EmpiricalDenoiser, ray_bound
+from ghr.references.empirical import BlindEmpiricalDenoiser, EmpiricalDenoiser, log_density, ray_bound
 from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
 from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
@@ -17,5 +17,6 @@ __all__ = [
     "StationaryWienerDenoiser",
     "WaveletDenoiser",
     "WienerDenoiser",
+    "log_density",
     "ray_bound",
 ]

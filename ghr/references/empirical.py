@@ -120,6 +120,23 @@ def _blind_log_likelihood(d: int, sigma_law: float, loss_weight: float) -> Float
     )
 
 
+def log_density(x: Float[Tensor, "n c h w"], y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, " b"]:
+    """Log density of noisy images when x is one of n images, each equally likely; differentiable. ::
+
+        log p_sigma(y) = log sum_i exp(-||y - x_i||^2 / 2 sigma^2) + a constant
+
+    Args:
+        x: training images, few.
+        y: noisy images.
+        sigma: noise standard deviation, image units.
+
+    Returns:
+        One value for each noisy image, up to a constant that depends on sigma.
+    """
+    squared = (y.flatten(1)[:, None] - x.flatten(1)).square().sum(2)
+    return torch.logsumexp(-squared / (2 * sigma**2), 1)
+
+
 def ray_bound(input_psnr: float | np.ndarray | Tensor, d: int) -> float | np.ndarray | Tensor:
     """Output PSNR of the projection on an image's ray: at weak noise, the best that a bias-free one can do. ::
 

@@ -175,6 +175,17 @@ def test_the_largest_network_is_differentiated_at_every_level_and_all_at_the_sam
     assert error == pytest.approx(expected[0].square().mean().item())
 
 
+def test_a_row_shows_the_noisy_and_the_denoised_image_and_eigenvectors(study):
+    found = bases.of_study(study, many=4)
+    row = found.row(1, (1, 3), n=2)
+    y = found.y(0.1)[1:2]
+    assert torch.equal(row, torch.cat([y, study.denoisers[2, "A"](y), found.at[2, "A", 0.1][1].eigenvectors[[0, 2]]]))
+    row = found.row(3, (5,), sigma=0.3, half="B")
+    y = found.y(0.3)[3:]
+    assert torch.equal(row[:2], torch.cat([y, study.denoisers[27, "B"](y)]))
+    assert torch.equal(row[2], found.at[27, "B", 0.3][3].eigenvectors[4])
+
+
 def test_of_photographs_one_image_of_each_region_is_taken(study):
     labels = np.array([7, 7, 2, 2, 2, 9, 7, 5, 9])
     of_regions = Study("photographs", study.runs, study.denoisers, study.data, study.held_out, Regions(*[labels] * 3))
@@ -192,7 +203,7 @@ def test_anatomy_is_the_mean_over_images_of_each_network(study):
     assert [r.loss.value for r in table] == pytest.approx([0] * 6, abs=1e-9)  # all are symmetric
     x, row = study.held_out[:4], table.rows[3]
     left = (study.denoisers[27, "A"](noisy(x, 0.3)) - x).square().mean().item()
-    assert (row.n, row.half, row.sigma) == (27, "A", 0.3)
+    assert (row.n, row.half, row.sigma, row.tested) == (27, "A", 0.3, 4)
     assert row.psnr.value == pytest.approx(-10 * np.log10(left))
 
 

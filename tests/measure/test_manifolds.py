@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import harmonic, synthetic
+from ghr import harmonic, runs, synthetic
+from ghr.experiments import Study
+from ghr.images import Halves
 from ghr.measure import manifolds
 from ghr.noise import add_noise
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
+from ghr.runs import Run
 from ghr.stats import Estimate
 
-SIZE, SIGMA = 17, 0.03
+SIZE, SIGMA = 17, 0.01
 
 # torch.func.jvp compiles its own parts with it
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
@@ -31,7 +34,9 @@ def test_the_optimum_on_discs_keeps_five_dimensions_and_loses_nothing_to_itself(
     found = manifolds.posteriors(x, np.array([0.1, SIGMA]), seed=1)
     assert found.traces.mean(1) == pytest.approx([5, 5], abs=0.5)
     assert found.errors.mean(1) == pytest.approx(5 * found.sigmas**2 / SIZE**2, rel=0.6)
-    assert found.effective.min() > 100
+    (row,) = manifolds.sampling(found)
+    assert row.least == found.effective.min() > 100
+    assert (row.doubtful, row.of) == (0, 8)
     rows = manifolds.levels("discs", {"same": found}, found)
     assert [row.denoiser for row in rows] == ["same", "same", "optimum", "optimum"]
     assert {(row.ratio, row.loss) for row in rows} == {(Estimate(1, 1, 1), Estimate(0, 0, 0))}
@@ -81,7 +86,7 @@ def test_the_optimum_lies_in_the_tangent_at_weak_noise(parameters, tangents):
     some = manifolds.dissections(exact, x, tangents, SIGMA, seed=1, matrix=lambda y: exact.jacobian(y, SIGMA))
     (row,) = manifolds.parts("discs", {"optimum": some})
     assert row.left.value > 0.97
-    assert row.left.value == pytest.approx(row.right.value)  # it is symmetric
+    assert row.left.value == pytest.approx(row.right.value, abs=1e-4)  # it is symmetric
     assert row.along.value + row.beyond.value == pytest.approx(row.trace.value)
     assert row.trace.value == pytest.approx(5, abs=0.5)
     assert row.beyond.value < 0.4
@@ -157,14 +162,39 @@ def test_a_share_is_of_no_more_vectors_than_the_span_has():
     assert manifolds.share(rows[:2], rows[3:]) == pytest.approx(0, abs=1e-12)
 
 
-def test_progress_is_read_where_a_part_of_the_images_was_seen():
+def study(name, denoiser, x):
+    run = Run(images=name, n=10)
+    return Study(name, {(10, "A"): run}, {(10, "A"): denoiser}, {10: Halves(x, x, x)}, x)
+
+
+def test_a_projection_loses_nothing_to_itself_on_flat_manifolds():
+    ray = synthetic.rays(torch.rand(1, 1, 12, 12, generator=torch.Generator().manual_seed(0)), 6, None)
+    waves, optima = synthetic.sines(6, 12), (RayDenoiser(ray[:1]), SineDenoiser(12))
+    studies = [study("ray", optima[0], ray), study("sines", optima[1], waves)]
+    levels, deficits, parts = manifolds.flat(studies, optima, tested=5, dissected=2)
+    assert [(row.images, row.denoiser) for row in deficits] == [
+        (name, denoiser) for name in ("ray", "sines") for denoiser in ("UNet", "optimum")
+    ]
+    assert {row.ratio for row in levels} == {Estimate(1, 1, 1)}
+    assert [row.trace.value for row in deficits.where(denoiser="optimum")] == [1, 2]
+    for row, dimensions in zip(parts, (1, 2), strict=True):
+        assert (row.left.value, row.right.value) == pytest.approx((1, 1), abs=1e-5)
+        assert (row.along.value, row.beyond.value, row.error_beyond.value) == pytest.approx(
+            (dimensions, 0, 0), abs=1e-3
+        )
+    mixed = manifolds.flat(studies[:1], [optima[0]], tested=3, dissected=2, seed=7)
+    assert mixed[0].rows[0].output_psnr != levels.rows[0].output_psnr
+
+
+def test_progress_is_read_where_a_part_of_the_images_was_seen(monkeypatch):
+    """Of discs of 20 by 20 pixels the optimum leaves 5 / 400 of the noise: 26.02 + 19.03 dB at sigma = .05."""
     log = {
         "images_seen": [100, 200, 400, 700, 1600],
-        "test": [[0.0, 20.0 + k] for k in range(5)],
-        "train": [[0.0, 21.0 + k] for k in range(5)],
+        "test": [[20.0 + k, 0] for k in range(5)],
+        "train": [[21.0 + k, 0] for k in range(5)],
     }
-    rows = manifolds.progress("discs", "UNet", log, 1, 30.0)
-    assert [(row.images_seen, row.test, row.training) for row in rows] == [
-        *((100, 10, 9), (400, 8, 7), (700, 7, 6), (1600, 6, 5))
-    ]
-    assert [row.part for row in rows] == [1 / 16, 1 / 4, 1 / 2, 1]
+    monkeypatch.setattr(runs, "log", lambda run: log)
+    rows = manifolds.progress([study("discs", torch.nn.Identity(), torch.zeros(1, 1, 20, 20))])
+    assert [(row.images_seen, row.part) for row in rows] == [(100, 1 / 16), (400, 1 / 4), (700, 1 / 2), (1600, 1)]
+    assert [row.test for row in rows] == pytest.approx([45.05 - k for k in (20, 22, 23, 24)], abs=0.01)
+    assert [row.test - row.training for row in rows] == pytest.approx([1] * 4)

