@@ -81,9 +81,7 @@ plots.image_grid(rows, labels, ["clean", *(f"{psnr} dB" for psnr in levels)])
 #
 # Move the sliders: how much noise can the network take away, and from what kind of image?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.2", "figure": {"name": "fig-explore-noise", "caption": "**As the noise grows, the network's answer stops being the image.** A test face or a patch of a photograph: clean, noisy, and denoised by the network, which is not told the noise level. The noise is the same at every position, only stronger. Below the pictures: PSNR in dB."}}
-import numpy as np
-
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 
 pictures = {f"face {k + 1}": x for k, x in enumerate(held_out[:16])}
@@ -100,6 +98,9 @@ def look(image, sigma):
     words = f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
     return Frame(tiles, words)
 
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.2", "figure": {"name": "fig-explore-noise", "caption": "**As the noise grows, the network's answer stops being the image.** A test face or a patch of a photograph: clean, noisy, and denoised by the network, which is not told the noise level. The noise is the same at every position, only stronger. Below the pictures: PSNR in dB."}}
+import numpy as np
 
 every = np.geomspace(0.01, 1, 41).tolist()  # noise levels
 image = Slider("image", "image", [*pictures], ["face 1", "face 2", "photograph 1"])

@@ -68,7 +68,7 @@ one_face = {
 shown = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= x.numel() // 2]  # ranks
 highest = max(one.eigenvalues[0].item() for one in one_face.values()) * 1.05
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "figure": {"name": "fig-explore-basis", "caption": "**The waves grow finer as the eigenvalue falls; at the smallest N the first eigenvectors are the training image.** A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
 from ghr.noise import psnr
@@ -88,6 +88,7 @@ def spectrum(n, sigma, k):
     return Frame(tiles, words, one.eigenvalues[[rank - 1 for rank in shown]].tolist(), shown.index(k))
 
 
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "figure": {"name": "fig-explore-basis", "caption": "**The waves grow finer as the eigenvalue falls; at the smallest N the first eigenvectors are the training image.** A test face: clean, noisy, denoised by network A of N training images, and eigenvector k of the Jacobian there, blue below zero, red above. Curve: eigenvalues by rank, the chosen one marked."}}
 sliders = [
     Slider("n", "training images, N", faces.sizes, start=faces.largest, form="{:,}"),
     Slider("sigma", "noise, σ", offered, of_faces.sigmas),
@@ -158,8 +159,9 @@ plots.Picture(figure)
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 for sigma, line in zip(of_faces.sigmas, ("-", "--"), strict=True):
     for k, one in enumerate(of_faces.largest(sigma=sigma)[:4]):
+        values = one.eigenvalues[: len(one.eigenvectors)]
         label = f"σ = {sigma}" if k == 0 else None
-        left.plot(range(1, len(one.eigenvectors) + 1), one.eigenvalues[: len(one.eigenvectors)], line, color=plots.HALF["A"], label=label)
+        left.plot(range(1, len(values) + 1), values, line, color=plots.HALF["A"], label=label)
 left.set(xlabel="rank k", ylabel="eigenvalue", xscale="log")
 styles = ((plots.HALF["A"], "-"), (plots.HALF["A"], ":"), (plots.WIENER, "-"), (plots.INK, "--"), (plots.INK, ":"))
 for (basis, rows), (colour, line) in zip(remainders.by("basis"), styles, strict=True):
@@ -284,7 +286,7 @@ indices, margins = harmonicity.harmonicity(*found)
 growth = harmonicity.growth(of_faces)
 results.keep(indices=indices, margins=margins, growth=growth)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "figure": {"name": "fig-controls", "caption": "**On faces no basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of five controls at σ = 0.1, half A of the largest N, with 95% intervals over test images; faces (blue) and photographs (grey). Of H3 less is better. Dashed: 0 for H2 and H4, 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, six rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "figure": {"name": "fig-controls", "caption": "**On faces no basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of five controls at σ = 0.1, half A of the largest N, with 95% intervals over test images; faces (blue) and photographs (grey). Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, six rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2, sharey=True)
 for ax, index, title in zip(axes, ("h1", "h2", "h3", "h4"), ("H1, frequency grows", "H2, geometry gain", "H3, along / across", "H4, alignment"), strict=True):
     for study, name, colour, shift in ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1)):

@@ -282,6 +282,7 @@ CLAIMS = named(
             "{kinds[network=UNet,n>0,n~100,half=A].ahead} > {kinds[network=BFCNN,n>0,n~100,half=A].ahead} and "
             "{kinds[network=BFCNN,n>0,n~100,half=A].h2.low} > {kinds[network=UNet,n>0,n~100,half=A].h2.high} and "
             "{agreement[network=BFCNN,n~100].same.low} > {agreement[images=avatars,network=UNet,n~100].same.high}",
+        ),
         Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
         Claim("slopes-not-above-wavelets", "05", "{worst[network=UNet].least_slope.high} < 0"),
         Claim(
