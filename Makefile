@@ -5,7 +5,7 @@ BIN    := .venv/bin
 STAMP  := .venv/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help book check test train bench lint clean
+.PHONY: help book check test train bench lint manifest clean
 
 help:
 	@echo "make book    execute changed chapters, build _build/html/index.html  (SCALE=$(SCALE))"
@@ -14,6 +14,7 @@ help:
 	@echo "make train   train the runs of a scale that are missing              (SCALE=$(SCALE))"
 	@echo "make bench   time it against the published recipe, on idle cores"
 	@echo "make lint    ruff"
+	@echo "make manifest  write checkpoints/SHA256SUMS anew"
 	@echo "make clean   remove what make made, except .venv"
 
 # Built aside and stamped last: an interrupted install is done again, never half used.
@@ -41,6 +42,9 @@ bench: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+
+manifest:
+	cd checkpoints && sha256sum *.safetensors > SHA256SUMS
 
 clean:
 	rm -rf _build build .pytest_cache .ruff_cache .hypothesis ghr.egg-info

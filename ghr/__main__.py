@@ -2,6 +2,7 @@
 
 import fnmatch
 import io
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import tyro
 from tqdm.auto import tqdm
 
 from ghr import archives, plan, runs
@@ -151,10 +153,6 @@ def _say(message, *_) -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
-    try:
-        import tyro
-    except ImportError:
-        sys.exit("ghr: the command line needs tyro: pip install 'ghr[book]'.")
     commands = {"train": train, "runs": show, "images": images, "book": book}
     words = sys.argv[1:]
     if words[:1] == ["images"] and not (words[1:] or ["-"])[0].startswith("-"):
@@ -165,6 +163,9 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _say
             tyro.extras.subcommand_cli_from_dict(commands, prog="ghr", description=__doc__, args=words)
+    except BrokenPipeError:  # `ghr runs | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         sys.exit(f"ghr: {error}")
     except KeyboardInterrupt:

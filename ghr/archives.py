@@ -85,8 +85,12 @@ def here(name: str) -> bool:
 
 
 def data_folder() -> Path:
-    """Where the sets lie that are downloaded by hand: $GHR_DATA, or `data` in the cache folder."""
-    return Path(os.environ.get("GHR_DATA") or cache.folder() / "data").expanduser()
+    """Where the sets lie that are downloaded by hand: $GHR_DATA, or `data` in the cache folder.
+
+    Returns:
+        The folder, whether it is there or not.
+    """
+    return Path(os.path.expanduser(os.environ.get("GHR_DATA") or cache.folder() / "data"))
 
 
 def _folder(folder: Path) -> Source:
@@ -193,7 +197,7 @@ def _bedrooms() -> Source:
         try:
             import lmdb
         except ImportError as error:
-            raise ImportError(f"Reading {data.parent} needs {error.name}: pip install 'ghr[lsun]'.") from error
+            raise ImportError(f"Reading {data.parent} needs {error.name}: pip install -e '.[lsun]'.") from error
         try:
             with lmdb.open(str(data.parent), readonly=True, lock=False, readahead=False) as database:
                 # beyond the end of a file that was cut short lies a bus error

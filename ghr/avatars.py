@@ -37,7 +37,7 @@ def avatar(index: int, size: int) -> UInt8[np.ndarray, "size size"]:
         import python_avatars
         import resvg_py
     except ImportError as error:
-        raise ImportError(f"Avatars need {error.name}: pip install 'ghr[images]'.") from error
+        raise ImportError(f"Avatars need {error.name}: pip install -e '.[images]'.") from error
 
     rng = np.random.default_rng([VERSION, index])
     state = random.getstate()  # python-avatars draws from the global generator: seed it, then give it back
@@ -88,7 +88,7 @@ def _draw(size: int, missing: list[Path]) -> None:
     try:
         from joblib import Parallel, delayed
     except ImportError as error:
-        raise ImportError(f"Building avatars needs {error.name}: pip install 'ghr[images]'.") from error
+        raise ImportError(f"Building avatars needs {error.name}: pip install -e '.[images]'.") from error
     work = (delayed(_write_shard)(path, int(path.stem), size) for path in missing)
     done = Parallel(n_jobs=-1, return_as="generator_unordered")(work)
     title = f"drawing avatars, {SHARD:,} a shard, once, into {missing[0].parent}"

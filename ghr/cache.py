@@ -17,7 +17,11 @@ from filelock import FileLock
 def folder() -> Path:
     """Where image sets are kept: $GHR_CACHE, or the user's cache folder.
 
-    Raises: OSError with what to do when the folder cannot be made.
+    Returns:
+        The folder, which is there.
+
+    Raises:
+        OSError: with what to do when the folder cannot be made.
     """
     path = Path(os.path.expanduser(os.environ.get("GHR_CACHE") or platformdirs.user_cache_dir("ghr")))
     return path if path.is_dir() else writable(path)
@@ -26,8 +30,16 @@ def folder() -> Path:
 def writable(folder: Path, kind: str = "cache", remedy: str = "set GHR_CACHE to a writable one") -> Path:
     """The same folder, made where it is missing.
 
-    folder: any.  kind, remedy: what it is and what to do, as the message says them.
-    Raises: OSError with what to do when it cannot be written.
+    Args:
+        folder: any.
+        kind: what it is, as the message says it.
+        remedy: what to do, as the message says it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: with what to do when it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,8 +65,12 @@ _WARNED: dict = {}  # where Python notes what it said, to say it once
 def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write whole or not at all: a file of its own first, then an atomic rename.
 
-    file: any; what it held before is kept until all is on the disk.  content: its bytes.
-    Raises: OSError that says how much was to be written, when it cannot be.
+    Args:
+        file: any; what it held before is kept until all is on the disk.
+        content: its bytes.
+
+    Raises:
+        OSError: that says how much was to be written, when it cannot be.
     """
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
@@ -76,9 +92,10 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
 def write(path: Path, pixels: np.ndarray) -> None:
     """Write an array, whole or not at all.
 
-    path: `.npz`, compressed, for few or flat images; or `.npy`, mapped into memory when it is read, its last four bytes
-    the CRC-32 of those before.
-    pixels: any array of numbers.
+    Args:
+        path: `.npz`, compressed, for few or flat images; or `.npy`, mapped into memory when it is read, its last four
+            bytes the CRC-32 of those before.
+        pixels: any array of numbers.
     """
     content = io.BytesIO()
     if path.suffix == ".npz":
@@ -92,7 +109,11 @@ def write(path: Path, pixels: np.ndarray) -> None:
 def read(path: Path) -> np.ndarray | None:
     """Pixels of a cache file, or None when it is absent or damaged (both formats carry checksums).
 
-    Returns: an array; of a `.npy` file one that stays on the disk, read-only.
+    Args:
+        path: of a file that `write` wrote.
+
+    Returns:
+        An array; of a `.npy` file one that stays on the disk, read-only.
     """
     if not path.exists():
         return None
@@ -125,10 +146,16 @@ def _checksum(content) -> bytes:
 def built(paths: list[Path], build: Callable[[list[Path]], object]) -> list[np.ndarray]:
     """Pixels of cache files of one folder; what is absent or damaged is built first, once for all processes.
 
-    paths: the files.  build: is called with the files that are to be written, in order; it writes each with `write`.
-    What it has written when it is interrupted is not built again.
-    Returns: as `read`, in the order of the paths.
-    Raises: OSError with what to do when something is to be built and the folder cannot be written.
+    Args:
+        paths: the files.
+        build: is called with the files that are to be written, in order; it writes each with `write`. What it has
+            written when it is interrupted is not built again.
+
+    Returns:
+        As `read`, in the order of the paths.
+
+    Raises:
+        OSError: with what to do when something is to be built and the folder cannot be written.
     """
     found = {path: read(path) for path in paths}
     if any(pixels is None for pixels in found.values()):

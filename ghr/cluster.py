@@ -95,7 +95,7 @@ def _cluster(address: str):
     try:
         import ray
     except ImportError as error:
-        raise ImportError(f"Many machines need Ray ({error}): pip install 'ghr[cluster]'.") from error
+        raise ImportError(f"Many machines need Ray ({error}): pip install -e '.[cluster]'.") from error
     options = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": STORE}

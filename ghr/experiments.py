@@ -18,6 +18,7 @@ from ghr.images import Halves
 from ghr.photographs import Regions
 from ghr.photographs import regions as regions_of
 from ghr.runs import Run
+from ghr.tables import Table
 
 Key = tuple[int, str]  # N, and what tells a network from the others of this N: its half, or a longer label
 
@@ -65,6 +66,23 @@ class Study:
         """
         halves = self.data[n]
         return halves.a if self.runs[n, label].half == "A" else halves.b
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, for those who read about it."""
+
+    images: str  #: image set
+    n: int  #: training images
+    label: str  #: its half, or a longer label
+    network: str  #: kind, key of `runs.NETWORKS`
+    width: int  #: channels of its first scale
+    parameters: int  #: learned numbers
+    size: int  #: side of an image, pixels
+    pixels: int  #: d
+    images_seen: int  #: in training, with repetition
+    views: float  #: of each training image
+    held_out: int  #: test images
 
 
 def faces(scale: str, sizes: Collection[int] | None = None) -> Study:
@@ -218,6 +236,24 @@ def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
         held_out=held_out,
         regions=regions and regions._replace(held_out=regions.held_out[: len(held_out)]),
     )
+
+
+def networks(*studies: Study) -> Table[Network]:
+    """What the networks of some studies are, and how long they were trained.
+
+    Args:
+        studies: whose networks are modules.
+
+    Returns:
+        One row for each network.
+    """
+    rows = []
+    for some in studies:
+        for (n, label), run in some.runs.items():
+            count = sum(p.numel() for p in some.denoisers[n, label].parameters())
+            kind = (run.network, run.width, count, run.size, some.held_out[0].numel())
+            rows.append(Network(run.images, n, label, *kind, run.images_seen, run.images_seen / n, len(some.held_out)))
+    return Table(tuple(rows))
 
 
 @dataclass(frozen=True)

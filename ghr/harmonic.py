@@ -19,7 +19,6 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from ghr.denoiser import require_images
-from ghr.references.wavelets import pywavelets
 
 INDICES = ("H1", "H2", "H3", "H4")
 WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
@@ -313,8 +312,6 @@ def wavelets(h: int, w: int, name: str = "db4") -> Float[Tensor, "d 1 h w"]:
         Wavelets, float64, the caller's own.
 
     Raises:
-        ImportError: without PyWavelets.
-
     Source: Daubechies 1988; PyWavelets, mode "periodization".
     """
     return _wavelets(h, w, name).clone()
@@ -322,7 +319,6 @@ def wavelets(h: int, w: int, name: str = "db4") -> Float[Tensor, "d 1 h w"]:
 
 @functools.lru_cache(maxsize=2)
 def _wavelets(h: int, w: int, name: str) -> Float[Tensor, "d 1 h w"]:
-    pywt = pywavelets()
     levels = pywt.dwt_max_level(min(h, w), name)
     while h % 2**levels or w % 2**levels:
         levels -= 1

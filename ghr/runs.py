@@ -311,10 +311,18 @@ def network(run: Run) -> nn.Module:
 
 
 def folder() -> Path:
-    """Where checkpoints are: $GHR_CHECKPOINTS, else `checkpoints/` of the repository, else the cache folder."""
-    repository = Path(__file__).parents[1] / "checkpoints"
-    default = repository if repository.is_dir() else cache.folder() / "checkpoints"
-    return Path(os.path.expanduser(os.environ.get("GHR_CHECKPOINTS") or default))
+    """Where checkpoints are.
+
+    $GHR_CHECKPOINTS; else `checkpoints/` of the repository that we work in, or of the one that this package lies in;
+    else the cache folder. So command and chapters find the same ones, also where the package was installed elsewhere.
+    """
+    if told := os.environ.get("GHR_CHECKPOINTS"):
+        return Path(told).expanduser()
+    here = Path.cwd()
+    for place in (here, *here.parents, Path(__file__).parents[1]):
+        if (place / "checkpoints").is_dir() and (place / "ghr" / "runs.py").is_file():
+            return place / "checkpoints"
+    return cache.folder() / "checkpoints"
 
 
 def path(run: Run) -> Path:
@@ -341,7 +349,13 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
 def untrained(run: Run, x: Tensor, seed: int = 0) -> nn.Module:
     """The network of a run before its first step, in evaluation mode: only its normalization has seen noisy images.
 
-    x: training images, of which 50 batches are shown.  seed: of their noise.
+    Args:
+        run: what was to be trained.
+        x: training images, of which 50 batches are shown.
+        seed: of their noise.
+
+    Returns:
+        Denoiser.
     """
     denoiser, generator = lent(network(run).train(), _device(None)), torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -400,7 +414,7 @@ def log(run: Run) -> dict[str, list]:
 
     Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
     LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1). Pictures:
-    PICTURES test images denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
+    PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
     """
     return checkpoints.read(path(run), run)[1]
 
@@ -412,11 +426,15 @@ Tell = Callable[[int, dict[str, list]], None]  # is told the images seen and the
 def bar(run: Run) -> Iterator[Tell]:
     """A progress bar of one run, for `fit`."""
     with tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True) as shown:
+        told: list[int] = []
 
         def tell(images_seen: int, entries: dict[str, list]) -> None:
             if entries["train"]:
                 psnr = f"train {entries['train'][-1][1]:.1f} dB, test {entries['test'][-1][1]:.1f} dB"
                 shown.set_postfix_str(psnr, refresh=False)
+            if not told:  # where a resumed run begins counts for no speed
+                shown.initial = shown.n = images_seen
+                told.append(images_seen)
             shown.update(images_seen - shown.n)
 
         yield tell
@@ -488,6 +506,7 @@ def fit(
         saved = time.monotonic()
         start = sampling.gaussian_start(held_out, LOG_SEEDS)
         with progress(run) as tell, _asked_to_stop() as asked:
+            tell(int(resume["step"]) * run.batch if resume else 0, entries)
             for step in training:
                 if (step.images_seen >= 1024 and _noted(run, step.step)) or step.step == run.steps:
                     _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
@@ -575,13 +594,13 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
     copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item() if len(x) > 1 else None
     entries["copies"].append(copies)
     y = add_noise(held_out[:PICTURES], PICTURES_SIGMA, torch.Generator(held_out.device).manual_seed(0))
-    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[:PICTURES]])))
+    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[: len(y)]])))
 
 
 def _picture(images: Tensor) -> str:
-    """Grey images in rows of PICTURES as one WebP file, in base64: about two kilobytes for eight of 32x32."""
+    """Grey images in two rows as one WebP file, in base64: about two kilobytes for eight of 32x32."""
     pixels = (images[:, 0].float().clamp(0, 1) * 255).round().byte().cpu()
-    rows = torch.cat([torch.cat(list(row), 1) for row in pixels.split(PICTURES)])
+    rows = torch.cat([torch.cat(list(row), 1) for row in pixels.chunk(2)])
     file = io.BytesIO()
     Image.fromarray(rows.numpy()).save(file, "WebP", quality=80)
     return base64.b64encode(file.getvalue()).decode()
@@ -612,13 +631,13 @@ def _trunk_file(run: Run, step: int | str) -> Path:
     return cache.folder() / "training" / f"{trunk.name}-after-{step}.safetensors"
 
 
-def _trunk(run: Run, digest: str | None) -> tuple[dict[str, Tensor], dict[str, list]] | None:
+def _trunk(run: Run, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, list]] | None:
     """State and log of the longest saved trunk that a run shares, which must have the digest of its images."""
     if not (fork := _fork(run)):
         return None
     pattern = _trunk_file(run, "*")
     known = [int(file.stem.rpartition("-")[2]) for file in pattern.parent.glob(pattern.name)]
-    shared = [step for step in known if step <= fork]
+    shared = [step for step in known if step <= fork and step < run.steps]
     if not shared:
         return None
     step = max(shared)

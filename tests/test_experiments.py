@@ -112,3 +112,13 @@ def test_the_flagship_and_the_other_networks_are_studies_of_the_largest_n(stand_
     assert tuple(experiments.flagship("smoke").runs.values()) == runs.flagship("smoke")
     assert list(experiments.flagship("smoke").runs) == [(n, "A"), (n, "B")]
     assert list(experiments.others("smoke").runs) == [(n, "BiasedUNet"), (n, "ConditionalUNet")]
+
+
+def test_networks_are_described_one_by_one(stand_ins, monkeypatch):
+    monkeypatch.setattr(runs, "load", runs.network)
+    table = experiments.networks(experiments.faces("smoke", sizes=[3]), experiments.faces("smoke", sizes=[1]))
+    assert [(row.images, row.n, row.label) for row in table] == [("discs", n, half) for n in (3, 1) for half in "AB"]
+    first = table.rows[0]
+    assert first.parameters == sum(p.numel() for p in runs.network(TABLE[2]).parameters())
+    assert (first.network, first.width, first.size, first.pixels, first.held_out) == ("UNet", 2, 8, 64, 6)
+    assert first.views == first.images_seen / 3

@@ -1,6 +1,7 @@
 """The house rules that a machine can check."""
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ BOOK = [
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {
     *("torch", "numpy", "scipy", "PIL", "safetensors", "tqdm", "jaxtyping"),
-    *("platformdirs", "filelock", "threadpoolctl"),
+    *("platformdirs", "filelock", "threadpoolctl", "pywt"),
 }
 
 
@@ -89,6 +90,14 @@ def test_nothing_is_ever_unpickled(module):
 def test_the_networks_of_the_book_are_shipped(run):
     """A clean clone must not train for an hour: each file is there, whole, and holds the run of the table."""
     checkpoints.read(PACKAGE.parent / "checkpoints" / f"{run.name}.safetensors", run)
+
+
+def test_the_manifest_names_every_shipped_checkpoint_with_its_checksum():
+    """Who changed networks makes it anew: `make manifest`."""
+    folder = PACKAGE.parent / "checkpoints"
+    listed = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.safetensors")}
+    assert listed == found
 
 
 def test_local_links_of_the_readme_exist():

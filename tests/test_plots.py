@@ -67,6 +67,14 @@ def test_a_band_spans_its_intervals(figure):
     assert mpl.colors.to_hex(axes.collections[0].get_facecolor()[0]) == plots.HALF["A"]
 
 
+def test_a_band_leaves_out_what_was_not_measured():
+    _, (axes,) = plots.panels(1)
+    plots.band(axes, [1, 2, 3], [None, Estimate(2, 1, 3), Estimate(3, 2, 4)])
+    assert axes.lines[0].get_xdata().tolist() == [2, 3]
+    plots.band(axes, [1], [None])
+    assert axes.lines[1].get_xdata().tolist() == []
+
+
 def test_shades_are_distinct_and_ordered_in_log_n():
     """Darker as N grows; equal ratios of N are equally far apart on the map."""
     colours = mpl.colormaps["viridis"](np.arange(256))

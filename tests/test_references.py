@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from ghr import synthetic, training
+from ghr import sampling, synthetic, training
 from ghr.noise import score
 from ghr.references import (
     BandletDenoiser,
@@ -227,6 +227,24 @@ def test_no_linear_denoiser_beats_wiener_on_its_own_images(x):
 
 def test_wiener_of_one_image_answers_with_it(x, y):
     torch.testing.assert_close(WienerDenoiser(x[:1])(y, 0.1), x[:1].expand(4, -1, -1, -1))
+
+
+@pytest.mark.parametrize("sigma_0", [1.0, 0.4])
+def test_the_walk_of_wiener_in_closed_form_is_where_the_sampler_ends(x, y, sigma_0):
+    """Heun's method with 400 steps to a noise level of 1e-4."""
+    denoiser = WienerDenoiser(x)
+    states = sampling.sample(denoiser, y, steps=400, sigma_0=sigma_0, sigma_end=1e-4)
+    torch.testing.assert_close(denoiser.sample(y, sigma_0), sampling.last(states), atol=1e-4, rtol=0)
+
+
+def test_the_walk_of_wiener_turns_noisy_images_into_images_of_its_law(x):
+    """(C + sigma_0^2 I)^(1/2) u becomes C^(1/2) u, and the mean stays."""
+    centred = (x - x.mean(0)).flatten(1)
+    covariance = centred.T @ centred / len(x)
+    variances, axes = torch.linalg.eigh(covariance + 0.3**2 * torch.eye(15, dtype=torch.float64))
+    noisy = (axes * variances.sqrt()).T.view(15, 1, 3, 5) + x.mean(0)
+    found = WienerDenoiser(x).sample(noisy, 0.3).flatten(1) - x.mean(0).flatten()
+    torch.testing.assert_close(found.T @ found, covariance, atol=1e-9, rtol=0)
 
 
 def test_stationary_wiener_is_wiener_with_a_circulant_covariance():

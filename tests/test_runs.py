@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
 
 from ghr import checkpoints, names, photographs, runs
 from ghr.noise import add_noise
@@ -407,7 +408,9 @@ def test_whoever_listens_is_told_which_checkpoints_are_loaded(run, checkpoint):
     assert heard == [(str(checkpoint),)] * 2
 
 
-def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run):
+@pytest.mark.parametrize("kind", ["UNet", "ConditionalUNet"])
+def test_an_untrained_network_has_initial_weights_and_a_normalization_of_noisy_images(run, kind):
+    run = dataclasses.replace(run, network=kind)
     x = runs.data(run).a
     denoiser, initial = runs.untrained(run, x), runs.network(run)
     weights, before = denoiser.state_dict(), initial.state_dict()
@@ -458,12 +461,27 @@ def test_an_image_that_memory_does_not_hold_is_told(run, monkeypatch):
 def test_checkpoints_lie_where_the_environment_says_or_in_the_repository_or_in_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(runs, "__file__", str(tmp_path / "repository" / "ghr" / "runs.py"))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "mine"))
     assert runs.path(Run()) == tmp_path / "mine" / f"{Run().name}.safetensors"
     monkeypatch.delenv("GHR_CHECKPOINTS")
     assert runs.folder() == tmp_path / "cache" / "checkpoints"  # an installed package has no repository around it
-    (tmp_path / "repository" / "checkpoints").mkdir(parents=True)
+    for name in ("repository", "other"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "ghr").mkdir()
+        (tmp_path / name / "ghr" / "runs.py").touch()
     assert runs.folder() == tmp_path / "repository" / "checkpoints"
+    (tmp_path / "other" / "book").mkdir()
+    monkeypatch.chdir(tmp_path / "other" / "book")  # a chapter runs there, whichever ghr is installed
+    assert runs.folder() == tmp_path / "other" / "checkpoints"
+
+
+def test_the_bar_of_a_resumed_run_begins_where_the_run_does(run):
+    with runs.bar(run) as tell:
+        tell(640, {"train": []})
+        tell(704, {"train": []})
+        shown = next(iter(tqdm._instances))
+        assert (shown.initial, shown.n) == (640, 704)
 
 
 # Damage -----------------------------------------------------------------------------------------------------------
@@ -681,6 +699,8 @@ def test_runs_that_share_steps_at_a_constant_rate_make_them_once(run, monkeypatc
     counted.clear()
     shared = {r: contents(runs.fit(r)) for r in (short, long, constant)}
     assert counted == [*range(1, 23), *range(21, 45), *range(41, 51)]
+    runs.path(constant).unlink()  # its trunk, which is there, has nothing left to do
+    assert equal(contents(runs.fit(constant))[0], whole[constant][0])
     for r in whole:
         assert equal(whole[r][0], shared[r][0])
         assert {k: v for k, v in whole[r][1].items() if k != "seconds"} == {
@@ -692,11 +712,11 @@ def test_a_trunk_is_of_one_seed_and_one_set(run):
     """What differs in anything but its length shares nothing."""
     trapezoid = dataclasses.replace(run, schedule="trapezoid", images_seen=64 * 22)
     runs.fit(trapezoid)
-    assert runs._trunk(trapezoid) is not None
+    assert runs._trunk(trapezoid, None) is not None
     for field, value in {"seed": 3, "n": 4, "half": "B", "muon_lr": 0.02, "optimizer": "adamw"}.items():
-        assert runs._trunk(dataclasses.replace(trapezoid, **{field: value})) is None
-    assert runs._trunk(dataclasses.replace(trapezoid, schedule="linear")) is None
-    assert runs._trunk(dataclasses.replace(trapezoid, float32_tail=0.1)) is None
+        assert runs._trunk(dataclasses.replace(trapezoid, **{field: value}), None) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, schedule="linear"), None) is None
+    assert runs._trunk(dataclasses.replace(trapezoid, float32_tail=0.1), None) is None
 
 
 def test_the_log_is_finer_at_a_constant_rate(run):

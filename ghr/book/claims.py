@@ -116,6 +116,88 @@ def named(claims: Iterable[Claim]) -> dict[str, Claim]:
 
 CLAIMS = named(
     (
+        Claim(
+            "the-gap-of-faces-closes", "02", "min({*gaps[n=10].gap.low}) > 15 and max({*gaps[n=max].mean.high}) < 0.5"
+        ),
+        Claim(
+            "the-gap-of-photographs-closes",
+            "02",
+            "min({*patch_gaps[n=10].gap.low}) > 15 and max({*patch_gaps[n=max].mean.high}) < 1",
+        ),
+        Claim(
+            "no-network-favours-its-own-images", "02", "{exchange[n=10].own} > 15 and abs({exchange[n=max].own}) < 0.1"
+        ),
+        Claim(
+            "networks-are-more-than-wiener",
+            "02",
+            "{beyond[gain=max].gain.low} > 1 and {patch_beyond[gain=max].gain.low} > 1",
+        ),
+        Claim(
+            "no-gain-at-the-weakest-noise",
+            "02",
+            "{beyond[sigma=min].gain.low} < 0.2 and {beyond[gain=max].gain.low} > {beyond[sigma=min].gain.high}",
+        ),
+        Claim(
+            "one-time-to-generalize",
+            "02",
+            "max({*onsets[n>=1000].generalizing}) <= 2 * min({*onsets[n>=1000].generalizing})",
+        ),
+        Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=100].generalizing})"),
+        Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
+        Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
+        Claim(
+            "more-images-bring-the-networks-together",
+            "03",
+            "{agreement[n=max].discrepancy.high} < {agreement[n=10].discrepancy.low} / 10",
+        ),
+        Claim(
+            "weak-noise-keeps-the-networks-apart",
+            "03",
+            "{variance[n=10,sigma=min].v.value} / {variance[n=max,sigma=min].v.value}"
+            " < {variance[n=10,sigma~0.1].v.value} / {variance[n=max,sigma~0.1].v.value}",
+        ),
+        Claim("chance-keeps-the-networks-apart", "03", "max({*chances[n=max].over_seed.high}) < 1.1"),
+        Claim("images-count-in-small-sets", "03", "min({*chances[n=min].over_seed.low}) > 1.1"),
+        Claim(
+            "the-largest-set-is-not-copied",
+            "03",
+            "{alike[n=max].same_noise.low} > 0.9 and max({*near[n=max].copies.high}) < 0.01",
+        ),
+        Claim(
+            "samples-are-no-nearer-than-new-images",
+            "03",
+            "max({*near[n=max].excess.high}) < 0.03 and max({*moved.excess.high}) < 0.03",
+        ),
+        Claim(
+            "ten-images-are-drawn-again",
+            "03",
+            "{alike[n=10].same_noise.high} < 0.6 and min({*near[n=10].nearest.low}) > 0.97",
+        ),
+        Claim(
+            "strong-generalization-of-faces",
+            "03",
+            "{alike[n=max].strong} == 'holds' and {alike[n=10].strong} == 'does not hold'",
+        ),
+        Claim("wiener-agrees-too", "03", "{floor.wiener.low} > {alike[n=max].same_noise.high}"),
+        Claim(
+            "walks-part-at-the-start",
+            "03",
+            "{steps[n=10,sigma=max].similarity.high} < {steps[n=max,sigma=max].similarity.low} - 0.2",
+        ),
+        Claim("every-sampler-agrees", "03", "min({*samplers.same_noise.low}) > 0.85"),
+        Claim("algorithm-1-is-flat", "03", '{samplers[network=UNet,sampler="Algorithm 1"].energy.high} < 0.5'),
+        Claim("samples-lack-contrast", "03", "{quality[width=max].energy.high} < 0.85"),
+        Claim(
+            "photographs-are-drawn-alike",
+            "03",
+            "{patch_alike[n=max].same_noise.low} > 0.9 and max({*patch_near[n=max].copies.high}) < 0.01",
+        ),
+        Claim(
+            "two-networks-draw-one-new-image",
+            "03",
+            "{alike[n=max].same_noise.low} > 0.9 and {alike[n=max].strong} == 'holds'"
+            " and min({*samplers.same_noise.low}) > 0.85",
+        ),
         Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
         Claim("slopes-not-above-wavelets", "05", "{worst[network=UNet].least_slope.high} < 0"),
         Claim(

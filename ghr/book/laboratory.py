@@ -184,7 +184,7 @@ def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list
         import onnxscript  # noqa: F401 (torch's exporter asks for it later, in other words)
         from onnx import TensorProto, helper
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"the laboratory needs {error.name}: pip install 'ghr[book]'") from error
+        raise ModuleNotFoundError(f"the laboratory needs {error.name}: pip install -e '.[book]'") from error
 
     with _quiet():
         model = torch.onnx.export(

@@ -50,29 +50,86 @@ def _at_most(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[fl
     return (-math.inf, laptop), (-math.inf, paper)
 
 
+def _of_both(question: str) -> dict[str, str]:
+    """A question that is put to a table of faces, and to the table of photographs beside it."""
+    return {"avatars": question.replace("*", ""), "photographs": question.replace("*", "patch_")}
+
+
 # G, V, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
 # image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
 # that "none" is written "<= .01".
 TARGETS = {
-    "T1a": Target("training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)", *_at_most(4, 3)),
-    "T1b": Target("slope of the training curve at N = 1, input 6-27 dB", (0.9, 1.05), (0.9, 1.05)),
-    "T2a": Target("gap between training and test PSNR at input 21 dB, N = 10 (dB)", *_at_least(15, 30)),
-    "T2b": Target("gap between training and test PSNR at input 21 dB, N = 100 (dB)", *_at_least(5, 25)),
-    "T3": Target("largest rise of that gap from one N to the next, N = 100 to N_max (dB)", *_at_most(0, 0)),
-    "T4": Target("G(N_max): gap averaged over noise levels (dB)", *_at_most(0.2, 0.1), photographs=(-math.inf, 1)),
-    "T5a": Target("c_AB, same noise, N = 10", *_at_most(0.6, 0.5)),
-    "T5b": Target("c_AB, same noise, N_max", *_at_least(0.90, 0.95)),
-    "T6a": Target("c_NN, nearness to the training set, N = 10", *_at_least(0.97, 0.97)),
-    "T6b": Target("c_NN - c_null at N_max", *_at_most(0.03, 0.02)),
-    "T6c": Target("c_NN - c_null at N_max, up to mirror images and shifts of 3 pixels", *_at_most(0.03, 0.02)),
-    "T7a": Target("P(AB>NN), N = 10", *_at_most(0.1, 0.1)),
-    "T7b": Target("P(AB>NN), N_max", *_at_least(0.9, 0.98)),
-    "T8a": Target("f_mem, share of copies among samples, N = 10", *_at_least(0.9, 0.9)),
-    "T8b": Target("f_mem, N_max", *_at_most(0.01, 0.01)),
-    "T8c": Target("copies among held-out images, N_max (false positives)", *_at_most(0.01, 0.01)),
-    "T9a": Target("largest V for sigma in [.02, 1], N = 10", *_at_least(0.4, 0.4)),
-    "T9b": Target("largest V for sigma in [.02, 1], N_max", *_at_most(0.10, 0.05)),
-    "T9c": Target("largest V of two halves over that of two seeds of one half, N = 10,000", *_at_most(1.5, 1.5)),
+    "T1a": Target(
+        "training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)",
+        *_at_most(4, 3),
+        asked=_of_both("02:*ray[distance=max].distance"),
+    ),
+    "T1b": Target(
+        "slope of the training curve at N = 1, input 6-27 dB",
+        (0.9, 1.05),
+        (0.9, 1.05),
+        asked=_of_both("02:*ray[slope=min].slope"),
+    ),
+    "T2a": Target(
+        "gap between training and test PSNR at input 21 dB, N = 10 (dB)",
+        *_at_least(15, 30),
+        asked=_of_both("02:*gaps[n=10,gap=min].gap"),
+    ),
+    "T2b": Target(
+        "gap between training and test PSNR at input 21 dB, N = 100 (dB)",
+        *_at_least(5, 25),
+        asked=_of_both("02:*gaps[n=100,gap=min].gap"),
+    ),
+    "T3": Target(
+        "largest rise of that gap from one N to the next, N = 100 to N_max (dB)",
+        *_at_most(0, 0),
+        asked=_of_both("02:*rises[rise=max].rise"),
+    ),
+    "T4": Target(
+        "G(N_max): gap averaged over noise levels (dB)",
+        *_at_most(0.2, 0.1),
+        photographs=(-math.inf, 1),
+        asked=_of_both("02:*gaps[n=max,mean=max].mean"),
+    ),
+    "T5a": Target("c_AB, same noise, N = 10", *_at_most(0.6, 0.5), asked=_of_both("03:*alike[n=10].same_noise")),
+    "T5b": Target("c_AB, same noise, N_max", *_at_least(0.90, 0.95), asked=_of_both("03:*alike[n=max].same_noise")),
+    "T6a": Target(
+        "c_NN, nearness to the training set, N = 10",
+        *_at_least(0.97, 0.97),
+        asked=_of_both("03:*near[n=10,nearest=min].nearest"),
+    ),
+    "T6b": Target("c_NN - c_null at N_max", *_at_most(0.03, 0.02), asked=_of_both("03:*near[n=max,excess=max].excess")),
+    "T6c": Target(
+        "c_NN - c_null at N_max, up to mirror images and shifts of 3 pixels",
+        *_at_most(0.03, 0.02),
+        asked=_of_both("03:*moved[excess=max].excess"),
+    ),
+    "T7a": Target("P(AB>NN), N = 10", *_at_most(0.1, 0.1), asked=_of_both("03:*near[n=10,closer=max,half=min].closer")),
+    "T7b": Target(
+        "P(AB>NN), N_max", *_at_least(0.9, 0.98), asked=_of_both("03:*near[n=max,closer=min,half=min].closer")
+    ),
+    "T8a": Target(
+        "f_mem, share of copies among samples, N = 10",
+        *_at_least(0.9, 0.9),
+        asked=_of_both("03:*near[n=10,copies=min,half=min].copies"),
+    ),
+    "T8b": Target("f_mem, N_max", *_at_most(0.01, 0.01), asked=_of_both("03:*near[n=max,copies=max,half=min].copies")),
+    "T8c": Target(
+        "copies among held-out images, N_max (false positives)",
+        *_at_most(0.01, 0.01),
+        asked=_of_both("03:*moved[false_positives=max,half=min].false_positives"),
+    ),
+    "T9a": Target(
+        "largest V for sigma in [.02, 1], N = 10", *_at_least(0.4, 0.4), asked=_of_both("03:*agreement[n=10].largest")
+    ),
+    "T9b": Target(
+        "largest V for sigma in [.02, 1], N_max", *_at_most(0.10, 0.05), asked=_of_both("03:*agreement[n=max].largest")
+    ),
+    "T9c": Target(
+        "largest V of two halves over that of two seeds of one half, N = 10,000",
+        *_at_most(1.5, 1.5),
+        asked={"avatars": "03:chances[n=max,over_seed=max].over_seed"},
+    ),
     "T10": Target("hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels", *_at_most(1e-4, 1e-4)),
     "T11a": Target("SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: smallest", *_at_least(0.85, 0.9)),
     "T11b": Target("SC, N_max, sigma .05-.5: largest", *_at_most(1.25, 1.15)),
@@ -143,12 +200,28 @@ TARGETS = {
     "T20b": Target("H3 less that of another image's basis or of PCA, N_max, largest", *_at_most(0, 0)),
     "T20c": Target("H4 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
     "T21": Target(
-        "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk diverges)", *_at_least(0.85, 0.9)
+        "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk diverges)",
+        *_at_least(0.85, 0.9),
+        asked=_of_both("03:*samplers[network=UNet,same_noise=min].same_noise")
+        | {"avatars BFCNN": "03:samplers[network=BFCNN,same_noise=min].same_noise"},
     ),
     "T22": Target("sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value", *_at_most(0.05, 0.03)),
-    "T23a": Target("gradient energy of samples over that of held-out images, N_max", (0.85, 1.15), (0.9, 1.1)),
-    "T23b": Target("spectrum of samples over that of held-out images: largest deviation (dB)", *_at_most(1.5, 1)),
-    "T23c": Target("MMD of samples to held-out images over MMD of two held-out sets", *_at_most(2, 2)),
+    "T23a": Target(
+        "gradient energy of samples over that of held-out images, N_max",
+        (0.85, 1.15),
+        (0.9, 1.1),
+        asked={"avatars": "03:quality[width=max].energy", "photographs": "03:patch_quality.energy"},
+    ),
+    "T23b": Target(
+        "spectrum of samples over that of held-out images: largest deviation (dB)",
+        *_at_most(1.5, 1),
+        asked={"avatars": "03:quality[width=max].deviation", "photographs": "03:patch_quality.deviation"},
+    ),
+    "T23c": Target(
+        "MMD of samples to held-out images over MMD of two held-out sets",
+        *_at_most(2, 2),
+        asked={"avatars": "03:quality[width=max].discrepancy", "photographs": "03:patch_quality.discrepancy"},
+    ),
 }
 
 

@@ -109,11 +109,20 @@ def panels(count: int, columns: int | None = None, height: float = 2.2, **kwargs
     return figure, list(grid[:count])
 
 
-def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], **style) -> None:
-    """A curve of estimates with its 95% intervals as a band of the same colour."""
-    (line,) = axes.plot(x, [e.value for e in estimates], **style)
-    low, high = [e.low for e in estimates], [e.high for e in estimates]
-    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate | None], **style) -> None:
+    """A curve of estimates with its 95% intervals as a band of the same colour.
+
+    Args:
+        axes: where it is drawn.
+        x: abscissae.
+        estimates: one for each; None where nothing was measured, which the curve leaves out.
+        **style: of the line, as matplotlib's plot takes it.
+    """
+    there = [(place, e) for place, e in zip(x, estimates, strict=True) if e is not None]
+    places = [place for place, _ in there]
+    (line,) = axes.plot(places, [e.value for _, e in there], **style)
+    low, high = [e.low for _, e in there], [e.high for _, e in there]
+    axes.fill_between(places, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
 def legend(owner: Axes | Figure, **kwargs) -> None:

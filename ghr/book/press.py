@@ -215,7 +215,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
     try:
         import papermill
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"the book needs {error.name}: pip install 'ghr[book]'") from error
+        raise ModuleNotFoundError(f"the book needs {error.name}: pip install -e '.[book]'") from error
 
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}: it is one of {', '.join(SCALES)}")

@@ -8,7 +8,6 @@ Small training sets are repeated with fresh noise to match the number of test im
 is the same for every denoiser. Whole regions of photographs are drawn into the intervals.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -125,7 +124,7 @@ class Moment:
     views: float  #: of each training image, so far
     training: float  #: output PSNR on training images at sigma = .1, dB
     test: float  #: output PSNR on test images at sigma = .1, dB
-    copies: float  #: share of 64 samples that are copies of a training image; NaN where it was not measured
+    copies: float | None  #: share of 64 samples that are copies of a training image, where it was measured
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,10 @@ class Onset:
     n: int  #: training images
     half: str  #: label of the network
     level: float  #: output PSNR on test images that counts as generalizing, the same for all N, dB
-    generalizing: float  #: images seen when it is first reached; infinite if never
-    memorizing: float  #: images seen when the training PSNR is first 1 dB above the test PSNR; infinite if never
-    views: float  #: the latter, per training image
-    copies: float  #: share of samples that are copies, at the end; NaN where it was not measured
+    generalizing: int | None  #: images seen when it is first reached; None if never
+    memorizing: int | None  #: images seen when the training PSNR is first 1 dB above the test PSNR; None if never
+    views: float | None  #: the latter, per training image
+    copies: float | None  #: share of samples that are copies, at the end, where it was measured
 
 
 def errors(
@@ -278,7 +277,7 @@ def generalization(study: Study, seed: int = 0) -> tuple[Table[Curve], Table[Gap
         of_mean = unpaired(mean_gap, rows[_GRID], others[_GRID])
         gaps.append(Gap(n, half, curves[-1].gap, of_mean, curves[-1].test))
     rises = [Rise(half, e) for half in "AB" if (e := _rise(study, train, test, half))]
-    return Table(tuple(curves)), Table(tuple(gaps)), Table(tuple(rises))
+    return Table(tuple(curves)), Table(tuple(gaps)), Table(tuple(rises), Rise)
 
 
 def exchange(study: Study, seed: int = 0) -> Table[Exchange]:
@@ -367,7 +366,7 @@ def ray(study: Study, seed: int = 0) -> Table[Ray]:
             curve = errors(study.denoisers[n, half], x, 10 ** (-RAY_PSNR / 20), seed)
             statistics = (partial(ray_distance, input_psnr=RAY_PSNR, d=d), partial(slope, input_psnr=RAY_PSNR))
             rows.append(Ray(half, *(estimate(statistic, curve) for statistic in statistics)))
-    return Table(tuple(rows))
+    return Table(tuple(rows), Ray)
 
 
 def learning(study: Study) -> Table[Moment]:
@@ -384,7 +383,6 @@ def learning(study: Study) -> Table[Moment]:
         log = runs.log(run)
         copies = log.get("copies") or [None] * len(log["images_seen"])  # older logs have none
         for seen, train, test, share in zip(log["images_seen"], log["train"], log["test"], copies, strict=True):
-            share = math.nan if share is None else share
             rows.append(Moment(n, half, seen, seen / n, train[column], test[column], share))
     return Table(tuple(rows))
 
@@ -407,12 +405,12 @@ def onsets(moments: Table[Moment]) -> Table[Onset]:
         for half, log in of_n.by("half"):
             reached = _first(log, lambda moment: moment.test >= level)
             apart = _first(log, lambda moment: moment.training - moment.test > APART)
-            rows.append(Onset(n, half, level, reached, apart, apart / n, log.rows[-1].copies))
+            rows.append(Onset(n, half, level, reached, apart, apart and apart / n, log.rows[-1].copies))
     return Table(tuple(rows))
 
 
-def _first(log: Table[Moment], holds: Callable[[Moment], bool]) -> float:
-    return next((moment.images_seen for moment in log if holds(moment)), math.inf)
+def _first(log: Table[Moment], holds: Callable[[Moment], bool]) -> int | None:
+    return next((moment.images_seen for moment in log if holds(moment)), None)
 
 
 def _count(study: Study, n: int) -> int:

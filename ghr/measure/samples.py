@@ -5,7 +5,6 @@ always read beside that of held-out images. Intervals are over sampling seeds, f
 regions of photographs are drawn into them.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -27,8 +26,6 @@ COPY = 1 / 3  # a copy is so many times nearer to one training image than to any
 TOLERANCE = 0.03  # by which samples may be nearer to the training set than held-out images are, rho
 MOVED_IMAGES, SHIFTS = 128, 3  # images whose mirror images and shifts are searched; shifts in pixels
 SETS, LARGEST_SET = 200, 128  # random sets of images whose discrepancy is measured; images in each
-
-_NONE = Estimate(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,21 @@ class Samples:
             rho, one for each seed.
         """
         return similarity.rho(self.images[n, "A"], self.images[n, "B"])
+
+    def beside(
+        self, n: int, half: str, chosen: slice = slice(8)
+    ) -> tuple[Float[Tensor, "k c h w"], Float[Tensor, "k c h w"]]:
+        """Some samples, and the training image most similar to each.
+
+        Args:
+            n: training images of the network.
+            half: its half.
+            chosen: which samples.
+
+        Returns:
+            Two rows of images.
+        """
+        return self.images[n, half][chosen], self.study.training(n, half)[self.nearest[n, half][1][chosen]]
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,7 @@ class Sampler:
     network: str  #: key of `runs.NETWORKS`
     sampler: str  #: its name
     same_noise: Estimate  #: c_AB; 0 where a walk diverges: then nothing agrees
-    energy: Estimate  #: gradient energy of A's samples over that of held-out images; NaN where a walk diverges
+    energy: Estimate | None  #: gradient energy of A's samples over that of held-out images; None where a walk diverges
 
 
 @dataclass(frozen=True)
@@ -292,31 +304,33 @@ def steps(samples: Samples) -> Table[Step]:
     return Table(tuple(rows))
 
 
-def samplers(study: Study, chosen: Sequence[int]) -> Table[Sampler]:
+def samplers(chosen: Sequence[int], *studies: Study) -> Table[Sampler]:
     """Does agreement depend on the sampler? Networks of the largest N, one start, the same noise at every step.
 
     Args:
-        study: networks of halves A and B.
         chosen: sampling seeds.
+        studies: networks of halves A and B.
 
     Returns:
-        One row for each sampler: probability-flow ODE, reverse SDE, Algorithm 1.
+        One row for each study and sampler: probability-flow ODE, reverse SDE, Algorithm 1.
     """
     walks = {
         "ODE, Heun": lambda f, y: sampling.sample(f, y),
         "SDE": lambda f, y: sampling.sample_sde(f, y, chosen),
         "Algorithm 1": lambda f, y: sampling.sample_stochastic(f, y, chosen),
     }
-    n, start, rows = study.largest, sampling.gaussian_start(study.held_out, chosen), []
-    real = similarity.gradient_energy(study.held_out)
-    for name, walk in walks.items():
-        try:
-            a, b = (sampling.last(walk(study.denoisers[n, half], start)) for half in "AB")
-        except FloatingPointError:
-            rows.append(Sampler(study.network, name, Estimate(0.0, 0.0, 0.0), _NONE))
-            continue
-        energy = _against(study, ratio, similarity.gradient_energy(a), real)
-        rows.append(Sampler(study.network, name, estimate(np.median, similarity.rho(a, b)), energy))
+    rows = []
+    for study in studies:
+        n, start = study.largest, sampling.gaussian_start(study.held_out, chosen)
+        real = similarity.gradient_energy(study.held_out)
+        for name, walk in walks.items():
+            try:
+                a, b = (sampling.last(walk(study.denoisers[n, half], start)) for half in "AB")
+            except FloatingPointError:
+                rows.append(Sampler(study.network, name, Estimate(0.0, 0.0, 0.0), None))
+                continue
+            energy = _against(study, ratio, similarity.gradient_energy(a), real)
+            rows.append(Sampler(study.network, name, estimate(np.median, similarity.rho(a, b)), energy))
     return Table(tuple(rows))
 
 
@@ -326,13 +340,13 @@ def quality(*several: Samples) -> tuple[Table[Quality], Table[Band]]:
     Of each seed the mean of A's and B's value counts: two samples of one seed are not two samples.
 
     Args:
-        several: samples, e.g. of networks of two widths.
+        several: samples, e.g. of networks of two widths; what is of the same network counts once.
 
     Returns:
         One row for each; one for each and ring of frequency.
     """
     rows, bands = [], []
-    for samples in several:
+    for samples in {each.study.runs[each.study.largest, "A"]: each for each in several}.values():
         study = samples.study
         n, x = study.largest, study.held_out
         run, pair = study.runs[n, "A"], [samples.images[n, half] for half in "AB"]
@@ -380,8 +394,8 @@ def _nearness(samples: Samples, n: int, half: str, same: Tensor) -> Nearness:
         ahead=estimate(median_difference, same, near),
         closer=share(same > near),
         # one image has no second nearest
-        copies=_copies(samples.images[key], known) if n > 1 else _NONE,
-        ray_copies=_copies(samples.images[key], known, rays=True) if n > 1 else _NONE,
+        copies=_copies(samples.images[key], known) if n > 1 else None,
+        ray_copies=_copies(samples.images[key], known, rays=True) if n > 1 else None,
     )
 
 

@@ -13,12 +13,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pywt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ghr.denoiser import require_level
-from ghr.references.wavelets import pywavelets
 
 SMALLEST, LARGEST = 4, 16  # sides of squares, in coefficients (the authors' toolbox: 4 to 32)
 PENALTY = 1 / 7  # coefficients that a bit of geometry is worth (Le Pennec & Mallat 2005: a coefficient takes 7 bits)
@@ -48,7 +48,7 @@ def best_basis(
     x: images; each channel of each has its basis.  threshold: T, image units.  wavelet: of PyWavelets, orthogonal.
     penalty: of a bit, in coefficients; infinite leaves plain wavelets.
     Returns: Geometry, for `analysis` and `synthesis`.
-    Raises: ValueError for sides that are no multiples of 8, or another wavelet; ImportError without PyWavelets.
+    Raises: ValueError for sides that are no multiples of 8, or another wavelet.
     Source: Peyré & Mallat 2008; bits: after the authors' toolbox; db2: own choice, see `BandletDenoiser`.
     """
     coefficients, ceiling, squares = _wavelets(x.double(), wavelet), threshold**2, []
@@ -111,7 +111,6 @@ class BandletDenoiser(nn.Module):
 
     Raises:
         ValueError: for shifts < 1; when called, without a positive sigma, and as `best_basis`.
-        ImportError: when called, without PyWavelets.
 
     Source: Peyré, Le Pennec, Dossal & Mallat 2007; shifts: Coifman & Donoho 1995. Own choices: cut 3, where theory has
     a multiple of sqrt(log d); db2, up to 0.8 dB above db4 on C^alpha images of 32 and 80 pixels (at sharp contours
@@ -170,15 +169,15 @@ def _regroup(c: Float[Tensor, "b c h w"], geometry: Geometry, back: bool = False
 def _levels(h: int, w: int, wavelet: str) -> int:
     """As many scales as the filter fits and both sides can be halved, at least one."""
     halvings = [(n & -n).bit_length() - 1 for n in (h, w)]
-    return max(1, min(pywavelets().dwt_max_level(min(h, w), wavelet), *halvings))
+    return max(1, min(pywt.dwt_max_level(min(h, w), wavelet), *halvings))
 
 
 @functools.cache
 def _filters(n: int, wavelet: str) -> Float[Tensor, "n n"]:
     """One scale of the wavelet transform of n periodic points, an orthogonal matrix: coarse half, then details."""
-    if not pywavelets().Wavelet(wavelet).orthogonal:
+    if not pywt.Wavelet(wavelet).orthogonal:
         raise ValueError(f"{wavelet} is not an orthogonal wavelet, as bandlets need: take haar, a db, sym or coif.")
-    return torch.from_numpy(np.concatenate(pywavelets().dwt(np.eye(n), wavelet, "periodization", axis=0)))
+    return torch.from_numpy(np.concatenate(pywt.dwt(np.eye(n), wavelet, "periodization", axis=0)))
 
 
 def _bands(h: int, w: int, wavelet: str) -> list[tuple]:

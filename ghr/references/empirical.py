@@ -8,6 +8,7 @@ import functools
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -136,7 +137,7 @@ def log_density(x: Float[Tensor, "n c h w"], y: Float[Tensor, "b c h w"], sigma:
     return torch.logsumexp(-squared / (2 * sigma**2), 1)
 
 
-def ray_bound(input_psnr: float | Tensor, d: int) -> float | Tensor:
+def ray_bound(input_psnr: float | np.ndarray | Tensor, d: int) -> float | np.ndarray | Tensor:
     """Output PSNR of the projection on an image's ray: at weak noise, the best that a bias-free one can do. ::
 
         f(y) = <y, x> x / ||x||^2 leaves sigma^2 / d of the noise:  output = input + 10 log10 d

@@ -5,27 +5,12 @@ follows no contour: what a network does better on images with contours, it owes 
 """
 
 import numpy as np
+import pywt
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ghr.denoiser import require_level
-
-
-def pywavelets():
-    """The module pywt.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: without PyWavelets.
-    """
-    try:
-        import pywt
-    except ImportError as error:
-        raise ImportError("Wavelets need PyWavelets: pip install 'ghr[book]'.") from error
-    return pywt
 
 
 class WaveletDenoiser(nn.Module):
@@ -43,7 +28,6 @@ class WaveletDenoiser(nn.Module):
 
     Raises:
         ValueError: when called, without a positive sigma.
-        ImportError: when called, without PyWavelets.
 
     Source: Donoho & Johnstone 1994; Coifman & Donoho 1995; four scales and mirrored borders: own choice.
     """
@@ -54,7 +38,7 @@ class WaveletDenoiser(nn.Module):
         self.eval()
 
     def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
-        cut, pywt = self.threshold * require_level(sigma), pywavelets()
+        cut = self.threshold * require_level(sigma)
         h, w = y.shape[-2:]
         period = 2**self.levels  # sides of what is transformed are multiples of it
         pad = [(0, 0), (0, 0), *((period, period + -side % period) for side in (h, w))]
