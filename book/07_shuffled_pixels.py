@@ -208,7 +208,8 @@ kept.show("Jacobians and alignment of bases", heads, block="", trace=".0f", cons
 
 # %% [markdown]
 # How many dimensions are kept? The network of faces keeps {num}`kept[block=1].trace.value:.0f`, that of the whole shuffle
-# {num}`kept[block=max].trace.value:.0f`; the optimum would keep as many in both. {KEPT} Is its basis, with the pixels put back, that of the network of
+# {num}`kept[block=max].trace.value:.0f`; the optimum would keep as many in both.
+# {claim}`shuffled-network-keeps-more` Is its basis, with the pixels put back, that of the network of
 # faces at the same face? Hardly: of its first vectors (as many as the network of faces keeps) a share of {num}`kept[block=max].as_faces.value:.2f` lies in
 # those of that network, where chance gives {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
 #
@@ -239,8 +240,9 @@ harmonicity.show("Harmonicity of bases", {"block": "blocks of"}, block="", basis
 # On the shuffled grid H1 of the whole shuffle's network is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`. An untrained network has
 # {num}`harmonicity[basis=an untrained network].h1.value:.2f`, more than that: on this grid no bias of the trained network is shown.
 # {claim}`trained-is-less-harmonic-than-untrained` Put back, its H1 is
-# {num}`harmonicity[block=max,basis="its network, pixels put back"].h1.value:.2f`, far from the {num}`harmonicity[basis=faces' network].h1.value:.2f` of the network
-# of faces: it has not found their basis either. {claim}`not-harmonic-when-put-back` Its vectors, but for the first few, are harmonic on neither grid.
+# {num}`harmonicity[block=max,basis="its network, pixels put back"].h1.value:.2f`: more than on the grid that it sees, {claim}`more-harmonic-when-put-back`
+# but far from the {num}`harmonicity[basis=faces' network].h1.value:.2f` of the network of faces. {claim}`not-harmonic-when-put-back` The order that it has
+# is that of faces, and there is little of it.
 #
 # ## What it comes to
 #

@@ -307,6 +307,7 @@ CLAIMS = named(
             "07",
             '{harmonicity[basis="an untrained network"].h1_more.high} < 0',
         ),
+        Claim("shuffled-network-keeps-more", "07", "{kept[block=max].trace.low} > {kept[block=1].trace.high}"),
         Claim("small-blocks-cost-most-in-the-middle", "07", "{losses[block=2,half=A,lost=max].input_psnr} < 30"),
         Claim(
             "loss-hardly-shrinks",
@@ -317,6 +318,11 @@ CLAIMS = named(
             "shuffled-are-not-learned-by-heart",
             "07",
             "abs({trails[block=max,images_seen=max].train} - {trails[block=max,images_seen=max].test}) < 0.5",
+        ),
+        Claim(
+            "more-harmonic-when-put-back",
+            "07",
+            '{harmonicity[block=max,basis="its network, pixels put back"].h1_more.high} < 0',
         ),
         Claim(
             "not-harmonic-when-put-back",
