@@ -71,6 +71,8 @@ class Claim:
         def put(match: re.Match) -> str:
             query = parse(match[2])
             found = ask(query, kept, self.chapter, Query.all if match[1] else Query.one)
+            if match[1] and not found:  # of no rows everything could be said
+                raise NoRow(f"{query.text} finds no row")
             for value in found if match[1] else [found]:
                 if isinstance(value, Estimate):
                     raise ValueError(f"{query.text} is an Estimate: say which of value, low and high is meant")
@@ -149,7 +151,8 @@ CLAIMS = named(
         Claim(
             "one-time-to-generalize",
             "02",
-            "max({*onsets[n>=1000].generalizing}) <= 2 * min({*onsets[n>=1000].generalizing})",
+            "all(t is not None for t in {*onsets[n>=1000].generalizing})"
+            " and max({*onsets[n>=1000].generalizing}) <= 2 * min({*onsets[n>=1000].generalizing})",
         ),
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=100].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
