@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from filelock import FileLock
@@ -29,7 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import archives, cache, checkpoints, images, names, photographs, sampling, similarity
+from ghr import archives, cache, checkpoints, images, names, sampling, similarity
 from ghr.denoiser import denoise
 from ghr.denoisers import BFCNN, ConditionalUNet, UNet, lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
@@ -370,43 +369,6 @@ def _device(device: torch.device | str | None) -> torch.device:
     if device.type == "cuda":  # unless told, torch lets convolutions of float32 round to TF32
         torch.backends.cudnn.allow_tf32 = False
     return device
-
-
-def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
-    """What a chapter works with: the networks of an image set and its images. What has no checkpoint is trained first.
-
-    scale, images, network: as in `table`, which has such runs at this scale.
-    Returns: a namespace, to which the chapter adds what it measures: images and network (names), table (runs), sizes
-    (every N), few (the smallest N above one), denoisers (by N and half), data (ghr.images.Halves by N), held_out (the
-    test images of the largest N), regions (photographs.Regions of its patches, which are not independent, else None).
-    """
-    chosen = table(scale, images, network)
-    for run in chosen:
-        fit(run)  # returns at once where the checkpoint is there
-    halves = {run.n: data(run) for run in chosen}
-    held_out = halves[max(halves)].held_out
-    regions = photographs.regions(chosen[0].size) if images == "photographs" else None
-    return SimpleNamespace(
-        images=images,
-        network=network,
-        table=chosen,
-        sizes=sorted(halves),
-        few=min(n for n in halves if n > 1),
-        denoisers={(run.n, run.half): load(run) for run in chosen},
-        data=halves,
-        held_out=held_out,
-        regions=regions and regions._replace(held_out=regions.held_out[: len(held_out)]),
-    )
-
-
-def specimen(run: Run) -> SimpleNamespace:
-    """What a chapter works with where one network is enough: it and its test images. It is trained first if need be.
-
-    Returns: a namespace, to which the chapter adds what it measures: run, denoiser, held_out.
-    """
-    fit(run)
-    held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
-    return SimpleNamespace(run=run, denoiser=load(run), held_out=held_out)
 
 
 def log(run: Run) -> dict[str, list]:

@@ -218,13 +218,6 @@ def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_la
         assert all(names.parse(run.images).source == "formula" for run in classes if run not in shuffled)
 
 
-def test_a_specimen_is_a_trained_network_and_its_test_images(run, checkpoint):
-    found = runs.specimen(run)
-    assert found.run == run
-    assert torch.equal(found.held_out, runs.data(run).held_out)
-    assert torch.equal(found.denoiser(found.held_out[:2]), runs.load(run)(found.held_out[:2]))
-
-
 def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_each_once():
     for scale in runs.SCALES:
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
@@ -331,29 +324,6 @@ def test_the_log_measures_training_and_held_out_images(run, checkpoint):
         errors = [runs.denoising_mse(denoiser, x, sigma).mean().item() for sigma in runs.LOG_SIGMAS]
         assert runs.log(run)[name][-1] == pytest.approx((-10 * np.log10(errors)).tolist(), abs=0.05)
     assert runs.log(run)["train"] != runs.log(run)["test"]
-
-
-def test_a_study_holds_each_denoiser_and_the_images_and_trains_what_is_missing(run, checkpoint, monkeypatch):
-    other = dataclasses.replace(run, half="B", seed=1, images_seen=128)
-    monkeypatch.setattr(runs, "table", lambda scale, images, network: (run, other))
-    study = runs.study("smoke", "mine")
-    assert study.table == (run, other)
-    assert study.denoisers.keys() == {(run.n, "A"), (run.n, "B")}
-    assert runs.path(other).exists()
-    assert equal(study.denoisers[run.n, "A"].state_dict(), runs.load(run).state_dict())
-    assert not equal(study.denoisers[run.n, "A"].state_dict(), study.denoisers[run.n, "B"].state_dict())
-    assert study.sizes == [run.n]
-    assert all(torch.equal(x, y) for x, y in zip(study.data[run.n], runs.data(run), strict=True))
-    assert torch.equal(study.held_out, runs.data(run).held_out)
-    assert study.regions is None
-
-
-def test_a_study_of_photographs_knows_their_regions(run, checkpoint, monkeypatch):
-    monkeypatch.setattr(runs, "table", lambda scale, images, network: (run,))
-    study = runs.study("smoke", "photographs")
-    regions = photographs.regions(16)
-    assert study.regions.held_out.tolist() == regions.held_out[: len(study.held_out)].tolist()
-    assert study.regions.a.tolist() == regions.a.tolist()
 
 
 def test_a_trained_run_is_not_trained_again(run, checkpoint, monkeypatch):
