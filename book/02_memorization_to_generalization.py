@@ -18,9 +18,10 @@
 # **Claim.** Train a denoiser on $N$ images. For small $N$ it learns them by heart and is of no use on any other image. For
 # large $N$ it denoises new images exactly as well as those it was trained on {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** Yes, on faces and on patches of photographs, when every network sees equally many noisy images. Then an
-# image of a small set is seen far more often than one of a large set, so this does not separate the size of the set from
-# the number of views. **The figure:** {numref}`fig-gap`.
+# **What we found.** Yes, on faces and on patches of photographs, when every network sees equally many noisy images.
+# {claim}`the-gap-of-faces-closes` {claim}`the-gap-of-photographs-closes` Then an image of a small set is seen far more often than
+# one of a large set, so this does not separate the size of the set from the number of views. **The figure:**
+# {numref}`fig-gap`.
 # ```
 #
 # We take cartoon faces, keep some aside for testing, and train one network on the first $N$ of the others (half A, blue

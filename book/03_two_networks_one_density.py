@@ -20,8 +20,9 @@
 # the same noise they generate the same image, and it is in neither training set
 # {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** They draw nearly the same face, and it is not a training image. The two functions are close, but not one:
-# at weak noise the chance of training keeps them apart. **The figure:** {numref}`fig-samples`.
+# **What we found.** They draw nearly the same face, and it is not a training image.
+# {claim}`two-networks-draw-one-new-image` The two functions are close, but not one: at weak noise the chance of training keeps
+# them apart. {claim}`chance-keeps-the-networks-apart` **The figure:** {numref}`fig-samples`.
 # ```
 #
 # The networks are those of the [last chapter](02_memorization_to_generalization.py): half A (blue) and half B (orange),
