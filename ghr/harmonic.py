@@ -69,7 +69,7 @@ def energy(
         width: of its weights, image units.
 
     Returns:
-        One value per vector; for a unit vector and no image, its Rayleigh quotient q: about its squared frequency in
+        One value per vector; for a unit vector and no image, its Rayleigh quotient q, about its squared frequency in
         radians per pixel.
 
     Raises:
@@ -228,7 +228,7 @@ def perpendicular(vectors: Float[Tensor, "k *image"], directions: Float[Tensor, 
         directions: orthonormal rows.
 
     Returns:
-        Orthonormal rows, float64: what the first n vectors span beyond the directions, the first n rows span.
+        Orthonormal rows, float64; what the first n vectors span beyond the directions, the first n rows span.
     """
     rows = vectors.flatten(1).double()
     rows = rows - rows @ directions.T @ directions

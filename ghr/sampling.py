@@ -28,7 +28,7 @@ class State:
 
     y: Float[Tensor, "b c h w"]  #: current noisy images, image units
     x_hat: Float[Tensor, "b c h w"]  #: what the denoiser makes of them; the sample, at the end
-    sigma: Float[Tensor, " b"]  #: noise level of y: scheduled, or estimated (`sample_stochastic`)
+    sigma: Float[Tensor, " b"]  #: noise level of y, scheduled or estimated (`sample_stochastic`)
 
 
 def noise(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Float[Tensor, "b ..."]:

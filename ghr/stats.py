@@ -41,7 +41,7 @@ def estimate(
         paired: whether the samples are of the same images.
 
     Returns:
-        Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
+        Estimate in the statistic's unit. Its interval holds its value; of a maximum, whose bootstrap is biased
         upwards, the interval is widened to do so.
 
     Raises:
