@@ -62,7 +62,11 @@ class Pool:
         return pixels
 
     def files(self) -> list[str]:
-        """Names of the images' files, in order."""
+        """Names of the images' files.
+
+        Returns:
+            Names, in the images' order.
+        """
         with self.source.open() as (names, _):
             return [names[i] for i in self.members]
 
@@ -78,7 +82,7 @@ def pool(name: str, size: int, distinct: bool = True) -> Pool:
         distinct: whether near-duplicates of earlier images are left out, as training sets want it and samples do not.
 
     Returns:
-        Pool.  What cannot be read or is too small is skipped with one warning.
+        Pool. What cannot be read or is too small is skipped with one warning.
 
     Raises:
         ValueError: when an image is not what it should be, or none is of use; otherwise as `archives.find`.
@@ -274,7 +278,7 @@ def distinct(
         block: rows compared at once.
 
     Returns:
-        Indices kept, ascending.  Memory: (400 + block) n floats.
+        Indices kept, ascending, in a memory of (400 + block) n floats.
 
     Source: the paper, Appendix A (there with a dense n x n matrix); flat images: own choice.
     """
