@@ -70,7 +70,7 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     """Both halves of a set, and its test images.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
         n: images per half.
         held_out: test images wanted; fewer when the set has fewer.
@@ -98,7 +98,7 @@ def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | Non
     """The test images of `split` alone: of sets that are read or drawn in parts, no half is.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
         n: images per half.
         held_out: test images wanted; fewer when the set has fewer.
@@ -121,7 +121,7 @@ def account(name: str, size: int, distinct: bool = True) -> str | None:
     """What was found, used and passed over in a set of files, each with its reason, in one line.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
         distinct: whether near-duplicates are left out.
 
@@ -139,7 +139,7 @@ def files(name: str, size: int, distinct: bool = True) -> list[str]:
     """Which file each image of a set of files comes from, in the order of `load`.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
         distinct: whether near-duplicates are left out.
 

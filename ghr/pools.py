@@ -77,7 +77,7 @@ def pool(name: str, size: int, distinct: bool = True) -> Pool:
     Interrupted at any moment, the next call goes on with the first shard that is missing. Memory: that of `distinct`.
 
     Args:
-        name: as in `archives.find`.
+        name: of a set of files, "folder:PATH", "celeba" or "lsun-bedroom".
         size: side in pixels.
         distinct: whether near-duplicates of earlier images are left out, as training sets want it and samples do not.
 

@@ -363,8 +363,8 @@ def shuffle(
 
     Args:
         x: images.
-        block: as in `permutation`.
-        seed: as in `permutation`.
+        block: side of the blocks in pixels (default: the whole image is one).
+        seed: of the permutation.
         inverse: put shuffled pixels back.
 
     Returns:
