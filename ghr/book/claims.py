@@ -21,8 +21,8 @@ class Claim:
     """A condition by name."""
 
     name: str  #: words joined by hyphens, as the text writes it
-    chapter: str  #: two digits: whose tables its questions are put to, where they name no other
-    #: Python, with questions (`ghr.book.query`) in braces: {table[...].column.low} is a number, {*table[...].column} a
+    chapter: str  #: two digits of the chapter whose tables its questions are put to, where they name no other
+    #: Python, with questions (`ghr.book.query`) in braces; {table[...].column.low} is a number, {*table[...].column} a
     #: list of those of all rows
     condition: str
 
@@ -104,6 +104,12 @@ def _bound(tree: ast.AST) -> set[str]:
 
 def named(claims: Iterable[Claim]) -> dict[str, Claim]:
     """Claims by name.
+
+    Args:
+        claims: of any chapters.
+
+    Returns:
+        Claim by name.
 
     Raises:
         ValueError: when two have one name.

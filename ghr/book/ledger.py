@@ -38,7 +38,7 @@ class Target:
     photographs: tuple[float, float] | None = None  #: laptop bounds for photographs, where they differ
     on: tuple[str, ...] = ("avatars", "photographs")  #: image sets of which it is asked
     #: the Estimate that is held against it (`ghr.book.query`, with its chapter), by image set, or by image set and
-    #: network where that is not the UNet: {"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}
+    #: network where that is not the UNet, ``{"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}``
     asked: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -274,16 +274,16 @@ TARGETS = {
 class Entry:
     """A measured number beside its target."""
 
-    id: str  # key of TARGETS
-    images: str  # image set
-    scale: str  # table of runs
-    value: float
-    low: float  # 95% interval
-    high: float
-    target: str  # e.g. ">= 15"
-    verdict: str  # "met", "missed" or "undecided"
-    chapter: str  # where it was measured
-    network: str = "UNet"  # key of ghr.runs.NETWORKS
+    id: str  #: key of TARGETS
+    images: str  #: image set
+    scale: str  #: table of runs
+    value: float  #: what was measured
+    low: float  #: lower end of the 95% interval
+    high: float  #: upper end of it
+    target: str  #: e.g. ">= 15"
+    verdict: str  #: "met", "missed" or "undecided"
+    chapter: str  #: where it was measured
+    network: str = "UNet"  #: key of ghr.runs.NETWORKS
 
     def __post_init__(self):
         words = [getattr(self, f.name) for f in dataclasses.fields(self) if f.type is str]
@@ -308,7 +308,10 @@ class Entry:
 def say(name: str, value, spec: str = "") -> None:
     """Put a number, with its interval where it has one, at the disposal of the chapter's text: {glue:text}`name`.
 
-    value: number, Estimate or text.  spec: its format, e.g. ".1f".
+    Args:
+        name: by which the text asks for it.
+        value: number, Estimate or text.
+        spec: its format, e.g. ".1f".
     """
     from myst_nb import glue
 
@@ -318,7 +321,16 @@ def say(name: str, value, spec: str = "") -> None:
 def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
     """Between which numbers a target wants its statistic; a smoke run is held against the laptop's.
 
-    Raises: KeyError for an unknown id.
+    Args:
+        id: key of TARGETS.
+        images: image set of which the target is asked.
+        scale: one of `ghr.runs.SCALES`.
+
+    Returns:
+        Lower and upper bound, infinite where there is none.
+
+    Raises:
+        KeyError: for an unknown id.
     """
     target = TARGETS[id]
     if scale == "paper":
@@ -327,14 +339,31 @@ def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
 
 
 def verdict(measured: Estimate, low: float, high: float) -> str:
-    """Where the whole interval lies: inside the bounds "met", outside "missed", across one "undecided"."""
+    """Where the whole interval lies: inside the bounds "met", outside "missed", across one "undecided".
+
+    Args:
+        measured: the number with its interval.
+        low: lower bound.
+        high: upper bound.
+
+    Returns:
+        "met", "missed" or "undecided".
+    """
     if low <= measured.low and measured.high <= high:
         return "met"
     return "missed" if measured.high < low or high < measured.low else "undecided"
 
 
 def words(low: float, high: float) -> str:
-    """Bounds as a reader writes them: ">= 15", "<= 0.2", "0.85 to 1.15"."""
+    """Bounds as a reader writes them: ">= 15", "<= 0.2", "0.85 to 1.15".
+
+    Args:
+        low: lower bound.
+        high: upper bound.
+
+    Returns:
+        Words.
+    """
     if math.isinf(high):
         return f">= {low:g}"
     return f"<= {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
@@ -409,7 +438,17 @@ def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.Mappi
 
 
 def read(file: Path) -> list[Entry]:
-    """Entries of a ledger, none when there is no such file.  Raises: ValueError when it is no ledger."""
+    """Entries of a ledger, none when there is no such file.
+
+    Args:
+        file: the ledger.
+
+    Returns:
+        Entries.
+
+    Raises:
+        ValueError: when it is no ledger.
+    """
     if not file.exists():
         return []
     try:
@@ -422,7 +461,12 @@ def read(file: Path) -> list[Entry]:
 
 
 def write(file: Path, entries: list[Entry]) -> None:
-    """Write a ledger, whole or not at all, sorted, one entry a line: a changed number is a changed line."""
+    """Write a ledger, whole or not at all, sorted, one entry a line: a changed number is a changed line.
+
+    Args:
+        file: the ledger.
+        entries: in any order.
+    """
     order = {id: k for k, id in enumerate(TARGETS)}  # a retired target's entry of another scale comes last
     entries = sorted(entries, key=lambda e: (e.scale, e.network, e.images, order.get(e.id, len(order)), e.id))
     lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
@@ -434,6 +478,13 @@ def changes(committed: list[Entry], measured: list[Entry]) -> list[str]:
 
     An entry that is missing or new, another target or verdict, a value outside its committed interval by more than
     ROUNDING.
+
+    Args:
+        committed: entries of a scale.
+        measured: entries of the same scale.
+
+    Returns:
+        Sentences, none when all is as it was.
     """
     found = []
     old, new = ({e.key: e for e in entries} for entries in (committed, measured))

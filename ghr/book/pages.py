@@ -95,12 +95,21 @@ def hold(there: words.Told, root: Path, check: bool) -> None:
 def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, check: bool = False) -> Path:
     """Executes the chapters that changed and builds the pages; old pages stay until new ones stand.
 
-    scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
-    `_build/html` unless said.  check: refuse to change the ledger.
-    Returns: the landing page.
-    Raises: as `ghr.book.press.execute` and `published`; ValueError where there is no book; RuntimeError when the pages
-    give any warning, another build is running, or check is set and the ledger would change or a sentence does not hold;
-    OSError when a folder cannot be written.
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        html: folder of the pages, `_build/html` unless said.
+        check: refuse to change the ledger.
+
+    Returns:
+        The landing page.
+
+    Raises:
+        ModuleNotFoundError: as `ghr.book.press.execute`.
+        ValueError: as `ghr.book.press.execute` and `published`, or where there is no book.
+        RuntimeError: as `ghr.book.press.execute`, or when the pages give any warning, another build is running, or
+            check is set and the ledger would change or a sentence does not hold.
+        OSError: as `ghr.book.press.execute`, or when a folder cannot be written.
     """
     published()  # a wrong address is told before anything runs
     root = root.resolve()
@@ -147,7 +156,17 @@ def lay_out(there: dict[str, dict[str, str]], folder: Path) -> None:
 
 
 def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> None:
-    """Writes a scale's entries into the committed ledger if they say something else, or refuses to."""
+    """Writes a scale's entries into the committed ledger if they say something else, or refuses to.
+
+    Args:
+        entries: measured at this scale.
+        scale: one of `ghr.runs.SCALES`.
+        file: the committed ledger.
+        check: refuse to change it.
+
+    Raises:
+        RuntimeError: when check is set and the ledger would change.
+    """
     committed = ledger.read(file)
     others = [entry for entry in committed if entry.scale != scale]
     found = ledger.changes([entry for entry in committed if entry.scale == scale], entries)
@@ -159,7 +178,16 @@ def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> No
 
 
 def render(scale: str, root: Path, html: Path) -> None:
-    """Builds the pages aside, warnings being errors, and swaps them in once they are whole."""
+    """Builds the pages aside, warnings being errors, and swaps them in once they are whole.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        html: folder of the pages.
+
+    Raises:
+        RuntimeError: when the pages give any warning.
+    """
     aside, old = html.with_name(f"{html.name}.new"), _old(html)
     # this interpreter's jupyter-book, whatever is on PATH
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
@@ -186,7 +214,11 @@ def _old(html: Path) -> Path:
 def published() -> tuple[str, str, str]:
     """Address of the repository, its branch, and address of the pages; addresses are empty while they are unknown.
 
-    Raises: ValueError for what can be no such address.
+    Returns:
+        Repository, branch and pages.
+
+    Raises:
+        ValueError: for what can be no such address.
     """
     repository = os.environ.get("GHR_REPOSITORY", "").removesuffix("/").removesuffix(".git")
     if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):

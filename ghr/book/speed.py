@@ -29,7 +29,11 @@ def _unfilled(run: runs.Run) -> nn.Module:
 
 
 def networks_table() -> Table:
-    """What an image costs: operations and memory of the networks of each scale, those of the controls aside."""
+    """What an image costs: operations and memory of the networks of each scale, those of the controls aside.
+
+    Returns:
+        A row for each network.
+    """
     rows = []
     for scale in runs.SCALES:
         kinds = {(run.network, run.size, run.width, run.scales): run for run in runs.table(scale)}
@@ -58,12 +62,16 @@ def networks_table() -> Table:
 
 
 def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
-    """What a table of runs would take on one GPU, were all networks trained at the rate of the paper's: a projection.
+    """What a table of runs would take on one GPU, a projection: all networks trained at the rate of the paper's. ::
 
-    hours = images seen x FLOP to train on one / rate
+        hours = images seen x FLOP to train on one / rate
 
-    table: runs, e.g. of `runs.table`.  timed: of `results`, on a GPU: its pair PAPERS_STEP has the rate, FLOP/s.
-    Returns: a row for each kind of network, and one for all.
+    Args:
+        table: runs, e.g. of `runs.table`.
+        timed: of `results`, on a GPU; its pair PAPERS_STEP has the rate, FLOP/s.
+
+    Returns:
+        A row for each kind of network, and one for all.
     """
     rate = timed["pairs"][PAPERS_STEP]["rates"]["flop_per_second"]
     groups: dict[tuple, list[runs.Run]] = {}
@@ -94,19 +102,38 @@ def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
 
 
 def results(file: Path = RESULTS) -> dict | None:
-    """What `make bench` wrote, or None while it has not been run."""
+    """What `make bench` wrote, or None while it has not been run.
+
+    Args:
+        file: of results.
+
+    Returns:
+        Machine, pairs and growth, as they lie in the file, or None.
+    """
     return json.loads(file.read_text("utf8")) if file.exists() else None
 
 
 def verdict(ratio: float, aim: float | None) -> str:
-    """Whether a ratio reaches what was aimed at; without an aim nothing is said."""
+    """Whether a ratio reaches what was aimed at; without an aim nothing is said.
+
+    Args:
+        ratio: measured.
+        aim: what it should be at least, or None.
+
+    Returns:
+        "met", "missed" or "".
+    """
     return "" if aim is None else "met" if ratio >= aim else "missed"
 
 
 def speed_table(timed: dict) -> Table:
     """Pairs: seconds of the published recipe and of ours (median, least to most), their ratio, and the aim.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        A row for each pair.
     """
     rows = []
     for pair in timed["pairs"].values():
@@ -123,7 +150,11 @@ def speed_table(timed: dict) -> Table:
 def rates_table(timed: dict) -> Table:
     """Training steps: throughput, and the share of the rate at which the convolutions alone run.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        A row for each pair that has rates.
     """
     rows = []
     for pair in timed["pairs"].values():
@@ -149,7 +180,11 @@ def rates_table(timed: dict) -> Table:
 def growth_table(timed: dict) -> Table:
     """Leading eigenpairs as images grow: seconds and memory at each size, and the exponents of d.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        Two rows for each way, seconds and MiB.
     """
     growth = timed["growth"]
     sizes = sorted({size for way in growth.values() for size in way["sizes"]})
@@ -167,6 +202,13 @@ def exponent(sizes: list[int], values: list[float]) -> float:
     """p of values ~ d^p, d = size^2, by least squares of the logarithms.
 
     A zero, memory too little to be seen, is left out; with fewer than two others p is not a number.
+
+    Args:
+        sizes: sides in pixels.
+        values: one for each.
+
+    Returns:
+        p, without unit.
     """
     seen = [(size, value) for size, value in zip(sizes, values, strict=True) if value > 0]
     if len(seen) < 2:
@@ -185,7 +227,11 @@ NOT_TIMED = (
 def page(timed: dict | None) -> str:
     """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
 
-    timed: of `results`; while it has not been run, the page says so.
+    Args:
+        timed: of `results`; while it has not been run, the page says so.
+
+    Returns:
+        HTML.
     """
     if timed is None:
         return NOT_TIMED

@@ -162,7 +162,14 @@ def broken(text: str, told: Told) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    """The last sentence of a text, without line breaks."""
+    """The last sentence of a text, without line breaks.
+
+    Args:
+        text: one sentence or more.
+
+    Returns:
+        Sentence.
+    """
     return re.split(r"(?<=[.!?:*])\s+(?=[^a-z])|\n\s*\n", text.rstrip())[-1].replace("\n", " ").lstrip("# ")
 
 
