@@ -11,6 +11,7 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import pywt
 import scipy.fft
 import torch
 from jaxtyping import Float, Int
