@@ -75,6 +75,24 @@ def test_a_band_leaves_out_what_was_not_measured():
     assert axes.lines[1].get_xdata().tolist() == []
 
 
+def test_dots_stand_in_their_rows_with_their_intervals():
+    """The first row is on top; a second series lies a little lower in the same rows."""
+    _, (axes,) = plots.panels(1)
+    plots.dots(axes, ["first", "second"], [Estimate(1, 0.5, 3), Estimate(2, 1.75, 2.5)], 0.1, color=plots.HALF["A"])
+    plots.dots(axes, ["first", "second"], [Estimate(0, 0, 0), Estimate(1, 1, 1)], -0.1, color=plots.HALF["B"])
+    assert [
+        (tick, label.get_text()) for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+    ] == [
+        (1, "first"),
+        (0, "second"),
+    ]
+    dots = axes.containers[0]
+    assert dots[0].get_xydata().tolist() == [[1, 1.1], [2, 0.1]]
+    (arms,) = dots[2]
+    assert np.allclose([segment[:, 0] for segment in arms.get_segments()], [[0.5, 3], [1.75, 2.5]])
+    assert axes.containers[1][0].get_ydata().tolist() == [0.9, -0.1]
+
+
 def test_shades_are_distinct_and_ordered_in_log_n():
     """Darker as N grows; equal ratios of N are equally far apart on the map."""
     colours = mpl.colormaps["viridis"](np.arange(256))

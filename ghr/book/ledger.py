@@ -55,6 +55,15 @@ def _of_both(question: str) -> dict[str, str]:
     return {"avatars": question.replace("*", ""), "photographs": question.replace("*", "patch_")}
 
 
+def _of_bases(table: str, where: str, column: str) -> dict[str, str]:
+    """What chapter 4 is asked of each of its three studies."""
+    subjects = {"avatars": "avatars UNet", "photographs": "photographs UNet", "avatars BFCNN": "avatars BFCNN"}
+    return {
+        subject: "04:{}[images={},network={},{}].{}".format(table, *words.split(), where, column)
+        for subject, words in subjects.items()
+    }
+
+
 # G, V, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
 # image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
 # that "none" is written "<= .01".
@@ -130,10 +139,26 @@ TARGETS = {
         *_at_most(1.5, 1.5),
         asked={"avatars": "03:chances[n=max,over_seed=max].over_seed"},
     ),
-    "T10": Target("hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels", *_at_most(1e-4, 1e-4)),
-    "T11a": Target("SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: smallest", *_at_least(0.85, 0.9)),
-    "T11b": Target("SC, N_max, sigma .05-.5: largest", *_at_most(1.25, 1.15)),
-    "T11c": Target("SC, N = 10 and 100, sigma .05-.5: smallest", *_at_least(3, 3)),
+    "T10": Target(
+        "hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels",
+        *_at_most(1e-4, 1e-4),
+        asked=_of_bases("anatomy", "n=max,hom=max", "hom"),
+    ),
+    "T11a": Target(
+        "SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: smallest",
+        *_at_least(0.85, 0.9),
+        asked=_of_bases("balance", "n=max,smallest=min", "smallest"),
+    ),
+    "T11b": Target(
+        "SC, N_max, sigma .05-.5: largest",
+        *_at_most(1.25, 1.15),
+        asked=_of_bases("balance", "n=max,largest=max", "largest"),
+    ),
+    "T11c": Target(
+        "SC, N = 10 and 100, sigma .05-.5: smallest",
+        *_at_least(3, 3),
+        asked=_of_bases("balance", "n>=10,n<=100,smallest=min", "smallest"),
+    ),
     "T12": Target(
         "slope of output on input PSNR, 9-33 dB, less that of TI db4, alpha = 1, 2, 3, 5: smallest",
         *_at_least(0, 0),
@@ -195,17 +220,37 @@ TARGETS = {
         on=("avatars-shuffled",),
         asked={"avatars-shuffled": "07:deficit.least_rise"},
     ),
-    "T19": Target("H1, order against frequency, N_max, the lower of sigma .1 and .3", *_at_least(0.7, 0.8)),
-    "T20a": Target("H2 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
-    "T20b": Target("H3 less that of another image's basis or of PCA, N_max, largest", *_at_most(0, 0)),
-    "T20c": Target("H4 less that of another image's basis or of PCA, N_max, smallest", *_at_least(0, 0)),
+    "T19": Target(
+        "H1, order against frequency, N_max, the lower of sigma .1 and .3",
+        *_at_least(0.7, 0.8),
+        asked=_of_bases("indices", 'basis="its own",h1=min', "h1"),
+    ),
+    "T20a": Target(
+        "H2 less that of another image's basis or of PCA, N_max, smallest",
+        *_at_least(0, 0),
+        asked=_of_bases("margins", "h2=min", "h2"),
+    ),
+    "T20b": Target(
+        "H3 less that of another image's basis or of PCA, N_max, largest",
+        *_at_most(0, 0),
+        asked=_of_bases("margins", "h3=max", "h3"),
+    ),
+    "T20c": Target(
+        "H4 less that of another image's basis or of PCA, N_max, smallest",
+        *_at_least(0, 0),
+        asked=_of_bases("margins", "h4=min", "h4"),
+    ),
     "T21": Target(
         "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk diverges)",
         *_at_least(0.85, 0.9),
         asked=_of_both("03:*samplers[network=UNet,same_noise=min].same_noise")
         | {"avatars BFCNN": "03:samplers[network=BFCNN,same_noise=min].same_noise"},
     ),
-    "T22": Target("sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value", *_at_most(0.05, 0.03)),
+    "T22": Target(
+        "sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value",
+        *_at_most(0.05, 0.03),
+        asked=_of_bases("balance", "n=max,misjudged=max", "misjudged"),
+    ),
     "T23a": Target(
         "gradient energy of samples over that of held-out images, N_max",
         (0.85, 1.15),

@@ -125,6 +125,23 @@ def band(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate | None], *
     axes.fill_between(places, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
+def dots(axes: Axes, labels: Sequence[str], estimates: Sequence[Estimate], shift: float = 0.0, **style) -> None:
+    """Estimates as dots with their 95% intervals, one row each, the first on top.
+
+    Args:
+        axes: where they are drawn.
+        labels: of the rows.
+        estimates: one for each row.
+        shift: of the dots above the middle of their row, so that two series do not cover each other.
+        **style: of matplotlib, e.g. color, label.
+    """
+    places = np.arange(len(labels))[::-1]
+    values = np.array([e.value for e in estimates])
+    arms = [values - [e.low for e in estimates], [e.high for e in estimates] - values]
+    axes.errorbar(values, places + shift, xerr=arms, fmt="o", markersize=4, elinewidth=1.2, **style)
+    axes.set_yticks(places, labels)
+
+
 def legend(owner: Axes | Figure, **kwargs) -> None:
     """The legend of an axes; or above a whole figure, with the labels of all its axes, each once."""
     if isinstance(owner, Figure):
