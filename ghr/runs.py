@@ -399,16 +399,6 @@ def study(scale: str, images: str, network: str = "UNet") -> SimpleNamespace:
     )
 
 
-def specimen(run: Run) -> SimpleNamespace:
-    """What a chapter works with where one network is enough: it and its test images. It is trained first if need be.
-
-    Returns: a namespace, to which the chapter adds what it measures: run, denoiser, held_out.
-    """
-    fit(run)
-    held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
-    return SimpleNamespace(run=run, denoiser=load(run), held_out=held_out)
-
-
 def log(run: Run) -> dict[str, list]:
     """What was measured while the run was trained.
 

@@ -218,13 +218,6 @@ def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_la
         assert all(names.parse(run.images).source == "formula" for run in classes if run not in shuffled)
 
 
-def test_a_specimen_is_a_trained_network_and_its_test_images(run, checkpoint):
-    found = runs.specimen(run)
-    assert found.run == run
-    assert torch.equal(found.held_out, runs.data(run).held_out)
-    assert torch.equal(found.denoiser(found.held_out[:2]), runs.load(run)(found.held_out[:2]))
-
-
 def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_each_once():
     for scale in runs.SCALES:
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
