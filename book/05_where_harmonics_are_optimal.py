@@ -301,7 +301,7 @@ adaptation.show("Adaptation of bases at sigma = .1", {"trace": "tr J"}, images="
 # %% [markdown]
 # Scenes are the same at every $\alpha$. The basis knows its scene: own basis less the third image's, in the mean over all kinds of images with
 # contours, is {num}`gains[images=c_alpha,index=H2].gain:+.2f` in H2 and {num}`gains[images=c_alpha,index=H4].gain:+.2f` in H4. {claim}`bases-know-their-scene`
-# The network keeps fewer dimensions the smoother images are. {claim}`smoother-images-keep-less` (Intervals over so few scenes are too narrow.)
+# On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` The network keeps fewer dimensions the smoother images are. {claim}`smoother-images-keep-less` (Intervals over so few scenes are too narrow.)
 #
 # ## Which regularity decides?
 #

@@ -227,10 +227,9 @@ results.keep(surplus=surplus, margins=margins)
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=1.6, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
-    for place, e in enumerate(surplus[field]):
-        colour = plots.HALF["A"] if place == 0 else plots.INK
-        ax.errorbar(e.value, -place, xerr=[[e.value - e.low], [e.high - e.value]], fmt="o", color=colour, markersize=4)
-    ax.set(xlabel=label, yticks=range(0, -5, -1), yticklabels=surplus["basis"])
+    plots.dots(ax, surplus["basis"], surplus[field], color=plots.INK)
+    ax.plot(surplus[field][0].value, len(surplus) - 1, "o", color=plots.HALF["A"], markersize=6)
+    ax.set(xlabel=label)
 plots.Picture(figure)
 
 # %% [markdown]
