@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ghr.book.query import Kept, Query, ask, parse
+from ghr.book.query import Kept, NoRow, Query, ask, parse
 from ghr.stats import Estimate
 
 _BRACES = re.compile(r"\{(\*?)([^{}]+)\}")
