@@ -227,8 +227,9 @@ CLAIMS = named(
         Claim(
             "smoother-images-keep-less",
             "05",
-            "{adaptation[images=c_alpha-1,network=UNet].trace.value} "
-            "> {adaptation[images=c_alpha-3,network=UNet].trace.value} > {adaptation[images=c_alpha-5,network=UNet].trace.value}",
+            "{adaptation[images=c_alpha-1,network=UNet].trace.value}"
+            " > {adaptation[images=c_alpha-3,network=UNet].trace.value}"
+            " > {adaptation[images=c_alpha-5,network=UNet].trace.value}",
         ),
         Claim(
             "regions-decide",
