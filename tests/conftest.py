@@ -210,7 +210,7 @@ from ghr.tables import Table
 
 results.keep(gaps=Table((Gap(10, stats.Estimate(30.25, 29, 31.5)), Gap(100, stats.Estimate(6.5, 6, 7)))))
 
-# %% mystnb={"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": "A rising line"}}
+# %% mystnb={"figure": {"caption": "A line of N = {num}`gaps[n=min].n`.", "name": "fig-line"}, "image": {"alt": "Up"}}
 _ = plt.figure().subplots().plot([0, 1], [0, 1])
 
 # %%

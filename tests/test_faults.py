@@ -250,6 +250,7 @@ def test_a_build_killed_while_it_swaps_the_pages_loses_none(tmp_path, monkeypatc
     for last in "01":
         (tmp_path / last / "_build" / "html").mkdir(parents=True)
         (tmp_path / last / "_build" / "html" / "index.html").write_text("old")
+        (tmp_path / last / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     result = subprocess.run([sys.executable, "-c", RENDERED_AND_KILLED, tmp_path], capture_output=True, text=True)
     assert result.stdout.split() == [str(int(signal.SIGKILL))] * 2, result.stderr
     assert not (tmp_path / "1" / "_build" / "html").exists()

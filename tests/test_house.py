@@ -40,7 +40,8 @@ def rank(module: str) -> float:
 def test_a_module_imports_only_from_modules_above_it(module):
     source = module_path(module).read_text()
     below = {m for m in imports(source, module) if m != "ghr" and rank(m) >= rank(module)}
-    assert {m for m in below if m.split(".")[1] != module.split(".")[1] or module.count(".") == 1} == set()
+    part = module.split(".")[1]  # inside one, order is free, but for the book's
+    assert {m for m in below if m.split(".")[1] != part or part == "book" or module.count(".") == 1} == set()
 
 
 def test_only_the_command_line_knows_the_book_and_only_when_asked():

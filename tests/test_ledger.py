@@ -71,6 +71,21 @@ def test_an_unknown_id_is_refused():
         ledger.enter("T99", "avatars", "laptop", Estimate(1, 0, 2), "02")
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"images": "avtars"}, "T4 is not asked of images 'avtars': images is one of avatars, photographs"),
+        ({"scale": "laptopp"}, "T4 is not asked of scale 'laptopp': scale is one of smoke, laptop, paper"),
+        ({"network": "Unet"}, "T4 is not asked of network 'Unet': network is one of UNet, BFCNN"),
+    ],
+)
+def test_what_no_target_is_asked_of_is_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ledger.enter(
+            **{"id": "T4", "images": "avatars", "scale": "laptop"} | change, measured=Estimate(1, 0, 2), chapter="02"
+        )
+
+
 @pytest.mark.parametrize("number", [(math.nan, 0, 1), (1, 0, math.inf), (2, 0, 1)])  # `estimate` gives none of them
 def test_a_number_outside_its_interval_is_refused(number):
     with pytest.raises(ValueError, match="T4 on avatars: .* is no number inside its interval"):

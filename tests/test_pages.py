@@ -16,7 +16,9 @@ from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, edit, executions, hear, serve
 from IPython.core.inputtransformer2 import TransformerManager
 
-from ghr.book import extension, ledger, pages, press
+from ghr import tables
+from ghr.book import claims, extension, ledger, pages, press, words
+from ghr.book.claims import Claim
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -31,12 +33,29 @@ def test_book_builds_shows_this_scale_and_survives_a_failing_cell(project, capfd
     assert "thebe" not in text
     assert "image/png" in (html / "_sources" / "book" / "02_x.ipynb").read_text()
     assert (html / "_sources" / "book" / "02_x.py").exists()
+    soup = BeautifulSoup(text, "html.parser")
+    assert "that of N = 100 is 6.50 [6.00, 7.00] (T2a, >= 15: met)." in soup.get_text().replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    (link,) = soup.select("a[download]")
+    kept = (html / "book" / link["href"]).read_text()
+    assert kept == (project / "build" / "results" / "smoke" / "02_gaps.csv").read_text()
+    assert kept.startswith("n,gap,gap_low,gap_high\n10,30.25,29,31.5\n")
+    taken = nbformat.read(html / "_sources" / "book" / "02_x.ipynb", as_version=4)
+    assert "is 1.2 dB, that of N = 100 is 6.50 [6.00, 7.00] (T2a, >= 15: met)." in taken.cells[0].source
+    assert "A line of N = 10." in [cell.source for cell in taken.cells]
+
+    edit(project / "book" / "02_x.py", "# Then", "# Thereafter")  # prose and captions: nothing runs
+    edit(project / "book" / "02_x.py", "A line of", "This line is of")
     assert pages.book("smoke", project) == page
     assert executions(project) == ["smoke 0"]
+    text = (html / "book" / "02_x.html").read_text()
+    assert "Thereafter" in text
+    assert "This line is of N = 10." in text
 
     before = {path: path.read_bytes() for path in sorted(html.rglob("*")) if path.is_file()}
     edit(project / "book" / "02_x.py", "from tqdm", "1 / 0\nfrom tqdm")
-    with pytest.raises(RuntimeError, match=r"book/02_x.py, cell 5 \(`1 / 0`\) failed with ZeroDivisionError: division"):
+    with pytest.raises(RuntimeError, match=r"book/02_x.py, cell 6 \(`1 / 0`\) failed with ZeroDivisionError: division"):
         pages.book("smoke", project)
 
     edit(project / "book" / "02_x.py", "1 / 0\n", "")
@@ -45,6 +64,25 @@ def test_book_builds_shows_this_scale_and_survives_a_failing_cell(project, capfd
         pages.book("smoke", project)
     assert "03_y" in capfd.readouterr().err
     assert {path: path.read_bytes() for path in sorted(html.rglob("*")) if path.is_file()} == before
+
+
+def test_where_there_is_no_book_nothing_is_made(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no book, there is no _toc.yml: run this at the top of the repository"):
+        pages.book("smoke", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sentence_that_does_not_hold_fails_a_check_at_the_laptops_scale(project, capsys):
+    kept = {"02": {"gaps": tables.read("n,gap\n10,3\n100,5\n")}}
+    known = claims.named([Claim("falls", "02", "{gaps[n=100].gap} < {gaps[n=10].gap}")])
+    with (project / "index.md").open("a") as file:
+        file.write("\nMore images help. {claim}`falls` Others not.\n")
+    sentence = r'"More images help." (falls: 5 < 3)'
+    with pytest.raises(RuntimeError, match=f"^sentences that do not hold: {re.escape(sentence)}$"):
+        pages.hold(words.Told("laptop", kept, (), known), project, check=True)
+    pages.hold(words.Told("laptop", kept, (), known), project, check=False)
+    pages.hold(words.Told("smoke", kept, (), known), project, check=True)
+    assert capsys.readouterr().out.count(sentence) == 2
 
 
 def test_a_page_without_its_executed_copy_fails_the_build(project, capfd):
@@ -356,6 +394,12 @@ def test_a_check_refuses_to_change_the_ledger(tmp_path, entry):
     with pytest.raises(RuntimeError, match=r"says something else than this build: T2a .* 14 lies outside"):
         pages.keep([replace(entry, value=14, low=13)], "laptop", file, check=True)
     assert file.read_text() == before
+
+
+def test_links_of_verdicts_lead_to_the_first_row_of_their_target(entry):
+    html = extension.marked(extension.ledger_table([entry], "laptop").html + extension.classes_table([], "laptop").html)
+    ids = [row["id"] for row in BeautifulSoup(html, "html.parser").select("th[id]")]
+    assert sorted(ids) == sorted(ledger.TARGETS)
 
 
 def read(cell) -> str:

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import edit, executions
 
-from ghr.book import press
+from ghr.book import press, results
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -118,23 +119,34 @@ def test_key_follows_the_bytes_of_checkpoints_and_their_appearance(project):
 # -- execution
 
 
-def test_papermill_reads_a_text_chapter_as_typed(project):
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        "book/02_x.py",
-        "out.ipynb",
-        "-p",
-        "scale",
-        "smoke",
-        "-p",
-        "seed",
-        "3",
-    ]
-    environment = {**os.environ, "GHR_SCALE": "smoke"}
-    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+def test_papermill_executes_a_text_chapter_as_typed_beside_it(project):
+    words = ["papermill", "02_x.py", "../out.ipynb", "-p", "scale", "smoke", "-p", "seed", "3"]
+    environment = {**os.environ, "GHR_SCALE": "smoke", results.FOLDER: str(project)}
+    command = [sys.executable, "-m", *words]
+    subprocess.run(command, cwd=project / "book", env=environment, check=True, capture_output=True)
     assert nbformat.read(project / "out.ipynb", 4).cells[-1].outputs[-1].text == "smoke 3 smoke\n"
+
+
+def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(project, monkeypatch):
+    from papermill.iorw import papermill_io
+
+    read = partial(papermill_io.read, extensions=[".py", ".ipynb"])  # else papermill wonders at a text
+    chapter, other = project / "book" / "02_x.py", project / "book" / "setup.py"
+    other.write_text("# %%\nx = 1\n")
+    (project / "book" / "0.ipynb").write_text("{}")
+    monkeypatch.chdir(project)
+    for path in ("book/02_x.py", "./book/02_x.py", str(chapter)):
+        assert json.loads(read(path))["cells"][0]["source"][0].startswith("# A chapter")
+    monkeypatch.chdir(project / "checkpoints")
+    assert json.loads(read("../book/02_x.py"))["metadata"]["kernelspec"]["name"] == "python3"
+    monkeypatch.chdir(project / "book")
+    assert json.loads(read("02_x.py"))["cells"]
+    assert read(str(other)) == other.read_text()
+    assert read("0.ipynb") == "{}"
+    with pytest.raises(FileNotFoundError):
+        read("./gone.py")
+    papermill_io.write("{}", "../book/0.out.ipynb")
+    assert (project / "book" / "0.out.ipynb").read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,15 @@ def test_a_target_that_asks_wrongly_is_named(asked, sentence):
         ledger.measured(KEPT, "laptop", {"T2a": ledger.Target("x", (0, 1), (0, 1), asked=asked)})
 
 
+def test_targets_and_claims_that_ask_wrongly_are_seen_before_anything_runs():
+    targets = {"T2a": ledger.Target("x", (0, 1), (0, 1), asked={"avatars": "02:gaps.gab", "photographs": "09:x.y"})}
+    told = words.Told("", {}, (), claims.named([Claim("c", "02", "{gaps.n} < {gasp.n}")]), targets)
+    assert words.check_data({"02": {"gaps": Gap}}, told) == [
+        "T2a asks 02:gaps.gab: Gap has no field gab: its fields are n, pair, sigma, gap.",
+        "c asks gasp.n: chapter 02 keeps no table gasp; it keeps gaps",
+    ]
+
+
 # -- prose of today, outputs of the last execution
 
 TEXT = """\

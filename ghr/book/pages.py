@@ -28,6 +28,7 @@ from ghr.book.press import (
     kept_text,
     note_file,
     noted,
+    schemas,
     unanswered,
     unknown,
 )
@@ -115,7 +116,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     root = root.resolve()
     if not (root / "_toc.yml").is_file():
         raise ValueError(f"{root} holds no book, there is no _toc.yml: run this at the top of the repository")
-    if faults := unknown(contents(root), root):
+    if faults := unknown(contents(root), root) + words.check_data(schemas(root)):
         raise ValueError(" ".join(faults))
     html = (html or root / "_build" / "html").resolve()
     for folder in (root / "build", html.parent):  # told now, not after the chapters

@@ -96,6 +96,30 @@ def check(text: str, schemas: Schemas, here: str = "", told: Told | None = None)
     return found
 
 
+def check_data(schemas: Schemas, told: Told | None = None) -> list[str]:
+    """What targets and claims ask of chapters and these do not keep, known before anything runs.
+
+    Args:
+        schemas: what each chapter keeps; nothing is asked of one that is not there, or keeps nothing.
+        told: whose claims and targets are meant (default: the book's).
+
+    Returns:
+        A sentence for each fault.
+    """
+    told = told or Told("", {})
+    asked = [(id, "", question) for id, target in told.targets.items() for question in target.asked.values()]
+    asked += [(name, claim.chapter, query.text) for name, claim in told.claims.items() for query in claim.questions]
+    found = []
+    for name, here, question in asked:
+        try:
+            query = parse(question)
+            if schemas.get(query.chapter or here):
+                require(query, schemas, here)
+        except ValueError as error:
+            found.append(f"{name} asks {question}: {error}")
+    return found
+
+
 def require(query: Query, schemas: Schemas, here: str = "") -> None:
     """Say whether a question can have an answer.
 
