@@ -132,8 +132,9 @@ def h3(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"]) -> float:
 
         r = sum_k sum_p (grad e_k . t_p)^2 / sum_k sum_p (grad e_k . n_p)^2,     n = grad x / |grad x|, t perpendicular
 
-    p: edge pixels, where |grad x| is in its top decile. The DCT modes are those whose Rayleigh quotients are nearest to
-    the vectors' own, the mean of all modes of one quotient, so that neither frequency nor orientation alone counts.
+    p: edge pixels, where ``|grad x|`` is in its top decile. The DCT modes are those whose Rayleigh quotients are
+    nearest to the vectors' own, the mean of all modes of one quotient, so that neither frequency nor orientation alone
+    counts.
 
     Args:
         vectors: unit vectors.

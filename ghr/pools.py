@@ -269,8 +269,8 @@ def distinct(
 ) -> Int[np.ndarray, " kept"]:
     """Which images are no near-duplicate of an earlier kept one, in blocks so that memory stays bounded.
 
-    i is dropped when |centred correlation| with some kept j < i, both averaged down to 20x20, exceeds the threshold.
-    Images that are flat there have no correlation: they are dropped when an earlier one has the same level.
+    i is dropped when ``|centred correlation|`` with some kept j < i, both averaged down to 20x20, exceeds the
+    threshold. Images that are flat there have no correlation: they are dropped when an earlier one has the same level.
 
     Args:
         pixels: n images, taken one by one.

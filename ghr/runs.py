@@ -450,11 +450,9 @@ def log(run: Run) -> dict[str, list]:
 
     Returns:
         Columns by name. images_seen, loss and seconds; train and test, the PSNR of the mean squared error, dB, one
-        column
-        for each of LOG_SIGMAS; copies, the share f_mem of samples that are copies of a training image (None at N = 1);
-        pictures, PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a WebP file
-        in
-        base64.
+        column for each of LOG_SIGMAS; copies, the share f_mem of samples that are copies of a training image (None at N
+        = 1); pictures, PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a
+        WebP file in base64.
     """
     return checkpoints.read(path(run), run)[1]
 

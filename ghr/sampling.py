@@ -40,7 +40,7 @@ def noise(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Float[Tens
         shape: of one image.
 
     Returns:
-        Tensor (len(seeds), *shape), float64 on the CPU.
+        Tensor ``(len(seeds), *shape)``, float64 on the CPU.
 
     Raises:
         ValueError: for seeds that are no integers, or negative ones.
