@@ -1,7 +1,6 @@
 """Chapters: what they ask for is measured, what they claim is guarded, and they define no function of their own."""
 
 import ast
-import re
 from pathlib import Path
 
 import nbformat
