@@ -275,7 +275,7 @@ plots.image_grid([torch.cat(row) for row in zip(pictures, vectors, strict=True)]
 #
 # ## Along the contour, as regularity grows
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors stop and turn at the contour, and fewer dimensions are kept the smoother the image is.** One scene at every regularity (authors' exponents), noisy at σ = 0.1 and denoised by the network of that α, and eigenvectors by rank, blue below zero, red above. At the left, tr J at this scene."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions are kept the smoother the image is.** One scene at every regularity (authors' exponents), noisy at σ = 0.1 and denoised by the network of that α, and eigenvectors by rank, blue below zero, red above. At the left, tr J at this scene."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()
@@ -301,7 +301,7 @@ adaptation.show("Adaptation of bases at sigma = .1", {"trace": "tr J"}, images="
 # %% [markdown]
 # Scenes are the same at every $\alpha$. The basis knows its scene: own basis less the third image's, in the mean over all kinds of images with
 # contours, is {num}`gains[images=c_alpha,index=H2].gain:+.2f` in H2 and {num}`gains[images=c_alpha,index=H4].gain:+.2f` in H4. {claim}`bases-know-their-scene`
-# The network keeps fewer dimensions the smoother images are. {claim}`smoother-images-keep-less` (Intervals over so few scenes are too narrow.)
+# On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` The network keeps fewer dimensions the smoother images are. {claim}`smoother-images-keep-less` (Intervals over so few scenes are too narrow.)
 #
 # ## Which regularity decides?
 #

@@ -154,7 +154,7 @@ parts = manifolds.parts("discs", found)
 spectra = manifolds.spectra("discs", found, range(1, 26))
 results.keep(parts=parts, spectra=spectra)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps five dimensions at every noise level; the network keeps more, most where noise is weak.** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions, fewer where noise is strong; the network keeps more, most where noise is weak.** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for name, (colour, line) in LINES.items():
     style = {"color": colour, "linestyle": line, "label": name}
@@ -227,10 +227,9 @@ results.keep(surplus=surplus, margins=margins)
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=1.6, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
-    for place, e in enumerate(surplus[field]):
-        colour = plots.HALF["A"] if place == 0 else plots.INK
-        ax.errorbar(e.value, -place, xerr=[[e.value - e.low], [e.high - e.value]], fmt="o", color=colour, markersize=4)
-    ax.set(xlabel=label, yticks=range(0, -5, -1), yticklabels=surplus["basis"])
+    plots.dots(ax, surplus["basis"], surplus[field], color=plots.INK)
+    ax.plot(surplus[field][0].value, len(surplus) - 1, "o", color=plots.HALF["A"], markersize=6)
+    ax.set(xlabel=label)
 plots.Picture(figure)
 
 # %% [markdown]

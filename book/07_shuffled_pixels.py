@@ -223,13 +223,11 @@ kept.show("Jacobians and alignment of bases", heads, block="", trace=".0f", cons
 # has seen no face: the basis of an *untrained* network at the same noisy shuffled faces, of which only the normalization has seen images, noisy ones
 # as in training. What it has, too, comes with the architecture and not from training.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls. Blue: networks of shuffled faces; grey: others."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
-shown = [row for row in harmonicity if row.block in (1, blocks[-1])]
-for place, row in enumerate(shown):
-    e, colour = row.h1, plots.HALF["A"] if row.basis.startswith("its network") else plots.INK
-    ax.errorbar(e.value, -place, xerr=[[e.value - e.low], [e.high - e.value]], fmt="o", color=colour, markersize=4)
-ax.set(xlabel="H1", yticks=range(0, -len(shown), -1), yticklabels=[f"{row.basis}, {row.grid} grid" for row in shown])
+shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
+plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
+ax.set(xlabel="H1")
 ax.axvline(0, color=plots.FAINT)
 plots.Picture(figure)
 

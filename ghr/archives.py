@@ -29,13 +29,13 @@ class Source(NamedTuple):
 
     #: As messages call it.
     place: Path
-    #: What decides its pixels: the cache is built again when one changes.
+    #: What decides its pixels; the cache is built again when one changes.
     files: list[Path]
     #: Names of the members in order, and how to get one.
     open: Callable[[], AbstractContextManager[Opened]]
     #: Width and height that all have, pixels; None where they are of any kind.
     shape: tuple[int, int] | None = None
-    #: Side of the central square that is used (None: the largest).
+    #: Side of the central square that is used, None for the largest.
     crop: int | None = None
     #: Whether the members are files of any kind, of which little is known.
     mixed: bool = False
@@ -55,7 +55,7 @@ def find(name: str) -> Source:
             (hashes) of its LMDB.
 
     Returns:
-        Source.  When it is opened: ValueError when it is not whole; ImportError when the extra `lsun` is missing.
+        Source. To open it raises ValueError when it is not whole, ImportError when the extra `lsun` is missing.
 
     Raises:
         FileNotFoundError: with what to get when a set is not there.

@@ -29,8 +29,16 @@ def avatar(index: int, size: int) -> UInt8[np.ndarray, "size size"]:
     so that skin, hair and cloth do not keep their order of brightness; its tones are stretched to a random range; it
     stands before a ramp of random level and slope.
 
-    index: seed of this image.  size: side in pixels.
-    Returns: 0-255.
+    Args:
+        index: seed of this image.
+        size: side in pixels.
+
+    Returns:
+        Grey values, 0-255.
+
+    Raises:
+        ImportError: when the extra `images` is missing.
+
     Source: own choice; a stand-in for CelebA whose images are far from each other (tests/test_images.py).
     """
     try:
@@ -75,9 +83,15 @@ def avatar(index: int, size: int) -> UInt8[np.ndarray, "size size"]:
 def pool(size: int, n: int = POOL) -> UInt8[np.ndarray, "n size size"]:
     """The first n avatars, drawn on first use, on all cores, and kept in the cache.
 
-    size: side in pixels.  n: images.
-    Returns: 0-255.
-    Raises: ImportError when the extra `images` is missing.
+    Args:
+        size: side in pixels.
+        n: images.
+
+    Returns:
+        Grey values, 0-255.
+
+    Raises:
+        ImportError: when the extra `images` is missing.
     """
     folder = cache.folder() / f"avatars-v{VERSION}-{size}"
     paths = [folder / f"{k:04d}.npz" for k in range(math.ceil(n / SHARD))]

@@ -39,15 +39,24 @@ def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:
 
     Interrupted at any moment, the same call (or `runs.fit`, on one machine) goes on from the last saved states.
     Image sets are built here first, once. One bar shows all images seen; a line says where a run begins or goes on.
-    On a cluster with GPUs each run gets a share of one (`share`) and a CPU, on others CPUS threads.
+    On a cluster with GPUs each run gets a share of one (`share`) and a CPU, on others CPUS threads. A non-finite loss
+    is
+    not tried again; a lost machine or an OSError is.
 
-    chosen: what to train.
-    address: "local" (a cluster of this machine, for the time of the call), "auto" (the cluster that this machine is a
-    node of) or its "HOST:PORT".
-    Yields: paths of checkpoints: those that were there first, then the others as they are done.
-    Raises: ImportError without Ray; ValueError for a bad address; ConnectionError when there is no such cluster;
-    TimeoutError when for PATIENCE seconds no machine could take a run; RuntimeError at the end with a sentence
-    for each run that failed. A non-finite loss is not tried again; a lost machine or an OSError is.
+    Args:
+        chosen: what to train.
+        address: "local" (a cluster of this machine, for the time of the call), "auto" (the cluster that this machine is
+            a node of) or its "HOST:PORT".
+
+    Yields:
+        Paths of checkpoints, first those that were there, then the others as they are done.
+
+    Raises:
+        ImportError: without Ray.
+        ValueError: for a bad address.
+        ConnectionError: when there is no such cluster.
+        TimeoutError: when for PATIENCE seconds no machine could take a run.
+        RuntimeError: at the end, with a sentence for each run that failed.
     """
     connect = _cluster(address)
     missing = []
@@ -64,11 +73,17 @@ def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:
 
 
 def share(run: Run, card: int) -> float:
-    """The part of a GPU that a run asks for, such that as many fit on a card as its memory holds, and at least one.
+    """The part of a GPU that a run asks for, such that as many fit on a card as its memory holds, and at least one. ::
 
-    1 / k,   k = min(RUNS_PER_CARD, max(1, floor(card / memory(run))))
+        1 / k,   k = min(RUNS_PER_CARD, max(1, floor(card / memory(run))))
 
-    run: what to train.  card: memory of the card, bytes.
+    Args:
+        run: what to train.
+        card: memory of the card, bytes.
+
+    Returns:
+        1 / k, rounded down to ten-thousandths.
+
     Source: own choice.
     """
     k = min(RUNS_PER_CARD, max(1, card // memory(run)))
@@ -76,11 +91,18 @@ def share(run: Run, card: int) -> float:
 
 
 def memory(run: Run) -> int:
-    """Memory of a GPU that training a run takes, in bytes, from above: an estimate.
+    """Memory of a GPU that training a run takes, in bytes, from above: an estimate. ::
 
-    CONTEXT + SPARE (what a training step holds, in float32 + training images)
+        CONTEXT + SPARE (what a training step holds, in float32 + training images)
 
     What a step holds: `ghr.costs.training_memory`; in bf16 it is about as much, since normalization keeps float32.
+
+    Args:
+        run: what to train.
+
+    Returns:
+        Bytes.
+
     Source: own choice. On an H200 a run of the laptop's scale took 0.7 GiB of 1.2 reserved.
     """
     image, once = training_memory(runs.network(run), run.size, run.size)
@@ -145,12 +167,22 @@ class Board:
         self.told: dict[str, tuple[str, int, int]] = {}
 
     def tell(self, name: str, place: str, images_seen: int) -> None:
-        """Note how far a run is."""
+        """Note how far a run is.
+
+        Args:
+            name: of the run.
+            place: where it is trained.
+            images_seen: now.
+        """
         before, begun, _ = self.told.get(name, ("", 0, 0))
         self.told[name] = place, begun if before == place else images_seen, images_seen
 
     def read(self) -> dict[str, tuple[str, int, int]]:
-        """All that was told last."""
+        """All that was told last.
+
+        Returns:
+            By run, where it is trained, images seen when it began there, and now.
+        """
         return self.told
 
 

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import pywt
 import scipy.fft
 import torch
 from jaxtyping import Float, Int
@@ -69,7 +70,7 @@ def energy(
         width: of its weights, image units.
 
     Returns:
-        One value per vector; for a unit vector and no image, its Rayleigh quotient q: about its squared frequency in
+        One value per vector; for a unit vector and no image, its Rayleigh quotient q, about its squared frequency in
         radians per pixel.
 
     Raises:
@@ -131,8 +132,9 @@ def h3(vectors: Float[Tensor, "k 1 h w"], x: Float[Tensor, "1 h w"]) -> float:
 
         r = sum_k sum_p (grad e_k . t_p)^2 / sum_k sum_p (grad e_k . n_p)^2,     n = grad x / |grad x|, t perpendicular
 
-    p: edge pixels, where |grad x| is in its top decile. The DCT modes are those whose Rayleigh quotients are nearest to
-    the vectors' own, the mean of all modes of one quotient, so that neither frequency nor orientation alone counts.
+    p: edge pixels, where ``|grad x|`` is in its top decile. The DCT modes are those whose Rayleigh quotients are
+    nearest to the vectors' own, the mean of all modes of one quotient, so that neither frequency nor orientation alone
+    counts.
 
     Args:
         vectors: unit vectors.
@@ -228,7 +230,7 @@ def perpendicular(vectors: Float[Tensor, "k *image"], directions: Float[Tensor, 
         directions: orthonormal rows.
 
     Returns:
-        Orthonormal rows, float64: what the first n vectors span beyond the directions, the first n rows span.
+        Orthonormal rows, float64; what the first n vectors span beyond the directions, the first n rows span.
     """
     rows = vectors.flatten(1).double()
     rows = rows - rows @ directions.T @ directions

@@ -70,14 +70,14 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     """Both halves of a set, and its test images.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
         n: images per half.
         held_out: test images wanted; fewer when the set has fewer.
         pool: images of the set that are used (default: all; photographs: always all).
 
     Returns:
-        Halves(a, b, held_out), as in `load`. Photographs: a half's patches and the test's come from different regions.
+        Halves(a, b, held_out), as in `load`. A half's photographs and the test's are patches of different regions.
 
     Raises:
         ValueError: when the set cannot give two disjoint halves and one test image; otherwise as `load`.
@@ -98,14 +98,14 @@ def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | Non
     """The test images of `split` alone: of sets that are read or drawn in parts, no half is.
 
     Args:
-        name: as in `split`.
-        size: as in `split`.
-        n: as in `split`.
-        held_out: as in `split`.
-        pool: as in `split`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
+        size: side in pixels.
+        n: images per half.
+        held_out: test images wanted; fewer when the set has fewer.
+        pool: images of the set that are used (default: all; photographs: always all).
 
     Returns:
-        Test images.
+        Test images, as in `load`.
 
     Raises:
         ValueError: as `split`.
@@ -121,9 +121,9 @@ def account(name: str, size: int, distinct: bool = True) -> str | None:
     """What was found, used and passed over in a set of files, each with its reason, in one line.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
-        distinct: as in `load`.
+        distinct: whether near-duplicates are left out.
 
     Returns:
         One line, or None for a set that does not lie on the disk.
@@ -139,9 +139,9 @@ def files(name: str, size: int, distinct: bool = True) -> list[str]:
     """Which file each image of a set of files comes from, in the order of `load`.
 
     Args:
-        name: as in `load`.
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
         size: side in pixels.
-        distinct: as in `load`.
+        distinct: whether near-duplicates are left out.
 
     Returns:
         Names below the folder, or in the archive.

@@ -29,9 +29,9 @@ NO_GRADIENT = (
 class Basis:
     """Eigenvectors of the symmetric part S = (J + J')/2, by falling eigenvalue."""
 
-    eigenvalues: Float[Tensor, " k"]  #: shrinkage factors: 1 keeps, 0 removes
+    eigenvalues: Float[Tensor, " k"]  #: shrinkage factors, 1 keeps, 0 removes
     eigenvectors: Float[Tensor, "k c h w"]  #: orthonormal
-    residuals: Float[Tensor, " k"]  #: ||S e - lambda e||: bounds the error of the eigenvalue
+    residuals: Float[Tensor, " k"]  #: ||S e - lambda e||, bounds the error of the eigenvalue
 
 
 def jacobian(f, y: Float[Tensor, "1 c h w"], sigma: float | None = None, *, chunk: int = 64) -> Float[Tensor, "d d"]:

@@ -22,8 +22,8 @@ EXPECTED = (
 class Kind(NamedTuple):
     """What one kind of set is like."""
 
-    #: "drawn" or "shipped": exact pixels, decided by the name; "formula": likewise, up to rounding; "files": whatever
-    #: lies there.
+    #: "drawn" or "shipped" for exact pixels, decided by the name; "formula" likewise, up to rounding; "files" for
+    #: whatever lies there.
     source: str
     #: Least and largest count of the numbers in a name.
     numbers: tuple[int, int] = (0, 0)
@@ -52,11 +52,11 @@ class Name:
     kind: str
     #: Of a set by formula, e.g. its regularity.
     numbers: tuple[float, ...] = ()
-    #: Of a folder: absolute, without links.
+    #: Of a folder, absolute, without links.
     path: Path | None = None
     #: Whether one permutation moves all pixels of each image.
     shuffled: bool = False
-    #: Side of the blocks inside which it moves them, pixels (None: the whole image).
+    #: Side of the blocks inside which it moves them, pixels, None for the whole image.
     block: int | None = None
 
     @property

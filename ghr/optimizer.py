@@ -22,19 +22,30 @@ COEFFICIENTS = (
 
 
 def kernels(network: nn.Module) -> list[nn.Parameter]:
-    """What Muon moves: all kernels but the first and the last, which meet images; biases and gains are no matrices."""
+    """What Muon moves: all kernels but the first and the last, which meet images; biases and gains are no matrices.
+
+    Args:
+        network: any network of convolutions.
+
+    Returns:
+        Its kernels, in the order of the network's parameters.
+    """
     return [weights for weights in network.parameters() if weights.ndim > 1][1:-1]
 
 
 def orthogonal(g: Float[Tensor, "k rows columns"]) -> Float[Tensor, "k rows columns"]:
-    """Nearly the nearest semi-orthogonal matrices: U V' of G = U S V', by five steps of Newton-Schulz.
+    """Nearly the nearest semi-orthogonal matrices: U V' of G = U S V', by five steps of Newton-Schulz. ::
 
-    X <- p(A) X,   A = X X',   p(A) = a + b A + c A^2,   X_0 = G / (1.01 ||G||_F)
+        X <- p(A) X,   A = X X',   p(A) = a + b A + c A^2,   X_0 = G / (1.01 ||G||_F)
 
     A step multiplies A by p(A)^2, and all these matrices commute: only A and the product of the p(A) are carried.
 
-    g: matrices of one shape, float32.
-    Returns: matrices whose singular values lie between .87 and 1.13, where those of G are above ||G||_F / 1000.
+    Args:
+        g: matrices of one shape, float32.
+
+    Returns:
+        Matrices whose singular values lie between .87 and 1.13, where those of G are above ||G||_F / 1000.
+
     Source: Jordan et al. 2024 (Muon); coefficients: Amsel et al. 2025 (Polar Express).
     """
     wide = g.shape[-2] <= g.shape[-1]
@@ -52,11 +63,15 @@ def orthogonal(g: Float[Tensor, "k rows columns"]) -> Float[Tensor, "k rows colu
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose step is made orthogonal, for kernels taken as matrices (first axis x the rest).
+    """Momentum whose step is made orthogonal, for kernels taken as matrices (first axis x the rest). ::
 
-    M <- m M + G;   W <- W - rate sqrt(max(1, rows / columns)) orthogonal(G + m M)
+        M <- m M + G;   W <- W - rate sqrt(max(1, rows / columns)) orthogonal(G + m M)
 
-    weights: kernels of two axes or more.  lr: rate, a number or a tensor on their device.  momentum: m.
+    Args:
+        weights: kernels of two axes or more.
+        lr: rate, a number or a tensor on their device.
+        momentum: m.
+
     Source: Jordan et al. 2024, Muon.
     """
 

@@ -26,32 +26,48 @@ FOLDER = Path(__file__).parent / "data"
 class Patches(NamedTuple):
     """Patches that share no pixel with those of another part, 0-255."""
 
-    a: UInt8[np.ndarray, "n size size"]
-    b: UInt8[np.ndarray, "m size size"]
-    held_out: UInt8[np.ndarray, "k size size"]
+    a: UInt8[np.ndarray, "n size size"]  #: of half A
+    b: UInt8[np.ndarray, "m size size"]  #: of half B
+    held_out: UInt8[np.ndarray, "k size size"]  #: of the test
 
 
 class Regions(NamedTuple):
     """Which region each patch was cut from, in the order of the patches."""
 
-    a: Int[np.ndarray, " n"]
-    b: Int[np.ndarray, " m"]
-    held_out: Int[np.ndarray, " k"]
+    a: Int[np.ndarray, " n"]  #: of half A
+    b: Int[np.ndarray, " m"]  #: of half B
+    held_out: Int[np.ndarray, " k"]  #: of the test
 
 
 def patches(size: int) -> Patches:
     """All patches of both halves and of the test, each part in random order: its first n come from all photographs.
 
-    size: side of a patch in pixels.
-    Returns: Patches.  At 32 pixels: 4,454, 4,511 and 1,009.
-    Raises: ValueError when a region would be larger than a photograph.
+    Args:
+        size: side of a patch in pixels.
+
+    Returns:
+        Patches; at 32 pixels 4,454, 4,511 and 1,009.
+
+    Raises:
+        ValueError: when a region would be larger than a photograph.
+
     Source: own choice; the paper's photographs (CelebA, LSUN) cannot be shipped.
     """
     return _parts(size)[0]
 
 
 def regions(size: int) -> Regions:
-    """The region of each patch of `patches`: patches of one region are resampled together (`ghr.stats.estimate`)."""
+    """The region of each patch of `patches`: patches of one region are resampled together (`ghr.stats.estimate`).
+
+    Args:
+        size: side of a patch in pixels.
+
+    Returns:
+        Regions.
+
+    Raises:
+        ValueError: when a region would be larger than a photograph.
+    """
     return _parts(size)[1]
 
 

@@ -28,13 +28,21 @@ CLASSES = (
 
 
 def laptop() -> tuple[Run, ...]:
-    """All runs of the second edition, in the order in which they are trained."""
+    """All runs of the second edition, in the order in which they are trained.
+
+    Returns:
+        Runs, each once.
+    """
     parts = (tables(), scaling(M // 4, M), equal_views(), onset(), others(), scaling(4 * M))
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 
 def tables() -> list[Run]:
-    """Both halves of faces and photographs at each N: 500 to 500,000 views at N <= 1,000, about 100 above."""
+    """Both halves of faces and photographs at each N: 500 to 500,000 views at N <= 1,000, about 100 above.
+
+    Returns:
+        Runs.
+    """
     faces = [run for n in (1, 10, 100, 1000, 10_000, 30_000) for run in runs.pair("laptop", n)]
     patches = [run for n in (1, 10, 100, 1000, 4454) for run in runs.pair("laptop", n, "photographs")]
     # as many views as faces have at N = 1,000, where memory begins
@@ -42,14 +50,25 @@ def tables() -> list[Run]:
 
 
 def scaling(*images_seen: int) -> list[Run]:
-    """Images whose optimum is known, by images seen, each with a schedule of its own; a second seed at M."""
+    """Images whose optimum is known, by images seen, each with a schedule of its own; a second seed at M.
+
+    Args:
+        *images_seen: by each network, with repetition.
+
+    Returns:
+        Runs.
+    """
     kinds = [runs.pair("laptop", 100_000, name)[0] for name in SCALING]
     chosen = [dataclasses.replace(run, images_seen=seen) for seen in images_seen for run in kinds]
     return chosen + [dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M]
 
 
 def equal_views() -> list[Run]:
-    """Faces at a constant rate, by views of each training image: a short decay at each of VIEWS; one trunk for all."""
+    """Faces at a constant rate, by views of each training image: a short decay at each of VIEWS; one trunk for all.
+
+    Returns:
+        Runs.
+    """
     chosen = []
     for n, halves in ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")):
         for run in runs.pair("laptop", n):
@@ -65,7 +84,11 @@ def equal_views() -> list[Run]:
 
 
 def onset() -> list[Run]:
-    """When does memory set in? Small sets, two widths, three seeds, a constant rate; read off the log."""
+    """When does memory set in? Small sets, two widths, three seeds, a constant rate; read off the log.
+
+    Returns:
+        Runs.
+    """
     grid = itertools.product((32, 64, 128, 256, 512), (8, 16), range(3))
     constant = {"schedule": "constant", "float32_tail": 0.0}
     return [
@@ -77,7 +100,11 @@ def onset() -> list[Run]:
 
 
 def others() -> list[Run]:
-    """Other classes of images, other networks, exchanged seeds."""
+    """Other classes of images, other networks, exchanged seeds.
+
+    Returns:
+        Runs.
+    """
     kinds = [runs.pair("laptop", 30_000 if "shuffled" in name else 100_000, name)[0] for name in CLASSES]
     chosen = [dataclasses.replace(run, images_seen=M) for run in kinds]
     whole = runs.pair("laptop", 30_000, "avatars-shuffled")[0]
@@ -94,13 +121,14 @@ def others() -> list[Run]:
 def cost(chosen: Iterable[Run], device: torch.device | str | None = None) -> str:
     """What training would take here, in a sentence; empty when all checkpoints are there.
 
+    A few steps of each kind of network are timed, not compiled, so that a long training takes less.
+
     Args:
         chosen: runs, trained or not.
-        device: as in `runs.fit`.
+        device: to train on (default: CUDA when there is one, else the CPU).
 
     Returns:
-        How many networks and images, and about how many hours: a few steps of each kind of network are timed, not
-        compiled, so that a long training takes less.
+        How many networks and images, and about how many hours.
     """
     missing = [run for run in chosen if not runs.path(run).exists()]
     if not missing:

@@ -62,7 +62,11 @@ class Pool:
         return pixels
 
     def files(self) -> list[str]:
-        """Names of the images' files, in order."""
+        """Names of the images' files.
+
+        Returns:
+            Names, in the images' order.
+        """
         with self.source.open() as (names, _):
             return [names[i] for i in self.members]
 
@@ -73,12 +77,12 @@ def pool(name: str, size: int, distinct: bool = True) -> Pool:
     Interrupted at any moment, the next call goes on with the first shard that is missing. Memory: that of `distinct`.
 
     Args:
-        name: as in `archives.find`.
+        name: of a set of files, "folder:PATH", "celeba" or "lsun-bedroom".
         size: side in pixels.
         distinct: whether near-duplicates of earlier images are left out, as training sets want it and samples do not.
 
     Returns:
-        Pool.  What cannot be read or is too small is skipped with one warning.
+        Pool. What cannot be read or is too small is skipped with one warning.
 
     Raises:
         ValueError: when an image is not what it should be, or none is of use; otherwise as `archives.find`.
@@ -265,8 +269,8 @@ def distinct(
 ) -> Int[np.ndarray, " kept"]:
     """Which images are no near-duplicate of an earlier kept one, in blocks so that memory stays bounded.
 
-    i is dropped when |centred correlation| with some kept j < i, both averaged down to 20x20, exceeds the threshold.
-    Images that are flat there have no correlation: they are dropped when an earlier one has the same level.
+    i is dropped when ``|centred correlation|`` with some kept j < i, both averaged down to 20x20, exceeds the
+    threshold. Images that are flat there have no correlation: they are dropped when an earlier one has the same level.
 
     Args:
         pixels: n images, taken one by one.
@@ -274,7 +278,7 @@ def distinct(
         block: rows compared at once.
 
     Returns:
-        Indices kept, ascending.  Memory: (400 + block) n floats.
+        Indices kept, ascending, in a memory of (400 + block) n floats.
 
     Source: the paper, Appendix A (there with a dense n x n matrix); flat images: own choice.
     """

@@ -81,27 +81,27 @@ _FIELDS = {  # what each field of a Run may be
 class Run:
     """One trained network: everything that decides its weights, and nothing else."""
 
-    images: str = "avatars"  # name understood by ghr.images.load
-    size: int = 32  # side in pixels (paper: 80)
-    pool: int | None = None  # images in the pool (None: all of the set)
-    held_out: int = 2000  # test images, from the middle of the pool
-    n: int = 1000  # training images
-    half: str = "A"  # "A": first n of the pool, "B": last n; disjoint
-    seed: int = 0  # initial weights and training noise; A and B of one pair differ in it
-    network: str = "UNet"  # key of NETWORKS
-    width: int = 16  # channels of the first scale (paper: 64)
-    scales: int = 3  # poolings of the UNet (paper: 3)
-    images_seen: int = 2**20  # with repetition (paper: 2.5e8)
-    batch: int = 64  # images a step (paper: 512)
-    optimizer: str = "muon"  # of training.OPTIMIZERS (paper: Adam)
-    schedule: str = "linear"  # how rates fall, of training.SCHEDULES (paper: halved every 100 epochs)
-    lr: float = 3e-3  # peak of AdamW's learning rate (paper: 1e-3)
-    muon_lr: float = 0.01  # peak of Muon's, which moves all kernels but the first and the last (paper: none)
-    warmup: int = 300  # steps of linear rise (paper: none)
-    sigma_law: float = 1.5  # sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
-    loss_weight: float = 1.0  # squared error times (sigma + .02)^-c (paper: 0)
-    average: float = 0.999  # decay of the weight average (paper: none)
-    float32_tail: float = 0.0  # last fraction of the steps in float32: memorizers are more exact than bf16
+    images: str = "avatars"  #: name understood by ghr.images.load
+    size: int = 32  #: side in pixels (80 in the paper)
+    pool: int | None = None  #: images in the pool, None for all of the set
+    held_out: int = 2000  #: test images, from the middle of the pool
+    n: int = 1000  #: training images
+    half: str = "A"  #: "A" is the first n of the pool, "B" the last n; disjoint
+    seed: int = 0  #: initial weights and training noise; A and B of one pair differ in it
+    network: str = "UNet"  #: key of NETWORKS
+    width: int = 16  #: channels of the first scale (64 in the paper)
+    scales: int = 3  #: poolings of the UNet (3 in the paper)
+    images_seen: int = 2**20  #: with repetition (2.5e8 in the paper)
+    batch: int = 64  #: images a step (512 in the paper)
+    optimizer: str = "muon"  #: of training.OPTIMIZERS (Adam in the paper)
+    schedule: str = "linear"  #: how rates fall, of training.SCHEDULES (halved every 100 epochs in the paper)
+    lr: float = 3e-3  #: peak of AdamW's learning rate (1e-3 in the paper)
+    muon_lr: float = 0.01  #: peak of Muon's, which moves all kernels but the first and the last (none in the paper)
+    warmup: int = 300  #: steps of linear rise (none in the paper)
+    sigma_law: float = 1.5  #: sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
+    loss_weight: float = 1.0  #: squared error times (sigma + .02)^-c (0 in the paper)
+    average: float = 0.999  #: decay of the weight average (none in the paper)
+    float32_tail: float = 0.0  #: last fraction of the steps in float32, as memorizers are more exact than bf16
 
     def __post_init__(self):
         for name, (wanted, fits) in _FIELDS.items():
@@ -178,11 +178,17 @@ _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper"
 def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
-    scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-    images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others` and
-    `classes`).
-    network: "UNet", or of avatars "BFCNN".
-    Raises: ValueError for another name.
+    Args:
+        scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
+        images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`
+            and `classes`).
+        network: "UNet", or of avatars "BFCNN".
+
+    Returns:
+        Runs.
+
+    Raises:
+        ValueError: for another name.
     """
     _require_scale(scale)
     if images is None:
@@ -205,8 +211,14 @@ def _shown(scale: str, part: str, chosen: Iterable[Run]) -> tuple[Run, ...]:
 def flagship(scale: str) -> tuple[Run, Run]:
     """The pair whose faces are shown: the largest set of avatars, with wider networks where a scale has them.
 
-    scale: as in `table`.
-    Raises: ValueError for another scale.
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Half A and half B.
+
+    Raises:
+        ValueError: for another scale.
     """
     widest = (dataclasses.replace(run, **_FLAGSHIP[scale]) for run in table(scale, "avatars")[-2:])
     if scale != "laptop" or "flagship" in _TRAINED_ANEW:
@@ -219,8 +231,14 @@ def controls(scale: str) -> tuple[Run, ...]:
 
     A of the table and this A differ in their seed alone; A of the table and this B in their data alone.
 
-    scale: as in `table`.
-    Raises: ValueError for another scale.
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs.
+
+    Raises:
+        ValueError: for another scale.
     """
     _require_scale(scale)
     pairs = [pair(scale, n=n) for n in _CONTROLS[scale]]
@@ -231,8 +249,14 @@ def controls(scale: str) -> tuple[Run, ...]:
 def others(scale: str) -> tuple[Run, ...]:
     """Is it the blindness, or the lack of biases? Half A of the largest set of avatars, with a UNet of another kind.
 
-    scale: as in `table`.
-    Raises: ValueError for another scale.
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs.
+
+    Raises:
+        ValueError: for another scale.
     """
     a, _ = table(scale, "avatars")[-2:]
     return _shown(scale, "others", (dataclasses.replace(a, network=network) for network in _OTHERS[scale]))
@@ -241,8 +265,14 @@ def others(scale: str) -> tuple[Run, ...]:
 def classes(scale: str) -> tuple[Run, ...]:
     """Images whose best denoiser is known, and faces with shuffled pixels: one network each, half A.
 
-    scale: as in `table`.
-    Raises: ValueError for another scale.
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs.
+
+    Raises:
+        ValueError: for another scale.
     """
     _require_scale(scale)
     kinds = [*((name, "UNet") for name in _CLASSES[scale]), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
@@ -263,9 +293,18 @@ def pair(
 
     They differ in data, initial weights and training noise. Memorizers end in float32.
 
-    scale: as in `table`.  n: images in each half.  images: name understood by ghr.images.load.
-    size: side in pixels (default: the scale's).  network: key of NETWORKS.
-    Raises: ValueError for another scale.
+    Args:
+        scale: one of SCALES.
+        n: images in each half.
+        images: name understood by ghr.images.load.
+        size: side in pixels (default: the scale's).
+        network: key of NETWORKS.
+
+    Returns:
+        Half A and half B.
+
+    Raises:
+        ValueError: for another scale.
     """
     _require_scale(scale)
     recipe, images = _RECIPES[scale], names.parse(images).text
@@ -288,7 +327,14 @@ def pair(
 
 
 def data(run: Run) -> images.Halves:
-    """Training images of both halves at this run's n, and its held-out images."""
+    """Training images of both halves at this run's n, and its held-out images.
+
+    Args:
+        run: trained or not.
+
+    Returns:
+        Halves, as of `ghr.images.split`.
+    """
     return images.split(run.images, run.size, run.n, run.held_out, run.pool)
 
 
@@ -303,7 +349,14 @@ def _trained_on(run: Run) -> str | None:
 
 
 def network(run: Run) -> nn.Module:
-    """The run's network with its initial weights."""
+    """The run's network with its initial weights.
+
+    Args:
+        run: trained or not.
+
+    Returns:
+        Network, in training mode.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         return NETWORKS[run.network](run)
@@ -314,6 +367,9 @@ def folder() -> Path:
 
     $GHR_CHECKPOINTS; else `checkpoints/` of the repository that we work in, or of the one that this package lies in;
     else the cache folder. So command and chapters find the same ones, also where the package was installed elsewhere.
+
+    Returns:
+        Folder, whether it exists or not.
     """
     if told := os.environ.get("GHR_CHECKPOINTS"):
         return Path(told).expanduser()
@@ -325,15 +381,30 @@ def folder() -> Path:
 
 
 def path(run: Run) -> Path:
-    """The run's checkpoint, whether it exists or not."""
+    """The run's checkpoint, whether it exists or not.
+
+    Args:
+        run: trained or not.
+
+    Returns:
+        File.
+    """
     return folder() / f"{run.name}.safetensors"
 
 
 def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
     """The trained denoiser of a run, in evaluation mode; images may be elsewhere, they are sent to it and back.
 
-    device: where it computes, float32 without exception (default: CUDA when there is one, else the CPU).
-    Raises: FileNotFoundError when it has not been trained; ValueError when its file is damaged or holds another run.
+    Args:
+        run: a trained one.
+        device: where it computes, float32 without exception (default: CUDA when there is one, else the CPU).
+
+    Returns:
+        Denoiser.
+
+    Raises:
+        FileNotFoundError: when it has not been trained.
+        ValueError: when its file is damaged or holds another run.
     """
     file = path(run)
     if not file.exists():
@@ -374,9 +445,14 @@ def _device(device: torch.device | str | None) -> torch.device:
 def log(run: Run) -> dict[str, list]:
     """What was measured while the run was trained.
 
-    Returns: images_seen, loss, seconds, train and test: PSNR of the mean squared error, dB, one column for each of
-    LOG_SIGMAS, and copies: the share f_mem of samples that are copies of a training image (None at N = 1). Pictures:
-    PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a WebP file in base64.
+    Args:
+        run: a trained one.
+
+    Returns:
+        Columns by name. images_seen, loss and seconds; train and test, the PSNR of the mean squared error, dB, one
+        column for each of LOG_SIGMAS; copies, the share f_mem of samples that are copies of a training image (None at N
+        = 1); pictures, PICTURES test images (or all of fewer) denoised from PICTURES_SIGMA above as many samples, a
+        WebP file in base64.
     """
     return checkpoints.read(path(run), run)[1]
 
@@ -386,7 +462,14 @@ Tell = Callable[[int, dict[str, list]], None]  # is told the images seen and the
 
 @contextmanager
 def bar(run: Run) -> Iterator[Tell]:
-    """A progress bar of one run, for `fit`."""
+    """A progress bar of one run, for `fit`.
+
+    Args:
+        run: what is trained.
+
+    Yields:
+        What is told how far it is.
+    """
     with tqdm(desc=run.name, total=run.steps * run.batch, unit="image", unit_scale=True) as shown:
         told: list[int] = []
 
@@ -409,10 +492,18 @@ def fit(
 ) -> Path:
     """Train a run unless its checkpoint exists; interrupted at any moment, the next call goes on from the last minute.
 
-    run: what to train.  device: default CUDA when there is one, else the CPU.  progress: what shows how far it is.
-    Returns: the checkpoint's path.
-    Raises: FloatingPointError on a non-finite loss, OSError when a file cannot be written (the last good state is
-    kept); ValueError when a file is damaged or holds another run, or $GHR_SAVE_EVERY is no number of seconds.
+    Args:
+        run: what to train.
+        device: default CUDA when there is one, else the CPU.
+        progress: what shows how far it is.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        FloatingPointError: on a non-finite loss (the last good state is kept).
+        OSError: when a file cannot be written (the last good state is kept).
+        ValueError: when a file is damaged or holds another run, or $GHR_SAVE_EVERY is no number of seconds.
     """
     try:
         save_every = float(os.environ.get("GHR_SAVE_EVERY") or SAVE_EVERY)

@@ -28,7 +28,7 @@ class State:
 
     y: Float[Tensor, "b c h w"]  #: current noisy images, image units
     x_hat: Float[Tensor, "b c h w"]  #: what the denoiser makes of them; the sample, at the end
-    sigma: Float[Tensor, " b"]  #: noise level of y: scheduled, or estimated (`sample_stochastic`)
+    sigma: Float[Tensor, " b"]  #: noise level of y, scheduled or estimated (`sample_stochastic`)
 
 
 def noise(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Float[Tensor, "b ..."]:
@@ -40,7 +40,7 @@ def noise(seeds: Sequence[int], step: int, shape: tuple[int, ...]) -> Float[Tens
         shape: of one image.
 
     Returns:
-        Tensor (len(seeds), *shape), float64 on the CPU.
+        Tensor ``(len(seeds), *shape)``, float64 on the CPU.
 
     Raises:
         ValueError: for seeds that are no integers, or negative ones.

@@ -32,7 +32,7 @@ def estimate(
     """A statistic of per-image values, with its 95% bootstrap interval over images.
 
     Args:
-        statistic: f(*samples, axis=-1) -> a number, e.g. np.mean, np.median or `psnr_of_mean`.
+        statistic: ``f(*samples, axis=-1)`` -> a number, e.g. np.mean, np.median or `psnr_of_mean`.
         samples: arrays whose last axis runs over images, of equal lengths and resampled together; if not paired, of any
             lengths, each resampled by itself. Earlier axes, e.g. noise levels, stay together.
         regions: labels; images with one label come from one place and are drawn together (paired: one array of labels,
@@ -41,7 +41,7 @@ def estimate(
         paired: whether the samples are of the same images.
 
     Returns:
-        Estimate in the statistic's unit. Its interval holds its value: of a maximum, whose bootstrap is biased
+        Estimate in the statistic's unit. Its interval holds its value; of a maximum, whose bootstrap is biased
         upwards, the interval is widened to do so.
 
     Raises:

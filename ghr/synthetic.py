@@ -117,11 +117,16 @@ def _amplitude(size: int, exponent: float) -> Float[Tensor, "h w"]:
 
 
 def spectrum(size: int, alpha: float) -> Float[Tensor, "h w"]:
-    """Variance of each Fourier coefficient (of `torch.fft.fft2`, norm "ortho") of a Gaussian field.
+    """Variance of each Fourier coefficient (of `torch.fft.fft2`, norm "ortho") of a Gaussian field. ::
 
-    s(w) ~ max(|w|, 1)^(-2 alpha), w in cycles per side, scaled to pixels of s.d. FIELD_SD
+        s(w) ~ max(|w|, 1)^(-2 alpha), w in cycles per side, scaled to pixels of s.d. FIELD_SD
 
-    Returns: squared image units; the stationary Wiener denoiser multiplies coefficients by s / (s + sigma^2).
+    Args:
+        size: side in pixels.
+        alpha: decay of amplitudes with frequency.
+
+    Returns:
+        Squared image units; the stationary Wiener denoiser multiplies coefficients by s / (s + sigma^2).
     """
     return (FIELD_SD / size * _amplitude(size, alpha).double()).square()
 
@@ -131,8 +136,14 @@ def gaussian_fields(
 ) -> Float[Tensor, "n 1 h w"]:
     """Stationary Gaussian fields on a torus, of mean zero, with the spectrum of `spectrum`: Wiener is optimal.
 
-    n: images.  size: side in pixels.  alpha: decay of amplitudes with frequency.
-    Returns: float32, s.d. FIELD_SD, not clipped.
+    Args:
+        n: images.
+        size: side in pixels.
+        alpha: decay of amplitudes with frequency.
+        generator: of all that is drawn.
+
+    Returns:
+        float32, s.d. FIELD_SD, not clipped.
     """
     pairs = torch.complex(*torch.randn(2, (n + 1) // 2, size, size, generator=generator))
     fields = torch.fft.ifft2(pairs * _amplitude(size, alpha))
@@ -140,12 +151,16 @@ def gaussian_fields(
 
 
 def discs(n: int, size: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 1 h w"]:
-    """Discs on a flat background: a curved manifold of five dimensions.
+    """Discs on a flat background: a curved manifold of five dimensions; `draw_discs` of `disc_parameters`.
 
-    `draw_discs` of `disc_parameters`
+    Args:
+        n: images.
+        size: side in pixels.
+        generator: of all that is drawn.
 
-    n: images.  size: side in pixels.
-    Returns: float32 in [0,1].
+    Returns:
+        float32 in [0,1].
+
     Source: paper, Section 3.3; real parameters and the soft edge: own choice.
     """
     return draw_discs(disc_parameters(n, size, generator), size)
@@ -157,7 +172,13 @@ def disc_parameters(n: int, size: int, generator: torch.Generator | None = None)
     Radius uniform in RADII, centre uniform where the disc fits, both levels uniform in [0,1] where they differ by
     CONTRAST at least.
 
-    n: discs.  size: side in pixels.
+    Args:
+        n: discs.
+        size: side in pixels.
+        generator: of all that is drawn.
+
+    Returns:
+        The five parameters of each disc.
     """
     u = torch.rand(3, n, generator=generator)
     radius = size * (RADII[0] + (RADII[1] - RADII[0]) * u[0])
@@ -166,12 +187,16 @@ def disc_parameters(n: int, size: int, generator: torch.Generator | None = None)
 
 
 def draw_discs(parameters: Float[Tensor, "5 n"], size: int) -> Float[Tensor, "n 1 h w"]:
-    """Discs by their parameters; differentiable, so that its derivatives span the manifold's tangent.
+    """Discs by their parameters; differentiable, so that its derivatives span the manifold's tangent. ::
 
-    x = background + (foreground - background) coverage(centre, radius)
+        x = background + (foreground - background) coverage(centre, radius)
 
-    parameters: as of `disc_parameters`.  size: side in pixels.
-    Returns: image units, the parameters' precision.
+    Args:
+        parameters: as of `disc_parameters`, pixels and image units.
+        size: side in pixels.
+
+    Returns:
+        Image units, the parameters' precision.
     """
     cx, cy, radius, *levels = parameters
     foreground, background = (level[:, None, None, None] for level in levels)
@@ -190,11 +215,18 @@ def _two_levels(n: int, generator: torch.Generator | None) -> Float[Tensor, "2 n
 def coverage(
     cx: Float[Tensor, " n"], cy: Float[Tensor, " n"], radius: Float[Tensor, " n"], size: int
 ) -> Float[Tensor, "n 1 h w"]:
-    """How much of each pixel a disc covers: 1 inside, 0 outside, a linear edge one pixel wide.
+    """How much of each pixel a disc covers: 1 inside, 0 outside, a linear edge one pixel wide. ::
 
-    clip(r - |p - c| + 1/2, 0, 1),   p: the pixel's centre
+        clip(r - |p - c| + 1/2, 0, 1),   p: the pixel's centre
 
-    cx, cy, radius: pixels, from the corner of the image.  size: side in pixels.
+    Args:
+        cx: of the centre, across, pixels from the corner of the image.
+        cy: of the centre, down, pixels from the corner of the image.
+        radius: r, pixels.
+        size: side in pixels.
+
+    Returns:
+        Shares of the pixels.
     """
     p = torch.arange(size, dtype=radius.dtype, device=radius.device) + 0.5
     across, down = p - cx[:, None], p - cy[:, None]
@@ -244,11 +276,17 @@ def contour_waves(
 
 
 def rays(x: Float[Tensor, "1 c h w"], n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
-    """One image at many contrasts: a manifold of one dimension, straight.
+    """One image at many contrasts: a manifold of one dimension, straight. ::
 
-    a x,   a uniform in AMPLITUDES
+        a x,   a uniform in AMPLITUDES
 
-    x: the image.  n: images.
+    Args:
+        x: the image.
+        n: images.
+        generator: of all that is drawn.
+
+    Returns:
+        Image units.
     """
     low, high = AMPLITUDES
     return x * (low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator))
@@ -257,12 +295,18 @@ def rays(x: Float[Tensor, "1 c h w"], n: int, generator: torch.Generator | None 
 def sines(
     n: int, size: int, direction: float = DIRECTION, generator: torch.Generator | None = None
 ) -> Float[Tensor, "n 1 h w"]:
-    """Plane waves of one frequency and direction: they span two dimensions.
+    """Plane waves of one frequency and direction: they span two dimensions. ::
 
-    a times `plane_wave`,   a uniform in AMPLITUDES, phase uniform
+        a plane_wave(phase),   a uniform in AMPLITUDES, phase uniform
 
-    n: images.  size: side in pixels.  direction: radians from the horizontal.
-    Returns: float32 in [-1,1].
+    Args:
+        n: images.
+        size: side in pixels.
+        direction: radians from the horizontal.
+        generator: of all that is drawn.
+
+    Returns:
+        float32 in [-1,1].
     """
     low, high = AMPLITUDES
     a = low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
@@ -270,9 +314,17 @@ def sines(
 
 
 def plane_wave(size: int, direction: float, phases: Float[Tensor, " n"]) -> Float[Tensor, "n 1 h w"]:
-    """sin(2 pi u + phase), u along the direction, in sides: one cycle a side.
+    """A plane wave of one cycle a side. ::
 
-    size: side in pixels.  direction, phases: radians.
+        sin(2 pi u + phase),   u along the direction, in sides
+
+    Args:
+        size: side in pixels.
+        direction: radians from the horizontal.
+        phases: radians.
+
+    Returns:
+        Images in [-1,1].
     """
     p = (torch.arange(size, dtype=phases.dtype) + 0.5) / size
     u = math.cos(direction) * p + math.sin(direction) * p[:, None]
@@ -311,8 +363,8 @@ def shuffle(
 
     Args:
         x: images.
-        block: as in `permutation`.
-        seed: as in `permutation`.
+        block: side of the blocks in pixels (default: the whole image is one).
+        seed: of the permutation.
         inverse: put shuffled pixels back.
 
     Returns:

@@ -120,7 +120,11 @@ class Table(Generic[Row]):
         return heads, [[x for f in self.fields for x in _spread(f, getattr(r, f), f in wide)] for r in self.rows]
 
     def csv(self) -> str:
-        """The table as comma-separated values with a line of heads; numbers keep all their digits, None is empty."""
+        """The table as comma-separated values with a line of heads; numbers keep all their digits, None is empty.
+
+        Returns:
+            Text.
+        """
         heads, rows = self.columns()
         file = io.StringIO()
         csv.writer(file, lineterminator="\n").writerows([heads, *rows])

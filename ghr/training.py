@@ -37,11 +37,11 @@ TILED = 2**16  # an epoch is the set repeated to at least this many images, then
 class Step:
     """What `train` hands back after each step; its denoiser and state are live, and good until the next step."""
 
-    step: int  # steps done
-    images_seen: int  # steps * batch
-    loss: float  # weighted squared error per pixel of this batch
-    denoiser: nn.Module  # weight average, in evaluation mode
-    state: Callable[[], dict[str, Tensor]]  # everything `train` needs to go on from here, as flat tensors
+    step: int  #: steps done
+    images_seen: int  #: steps * batch
+    loss: float  #: weighted squared error per pixel of this batch
+    denoiser: nn.Module  #: weight average, in evaluation mode
+    state: Callable[[], dict[str, Tensor]]  #: everything `train` needs to go on from here, as flat tensors
 
 
 def train(
@@ -65,24 +65,38 @@ def train(
     parts: int = 1,
     resume: dict[str, Tensor] | None = None,
 ) -> Iterator[Step]:
-    """Train a copy of a denoiser; a generator that yields after every step.
+    """Train a copy of a denoiser; a generator that yields after every step. ::
 
-    loss = E_sigma (sigma + .02)^-c E ||f(x + sigma z) - x||^2 / d,   sigma = u^a
+        loss = E_sigma (sigma + .02)^-c E ||f(x + sigma z) - x||^2 / d,   sigma = u^a
 
-    denoiser: initial weights, not changed; told sigma if it takes it.
-    x: training images, on the device to train on.
-    steps: optimizer steps in all.  seed: of image order, noise levels and noise; step k draws from (seed, k) alone,
-    so that a resumed run equals an unstopped one.
-    optimizer: "adamw"; or "muon" for all kernels but the first and the last, and AdamW for what is left.
-    schedule: how rates fall, key of SCHEDULES.  lr, muon_lr: peaks of the two optimizers' rates.  warmup: steps of
-    linear rise.
-    sigma_law, loss_weight: the exponents a and c.  average: decay of the exponential weight average (0: none).
-    float32_tail: last fraction of the steps in float32 whatever bf16 says (a memorizer's 50 dB are beyond bf16).
-    bf16: autocast; None asks the hardware.  compiled: torch.compile, 20-60 s once.  parts: in how many parts a batch
-    passes, where memory is short; gradients add up, and normalization sees a part.  resume: an earlier `Step.state()`.
-    Yields: Step, with the averaged denoiser in evaluation mode.
-    Raises: FloatingPointError on a non-finite loss or gradient, before any weight is touched; ValueError for an unknown
-    optimizer or schedule.
+    Args:
+        denoiser: initial weights, not changed; told sigma if it takes it.
+        x: training images, on the device to train on.
+        steps: optimizer steps in all.
+        seed: of image order, noise levels and noise; step k draws from (seed, k) alone, so that a resumed run equals an
+            unstopped one.
+        batch: images a step.
+        optimizer: "adamw"; or "muon" for all kernels but the first and the last, and AdamW for what is left.
+        schedule: how rates fall, key of SCHEDULES.
+        lr: peak of AdamW's rate.
+        muon_lr: peak of Muon's rate.
+        warmup: steps of linear rise.
+        sigma_law: the exponent a.
+        loss_weight: the exponent c.
+        average: decay of the exponential weight average (0: none).
+        float32_tail: last fraction of the steps in float32 whatever bf16 says (a memorizer's 50 dB are beyond bf16).
+        bf16: autocast; None asks the hardware.
+        compiled: torch.compile, 20-60 s once.
+        parts: in how many parts a batch passes, where memory is short; gradients add up, and normalization sees a part.
+        resume: an earlier `Step.state()`.
+
+    Yields:
+        Step, with the averaged denoiser in evaluation mode.
+
+    Raises:
+        FloatingPointError: on a non-finite loss or gradient, before any weight is touched.
+        ValueError: for an unknown optimizer or schedule.
+
     Source: paper, Appendix A (the defaults; optimizer and schedule: see the module); weight (sigma + .02)^-c: own
     choice, all noise levels then count alike.
     """
@@ -199,6 +213,12 @@ def bf16_helps(device: torch.device) -> bool:
     """Whether training is faster in bf16 than in float32 on this hardware: CUDA, or a CPU with AMX.
 
     With AVX512-BF16 alone a step of the laptop's UNet took 1.4 times as long as in float32 (one thread, compiled).
+
+    Args:
+        device: to train on.
+
+    Returns:
+        Whether it is.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()

@@ -1,56 +1,69 @@
-"""Chapters on images whose best denoiser is known: in the table of contents or not, they run at scale smoke."""
+"""Chapters: what they ask for is measured, what they claim is guarded, and they define no function of their own."""
 
-import json
-import re
+import ast
 from pathlib import Path
 
-import nbformat
 import pytest
 
-from ghr.book import ledger, press
+from ghr.book import claims, ledger, percent, press, query, schema, words
 
 REPO = Path(__file__).resolve().parents[1]
-KNOWN = {id for id, target in ledger.TARGETS.items() if not {"avatars", "photographs"} & set(target.on)}
-
-
-def promised(text: str) -> set[str]:
-    """Targets that a chapter names."""
-    return set(re.findall(r'"(T\d+[a-c]?)"', text))
-
-
 TEXTS = {f"book/{path.name}": path.read_text("utf8") for path in sorted((REPO / "book").glob("*.py"))}
-CHAPTERS = [name for name, text in TEXTS.items() if promised(text) & KNOWN]
+SOURCES = {name: "\n".join(percent.cells(text)) for name, text in TEXTS.items()}
+MEASURED = [name for name, source in SOURCES.items() if schema.kept(source)]  # by functions of the library
+KNOWN = {id: target for id, target in ledger.TARGETS.items() if not {"avatars", "photographs"} & set(target.on)}
 
 
-@pytest.fixture(scope="module", params=CHAPTERS)
-def executed(request):
-    """A chapter, its executed copy and its note: the book's own, where that has been built."""
-    text = TEXTS[request.param]
-    copy = nbformat.read(press.execute(request.param, "smoke", REPO), as_version=4)
-    note = press.note_file(text, {"scale": "smoke"}, REPO)
-    return text, copy, json.loads(note.read_text("utf8"))
+def numbered(number: str) -> str:
+    """The chapter of a number."""
+    return next(name for name in TEXTS if press.number(name) == number)
 
 
-@pytest.mark.slow
-def test_every_number_of_its_text_is_computed_and_none_for_nothing(executed):
-    text, copy, _ = executed
-    metadata = [output.get("metadata", {}) for cell in copy.cells for output in cell.get("outputs", [])]
-    computed = {data["scrapbook"]["name"] for data in metadata if "scrapbook" in data}
-    assert computed == set(re.findall(r"\{glue:text\}`(\w+)`", text))
-
-
-@pytest.mark.slow
-def test_it_enters_its_targets(executed):
-    text, _, note = executed
-    assert {entry["id"] for entry in note["ledger"]} == promised(text)
-
-
-def test_every_target_on_images_whose_optimum_is_known_has_a_chapter():
+def test_every_target_on_images_whose_optimum_is_known_is_asked_of_a_table():
     assert KNOWN
-    assert set().union(*map(promised, TEXTS.values())) >= KNOWN
+    for id, target in KNOWN.items():
+        assert {asked.partition(" ")[0] for asked in target.asked} == set(target.on), id
+        for text in target.asked.values():
+            question = query.parse(text)
+            words.require(question, {question.chapter: schema.kept(SOURCES[numbered(question.chapter)])})
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_chapter_asks_for_what_it_keeps(name):
+    assert press.unknown([name], REPO) == []
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_chapter_defines_no_function_but_frames_of_explorers(name):
+    tree = ast.parse(SOURCES[name])
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Explorer"]
+    assert defined == {ast.unparse(call.args[0]) for call in calls}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_chapter_keeps_its_tables_at_scale_smoke(name):
+    """The book's own executed copy, where that has been built."""
+    press.execute(name, "smoke", REPO)
+    assert set(press.kept("smoke", REPO)[press.number(name)]) == set(schema.kept(SOURCES[name]))
 
 
 def test_a_chapter_is_in_the_table_of_contents_unless_its_targets_are_not_measured_yet():
     measured = {entry.id for entry in ledger.read(REPO / "book" / "ledger.json")}
-    waiting = {name for name, text in TEXTS.items() if (promised(text) & KNOWN) - measured}
+    asked = {name: {id for id in KNOWN if press.number(name) in _chapters(id)} for name in TEXTS}
+    waiting = {name for name, ids in asked.items() if ids - measured}
     assert set(press.chapters(REPO)) == TEXTS.keys() - waiting
+
+
+def _chapters(id: str) -> set[str]:
+    return {query.parse(text).chapter for text in KNOWN[id].asked.values()}
+
+
+def test_every_number_verdict_and_claim_that_the_book_asks_for_is_there():
+    """Also those of targets and claims; and no claim guards a sentence that is gone."""
+    contents = press.contents(REPO)
+    assert press.unknown(contents, REPO) == []
+    assert words.check_data(press.schemas(REPO)) == []
+    said = "".join((REPO / page).read_text("utf8") for page in contents)
+    assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == claims.CLAIMS.keys()

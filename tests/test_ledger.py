@@ -1,7 +1,6 @@
 """The ledger: bounds that no chapter can move, verdicts of whole intervals, a file that notices a change."""
 
 import dataclasses
-import json
 import math
 import re
 
@@ -59,16 +58,24 @@ def test_entries_carry_their_verdict(entries):
     ]
 
 
-def test_the_press_finds_entries_in_the_file_it_names(tmp_path, monkeypatch, entries):
-    monkeypatch.setenv("GHR_LEDGER", str(tmp_path / "lines"))
-    again = [ledger.enter(e.id, "avatars", "laptop", Estimate(e.value, e.low, e.high), "02") for e in entries]
-    lines = (tmp_path / "lines").read_text().splitlines()
-    assert [ledger.Entry(**json.loads(line)) for line in lines] == again == entries
-
-
 def test_an_unknown_id_is_refused():
     with pytest.raises(KeyError, match="T99"):
         ledger.enter("T99", "avatars", "laptop", Estimate(1, 0, 2), "02")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"images": "avtars"}, "T4 is not asked of images 'avtars': images is one of avatars, photographs"),
+        ({"scale": "laptopp"}, "T4 is not asked of scale 'laptopp': scale is one of smoke, laptop, paper"),
+        ({"network": "Unet"}, "T4 is not asked of network 'Unet': network is one of UNet, BFCNN"),
+    ],
+)
+def test_what_no_target_is_asked_of_is_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ledger.enter(
+            **{"id": "T4", "images": "avatars", "scale": "laptop"} | change, measured=Estimate(1, 0, 2), chapter="02"
+        )
 
 
 @pytest.mark.parametrize("number", [(math.nan, 0, 1), (1, 0, math.inf), (2, 0, 1)])  # `estimate` gives none of them

@@ -248,6 +248,12 @@ def test_a_claim_says_which_number_of_an_estimate_it_means_and_has_a_name_of_its
         claims.named([claim, claim])
 
 
+def test_a_claim_about_no_rows_holds_nowhere():
+    """Of no rows everything could be said."""
+    with pytest.raises(query.NoRow, match="finds no row"):
+        Claim("c", "02", "all(n < 0 for n in {*gaps[n=7].n})").holds(KEPT)
+
+
 # -- the ledger
 
 
@@ -272,6 +278,15 @@ def test_the_ledger_is_computed_from_tables():
 def test_a_target_that_asks_wrongly_is_named(asked, sentence):
     with pytest.raises(ValueError, match=sentence):
         ledger.measured(KEPT, "laptop", {"T2a": ledger.Target("x", (0, 1), (0, 1), asked=asked)})
+
+
+def test_targets_and_claims_that_ask_wrongly_are_seen_before_anything_runs():
+    targets = {"T2a": ledger.Target("x", (0, 1), (0, 1), asked={"avatars": "02:gaps.gab", "photographs": "09:x.y"})}
+    told = words.Told("", {}, (), claims.named([Claim("c", "02", "{gaps.n} < {gasp.n}")]), targets)
+    assert words.check_data({"02": {"gaps": Gap}}, told) == [
+        "T2a asks 02:gaps.gab: Gap has no field gab: its fields are n, pair, sigma, gap.",
+        "c asks gasp.n: chapter 02 keeps no table gasp; it keeps gaps",
+    ]
 
 
 # -- prose of today, outputs of the last execution
@@ -308,13 +323,3 @@ def test_a_page_has_the_prose_of_today_and_the_outputs_of_its_copy():
     percent.rewrite(nb, lambda text, place: seen.append((text, place)) or text.upper())
     assert seen == [("Said again.", "cell 1"), ("More.", "cell 2"), ("Lines.", "cell 5")]
     assert nb.cells[4].metadata["mystnb"]["figure"]["caption"] == "LINES."
-
-
-def test_numbers_said_by_cells_are_pasted_too():
-    record = {"metadata": {"scrapbook": {"name": "gap"}}, "data": {"application/papermill.record/text/plain": "1.25"}}
-    nb = percent.notebook(TEXT)
-    nb.cells[2].outputs = [record, {"name": "stdout", "text": "1"}]
-    assert words.glued(nb) == {"gap": 1.25}
-    assert words.pasted("{glue:text}`gap:.1f` {glue:text}`gap` {glue:text}`gone`", {"gap": 1.25}) == (
-        "1.2 1.25 {glue:text}`gone`"
-    )

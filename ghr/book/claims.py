@@ -21,8 +21,8 @@ class Claim:
     """A condition by name."""
 
     name: str  #: words joined by hyphens, as the text writes it
-    chapter: str  #: two digits: whose tables its questions are put to, where they name no other
-    #: Python, with questions (`ghr.book.query`) in braces: {table[...].column.low} is a number, {*table[...].column} a
+    chapter: str  #: two digits of the chapter whose tables its questions are put to, where they name no other
+    #: Python, with questions (`ghr.book.query`) in braces; {table[...].column.low} is a number, {*table[...].column} a
     #: list of those of all rows
     condition: str
 
@@ -104,6 +104,12 @@ def _bound(tree: ast.AST) -> set[str]:
 
 def named(claims: Iterable[Claim]) -> dict[str, Claim]:
     """Claims by name.
+
+    Args:
+        claims: of any chapters.
+
+    Returns:
+        Claim by name.
 
     Raises:
         ValueError: when two have one name.
@@ -309,9 +315,6 @@ CLAIMS = named(
             "{subspaces[nearest=True].fourier.low} > 0.8 and {subspaces[nearest=True].another.low} > 0.8",
         ),
         Claim("bases-know-their-scene", "05", "min({*gains[images=c_alpha].gain.low}) > 0"),
-        Claim(
-            "bases-of-fields-know-none", "05", "max(abs(gain) for gain in {*gains[images=fields-2].gain.value}) < 0.02"
-        ),
         Claim(
             "smoother-images-keep-less",
             "05",

@@ -28,6 +28,7 @@ from ghr.book.press import (
     noted,
     number,
 )
+from ghr.tables import Shown
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -36,6 +37,13 @@ def executed(text: str, fmt: str = FORMAT):
     """What MyST-NB shows for a text chapter: its executed copy at scale $GHR_SCALE (laptop).
 
     A copy that is missing warns, and `-W` makes that fail the build.
+
+    Args:
+        text: of the chapter.
+        fmt: jupytext's name of the text's format.
+
+    Returns:
+        Notebook.
     """
     import nbformat
 
@@ -84,13 +92,19 @@ def filled(text: str, page: str, place: str, html: bool = True) -> str:
 
 
 def fill_page(app, docname: str, source: list[str]) -> None:
-    """Puts words into a page of Markdown when Sphinx has read it; chapters are filled by `executed`."""
+    """Puts words into a page of Markdown when Sphinx has read it; chapters are filled by `executed`.
+
+    Args:
+        app: Sphinx's application.
+        docname: of the page.
+        source: its text, the one item of a list, which is changed.
+    """
     if app.env.doc2path(docname).endswith(".md"):
         source[0] = filled(source[0], f"{docname}.md", f"{docname}.md")
 
 
 def download(text: str, page: str, executed):
-    """The notebook that readers take away: numbers are in its text, whatever put them there, and captions in sight.
+    """The notebook that readers take away: numbers are in its text, and captions in sight.
 
     Args:
         text: of the chapter.
@@ -103,8 +117,7 @@ def download(text: str, page: str, executed):
     from nbformat.v4 import new_markdown_cell
 
     nb = percent.combined(text, executed)
-    said = words.glued(nb)
-    percent.rewrite(nb, lambda text, place: words.pasted(filled(text, page, f"{page}, {place}", html=False), said))
+    percent.rewrite(nb, lambda text, place: filled(text, page, f"{page}, {place}", html=False))
     cells = []
     for cell in nb.cells:
         cells.append(cell)
@@ -120,6 +133,9 @@ def tables_of(note: dict, page: str) -> str:
     Args:
         note: of its executed copy.
         page: docname of the page.
+
+    Returns:
+        HTML.
     """
     up = "../" * page.count("/")
     names = (f"{number(f'{page}.py')}_{name}.csv" for name in note["tables"])
@@ -128,7 +144,12 @@ def tables_of(note: dict, page: str) -> str:
 
 
 def ship(app, error) -> None:
-    """Writes those tables beside the pages."""
+    """Writes those tables beside the pages.
+
+    Args:
+        app: Sphinx's application.
+        error: what ended the build, or None.
+    """
     if not error and app.builder.format == "html":
         lay_out(kept_text(os.environ.get(SCALE, "laptop"), Path()), Path(app.outdir, "_static", "results"))
 
@@ -137,7 +158,12 @@ def ship(app, error) -> None:
 
 
 def configure(app, config) -> None:
-    """Tells the theme what `published` knows: no button leads nowhere."""
+    """Tells the theme what `published` knows: no button leads nowhere.
+
+    Args:
+        app: Sphinx's application.
+        config: its configuration, which is changed.
+    """
     repository, branch, address = published()
     config.html_baseurl = address or config.html_baseurl
     if repository:
@@ -148,8 +174,13 @@ def configure(app, config) -> None:
 def made(note: dict, python: str, pins: str) -> str:
     """How a chapter was executed, as a line of its page: HTML.
 
-    note: of its executed copy.  python: the kernel's version.  pins: text of the requirements, which are part of the
-    copy's identity.
+    Args:
+        note: of its executed copy.
+        python: the kernel's version.
+        pins: text of the requirements, which are part of the copy's identity.
+
+    Returns:
+        HTML.
     """
     seconds = note["seconds"]
     took = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
@@ -159,7 +190,15 @@ def made(note: dict, python: str, pins: str) -> str:
 
 
 def outside(repository: str, branch: str):
-    """The first cell of a published notebook: where there is no copy of the repository, on Colab say, it gets one."""
+    """The first cell of a published notebook: where there is no copy of the repository, on Colab say, it gets one.
+
+    Args:
+        repository: its address.
+        branch: which is cloned.
+
+    Returns:
+        Cell.
+    """
     from nbformat.v4 import new_code_cell
 
     lines = (
@@ -177,7 +216,15 @@ def outside(repository: str, branch: str):
 
 
 def mend(app, pagename, templatename, context, doctree) -> None:
-    """Offers the executed notebook, says how it was made, brings sliders to life, and mends what others wrote."""
+    """Offers the executed notebook, says how it was made, brings sliders to life, and mends what others wrote.
+
+    Args:
+        app: Sphinx's application.
+        pagename: docname of the page.
+        templatename: of the page.
+        context: what its template is given, which is changed.
+        doctree: of the page, or None.
+    """
     import nbformat
 
     chapter, scale = Path(f"{pagename}.py"), {"scale": os.environ.get(SCALE, "laptop")}
@@ -207,7 +254,15 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 
 
 def launch(app, pagename, templatename, context, doctree) -> None:
-    """A button that opens the executed notebook in Colab, from the branch on which it is published."""
+    """A button that opens the executed notebook in Colab, from the branch on which it is published.
+
+    Args:
+        app: Sphinx's application.
+        pagename: docname of the page.
+        templatename: of the page.
+        context: what its template is given, which is changed.
+        doctree: of the page, or None.
+    """
     repository, _, _ = published()
     if repository and "ipynb_source" in context:
         place = f"{repository.removeprefix('https://github.com/')}/blob/{EXECUTED}/{context['ipynb_source']}"
@@ -218,7 +273,14 @@ def launch(app, pagename, templatename, context, doctree) -> None:
 
 
 def lost(app) -> Iterator[tuple[str, dict, str]]:
-    """The page `404.html`, which hosts like GitHub Pages show for every address that leads nowhere."""
+    """The page `404.html`, which hosts like GitHub Pages show for every address that leads nowhere.
+
+    Args:
+        app: Sphinx's application.
+
+    Yields:
+        Name, context and template of the page.
+    """
     title = "There is no such page"
     ways = 'the <a href="index.html">front page</a> or <a href="search.html">search</a>'
     body = f"<section><h1>{title}</h1>\n<p>The page has moved, or its address is mistyped. Try {ways}.</p></section>"
@@ -226,7 +288,12 @@ def lost(app) -> Iterator[tuple[str, dict, str]]:
 
 
 def anchor(app, error) -> None:
-    """Makes the addresses in `404.html` absolute: it is shown at any depth."""
+    """Makes the addresses in `404.html` absolute: it is shown at any depth.
+
+    Args:
+        app: Sphinx's application.
+        error: what ended the build, or None.
+    """
     page = Path(app.outdir, "404.html")
     if error or not page.exists():
         return
@@ -242,7 +309,12 @@ def anchor(app, error) -> None:
 
 
 def steady(app, error) -> None:
-    """Names the scripts of hover tips by what they hold: sphinx-tippy draws their names, and their order, at random."""
+    """Names the scripts of hover tips by what they hold: sphinx-tippy draws their names, and their order, at random.
+
+    Args:
+        app: Sphinx's application.
+        error: what ended the build, or None.
+    """
     tips = {} if error else getattr(app.env, "tippy_data", {}).get("pages", {})
     for page in tips.values():
         page["refs_in_page"] = sorted(page["refs_in_page"], key=str)
@@ -259,7 +331,11 @@ def steady(app, error) -> None:
 def citation(cff: str) -> str:
     """BibTeX of the work that a CITATION.cff describes, in the fields that it has.
 
-    cff: text of the file.
+    Args:
+        cff: text of the file.
+
+    Returns:
+        One entry.
     """
     import yaml
 
@@ -276,7 +352,15 @@ def citation(cff: str) -> str:
 def reference(key: str, bibliography: str) -> str:
     """An entry of a bibliography as it is written there.
 
-    Raises: ValueError when there is none of this key.
+    Args:
+        key: of the entry.
+        bibliography: BibTeX.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ValueError: when there is none of this key.
     """
     entry = re.search(rf"^@\w+\{{{re.escape(key)},.*?^\}}", bibliography, re.MULTILINE | re.DOTALL)
     if not entry:
@@ -284,11 +368,18 @@ def reference(key: str, bibliography: str) -> str:
     return entry[0]
 
 
-def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on faces and photographs: what is wanted, what each set gives, what would be wanted at the paper's scale.
 
-    entries: measured at this scale.  A target without an entry is shown as not measured; networks other than the UNet,
-    which have few of the targets, are shown once they have an entry.
+    A target without an entry is shown as not measured; networks other than the UNet, which have few of the targets, are
+    shown once they have an entry.
+
+    Args:
+        entries: measured at this scale.
+        scale: one of `ghr.runs.SCALES`.
+
+    Returns:
+        A row for each target.
     """
     found = {(entry.id, entry.images, entry.network): entry for entry in entries}
     studies = [key for key in runs.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
@@ -306,13 +397,20 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
         rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
     names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
     heads = ("id", "statistic", "target", *names, "target at the paper's scale")
-    return ledger.Table("The ledger: targets on faces and photographs, and verdicts", heads, rows)
+    return Shown("The ledger: targets on faces and photographs, and verdicts", heads, rows)
 
 
-def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on image sets whose best denoiser is known and on shuffled faces: a row for each set and network.
 
-    entries: measured at this scale.  A target without an entry is shown as not measured.
+    A target without an entry is shown as not measured.
+
+    Args:
+        entries: measured at this scale.
+        scale: one of `ghr.runs.SCALES`.
+
+    Returns:
+        A row for each target, set and network.
     """
     found = {(entry.id, entry.images, entry.network): entry for entry in entries}
     rows = []
@@ -327,11 +425,18 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
                 cell = _cell(found.get((id, images, network)))
                 rows.append((id, name, target.statistic, *map(_tied, (wanted, cell, at_paper))))
     heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
-    return ledger.Table("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
+    return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
 
 
 def marked(html: str) -> str:
-    """The first row of each target in a table's HTML made a place to which links can lead."""
+    """The first row of each target in a table's HTML made a place to which links can lead.
+
+    Args:
+        html: of the table.
+
+    Returns:
+        HTML.
+    """
     for id in ledger.TARGETS:
         html = html.replace(f'<th scope="row">{id}</th>', f'<th scope="row" id="{id}">{id}</th>', 1)
     return html
@@ -349,8 +454,12 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
     """What a module offers: its own docstring first, then signature and docstring of each public function and class.
 
-    module: dotted name.
-    Returns: (signature, docstring) pairs, read from the source text; the signature of the module is its name.
+    Args:
+        module: dotted name.
+        package: folder of the package.
+
+    Returns:
+        (signature, docstring) pairs, read from the source text; the signature of the module is its name.
     """
     tree = ast.parse(module_path(module, package).read_text("utf8"))
     found = [(module, ast.get_docstring(tree) or "")]
@@ -365,7 +474,14 @@ def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
 
 
 def setup(app) -> dict:
-    """Sphinx extension: `ghr.book.extension` in `_config.yml`."""
+    """Sphinx extension: `ghr.book.extension` in `_config.yml`.
+
+    Args:
+        app: Sphinx's application.
+
+    Returns:
+        What Sphinx asks of an extension.
+    """
     from docutils import nodes
     from sphinx.util.docutils import SphinxDirective
 

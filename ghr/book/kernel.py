@@ -10,7 +10,11 @@ from ghr.book.press import DEPFILE
 
 
 def load_ipython_extension(shell) -> None:
-    """Appends the path of every checkpoint that `ghr.runs.load` reads to the file that $GHR_DEPFILE names."""
+    """Appends the path of every checkpoint that `ghr.runs.load` reads to the file that $GHR_DEPFILE names.
+
+    Args:
+        shell: IPython's.
+    """
     depfile = open(os.environ[DEPFILE], "a", buffering=1)  # noqa: SIM115 (for as long as the kernel lives)
 
     def listen(event: str, arguments: tuple) -> None:

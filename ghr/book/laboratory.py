@@ -65,8 +65,11 @@ class _Bend(nn.Module):
 class _Graph(nn.Module):
     """A network that is looked into: how it bends is decided in each pass.
 
-    network: a UNet without biases, in evaluation mode.
-    Raises: ValueError in training mode.
+    Args:
+        network: a UNet without biases, in evaluation mode.
+
+    Raises:
+        ValueError: in training mode.
     """
 
     def __init__(self, network: UNet):
@@ -153,8 +156,12 @@ def _pull(network: UNet, v: Tensor, held: list[Tensor]) -> Tensor:
 def graphs(network: UNet, size: int) -> dict[str, bytes]:
     """ONNX files of an architecture, whose weights are in another file, named "weights": that of `weights`.
 
-    network: any network of this architecture, in evaluation mode.  size: side of the images in pixels.
-    Returns: "forward": y -> x_hat, gates, and "products": gates, v -> push, pull, for one image.
+    Args:
+        network: any network of this architecture, in evaluation mode.
+        size: side of the images in pixels.
+
+    Returns:
+        Files of "forward", y -> x_hat, gates, and of "products", gates, v -> push, pull, for one image.
     """
     y = torch.zeros(1, 1, size, size)
     with torch.no_grad():
@@ -166,7 +173,14 @@ def graphs(network: UNet, size: int) -> dict[str, bytes]:
 
 
 def weights(network: UNet) -> bytes:
-    """A network's numbers, one tensor after the other: fp16 what the checkpoint keeps in fp16, else float32."""
+    """A network's numbers, one tensor after the other: fp16 what the checkpoint keeps in fp16, else float32.
+
+    Args:
+        network: a trained one.
+
+    Returns:
+        Bytes of the file that `graphs` names "weights".
+    """
     return b"".join(_laid_out(network).values())
 
 
@@ -229,7 +243,11 @@ def _quiet() -> Iterator[None]:
 def networks(scale: str) -> list[runs.Run]:
     """The runs that the page offers: trained UNets without biases, by image set and N.
 
-    scale: as in `ghr.runs.table`.
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+
+    Returns:
+        Runs that have a checkpoint.
     """
     tables = [run for key in runs.STUDIES for run in runs.table(scale, *key)]
     wanted = dict.fromkeys([*tables, *runs.flagship(scale), *runs.classes(scale)])
@@ -241,8 +259,12 @@ def networks(scale: str) -> list[runs.Run]:
 def export(scale: str, root: Path) -> Path:
     """Everything the page loads, made again only when networks, code, pins or runtime are others than before.
 
-    scale: as in `ghr.runs.table`.  root: top of the repository.
-    Returns: the list, `build/laboratory/<scale>/laboratory.json`; without any trained network its sets are empty.
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+
+    Returns:
+        The list, `build/laboratory/<scale>/laboratory.json`; without any trained network its sets are empty.
     """
     chosen = networks(scale)
     folder = root / "build" / "laboratory" / scale
@@ -320,8 +342,11 @@ def _pixels(folder: Path, name: str, x: Float[Tensor, "n 1 h w"]) -> dict:
 def runtime(root: Path) -> dict:
     """Where the page finds what runs the graphs: files of ours when npm is there, else a CDN, of the locked version.
 
-    root: top of the repository, with package.json and package-lock.json.
-    Returns: version, and of the module and of the WebAssembly file url and bytes, or from the CDN url and SHA-256.
+    Args:
+        root: top of the repository, with package.json and package-lock.json.
+
+    Returns:
+        Version, and of the module and of the WebAssembly file url and bytes, or from the CDN url and SHA-256.
     """
     lock = json.loads((root / "package-lock.json").read_text("utf8"))
     version = lock["packages"][f"node_modules/{RUNTIME}"]["version"]
@@ -364,7 +389,11 @@ def _installed(root: Path, folder: Path) -> bool:
 def figure(chosen: list[runs.Run]) -> str:
     """Three pictures, one for each experiment, by the networks of the first image set: HTML.
 
-    chosen: of `networks`.
+    Args:
+        chosen: of `networks`.
+
+    Returns:
+        HTML, empty without networks.
     """
     if not chosen:
         return ""
@@ -408,7 +437,14 @@ def _words(shown: list[runs.Run]) -> str:
 
 
 def setup(app) -> dict:
-    """Sphinx extension: `ghr.book.laboratory` in `_config.yml`."""
+    """Sphinx extension: `ghr.book.laboratory` in `_config.yml`.
+
+    Args:
+        app: Sphinx's application.
+
+    Returns:
+        What Sphinx asks of an extension.
+    """
     from docutils import nodes
     from sphinx.util import logging as sphinx_logging
     from sphinx.util.docutils import SphinxDirective

@@ -4,15 +4,11 @@ A target says which number of which table it asks for (`Target.asked`), and the 
 the chapters keep (`measured`); bounds are looked up here, so that no chapter can move one. The press shows the entries
 beside their targets, and keeps those of the shipped book in `book/ledger.json`. A later build is compared with that
 file (`changes`): no verdict may change, no value may leave its interval, up to rounding.
-
-A chapter that keeps no tables yet hands numbers to its text (`say`) and, with value and interval, to the ledger
-(`enter`) itself.
 """
 
 import dataclasses
 import json
 import math
-import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +18,6 @@ from ghr.book.query import Kept, NoRow, ask, parse
 from ghr.cache import write_whole
 from ghr.runs import NETWORKS, SCALES
 from ghr.stats import Estimate
-from ghr.tables import Shown as Table  # noqa: F401 (chapters that keep no tables yet show words with it)
 
 _NONE = (-math.inf, math.inf)
 ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing but that
@@ -38,7 +33,7 @@ class Target:
     photographs: tuple[float, float] | None = None  #: laptop bounds for photographs, where they differ
     on: tuple[str, ...] = ("avatars", "photographs")  #: image sets of which it is asked
     #: the Estimate that is held against it (`ghr.book.query`, with its chapter), by image set, or by image set and
-    #: network where that is not the UNet: {"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}
+    #: network where that is not the UNet, ``{"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}``
     asked: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -274,16 +269,16 @@ TARGETS = {
 class Entry:
     """A measured number beside its target."""
 
-    id: str  # key of TARGETS
-    images: str  # image set
-    scale: str  # table of runs
-    value: float
-    low: float  # 95% interval
-    high: float
-    target: str  # e.g. ">= 15"
-    verdict: str  # "met", "missed" or "undecided"
-    chapter: str  # where it was measured
-    network: str = "UNet"  # key of ghr.runs.NETWORKS
+    id: str  #: key of TARGETS
+    images: str  #: image set
+    scale: str  #: table of runs
+    value: float  #: what was measured
+    low: float  #: lower end of the 95% interval
+    high: float  #: upper end of it
+    target: str  #: e.g. ">= 15"
+    verdict: str  #: "met", "missed" or "undecided"
+    chapter: str  #: where it was measured
+    network: str = "UNet"  #: key of ghr.runs.NETWORKS
 
     def __post_init__(self):
         words = [getattr(self, f.name) for f in dataclasses.fields(self) if f.type is str]
@@ -305,20 +300,19 @@ class Entry:
         return Estimate(self.value, self.low, self.high)
 
 
-def say(name: str, value, spec: str = "") -> None:
-    """Put a number, with its interval where it has one, at the disposal of the chapter's text: {glue:text}`name`.
-
-    value: number, Estimate or text.  spec: its format, e.g. ".1f".
-    """
-    from myst_nb import glue
-
-    glue(name, format(value, spec), display=False)
-
-
 def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
     """Between which numbers a target wants its statistic; a smoke run is held against the laptop's.
 
-    Raises: KeyError for an unknown id.
+    Args:
+        id: key of TARGETS.
+        images: image set of which the target is asked.
+        scale: one of `ghr.runs.SCALES`.
+
+    Returns:
+        Lower and upper bound, infinite where there is none.
+
+    Raises:
+        KeyError: for an unknown id.
     """
     target = TARGETS[id]
     if scale == "paper":
@@ -327,21 +321,38 @@ def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
 
 
 def verdict(measured: Estimate, low: float, high: float) -> str:
-    """Where the whole interval lies: inside the bounds "met", outside "missed", across one "undecided"."""
+    """Where the whole interval lies: inside the bounds "met", outside "missed", across one "undecided".
+
+    Args:
+        measured: the number with its interval.
+        low: lower bound.
+        high: upper bound.
+
+    Returns:
+        "met", "missed" or "undecided".
+    """
     if low <= measured.low and measured.high <= high:
         return "met"
     return "missed" if measured.high < low or high < measured.low else "undecided"
 
 
 def words(low: float, high: float) -> str:
-    """Bounds as a reader writes them: ">= 15", "<= 0.2", "0.85 to 1.15"."""
+    """Bounds as a reader writes them: ">= 15", "<= 0.2", "0.85 to 1.15".
+
+    Args:
+        low: lower bound.
+        high: upper bound.
+
+    Returns:
+        Words.
+    """
     if math.isinf(high):
         return f">= {low:g}"
     return f"<= {high:g}" if math.isinf(low) else f"{low:g} to {high:g}"
 
 
 def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, network: str = "UNet") -> Entry:
-    """Hold a measured number against its target, and hand it to the press, which names a file in $GHR_LEDGER.
+    """Hold a measured number against its target.
 
     Args:
         id: key of TARGETS.
@@ -368,11 +379,7 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, ne
             raise ValueError(f"{id} is not asked of {name} {value!r}: {name} is one of {', '.join(known)}.")
     target = bounds(id, images, scale)
     value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
-    entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
-    if file := os.environ.get("GHR_LEDGER"):
-        with open(file, "a") as lines:
-            lines.write(json.dumps(dataclasses.asdict(entry)) + "\n")
-    return entry
+    return Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
 
 
 def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.MappingProxyType(TARGETS)) -> list[Entry]:
@@ -409,7 +416,17 @@ def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.Mappi
 
 
 def read(file: Path) -> list[Entry]:
-    """Entries of a ledger, none when there is no such file.  Raises: ValueError when it is no ledger."""
+    """Entries of a ledger, none when there is no such file.
+
+    Args:
+        file: the ledger.
+
+    Returns:
+        Entries.
+
+    Raises:
+        ValueError: when it is no ledger.
+    """
     if not file.exists():
         return []
     try:
@@ -422,7 +439,12 @@ def read(file: Path) -> list[Entry]:
 
 
 def write(file: Path, entries: list[Entry]) -> None:
-    """Write a ledger, whole or not at all, sorted, one entry a line: a changed number is a changed line."""
+    """Write a ledger, whole or not at all, sorted, one entry a line: a changed number is a changed line.
+
+    Args:
+        file: the ledger.
+        entries: in any order.
+    """
     order = {id: k for k, id in enumerate(TARGETS)}  # a retired target's entry of another scale comes last
     entries = sorted(entries, key=lambda e: (e.scale, e.network, e.images, order.get(e.id, len(order)), e.id))
     lines = ",\n".join(json.dumps(dataclasses.asdict(entry)) for entry in entries)
@@ -434,6 +456,13 @@ def changes(committed: list[Entry], measured: list[Entry]) -> list[str]:
 
     An entry that is missing or new, another target or verdict, a value outside its committed interval by more than
     ROUNDING.
+
+    Args:
+        committed: entries of a scale.
+        measured: entries of the same scale.
+
+    Returns:
+        Sentences, none when all is as it was.
     """
     found = []
     old, new = ({e.key: e for e in entries} for entries in (committed, measured))

@@ -20,14 +20,12 @@ from ghr.book import laboratory, ledger, words
 from ghr.book.press import (
     BUILD,
     SCALE,
-    chapters,
     contents,
     each_text,
     execute_all,
     kept,
     kept_text,
-    note_file,
-    noted,
+    schemas,
     unanswered,
     unknown,
 )
@@ -35,7 +33,7 @@ from ghr.cache import writable
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
-    """What the executed chapters of a scale measured: what their tables give, then what they entered themselves.
+    """What the tables of a scale's executed chapters give to the ledger.
 
     Args:
         scale: one of `ghr.runs.SCALES`.
@@ -45,15 +43,9 @@ def measured(scale: str, root: Path) -> list[ledger.Entry]:
         Entries; nothing from chapters not executed.
 
     Raises:
-        ValueError: when a question of a target finds several rows or no Estimate, or a number is both asked for and
-            entered.
+        ValueError: when a question of a target finds several rows or no Estimate.
     """
-    notes = [noted(note_file((root / c).read_text("utf8"), {"scale": scale}, root)) for c in chapters(root)]
-    entered = [ledger.Entry(**entry) for note in notes if note for entry in note["ledger"]]
-    found = ledger.measured(kept(scale, root), scale)
-    if twice := {entry.key for entry in found} & {entry.key for entry in entered}:
-        raise ValueError(f"both asked of a table and entered by a chapter: {', '.join(map(str, sorted(twice)))}")
-    return found + entered
+    return ledger.measured(kept(scale, root), scale)
 
 
 def told(scale: str, root: Path) -> words.Told:
@@ -69,7 +61,8 @@ def told(scale: str, root: Path) -> words.Told:
     Raises:
         ValueError: as `measured`.
     """
-    return words.Told(scale, kept(scale, root), tuple(measured(scale, root)))
+    there = kept(scale, root)
+    return words.Told(scale, there, tuple(ledger.measured(there, scale)))
 
 
 def hold(there: words.Told, root: Path, check: bool) -> None:
@@ -95,18 +88,27 @@ def hold(there: words.Told, root: Path, check: bool) -> None:
 def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, check: bool = False) -> Path:
     """Executes the chapters that changed and builds the pages; old pages stay until new ones stand.
 
-    scale: one of `ghr.runs.SCALES`.  root: top of the repository.  html: folder of the pages,
-    `_build/html` unless said.  check: refuse to change the ledger.
-    Returns: the landing page.
-    Raises: as `ghr.book.press.execute` and `published`; ValueError where there is no book; RuntimeError when the pages
-    give any warning, another build is running, or check is set and the ledger would change or a sentence does not hold;
-    OSError when a folder cannot be written.
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        html: folder of the pages, `_build/html` unless said.
+        check: refuse to change the ledger.
+
+    Returns:
+        The landing page.
+
+    Raises:
+        ModuleNotFoundError: as `ghr.book.press.execute`.
+        ValueError: as `ghr.book.press.execute` and `published`, or where there is no book.
+        RuntimeError: as `ghr.book.press.execute`, or when the pages give any warning, another build is running, or
+            check is set and the ledger would change or a sentence does not hold.
+        OSError: as `ghr.book.press.execute`, or when a folder cannot be written.
     """
     published()  # a wrong address is told before anything runs
     root = root.resolve()
     if not (root / "_toc.yml").is_file():
         raise ValueError(f"{root} holds no book, there is no _toc.yml: run this at the top of the repository")
-    if faults := unknown(contents(root), root):
+    if faults := unknown(contents(root), root) + words.check_data(schemas(root)):
         raise ValueError(" ".join(faults))
     html = (html or root / "_build" / "html").resolve()
     for folder in (root / "build", html.parent):  # told now, not after the chapters
@@ -147,7 +149,17 @@ def lay_out(there: dict[str, dict[str, str]], folder: Path) -> None:
 
 
 def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> None:
-    """Writes a scale's entries into the committed ledger if they say something else, or refuses to."""
+    """Writes a scale's entries into the committed ledger if they say something else, or refuses to.
+
+    Args:
+        entries: measured at this scale.
+        scale: one of `ghr.runs.SCALES`.
+        file: the committed ledger.
+        check: refuse to change it.
+
+    Raises:
+        RuntimeError: when check is set and the ledger would change.
+    """
     committed = ledger.read(file)
     others = [entry for entry in committed if entry.scale != scale]
     found = ledger.changes([entry for entry in committed if entry.scale == scale], entries)
@@ -159,7 +171,16 @@ def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> No
 
 
 def render(scale: str, root: Path, html: Path) -> None:
-    """Builds the pages aside, warnings being errors, and swaps them in once they are whole."""
+    """Builds the pages aside, warnings being errors, and swaps them in once they are whole.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        html: folder of the pages.
+
+    Raises:
+        RuntimeError: when the pages give any warning.
+    """
     aside, old = html.with_name(f"{html.name}.new"), _old(html)
     # this interpreter's jupyter-book, whatever is on PATH
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
@@ -186,7 +207,11 @@ def _old(html: Path) -> Path:
 def published() -> tuple[str, str, str]:
     """Address of the repository, its branch, and address of the pages; addresses are empty while they are unknown.
 
-    Raises: ValueError for what can be no such address.
+    Returns:
+        Repository, branch and pages.
+
+    Raises:
+        ValueError: for what can be no such address.
     """
     repository = os.environ.get("GHR_REPOSITORY", "").removesuffix("/").removesuffix(".git")
     if repository and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository):

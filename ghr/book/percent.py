@@ -31,7 +31,14 @@ def notebook(text: str, fmt: str = FORMAT):
 
 
 def numbered(nb):
-    """The same notebook with ids counted through instead of drawn at random."""
+    """The same notebook with ids counted through instead of drawn at random.
+
+    Args:
+        nb: notebook, which is changed.
+
+    Returns:
+        The notebook.
+    """
     for index, cell in enumerate(nb.cells):
         cell["id"] = f"cell-{index}"
     return nb
@@ -111,7 +118,15 @@ def rewrite(nb, change: Callable[[str, str], str]):
 
 
 def is_chapter(path: str, text: str) -> bool:
-    """Whether a file is a text notebook of ours: its header says percent."""
+    """Whether a file is a text notebook of ours: its header says percent.
+
+    Args:
+        path: of the file.
+        text: what it holds.
+
+    Returns:
+        Whether it is.
+    """
     header = re.match(r"# ---\n(?:#.*\n)*?# ---\n", text)
     return path.endswith(".py") and bool(header) and "format_name: percent" in header[0]
 

@@ -61,7 +61,11 @@ WIDTH = 5.2  # inches: text stays readable when a phone shrinks the figure to it
 
 
 class Picture:
-    """A finished figure, shown by Jupyter and by the page as SVG that knows light and dark."""
+    """A finished figure, shown by Jupyter and by the page as SVG that knows light and dark.
+
+    Args:
+        figure: drawn in the house style.
+    """
 
     def __init__(self, figure: Figure):
         file = io.BytesIO()
@@ -82,14 +86,26 @@ class Picture:
     def html(self, alt: str) -> str:
         """An image element that carries the picture, for pages that quote another page's figure.
 
-        alt: what the picture shows, for those who cannot see it.
+        Args:
+            alt: what the picture shows, for those who cannot see it.
+
+        Returns:
+            HTML.
         """
         data = base64.b64encode(self.svg.encode()).decode()
         return f'<img class="dark-light" alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
-    """The colour of a set size: a sequential map on log N, the part of viridis that shows on light and on dark."""
+    """The colour of a set size: a sequential map on log N, the part of viridis that shows on light and on dark.
+
+    Args:
+        n: set size.
+        sizes: all that are shown.
+
+    Returns:
+        Red, green, blue and opacity, from 0 to 1.
+    """
     low, high = math.log(min(sizes)), math.log(max(sizes))
     return matplotlib.colormaps["viridis"](0.8 - 0.5 * (math.log(n) - low) / max(high - low, 1e-9))
 
@@ -97,7 +113,14 @@ def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
 def panels(count: int, columns: int | None = None, height: float = 2.2, **kwargs) -> tuple[Figure, list[Axes]]:
     """Small multiples: a figure with so many axes, row by row, in the house style.
 
-    columns: default one up to three axes, then two.  height: of a row, inches.
+    Args:
+        count: of axes.
+        columns: default one up to three axes, then two.
+        height: of a row, inches.
+        **kwargs: as matplotlib's subplots takes them.
+
+    Returns:
+        Figure, and its axes.
     """
     columns = columns or (1 if count <= 3 else 2)
     rows = math.ceil(count / columns)
@@ -143,7 +166,12 @@ def dots(axes: Axes, labels: Sequence[str], estimates: Sequence[Estimate], shift
 
 
 def legend(owner: Axes | Figure, **kwargs) -> None:
-    """The legend of an axes; or above a whole figure, with the labels of all its axes, each once."""
+    """The legend of an axes; or above a whole figure, with the labels of all its axes, each once.
+
+    Args:
+        owner: axes or figure.
+        **kwargs: as matplotlib's legend takes them.
+    """
     if isinstance(owner, Figure):
         pairs = [axes.get_legend_handles_labels() for axes in owner.axes]
         found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
@@ -160,9 +188,15 @@ def image_grid(
 ) -> Picture:
     """Rows of grey images on one scale from 0 to 1, a label at the left of each row, titles above the columns.
 
-    rows: equally many images each, image units; values outside [0,1] are clipped for display only.
-    signed: so many columns at the right show functions of either sign, e.g. eigenvectors, each on a scale of its own
-    from blue (below zero) over white to red; one pixel in a hundred lies beyond its ends.
+    Args:
+        rows: equally many images each, image units; values outside [0,1] are clipped for display only.
+        labels: of the rows.
+        titles: of the columns.
+        signed: so many columns at the right show functions of either sign, e.g. eigenvectors, each on a scale of its
+            own from blue (below zero) over white to red; one pixel in a hundred lies beyond its ends.
+
+    Returns:
+        Picture.
     """
     columns = len(rows[0])
     with matplotlib.rc_context(_STYLE):
@@ -186,6 +220,13 @@ def image_grid(
 
 
 def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:
-    """Share of values per bin, as an outline; values beyond the bins count in the last ones, so shares add to one."""
+    """Share of values per bin, as an outline; values beyond the bins count in the last ones, so shares add to one.
+
+    Args:
+        axes: where it is drawn.
+        values: of any shape, as one list.
+        bins: their edges, ascending.
+        **style: of the outline, as matplotlib's hist takes it.
+    """
     shares = np.full(len(values), 1 / len(values))
     axes.hist(values.detach().cpu().numpy().clip(bins[0], bins[-1]), bins, weights=shares, histtype="step", **style)

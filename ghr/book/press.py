@@ -10,8 +10,7 @@ that the run loaded, known after it. A chapter whose key is there is not run. Pr
 cells are in neither: the page has those of today.
 
 The kernel finds variables: GHR_SCALE; GHR_RESULTS and GHR_CHAPTER, by which `ghr.book.results.keep` knows where tables
-go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded; GHR_LEDGER, one
-to which `ghr.book.ledger.enter` appends each entry.
+go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded.
 """
 
 import ast
@@ -44,7 +43,6 @@ from ghr.runs import SCALES
 PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
-LEDGER = "GHR_LEDGER"
 BUILD = ("build", "make it writable, or build in a copy of the repository")  # as a message calls the folder
 
 
@@ -52,15 +50,27 @@ BUILD = ("build", "make it writable, or build in a copy of the repository")  # a
 
 
 def digest(*parts: str) -> str:
-    """16 hexadecimal digits that tell these texts, in this order, from others."""
+    """16 hexadecimal digits that tell these texts, in this order, from others.
+
+    Args:
+        *parts: texts.
+
+    Returns:
+        Digits.
+    """
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def imports(source: str, module: str, package: Path = PACKAGE) -> set[str]:
     """Modules of the package that a source text imports, wherever the statement stands.
 
-    source: Python text.  module: its dotted name, against which relative imports are resolved.
-    Returns: dotted names; all of the package after a bare `import ghr`, whose attributes may be any.
+    Args:
+        source: Python text.
+        module: its dotted name, against which relative imports are resolved.
+        package: folder of the package.
+
+    Returns:
+        Dotted names; all of the package after a bare `import ghr`, whose attributes may be any.
     """
     name = package.name
     inside = module if module_path(module, package).name == "__init__.py" else module.rpartition(".")[0]
@@ -77,7 +87,15 @@ def imports(source: str, module: str, package: Path = PACKAGE) -> set[str]:
 
 
 def module_path(module: str, package: Path = PACKAGE) -> Path:
-    """File of a module of the package, whether it exists or not."""
+    """File of a module of the package, whether it exists or not.
+
+    Args:
+        module: dotted name.
+        package: folder of the package.
+
+    Returns:
+        File.
+    """
     path = package.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
@@ -85,8 +103,12 @@ def module_path(module: str, package: Path = PACKAGE) -> Path:
 def code(source: str, package: Path = PACKAGE) -> dict[str, str]:
     """Hash of each module that a chapter imports, directly or not.
 
-    source: text of the chapter.
-    Returns: dotted name -> digest of the syntax tree without docstrings.
+    Args:
+        source: text of the chapter.
+        package: folder of the package.
+
+    Returns:
+        Digest of the syntax tree without docstrings, by dotted name.
     """
     hashes: dict[str, str] = {}
     waiting = imports(source, "chapter", package) | {package.name}
@@ -130,7 +152,14 @@ def data(tree: ast.AST, module: str, package: Path = PACKAGE) -> dict[str, str]:
 def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> str:
     """What decides a chapter's outputs and is known before it runs: no word of its prose.
 
-    text: the chapter.  parameters: those injected.  root: top of the repository, for its pins.
+    Args:
+        text: the chapter.
+        parameters: those injected.
+        root: top of the repository, for its pins.
+        package: folder of the package.
+
+    Returns:
+        Digest.
     """
     lines = (root / "requirements.txt").read_text("utf8").splitlines()
     pins = [line.split("#")[0].strip() for line in lines]
@@ -142,7 +171,17 @@ def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -
 
 
 def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path | None:
-    """The executed copy of exactly this chapter, if there is one and its checkpoints still match."""
+    """The executed copy of exactly this chapter, if there is one and its checkpoints still match.
+
+    Args:
+        text: the chapter.
+        parameters: those injected.
+        root: top of the repository.
+        package: folder of the package.
+
+    Returns:
+        Path of the executed notebook, or None.
+    """
     file = note_file(text, parameters, root, package)
     if (note := noted(file)) is None:
         return None
@@ -156,12 +195,29 @@ def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Pa
 
 
 def note_file(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path:
-    """Where the note of exactly this chapter is, whether it exists or not."""
+    """Where the note of exactly this chapter is, whether it exists or not.
+
+    Args:
+        text: the chapter.
+        parameters: those injected.
+        root: top of the repository.
+        package: folder of the package.
+
+    Returns:
+        File.
+    """
     return root / "build" / "executed" / f"{identity(text, parameters, root, package)}.json"
 
 
 def noted(file: Path) -> dict | None:
-    """What a note says, or None when it is absent or damaged: it carries a checksum."""
+    """What a note says, or None when it is absent or damaged: it carries a checksum.
+
+    Args:
+        file: the note.
+
+    Returns:
+        What it says, or None.
+    """
     if not file.exists():
         return None
     try:
@@ -175,12 +231,28 @@ def noted(file: Path) -> dict | None:
 
 
 def key(identity: str, checkpoints: list[str], root: Path) -> str:
-    """Name of an executed copy.  checkpoints: their paths, relative to root or absolute."""
+    """Name of an executed copy.
+
+    Args:
+        identity: of the chapter.
+        checkpoints: their paths, relative to root or absolute.
+        root: top of the repository.
+
+    Returns:
+        Digest.
+    """
     return digest(identity, *(f"{path} {file_digest(root / path)}" for path in sorted(checkpoints)))
 
 
 def file_digest(path: Path) -> str:
-    """Hash of a file's bytes; "missing" is a value too: a run that appears later is news."""
+    """Hash of a file's bytes; "missing" is a value too: a run that appears later is news.
+
+    Args:
+        path: of the file, whether it exists or not.
+
+    Returns:
+        64 hexadecimal digits, or "missing".
+    """
     if not path.is_file():
         return "missing"
     with path.open("rb") as file:
@@ -192,7 +264,14 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Environment variables for as long as the block lasts: a kernel inherits them."""
+    """Environment variables for as long as the block lasts: a kernel inherits them.
+
+    Args:
+        **variables: their values.
+
+    Yields:
+        Nothing.
+    """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -205,12 +284,23 @@ def environment(**variables: str) -> Iterator[None]:
 def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKAGE, **parameters):
     """Executes a chapter with its parameters, unless a copy of exactly this is there.
 
-    chapter: path below root, e.g. "book/02_x.py".  scale: one of `ghr.runs.SCALES`.
-    parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
-    Returns: path of the executed notebook.
-    Raises: ValueError for an unknown scale or parameter, or a text that asks for what no chapter keeps; RuntimeError
-    when a cell fails, naming chapter, cell and error; what had run until then is kept as `<identity>.partial.ipynb`.
-    OSError when the copy cannot be written.
+    When a cell fails, what had run until then is kept as `<identity>.partial.ipynb`.
+
+    Args:
+        chapter: path below root, e.g. "book/02_x.py".
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        package: folder of the package.
+        **parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
+
+    Returns:
+        Path of the executed notebook.
+
+    Raises:
+        ModuleNotFoundError: without the extra `book`.
+        ValueError: for an unknown scale or parameter, or a text that asks for what no chapter keeps.
+        RuntimeError: when a cell fails, naming chapter, cell and error.
+        OSError: when the copy cannot be written.
     """
     try:
         import papermill
@@ -249,14 +339,13 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    suffixes = ("partial.ipynb", "deps", "ledger", "results")
-    partial, deps, entries, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
-    variables = {SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}
+    suffixes = ("partial.ipynb", "deps", "results")
+    partial, deps, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
+    variables = {SCALE: parameters["scale"], DEPFILE: str(deps)}
     variables |= {results.FOLDER: str(kept), results.CHAPTER: number(chapter)}
     start = time.monotonic()
     try:
         deps.unlink(missing_ok=True)  # the kernel makes it
-        entries.write_text("")
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir()
         with environment(**variables):
@@ -289,7 +378,6 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
         "chapter": chapter,
         "parameters": parameters,
         "checkpoints": used,
-        "ledger": [json.loads(line) for line in entries.read_text().splitlines()],
         "tables": {file.stem.partition("_")[2]: file.read_text("utf8") for file in sorted(kept.glob("*.csv"))},
         "seconds": round(time.monotonic() - start, 1),
         "sha256": hashlib.sha256(text).hexdigest(),
@@ -298,26 +386,49 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     write_whole(copy, text)
     note["checksum"] = digest(json.dumps(note))
     write_whole(stem.with_name(f"{stem.name}.json"), json.dumps(note, indent=1).encode())
-    for made in (partial, deps, entries):
+    for made in (partial, deps):
         made.unlink()
     shutil.rmtree(kept)
     return copy
 
 
 def number(chapter: str) -> str:
-    """Two digits of a chapter: "02" of "book/02_x.py"; "" where there are none."""
+    """Two digits of a chapter: "02" of "book/02_x.py"; "" where there are none.
+
+    Args:
+        chapter: path of its text.
+
+    Returns:
+        Digits.
+    """
     found = re.match(r"\d\d(?=_)", Path(chapter).name)
     return found[0] if found else ""
 
 
 def place(index: int, nb) -> int:
-    """Number of a cell in the chapter, from 1: papermill counts from 0 and injects one of its own."""
+    """Number of a cell in the chapter, from 1: papermill counts from 0 and injects one of its own.
+
+    Args:
+        index: papermill's.
+        nb: executed notebook.
+
+    Returns:
+        Number.
+    """
     tagged = [i for i, c in enumerate(nb.cells) if "parameters" in c.metadata.get("tags", [])]
     return index + (index <= tagged[0])
 
 
 def relative(path: str, root: Path) -> str:
-    """A path below root, or an absolute one: notes can move with the repository."""
+    """A path below root, or an absolute one: notes can move with the repository.
+
+    Args:
+        path: absolute, or relative to root.
+        root: top of the repository.
+
+    Returns:
+        Path.
+    """
     full = (root / path).resolve()
     return str(full.relative_to(root) if full.is_relative_to(root) else full)
 
@@ -327,6 +438,12 @@ def stripped(nb):
 
     A widget keeps the HTML that it has for pages (`ghr.book.widgets.Explorer`); one that has none, a progress bar,
     goes.
+
+    Args:
+        nb: executed notebook, which is changed.
+
+    Returns:
+        The same notebook.
     """
     view = "application/vnd.jupyter.widget-view+json"
     nb.metadata.pop("papermill", None)
@@ -344,7 +461,14 @@ def stripped(nb):
 
 
 def chapters(root: Path) -> list[str]:
-    """Text chapters of the book in reading order, as paths below root."""
+    """Text chapters of the book in reading order, as paths below root.
+
+    Args:
+        root: top of the repository.
+
+    Returns:
+        Paths.
+    """
     return [page for page in contents(root) if page.endswith(".py")]
 
 
@@ -376,8 +500,18 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
     On one core a chapter is nearly as fast as on two, so two at a time are nearly twice as fast as one after the other.
     Networks that are missing are trained by the chapter that meets them first; `ghr train` before it uses all cores.
 
-    scale: one of `ghr.runs.SCALES`.
-    Raises: as `execute`, for the first chapter that fails; no other begins, those that had begun end and are kept.
+    When a chapter fails no other begins; those that had begun end and are kept.
+
+    Args:
+        scale: one of `ghr.runs.SCALES`.
+        root: top of the repository.
+        package: folder of the package.
+
+    Raises:
+        ModuleNotFoundError: as `execute`, for the first chapter that fails.
+        ValueError: as `execute`, for the first chapter that fails.
+        RuntimeError: as `execute`, for the first chapter that fails.
+        OSError: as `execute`, for the first chapter that fails.
     """
     waiting = [c for c in chapters(root) if not find((root / c).read_text("utf8"), {"scale": scale}, root, package)]
     if not waiting:

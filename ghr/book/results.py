@@ -35,7 +35,11 @@ def keep(**tables) -> None:
 
 
 def folder() -> Path:
-    """Where tables are kept: $GHR_RESULTS, else `build/results` of the repository, else `results`."""
+    """Where tables are kept: $GHR_RESULTS, else `build/results` of the repository, else `results`.
+
+    Returns:
+        Folder, whether it exists or not.
+    """
     if told := os.environ.get(FOLDER):
         return Path(told)
     repository = Path(__file__).parents[2]
@@ -43,7 +47,11 @@ def folder() -> Path:
 
 
 def chapter() -> str:
-    """Two digits of the chapter that runs: $GHR_CHAPTER, else those of the script or notebook; "" while unknown."""
+    """Two digits of the chapter that runs: $GHR_CHAPTER, else those of the script or notebook; "" while unknown.
+
+    Returns:
+        Digits.
+    """
     script = getattr(sys.modules["__main__"], "__file__", None) or os.environ.get("JPY_SESSION_NAME", "")
     found = re.match(r"\d\d(?=_)", Path(script).name)
     return os.environ.get(CHAPTER) or (found[0] if found else "")

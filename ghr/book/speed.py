@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ghr import costs, runs
-from ghr.book.ledger import Table
+from ghr.tables import Shown
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
 RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training steps on a GPU
@@ -28,8 +28,12 @@ def _unfilled(run: runs.Run) -> nn.Module:
         return runs.network(run)
 
 
-def networks_table() -> Table:
-    """What an image costs: operations and memory of the networks of each scale, those of the controls aside."""
+def networks_table() -> Shown:
+    """What an image costs: operations and memory of the networks of each scale, those of the controls aside.
+
+    Returns:
+        A row for each network.
+    """
     rows = []
     for scale in runs.SCALES:
         kinds = {(run.network, run.size, run.width, run.scales): run for run in runs.table(scale)}
@@ -54,16 +58,20 @@ def networks_table() -> Table:
         *("network", "image", "weights", "GFLOP to denoise", "GFLOP to train on"),
         *("MiB kept for the backward pass", "GiB of a step (batch)"),
     )
-    return Table("Operations and memory of each network", heads, rows)
+    return Shown("Operations and memory of each network", heads, rows)
 
 
-def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
-    """What a table of runs would take on one GPU, were all networks trained at the rate of the paper's: a projection.
+def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Shown:
+    """What a table of runs would take on one GPU, a projection: all networks trained at the rate of the paper's. ::
 
-    hours = images seen x FLOP to train on one / rate
+        hours = images seen x FLOP to train on one / rate
 
-    table: runs, e.g. of `runs.table`.  timed: of `results`, on a GPU: its pair PAPERS_STEP has the rate, FLOP/s.
-    Returns: a row for each kind of network, and one for all.
+    Args:
+        table: runs, e.g. of `runs.table`.
+        timed: of `results`, on a GPU; its pair PAPERS_STEP has the rate, FLOP/s.
+
+    Returns:
+        A row for each kind of network, and one for all.
     """
     rate = timed["pairs"][PAPERS_STEP]["rates"]["flop_per_second"]
     groups: dict[tuple, list[runs.Run]] = {}
@@ -87,26 +95,45 @@ def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
     ]
     hours = f"hours at {rate / 1e12:.0f} TFLOP/s"
     heads = ("networks", "how many", "images seen by each", "EFLOP in all", hours)
-    return Table(f"Projected hours of the runs of the paper's scale on one {timed['machine']['GPU']}", heads, rows)
+    return Shown(f"Projected hours of the runs of the paper's scale on one {timed['machine']['GPU']}", heads, rows)
 
 
 # -- what was timed
 
 
 def results(file: Path = RESULTS) -> dict | None:
-    """What `make bench` wrote, or None while it has not been run."""
+    """What `make bench` wrote, or None while it has not been run.
+
+    Args:
+        file: of results.
+
+    Returns:
+        Machine, pairs and growth, as they lie in the file, or None.
+    """
     return json.loads(file.read_text("utf8")) if file.exists() else None
 
 
 def verdict(ratio: float, aim: float | None) -> str:
-    """Whether a ratio reaches what was aimed at; without an aim nothing is said."""
+    """Whether a ratio reaches what was aimed at; without an aim nothing is said.
+
+    Args:
+        ratio: measured.
+        aim: what it should be at least, or None.
+
+    Returns:
+        "met", "missed" or "".
+    """
     return "" if aim is None else "met" if ratio >= aim else "missed"
 
 
-def speed_table(timed: dict) -> Table:
+def speed_table(timed: dict) -> Shown:
     """Pairs: seconds of the published recipe and of ours (median, least to most), their ratio, and the aim.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        A row for each pair.
     """
     rows = []
     for pair in timed["pairs"].values():
@@ -117,13 +144,17 @@ def speed_table(timed: dict) -> Table:
         ratio = statistics.median(pair["plain"]) / statistics.median(pair["ours"])
         aim = "none" if pair["aim"] is None else f"{pair['aim']:g} times: {verdict(ratio, pair['aim'])}"
         rows.append((pair["title"], f"{ratio:.3g}", aim, *spans))
-    return Table("Seconds of the published recipe and of ours", ("what", "times", "aim", "plain, s", "ours, s"), rows)
+    return Shown("Seconds of the published recipe and of ours", ("what", "times", "aim", "plain, s", "ours, s"), rows)
 
 
-def rates_table(timed: dict) -> Table:
+def rates_table(timed: dict) -> Shown:
     """Training steps: throughput, and the share of the rate at which the convolutions alone run.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        A row for each pair that has rates.
     """
     rows = []
     for pair in timed["pairs"].values():
@@ -143,13 +174,17 @@ def rates_table(timed: dict) -> Table:
         *("what", "images/s", "GFLOP/s", "share of the convolutions' rate"),
         *("convolutions alone, GFLOP/s", "compiling, once, s"),
     )
-    return Table("Throughput of training on this machine", heads, rows)
+    return Shown("Throughput of training on this machine", heads, rows)
 
 
-def growth_table(timed: dict) -> Table:
+def growth_table(timed: dict) -> Shown:
     """Leading eigenpairs as images grow: seconds and memory at each size, and the exponents of d.
 
-    timed: of `results`.
+    Args:
+        timed: of `results`.
+
+    Returns:
+        Two rows for each way, seconds and MiB.
     """
     growth = timed["growth"]
     sizes = sorted({size for way in growth.values() for size in way["sizes"]})
@@ -160,13 +195,20 @@ def growth_table(timed: dict) -> Table:
             cells = [f"{at[size]:{form}}" if size in at else "not run" for size in sizes]
             rows.append((f"{name}: {unit}", *cells, f"{exponent(way['sizes'], way[unit]):.2f}"))
     heads = ("50 leading pairs", *(f"{size}x{size}" for size in sizes), "exponent of d")
-    return Table("Leading eigenpairs as the image grows", heads, rows)
+    return Shown("Leading eigenpairs as the image grows", heads, rows)
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
     """p of values ~ d^p, d = size^2, by least squares of the logarithms.
 
     A zero, memory too little to be seen, is left out; with fewer than two others p is not a number.
+
+    Args:
+        sizes: sides in pixels.
+        values: one for each.
+
+    Returns:
+        p, without unit.
     """
     seen = [(size, value) for size, value in zip(sizes, values, strict=True) if value > 0]
     if len(seen) < 2:
@@ -185,7 +227,11 @@ NOT_TIMED = (
 def page(timed: dict | None) -> str:
     """What `make bench` timed, as HTML: on which machine, three tables, and why aims were missed.
 
-    timed: of `results`; while it has not been run, the page says so.
+    Args:
+        timed: of `results`; while it has not been run, the page says so.
+
+    Returns:
+        HTML.
     """
     if timed is None:
         return NOT_TIMED

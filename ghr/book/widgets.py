@@ -31,12 +31,13 @@ ASSETS = Path(__file__).parent / "assets"
 class Slider:
     """A quantity that the reader sets."""
 
-    name: str  # keyword by which the frame function gets the value
-    label: str  # what the reader sees
-    values: Sequence  # every position, for a kernel
-    page: Sequence | None = None  # the values whose frames a page carries (default: all); a single one hides the slider
-    start: Any = None  # first shown (default: the page's first)
-    form: str = "{}"  # of a value, e.g. "{:.2f}"
+    name: str  #: keyword by which the frame function gets the value
+    label: str  #: what the reader sees
+    values: Sequence  #: every position, for a kernel
+    #: the values whose frames a page carries (all by default); a single one hides the slider
+    page: Sequence | None = None
+    start: Any = None  #: first shown, the page's first by default
+    form: str = "{}"  #: of a value, e.g. "{:.2f}"
 
     @property
     def carried(self) -> Sequence:
@@ -52,38 +53,43 @@ class Slider:
 class Tile(NamedTuple):
     """One picture and its caption."""
 
-    image: Float[Tensor, "1 h w"]  # grey, image units, 0 black and 1 white; or signed, on a scale of its own
-    title: str  # what it is
-    note: str = ""  # a number, with unit
-    half: str = ""  # "A" or "B": its colour
-    signed: bool = False  # blue below zero, white, red above; one pixel in a hundred lies beyond the ends
+    image: Float[Tensor, "1 h w"]  #: grey, image units, 0 black and 1 white; or signed, on a scale of its own
+    title: str  #: what it is
+    note: str = ""  #: a number, with unit
+    half: str = ""  #: "A" or "B", its colour
+    signed: bool = False  #: blue below zero, white, red above; one pixel in a hundred lies beyond the ends
 
 
 class Frame(NamedTuple):
     """What is seen at one position: always equally many tiles, of one size."""
 
-    tiles: Sequence[Tile]
-    words: str  # what is seen, in a sentence: read out when a slider moves
-    curve: Sequence[float] | None = None  # values over the explorer's axes
-    mark: int | None = None  # which of them is marked
+    tiles: Sequence[Tile]  #: equally many at every position, of one size
+    words: str  #: what is seen, in a sentence, read out when a slider moves
+    curve: Sequence[float] | None = None  #: values over the explorer's axes
+    mark: int | None = None  #: which of them is marked
 
 
 @dataclass(frozen=True)
 class Axes:
     """What a frame's curve is drawn on."""
 
-    x: Sequence[float]  # abscissae, positive, drawn on a log axis
-    y: tuple[float, float]  # limits
-    x_label: str
-    y_label: str
+    x: Sequence[float]  #: abscissae, positive, drawn on a log axis
+    y: tuple[float, float]  #: limits
+    x_label: str  #: name and unit of x
+    y_label: str  #: name and unit of y
 
 
 class Explorer(anywidget.AnyWidget):
     """Pictures that follow sliders.
 
-    frame: called with one value for each slider, by name.  sliders: in the order in which they are shown.
-    columns: tiles in a row.  axes: of a curve below the pictures, when frames have one.
-    Raises: ValueError when a slider shows or carries a value that it does not have.
+    Args:
+        frame: called with one value for each slider, by name.
+        sliders: in the order in which they are shown.
+        columns: tiles in a row.
+        axes: of a curve below the pictures, when frames have one.
+
+    Raises:
+        ValueError: when a slider shows or carries a value that it does not have.
     """
 
     _esm = ASSETS / "explorer.js"
@@ -120,7 +126,11 @@ class Explorer(anywidget.AnyWidget):
         return {"place": list(place), **pack([self._frame(**values)], self._axes)}
 
     def html(self) -> str:
-        """The explorer without a kernel: its first frame as plain HTML, all that the page carries as data behind it."""
+        """The explorer without a kernel: its first frame as plain HTML, all that the page carries as data behind it.
+
+        Returns:
+            HTML.
+        """
         carried = [slider.carried for slider in self._given]
         names = [slider.name for slider in self._given]
         frames = [self._frame(**dict(zip(names, values, strict=True))) for values in itertools.product(*carried)]
@@ -146,11 +156,17 @@ def _controls(sliders: Sequence[Slider], values: Sequence[Sequence]) -> list[dic
 def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
     """Frames as a page holds them: every distinct picture once, in one sheet.
 
-    frames: equally many tiles in each, all of one size.  axes: of their curves.
-    Returns: sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
-    curves (distinct ones, as SVG paths) and frames: tiles (place in the sheet, title, note, half), words, and where
-    there is a curve its place among them and the marked point.
-    Raises: ValueError when frames differ in their number of tiles, or tiles in size.
+    Args:
+        frames: equally many tiles in each, all of one size.
+        axes: of their curves.
+
+    Returns:
+        A dict of sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
+        curves (distinct ones, as SVG paths) and frames. Each frame has tiles (place in the sheet, title, note, half),
+        words, and where there is a curve its place among them and the marked point.
+
+    Raises:
+        ValueError: when frames differ in their number of tiles, or tiles in size.
     """
     sides = {tuple(tile.image.shape) for frame in frames for tile in frame.tiles}
     counts = {len(frame.tiles) for frame in frames}
@@ -182,9 +198,15 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
 
 
 def pixels(tile: Tile) -> np.ndarray:
-    """The colours in which a tile is shown: (h, w, 3), uint8.
+    """The colours in which a tile is shown.
 
     Grey: round(255 x), clipped. Signed: the map of `ghr.book.plots.image_grid`, from blue to red.
+
+    Args:
+        tile: grey or signed.
+
+    Returns:
+        Colours (h, w, 3), uint8.
     """
     image = tile.image[0].detach().cpu().numpy()
     if tile.signed:

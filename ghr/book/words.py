@@ -8,7 +8,6 @@ Names are checked against the code of the chapters before anything runs (`check`
 drawn (`fill`).
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from ghr.book.ledger import TARGETS, Entry, Target
 from ghr.book.query import Kept, NoRow, Query, ask, parse
 
 ROLE = re.compile(r"\{(num|target|claim)\}`([^`]+)`")
-_GLUE = re.compile(r"\{glue:text\}`(\w+)(?::([^`]*))?`")
 NOT_HERE = "not at this scale"
 Schemas = Mapping[str, Mapping[str, type | None]]  # chapter -> name of a table -> dataclass of its rows
 
@@ -96,6 +94,30 @@ def check(text: str, schemas: Schemas, here: str = "", told: Told | None = None)
     return found
 
 
+def check_data(schemas: Schemas, told: Told | None = None) -> list[str]:
+    """What targets and claims ask of chapters and these do not keep, known before anything runs.
+
+    Args:
+        schemas: what each chapter keeps; nothing is asked of one that is not there, or keeps nothing.
+        told: whose claims and targets are meant (default: the book's).
+
+    Returns:
+        A sentence for each fault.
+    """
+    told = told or Told("", {})
+    asked = [(id, "", question) for id, target in told.targets.items() for question in target.asked.values()]
+    asked += [(name, claim.chapter, query.text) for name, claim in told.claims.items() for query in claim.questions]
+    found = []
+    for name, here, question in asked:
+        try:
+            query = parse(question)
+            if schemas.get(query.chapter or here):
+                require(query, schemas, here)
+        except ValueError as error:
+            found.append(f"{name} asks {question}: {error}")
+    return found
+
+
 def require(query: Query, schemas: Schemas, here: str = "") -> None:
     """Say whether a question can have an answer.
 
@@ -162,47 +184,15 @@ def broken(text: str, told: Told) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    """The last sentence of a text, without line breaks."""
+    """The last sentence of a text, without line breaks.
+
+    Args:
+        text: one sentence or more.
+
+    Returns:
+        Sentence.
+    """
     return re.split(r"(?<=[.!?:*])\s+(?=[^a-z])|\n\s*\n", text.rstrip())[-1].replace("\n", " ").lstrip("# ")
-
-
-def glued(nb) -> dict[str, object]:
-    """What a notebook's cells put at the disposal of its text by `ghr.book.ledger.say`.
-
-    Args:
-        nb: executed notebook.
-
-    Returns:
-        Number or word by name.
-    """
-    found = {}
-    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
-        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-        text = output.get("data", {}).get("application/papermill.record/text/plain")
-        if name and text is not None:
-            try:
-                found[name] = ast.literal_eval(text)
-            except (ValueError, SyntaxError):  # a picture's name
-                found[name] = text
-    return found
-
-
-def pasted(text: str, said: Mapping[str, object]) -> str:
-    """A text with words in the place of {glue:text}`name:format`.
-
-    Args:
-        text: Markdown.
-        said: of `glued`; what is not there stays as it is.
-
-    Returns:
-        Markdown.
-    """
-
-    def answer(match: re.Match) -> str:
-        name, form = match.groups()
-        return format(said[name], form or "") if name in said else match[0]
-
-    return _GLUE.sub(answer, text)
 
 
 def _number(body: str, told: Told, here: str) -> str:

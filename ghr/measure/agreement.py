@@ -141,7 +141,7 @@ def over_control(
         axis: that of the images.
 
     Returns:
-        A number without unit: 1 when the images make no difference.
+        A number without unit; 1 when the images make no difference.
     """
     return largest_ratio(disagreement, error, axis) / largest_ratio(control, error, axis)
 

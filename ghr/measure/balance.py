@@ -152,7 +152,7 @@ def balance(*studies: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Lev
         seed: of the noise and of the probes.
 
     Returns:
-        Half A of every N, and half B of N from 10 to 100 and of the largest: a row for each noise level, and one over
+        Half A of every N, and half B of N from 10 to 100 and of the largest; a row for each noise level, and one over
         noise levels.
     """
     levels, rows = [], []

@@ -28,8 +28,8 @@ class Filter:
 
     eigenvalues: Float[Tensor, " d"]  #: shrinkage factors, of S, falling
     eigenvectors: Float[Tensor, "k c h w"]  #: the first of S, orthonormal
-    hom: float  #: ||f(y) - J y|| / ||f(y)||: 0 for a homogeneous denoiser
-    asym: float  #: ||J - J'||_F / ||J||_F: 0 for the optimum
+    hom: float  #: ||f(y) - J y|| / ||f(y)||, 0 for a homogeneous denoiser
+    asym: float  #: ||J - J'||_F / ||J||_F, 0 for the optimum
     trace: float  #: tr J, the number of dimensions that are kept
     error: float  #: ||f(y) - x||^2 / d, squared image units
     symmetric_error: float  #: ||S y - x||^2 / d, squared image units
@@ -134,9 +134,9 @@ class Filters:
     x: Float[Tensor, "m c h w"]  #: clean test images; of photographs, one from each of the first regions
     sigmas: tuple[float, ...]  #: noise levels, image units, lowest first
     seed: int  #: of the noise
-    #: by N, half and noise level: the largest N at every level, smaller N at the lowest and at half of the images
+    #: by N, half and noise level; the largest N at every level, smaller N at the lowest and at half of the images
     at: Mapping[tuple[int, str, float], tuple[Filter, ...]]
-    #: by noise level: the largest N's network of half A before its training
+    #: by noise level; the largest N's network of half A before its training
     untrained: Mapping[float, tuple[Filter, ...]]
 
     @property
@@ -291,7 +291,7 @@ class Coefficients:
     noise: Estimate  #: root mean square of the noise's coefficients, image units
     clean: Estimate  #: root mean square of the clean images' coefficients, image units
     eigenvalue: Estimate  #: mean factor of the denoiser
-    best: Estimate  #: the factor that brings noisy coefficients nearest to clean ones: E[clean noisy] / E[noisy^2]
+    best: Estimate  #: the factor that brings noisy coefficients nearest to clean ones, E[clean noisy] / E[noisy^2]
 
 
 def coefficients(
@@ -435,7 +435,7 @@ def rivals(found: Filters) -> dict[str, list[Float[Tensor, "k c h w"]]]:
         found: filters of a study; those of the largest N, half A, at the lowest noise level count.
 
     Returns:
-        By name, vectors for each image: "its own", "another image's", "principal", "cosines" and "db4 wavelets", these
+        Vectors for each image by name, "its own", "another image's", "principal", "cosines" and "db4 wavelets", these
         three in the order of their mean energy in training images.
     """
     own = vectors(found.largest())
@@ -472,7 +472,7 @@ def alignments(
         counts: K for each image.
 
     Returns:
-        One value for each image: 1 for one subspace, 0 for perpendicular ones, about K / d by chance.
+        One value for each image; 1 for one subspace, 0 for perpendicular ones, about K / d by chance.
 
     Raises:
         ValueError: when there are not as many bases and counts as images.
@@ -531,7 +531,7 @@ class Span:
     images: str  #: image set
     network: str  #: key of ghr.runs.NETWORKS
     n: int  #: training images
-    at: str  #: which noisy images the network was differentiated at: "test" or "training"
+    at: str  #: which noisy images the network was differentiated at, "test" or "training"
     own: Estimate  #: in the span of its N training images
     other: Estimate  #: in the span of the other half's N images
     more: Estimate  #: own less other, image by image
@@ -546,7 +546,7 @@ def spans(*found: Filters, most: int = 100) -> Table[Span]:
         most: the largest N that is asked.
 
     Returns:
-        Rows of half A at the lowest noise level: for each N up to `most`, at test images and at training images.
+        Rows of half A at the lowest noise level, for each N up to `most`, at test images and at training images.
     """
     rows = []
     for one, n in [(f, n) for f in found for n in f.study.sizes if n <= most]:
@@ -571,7 +571,7 @@ def inside(some: Sequence[Filter], training: Float[Tensor, "n c h w"]) -> Float[
         training: images whose span counts.
 
     Returns:
-        One share for each filter: 1 for a basis made of these images, about n / d by chance.
+        One share for each filter; 1 for a basis made of these images, about n / d by chance.
     """
     span = torch.linalg.qr(training.flatten(1).T).Q
     counts = np.minimum(kept(some), len(training))

@@ -79,8 +79,8 @@ class Exchange:
     n: int  #: training images
     on_a: Estimate  #: by how much network A is better on A's images, dB
     on_b: Estimate  #: by how much network B is better on B's images, dB
-    own: float  #: mean of both: what a network gains on its own images, dB
-    better: float  #: half their difference: by how much A is the better network on all images, dB
+    own: float  #: mean of both, what a network gains on its own images, dB
+    better: float  #: half their difference, by how much A is the better network on all images, dB
 
 
 @dataclass(frozen=True)

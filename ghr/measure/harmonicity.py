@@ -36,7 +36,7 @@ def controls(
         untrained: an untrained network's basis at each image.
 
     Returns:
-        By name, vectors for each image: "its own", "a third image's" (the second image is the other one of H2 and H4),
+        Vectors for each image by name, "its own", "a third image's" (the second image is the other one of H2 and H4),
         "principal", "cosines", "random" and, where given, "untrained".
     """
     many, most, (h, w) = len(own), len(own[0]), training.shape[-2:]
@@ -80,7 +80,7 @@ def margins(
         against: its controls (default: all others).
 
     Returns:
-        By index: own less the best control in the mean. Above 0 is ahead, but of H3, where less is better, below 0.
+        By index, own less the best control in the mean. Above 0 is ahead, but of H3, where less is better, below 0.
     """
     names = [name for name in found if name != own] if against is None else against
     rows = {}
@@ -103,10 +103,10 @@ class Indices:
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
-    basis: str  #: whose: "its own" is the network's at each image, the others are controls
+    basis: str  #: whose; "its own" is the network's at each image, the others are controls
     h1: Estimate  #: rank correlation of rank and frequency
     h2: Estimate  #: geometry gain, less that with another image
-    h3: Estimate  #: energy along over across contours, over that of cosines: less is better
+    h3: Estimate  #: energy along over across contours, over that of cosines; less is better
     h4: Estimate  #: alignment with the smoothest functions on the image, less that with another image
 
 

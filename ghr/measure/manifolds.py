@@ -260,11 +260,11 @@ class Dissection:
     eigenvalues: Float[Tensor, " k"]  #: the first of its symmetric part
     eigenvectors: Float[Tensor, "k 1 h w"]  #: and their vectors
     surplus: Float[Tensor, "k 1 h w"]  #: first eigenvectors of what is left when the tangent is taken out on both sides
-    beyond: float  #: its trace: dimensions kept beyond the tangent
+    beyond: float  #: its trace, dimensions kept beyond the tangent
     count: int  #: its eigenvalues above KEPT
     trace: float  #: tr J, dimensions
-    left: float  #: share of the leading left singular vectors in the tangent: directions in which the answer moves
-    right: float  #: of the right ones: directions in which y must move to be heard
+    left: float  #: share of the leading left singular vectors in the tangent, directions in which the answer moves
+    right: float  #: of the right ones, directions in which y must move to be heard
     symmetric: float  #: of the eigenvectors of the symmetric part
     asym: float  #: ||J - J'||_F / ||J||_F
     error_along: float  #: squared error along the tangent, summed over pixels, in units of sigma^2
@@ -417,7 +417,7 @@ class Surplus:
     """Is a surplus harmonic, adapted and along the contour? Means over discs, of one basis."""
 
     denoiser: str  #: network
-    basis: str  #: whose: "its own", or a control
+    basis: str  #: "its own", or that of a control
     h1: Estimate  #: frequency grows
     h2: Estimate  #: share of energy across this image's contours, less that across another's
     h3: Estimate  #: variation along over across contours
@@ -430,7 +430,7 @@ class Margin:
     """The surplus of a network against the best of its controls."""
 
     denoiser: str  #: network
-    h2: Estimate  #: own less the best control: above 0 is ahead
+    h2: Estimate  #: own less the best control; above 0 is ahead
     h3: Estimate  #: below 0 is ahead
     h4: Estimate  #: above 0 is ahead
     waves: Estimate  #: above 0 is ahead

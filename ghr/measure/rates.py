@@ -249,7 +249,7 @@ def leads(measured: Errors) -> Table[Lead]:
 class Worst:
     """A network beside TI db4 on the paper's images, at the regularity where it stands worst."""
 
-    images: str  #: "c_alpha": all sets of that kind whose regions and contour are named alike
+    images: str  #: "c_alpha" for all sets of that kind whose regions and contour are named alike
     network: str  #: key of ghr.runs.NETWORKS
     alphas: str  #: which, in words
     least_slope: Estimate  #: smallest difference of slopes, network less TI db4
@@ -317,7 +317,7 @@ class Beyond:
     alpha: float  #: regularity in its name
     before: float  #: over the first window, on the same images
     after: Estimate  #: over input BEYOND
-    rise: float  #: lower end of `after` less `before`: above 0 when it certainly rises
+    rise: float  #: lower end of `after` less `before`, above 0 when it certainly rises
 
 
 def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyond]:
@@ -354,7 +354,7 @@ class Mixture:
     slope: Estimate  #: of output on input PSNR, over the first window
     over_regions: Estimate  #: less the slope where the contour is as regular as the regions here
     over_contour: Estimate  #: less the slope where the regions are as regular as the contour here
-    off_middle: Estimate  #: less the mean of both: 0 when it is as near to one as to the other
+    off_middle: Estimate  #: less the mean of both, 0 when it is as near to one as to the other
 
 
 def mixtures(measured: Errors) -> Table[Mixture]:
@@ -567,7 +567,7 @@ def subspaces(own: Sequence[Float[Tensor, "k 1 h w"]], best: jacobian.Basis) -> 
         best: of `exact_basis`.
 
     Returns:
-        One row at the end of each group of waves, up to twice the dimensions that the optimum keeps: waves of one
+        One row at the end of each group of waves, up to twice the dimensions that the optimum keeps; waves of one
         frequency share a factor, so that only whole groups are a subspace.
     """
     own, sides, d = [vectors.double() for vectors in own], own[0].shape[-2:], own[0][0].numel()
@@ -603,7 +603,7 @@ class Adaptation:
 class Gain:
     """An index of the own basis less that of the third image's."""
 
-    images: str  #: image set, or "c_alpha": the mean of all networks on C^alpha images, scene by scene
+    images: str  #: image set, or "c_alpha" for the mean of all networks on C^alpha images, scene by scene
     index: str  #: "H2" or "H4"
     gain: Estimate  #: own less third
     positive: int  #: scenes where it is above 0

@@ -136,7 +136,7 @@ class Sampler:
 
     network: str  #: key of `runs.NETWORKS`
     sampler: str  #: its name
-    same_noise: Estimate  #: c_AB; 0 where a walk diverges: then nothing agrees
+    same_noise: Estimate  #: c_AB; 0 where a walk diverges, as then nothing agrees
     energy: Estimate | None  #: gradient energy of A's samples over that of held-out images; None where a walk diverges
 
 
@@ -312,7 +312,7 @@ def samplers(chosen: Sequence[int], *studies: Study) -> Table[Sampler]:
         studies: networks of halves A and B.
 
     Returns:
-        One row for each study and sampler: probability-flow ODE, reverse SDE, Algorithm 1.
+        One row for each study and sampler (probability-flow ODE, reverse SDE, Algorithm 1).
     """
     walks = {
         "ODE, Heun": lambda f, y: sampling.sample(f, y),

@@ -42,7 +42,7 @@ def side(study: Study) -> int:
         study: of faces, shuffled or not, e.g. "avatars", "avatars-shuffled-4" or "avatars-shuffled".
 
     Returns:
-        Pixels: 1 for faces as they are, the side of the image for a whole shuffle.
+        Pixels; 1 for faces as they are, the side of the image for a whole shuffle.
     """
     if "-shuffled" not in study.name:
         return 1
@@ -80,7 +80,7 @@ def errors_on_faces(
         seed: of the noise, the same at the same pixel of the face for every denoiser.
 
     Returns:
-        Squared image units: noise levels by faces.
+        Squared image units, noise levels by faces.
     """
     return errors(on_faces(denoiser, block), x, sigmas, seed)
 
@@ -149,7 +149,7 @@ class Loss:
     """A network of shuffled faces beside the network of faces, at one noise level."""
 
     block: int  #: side of the blocks, pixels; 1 for the network of faces itself
-    half: str  #: of the training images; B: faces as they are, what chance does
+    half: str  #: of the training images; B for faces as they are, what chance does
     sigma: float  #: noise standard deviation, image units
     input_psnr: float  #: dB
     lost: Estimate  #: PSNR of the network of faces, half A, less that of this network, dB
@@ -179,7 +179,7 @@ def losses(networks: Errors, wiener: Errors, half_b: np.ndarray) -> Table[Loss]:
 class Deficit:
     """What shuffling costs over the noise levels of JUDGED."""
 
-    images: str  #: "avatars-shuffled": the whole image
+    images: str  #: "avatars-shuffled" for the whole image
     network: str  #: key of ghr.runs.NETWORKS
     least_loss: Estimate  #: smallest loss of a whole shuffle over noise levels, dB
     least_rise: Estimate  #: smallest rise of the loss from one block size to the next larger, over noise levels, dB

@@ -27,28 +27,34 @@ PLAIN, ELSEWHERE = -1, -2  # a leaf that keeps its wavelets; a square that is no
 
 @dataclass(frozen=True)
 class Geometry:
-    """A bandlet basis for each image: a quadtree of squares for each detail subband, a direction for each leaf.
+    """A bandlet basis for each image: a quadtree of squares for each detail subband, a direction for each leaf."""
 
-    squares[band][side]: direction from 0, PLAIN or ELSEWHERE of each square; bands from fine to coarse, three a scale.
-    """
-
-    wavelet: str
+    wavelet: str  #: of PyWavelets
+    #: by band and side, direction from 0, PLAIN or ELSEWHERE of each square; bands from fine to coarse, three a scale
     squares: tuple[dict[int, Int[Tensor, "b c _ _"]], ...]
 
 
 def best_basis(
     x: Float[Tensor, "b c h w"], threshold: float, *, wavelet: str = "db2", penalty: float = PENALTY
 ) -> Geometry:
-    """The bandlet basis in which an image is cheapest: dynamic programming from the smallest squares up.
+    """The bandlet basis in which an image is cheapest: dynamic programming from the smallest squares up. ::
 
-    min over bases of  sum_k min(c_k^2, T^2) + penalty T^2 bits,       c_k the coefficients of all detail subbands
+        min over bases of  sum_k min(c_k^2, T^2) + penalty T^2 bits,       c_k the coefficients of all detail subbands
 
     bits: one for each split and for each leaf of the quadtrees, log2(4 side) more for a leaf with a direction.
 
-    x: images; each channel of each has its basis.  threshold: T, image units.  wavelet: of PyWavelets, orthogonal.
-    penalty: of a bit, in coefficients; infinite leaves plain wavelets.
-    Returns: Geometry, for `analysis` and `synthesis`.
-    Raises: ValueError for sides that are no multiples of 8, or another wavelet.
+    Args:
+        x: images; each channel of each has its basis.
+        threshold: T, image units.
+        wavelet: of PyWavelets, orthogonal.
+        penalty: of a bit, in coefficients; infinite leaves plain wavelets.
+
+    Returns:
+        Geometry, for `analysis` and `synthesis`.
+
+    Raises:
+        ValueError: for sides that are no multiples of 8, or another wavelet.
+
     Source: Peyré & Mallat 2008; bits: after the authors' toolbox; db2: own choice, see `BandletDenoiser`.
     """
     coefficients, ceiling, squares = _wavelets(x.double(), wavelet), threshold**2, []
@@ -74,19 +80,36 @@ def best_basis(
 
 
 def analysis(x: Float[Tensor, "b c h w"], geometry: Geometry) -> Float[Tensor, "b c h w"]:
-    """Coefficients of images in their bandlet bases.
+    """Coefficients of images in their bandlet bases. ::
 
-    c = B x:    the wavelets of x;  where a leaf v has a direction  H P v,  P sorts along it, H is the Haar transform
+        c = B x:    the wavelets of x;  where a leaf v has a direction  H P v,
+                    P sorts along it, H is the Haar transform
 
-    x: images.  geometry: of each, or of one for all.
-    Returns: float64, image units: subbands in quadrants, the coarse scale in the upper left corner.
-    Raises: as `best_basis`.
+    Args:
+        x: images.
+        geometry: of each, or of one for all.
+
+    Returns:
+        float64, image units; subbands in quadrants, the coarse scale in the upper left corner.
+
+    Raises:
+        ValueError: as `best_basis`.
     """
     return _regroup(_wavelets(x.double(), geometry.wavelet), geometry)
 
 
 def synthesis(c: Float[Tensor, "b c h w"], geometry: Geometry) -> Float[Tensor, "b c h w"]:
-    """Images from their coefficients in bandlet bases, the inverse of `analysis`: x = B' c, float64."""
+    """Images from their coefficients in bandlet bases, the inverse of `analysis`. ::
+
+        x = B' c
+
+    Args:
+        c: coefficients, image units.
+        geometry: of each, or of one for all.
+
+    Returns:
+        float64, image units.
+    """
     x, (h, w) = _regroup(c.double(), geometry, back=True), c.shape[-2:]
     for level in reversed(range(_levels(h, w, geometry.wavelet))):
         corner = (..., slice(h >> level), slice(w >> level))

@@ -35,7 +35,7 @@ class Posterior:
     """What noisy images say about clean ones."""
 
     mean: Float[Tensor, "b 1 h w"]  #: image units
-    trace: Float[Tensor, " b"]  #: of J*: how many dimensions are kept
+    trace: Float[Tensor, " b"]  #: of J*, how many dimensions are kept
     effective: Float[Tensor, " b"]  #: sample size, 1 / sum_i w_i^2
 
 

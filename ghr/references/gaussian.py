@@ -55,7 +55,7 @@ class WienerDenoiser(nn.Module):
             sigma_0: its noise level, image units.
 
         Returns:
-            Samples, image units: Gaussian with mean m and covariance C when the start has covariance C + sigma_0^2 I.
+            Samples, image units; Gaussian with mean m and covariance C when the start has covariance C + sigma_0^2 I.
 
         Source: own derivation: each coefficient c of variance s follows dc / d sigma = sigma c / (s + sigma^2).
         """
