@@ -92,10 +92,8 @@ class Nearness:
     excess: Estimate  #: c_NN - c_null
     ahead: Estimate  #: c_AB - c_NN
     closer: Estimate  #: P(AB>NN), share of seeds where the other network's sample is nearer than any training image
-    copies: (
-        Estimate  #: f_mem, share of samples three times closer to one training image than to any other; NaN at N = 1
-    )
-    ray_copies: Estimate  #: the same with distances to the rays of the training images; NaN at N = 1
+    copies: Estimate | None  #: f_mem, share of samples three times nearer to one training image than to any other
+    ray_copies: Estimate | None  #: the same with distances to the rays of training images; both None at N = 1
 
 
 @dataclass(frozen=True)
