@@ -1,10 +1,8 @@
 """Chapters: what they ask for is measured, what they claim is guarded, and they define no function of their own."""
 
 import ast
-import re
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from ghr.book import claims, ledger, percent, press, query, schema, words
@@ -47,8 +45,7 @@ def test_a_chapter_defines_no_function_but_frames_of_explorers(name):
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_chapter_keeps_its_tables_at_scale_smoke(name):
     """The book's own executed copy, where that has been built."""
-    copy = nbformat.read(press.execute(name, "smoke", REPO), as_version=4)
-    assert not words.glued(copy)
+    press.execute(name, "smoke", REPO)
     assert set(press.kept("smoke", REPO)[press.number(name)]) == set(schema.kept(SOURCES[name]))
 
 
@@ -67,9 +64,6 @@ def test_every_number_verdict_and_claim_that_the_book_asks_for_is_there():
     """Also those of targets and claims; and no claim guards a sentence that is gone."""
     contents = press.contents(REPO)
     assert press.unknown(contents, REPO) == []
-    schemas = press.schemas(REPO)
-    assert words.check_data(schemas) == []
+    assert words.check_data(press.schemas(REPO)) == []
     said = "".join((REPO / page).read_text("utf8") for page in contents)
-    assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == {
-        claim.name for claim in claims.CLAIMS.values() if schemas[claim.chapter]
-    }
+    assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == claims.CLAIMS.keys()

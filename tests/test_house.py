@@ -11,7 +11,7 @@ import pytest
 
 from ghr import checkpoints, runs
 from ghr.book import results
-from ghr.book.press import DEPFILE, LEDGER, SCALE, imports, module_path
+from ghr.book.press import DEPFILE, SCALE, imports, module_path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
@@ -51,7 +51,7 @@ def test_only_the_command_line_knows_the_book_and_only_when_asked():
     assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
     eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
     assert [node.name for node in eager] == ["book"]
-    variables = {SCALE, DEPFILE, LEDGER, results.FOLDER, results.CHAPTER}
+    variables = {SCALE, DEPFILE, results.FOLDER, results.CHAPTER}
     assert [m for m in outside if any(name in sources[m] for name in variables)] == []
 
 

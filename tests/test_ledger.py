@@ -1,7 +1,6 @@
 """The ledger: bounds that no chapter can move, verdicts of whole intervals, a file that notices a change."""
 
 import dataclasses
-import json
 import math
 import re
 
@@ -57,13 +56,6 @@ def test_entries_carry_their_verdict(entries):
         ("T4", "<= 0.2", "undecided"),
         ("T9b", "<= 0.1", "missed"),
     ]
-
-
-def test_the_press_finds_entries_in_the_file_it_names(tmp_path, monkeypatch, entries):
-    monkeypatch.setenv("GHR_LEDGER", str(tmp_path / "lines"))
-    again = [ledger.enter(e.id, "avatars", "laptop", Estimate(e.value, e.low, e.high), "02") for e in entries]
-    lines = (tmp_path / "lines").read_text().splitlines()
-    assert [ledger.Entry(**json.loads(line)) for line in lines] == again == entries
 
 
 def test_an_unknown_id_is_refused():

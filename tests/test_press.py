@@ -120,7 +120,7 @@ def test_key_follows_the_bytes_of_checkpoints_and_their_appearance(project):
 
 
 def test_papermill_executes_a_text_chapter_as_typed_beside_it(project):
-    words = ["papermill", "02_x.py", "../out.ipynb", "-p", "scale", "smoke", "-p", "seed", "3"]
+    words = ["papermill", "08_x.py", "../out.ipynb", "-p", "scale", "smoke", "-p", "seed", "3"]
     environment = {**os.environ, "GHR_SCALE": "smoke", results.FOLDER: str(project)}
     command = [sys.executable, "-m", *words]
     subprocess.run(command, cwd=project / "book", env=environment, check=True, capture_output=True)
@@ -131,16 +131,16 @@ def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(proje
     from papermill.iorw import papermill_io
 
     read = partial(papermill_io.read, extensions=[".py", ".ipynb"])  # else papermill wonders at a text
-    chapter, other = project / "book" / "02_x.py", project / "book" / "setup.py"
+    chapter, other = project / "book" / "08_x.py", project / "book" / "setup.py"
     other.write_text("# %%\nx = 1\n")
     (project / "book" / "0.ipynb").write_text("{}")
     monkeypatch.chdir(project)
-    for path in ("book/02_x.py", "./book/02_x.py", str(chapter)):
+    for path in ("book/08_x.py", "./book/08_x.py", str(chapter)):
         assert json.loads(read(path))["cells"][0]["source"][0].startswith("# A chapter")
     monkeypatch.chdir(project / "checkpoints")
-    assert json.loads(read("../book/02_x.py"))["metadata"]["kernelspec"]["name"] == "python3"
+    assert json.loads(read("../book/08_x.py"))["metadata"]["kernelspec"]["name"] == "python3"
     monkeypatch.chdir(project / "book")
-    assert json.loads(read("02_x.py"))["cells"]
+    assert json.loads(read("08_x.py"))["cells"]
     assert read(str(other)) == other.read_text()
     assert read("0.ipynb") == "{}"
     with pytest.raises(FileNotFoundError):
@@ -158,22 +158,22 @@ def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(proje
 )
 def test_unknown_scales_and_parameters_are_refused_before_anything_runs(project, scale, parameters, sentence):
     with pytest.raises(ValueError, match=sentence):
-        press.execute("book/02_x.py", scale, project, **parameters)
+        press.execute("book/08_x.py", scale, project, **parameters)
     assert not (project / "build").exists()
 
 
 def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
     source = sorted(path.name for path in (project / "book").rglob("*"))
-    copy = press.execute("book/02_x.py", "smoke", project)
+    copy = press.execute("book/08_x.py", "smoke", project)
     bytes_of_first = copy.read_bytes()
-    assert press.execute("book/02_x.py", "smoke", project) == copy
+    assert press.execute("book/08_x.py", "smoke", project) == copy
     assert executions(project) == ["smoke 0"]
 
     copy.unlink()
-    assert press.execute("book/02_x.py", "smoke", project).read_bytes() == bytes_of_first
-    assert press.execute("book/02_x.py", "smoke", project, seed=1) != copy
+    assert press.execute("book/08_x.py", "smoke", project).read_bytes() == bytes_of_first
+    assert press.execute("book/08_x.py", "smoke", project, seed=1) != copy
     (project / "checkpoints" / "a.bin").write_bytes(b"trained longer")
-    assert press.execute("book/02_x.py", "smoke", project) != copy
+    assert press.execute("book/08_x.py", "smoke", project) != copy
     assert executions(project) == ["smoke 0", "smoke 0", "smoke 1", "smoke 0"]
 
     notes = [json.loads(path.read_text()) for path in copy.parent.glob("*.json")]
@@ -186,25 +186,25 @@ def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
 
 def test_tables_are_kept_with_the_copy_and_what_a_text_asks_for_is_checked_before_and_after(project):
     def execute():
-        return press.execute("book/02_x.py", "smoke", project)
+        return press.execute("book/08_x.py", "smoke", project)
 
-    file = project / "book" / "02_x.py"
+    file = project / "book" / "08_x.py"
     edit(file, "gaps[n=max].n", "gasp[n=max].n")
-    with pytest.raises(ValueError, match=r"02_x.py, cell 1, {num}`gasp.*`: chapter 02 keeps no table gasp; it keeps "):
+    with pytest.raises(ValueError, match=r"08_x.py, cell 1, {num}`gasp.*`: chapter 08 keeps no table gasp; it keeps "):
         execute()
     assert not (project / "build").exists()
     edit(file, "gasp[n=max].n", "gaps[n=max].m")  # its rows are of a class that the chapter defines: seen when it ran
-    with pytest.raises(ValueError, match=r"02_x.py, cell 1, {num}`gaps.*`: Row has no field m: its fields are n, gap"):
+    with pytest.raises(ValueError, match=r"08_x.py, cell 1, {num}`gaps.*`: Row has no field m: its fields are n, gap"):
         execute()
     edit(file, "gaps[n=max].m", "gaps[n=min].n")
     execute()
     assert executions(project) == ["smoke 0"]
-    (table,) = press.kept("smoke", project)["02"].values()
+    (table,) = press.kept("smoke", project)["08"].values()
     assert [(row.n, f"{row.gap:g}") for row in table] == [(10, "30.25 [29, 31.5]"), (100, "6.5 [6, 7]")]
 
 
 def test_executed_copies_hide_the_injected_cell_and_carry_no_clock(project):
-    nb = nbformat.read(press.execute("book/02_x.py", "smoke", project), 4)
+    nb = nbformat.read(press.execute("book/08_x.py", "smoke", project), 4)
     (injected,) = [cell for cell in nb.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert "hide-input" in injected.metadata.tags
     assert "papermill" not in nb.metadata

@@ -136,10 +136,10 @@ explorer
 @pytest.fixture
 def site(project):
     """A book of one chapter with an explorer, and a front page that quotes it."""
-    with (project / "book" / "02_x.py").open("a") as file:
+    with (project / "book" / "08_x.py").open("a") as file:
         file.write(CELL.replace("TESTS", str(REPO / "tests")))
     with (project / "index.md").open("a") as file:
-        file.write("\n```{glue:} sliders\n:doc: book/02_x.py\n```\n")
+        file.write("\n```{glue:} sliders\n:doc: book/08_x.py\n```\n")
     pages.book("smoke", project)
     return project
 
@@ -155,7 +155,7 @@ def see(page, wanted: Frame) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["book/02_x.html", "index.html"])
+@pytest.mark.parametrize("name", ["book/08_x.html", "index.html"])
 def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, site, name):
     html = site / "_build" / "html"
     page = chromium.new_page(viewport=DESK)
@@ -190,13 +190,13 @@ def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, 
 @pytest.mark.browser
 def test_sliders_work_in_pages_opened_as_files_and_stills_without_scripts(chromium, site):
     page = chromium.new_page(viewport=DESK)
-    page.goto((site / "_build" / "html" / "book" / "02_x.html").as_uri())
+    page.goto((site / "_build" / "html" / "book" / "08_x.html").as_uri())
     page.wait_for_selector(".explorer canvas")
     page.locator(".explorer input").last.press("End")
     see(page, frame(4, 1.0))
     page.close()
     bare = chromium.new_page(java_script_enabled=False)
-    bare.goto((site / "_build" / "html" / "book" / "02_x.html").as_uri())
+    bare.goto((site / "_build" / "html" / "book" / "08_x.html").as_uri())
     assert bare.locator(".explorer img").count() == 2
     assert bare.locator(".explorer-words").text_content() == frame(4, 0.1).words
     bare.close()

@@ -317,13 +317,3 @@ def test_a_page_has_the_prose_of_today_and_the_outputs_of_its_copy():
     percent.rewrite(nb, lambda text, place: seen.append((text, place)) or text.upper())
     assert seen == [("Said again.", "cell 1"), ("More.", "cell 2"), ("Lines.", "cell 5")]
     assert nb.cells[4].metadata["mystnb"]["figure"]["caption"] == "LINES."
-
-
-def test_numbers_said_by_cells_are_pasted_too():
-    record = {"metadata": {"scrapbook": {"name": "gap"}}, "data": {"application/papermill.record/text/plain": "1.25"}}
-    nb = percent.notebook(TEXT)
-    nb.cells[2].outputs = [record, {"name": "stdout", "text": "1"}]
-    assert words.glued(nb) == {"gap": 1.25}
-    assert words.pasted("{glue:text}`gap:.1f` {glue:text}`gap` {glue:text}`gone`", {"gap": 1.25}) == (
-        "1.2 1.25 {glue:text}`gone`"
-    )

@@ -28,6 +28,7 @@ from ghr.book.press import (
     noted,
     number,
 )
+from ghr.tables import Shown
 
 EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
@@ -103,7 +104,7 @@ def fill_page(app, docname: str, source: list[str]) -> None:
 
 
 def download(text: str, page: str, executed):
-    """The notebook that readers take away: numbers are in its text, whatever put them there, and captions in sight.
+    """The notebook that readers take away: numbers are in its text, and captions in sight.
 
     Args:
         text: of the chapter.
@@ -116,8 +117,7 @@ def download(text: str, page: str, executed):
     from nbformat.v4 import new_markdown_cell
 
     nb = percent.combined(text, executed)
-    said = words.glued(nb)
-    percent.rewrite(nb, lambda text, place: words.pasted(filled(text, page, f"{page}, {place}", html=False), said))
+    percent.rewrite(nb, lambda text, place: filled(text, page, f"{page}, {place}", html=False))
     cells = []
     for cell in nb.cells:
         cells.append(cell)
@@ -368,7 +368,7 @@ def reference(key: str, bibliography: str) -> str:
     return entry[0]
 
 
-def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on faces and photographs: what is wanted, what each set gives, what would be wanted at the paper's scale.
 
     A target without an entry is shown as not measured; networks other than the UNet, which have few of the targets, are
@@ -397,10 +397,10 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
         rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
     names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
     heads = ("id", "statistic", "target", *names, "target at the paper's scale")
-    return ledger.Table("The ledger: targets on faces and photographs, and verdicts", heads, rows)
+    return Shown("The ledger: targets on faces and photographs, and verdicts", heads, rows)
 
 
-def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
+def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on image sets whose best denoiser is known and on shuffled faces: a row for each set and network.
 
     A target without an entry is shown as not measured.
@@ -425,7 +425,7 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> ledger.Table:
                 cell = _cell(found.get((id, images, network)))
                 rows.append((id, name, target.statistic, *map(_tied, (wanted, cell, at_paper))))
     heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
-    return ledger.Table("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
+    return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
 
 
 def marked(html: str) -> str:

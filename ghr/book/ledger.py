@@ -4,15 +4,11 @@ A target says which number of which table it asks for (`Target.asked`), and the 
 the chapters keep (`measured`); bounds are looked up here, so that no chapter can move one. The press shows the entries
 beside their targets, and keeps those of the shipped book in `book/ledger.json`. A later build is compared with that
 file (`changes`): no verdict may change, no value may leave its interval, up to rounding.
-
-A chapter that keeps no tables yet hands numbers to its text (`say`) and, with value and interval, to the ledger
-(`enter`) itself.
 """
 
 import dataclasses
 import json
 import math
-import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +18,6 @@ from ghr.book.query import Kept, NoRow, ask, parse
 from ghr.cache import write_whole
 from ghr.runs import NETWORKS, SCALES
 from ghr.stats import Estimate
-from ghr.tables import Shown as Table  # noqa: F401 (chapters that keep no tables yet show words with it)
 
 _NONE = (-math.inf, math.inf)
 ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing but that
@@ -305,19 +300,6 @@ class Entry:
         return Estimate(self.value, self.low, self.high)
 
 
-def say(name: str, value, spec: str = "") -> None:
-    """Put a number, with its interval where it has one, at the disposal of the chapter's text: {glue:text}`name`.
-
-    Args:
-        name: by which the text asks for it.
-        value: number, Estimate or text.
-        spec: its format, e.g. ".1f".
-    """
-    from myst_nb import glue
-
-    glue(name, format(value, spec), display=False)
-
-
 def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
     """Between which numbers a target wants its statistic; a smoke run is held against the laptop's.
 
@@ -370,7 +352,7 @@ def words(low: float, high: float) -> str:
 
 
 def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, network: str = "UNet") -> Entry:
-    """Hold a measured number against its target, and hand it to the press, which names a file in $GHR_LEDGER.
+    """Hold a measured number against its target.
 
     Args:
         id: key of TARGETS.
@@ -397,11 +379,7 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, ne
             raise ValueError(f"{id} is not asked of {name} {value!r}: {name} is one of {', '.join(known)}.")
     target = bounds(id, images, scale)
     value, low, high = (float(f"{x:.6g}") for x in (measured.value, measured.low, measured.high))
-    entry = Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
-    if file := os.environ.get("GHR_LEDGER"):
-        with open(file, "a") as lines:
-            lines.write(json.dumps(dataclasses.asdict(entry)) + "\n")
-    return entry
+    return Entry(id, images, scale, value, low, high, words(*target), verdict(measured, *target), chapter, network)
 
 
 def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.MappingProxyType(TARGETS)) -> list[Entry]:

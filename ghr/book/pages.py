@@ -20,14 +20,11 @@ from ghr.book import laboratory, ledger, words
 from ghr.book.press import (
     BUILD,
     SCALE,
-    chapters,
     contents,
     each_text,
     execute_all,
     kept,
     kept_text,
-    note_file,
-    noted,
     schemas,
     unanswered,
     unknown,
@@ -36,7 +33,7 @@ from ghr.cache import writable
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
-    """What the executed chapters of a scale measured: what their tables give, then what they entered themselves.
+    """What the tables of a scale's executed chapters give to the ledger.
 
     Args:
         scale: one of `ghr.runs.SCALES`.
@@ -46,15 +43,9 @@ def measured(scale: str, root: Path) -> list[ledger.Entry]:
         Entries; nothing from chapters not executed.
 
     Raises:
-        ValueError: when a question of a target finds several rows or no Estimate, or a number is both asked for and
-            entered.
+        ValueError: when a question of a target finds several rows or no Estimate.
     """
-    notes = [noted(note_file((root / c).read_text("utf8"), {"scale": scale}, root)) for c in chapters(root)]
-    entered = [ledger.Entry(**entry) for note in notes if note for entry in note["ledger"]]
-    found = ledger.measured(kept(scale, root), scale)
-    if twice := {entry.key for entry in found} & {entry.key for entry in entered}:
-        raise ValueError(f"both asked of a table and entered by a chapter: {', '.join(map(str, sorted(twice)))}")
-    return found + entered
+    return ledger.measured(kept(scale, root), scale)
 
 
 def told(scale: str, root: Path) -> words.Told:
@@ -70,7 +61,8 @@ def told(scale: str, root: Path) -> words.Told:
     Raises:
         ValueError: as `measured`.
     """
-    return words.Told(scale, kept(scale, root), tuple(measured(scale, root)))
+    there = kept(scale, root)
+    return words.Told(scale, there, tuple(ledger.measured(there, scale)))
 
 
 def hold(there: words.Told, root: Path, check: bool) -> None:

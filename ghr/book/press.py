@@ -10,8 +10,7 @@ that the run loaded, known after it. A chapter whose key is there is not run. Pr
 cells are in neither: the page has those of today.
 
 The kernel finds variables: GHR_SCALE; GHR_RESULTS and GHR_CHAPTER, by which `ghr.book.results.keep` knows where tables
-go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded; GHR_LEDGER, one
-to which `ghr.book.ledger.enter` appends each entry.
+go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded.
 """
 
 import ast
@@ -44,7 +43,6 @@ from ghr.runs import SCALES
 PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
-LEDGER = "GHR_LEDGER"
 BUILD = ("build", "make it writable, or build in a copy of the repository")  # as a message calls the folder
 
 
@@ -341,14 +339,13 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    suffixes = ("partial.ipynb", "deps", "ledger", "results")
-    partial, deps, entries, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
-    variables = {SCALE: parameters["scale"], DEPFILE: str(deps), LEDGER: str(entries)}
+    suffixes = ("partial.ipynb", "deps", "results")
+    partial, deps, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
+    variables = {SCALE: parameters["scale"], DEPFILE: str(deps)}
     variables |= {results.FOLDER: str(kept), results.CHAPTER: number(chapter)}
     start = time.monotonic()
     try:
         deps.unlink(missing_ok=True)  # the kernel makes it
-        entries.write_text("")
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir()
         with environment(**variables):
@@ -381,7 +378,6 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
         "chapter": chapter,
         "parameters": parameters,
         "checkpoints": used,
-        "ledger": [json.loads(line) for line in entries.read_text().splitlines()],
         "tables": {file.stem.partition("_")[2]: file.read_text("utf8") for file in sorted(kept.glob("*.csv"))},
         "seconds": round(time.monotonic() - start, 1),
         "sha256": hashlib.sha256(text).hexdigest(),
@@ -390,7 +386,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     write_whole(copy, text)
     note["checksum"] = digest(json.dumps(note))
     write_whole(stem.with_name(f"{stem.name}.json"), json.dumps(note, indent=1).encode())
-    for made in (partial, deps, entries):
+    for made in (partial, deps):
         made.unlink()
     shutil.rmtree(kept)
     return copy

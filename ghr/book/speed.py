@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ghr import costs, runs
-from ghr.book.ledger import Table
+from ghr.tables import Shown
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
 RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training steps on a GPU
@@ -28,7 +28,7 @@ def _unfilled(run: runs.Run) -> nn.Module:
         return runs.network(run)
 
 
-def networks_table() -> Table:
+def networks_table() -> Shown:
     """What an image costs: operations and memory of the networks of each scale, those of the controls aside.
 
     Returns:
@@ -58,10 +58,10 @@ def networks_table() -> Table:
         *("network", "image", "weights", "GFLOP to denoise", "GFLOP to train on"),
         *("MiB kept for the backward pass", "GiB of a step (batch)"),
     )
-    return Table("Operations and memory of each network", heads, rows)
+    return Shown("Operations and memory of each network", heads, rows)
 
 
-def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
+def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Shown:
     """What a table of runs would take on one GPU, a projection: all networks trained at the rate of the paper's. ::
 
         hours = images seen x FLOP to train on one / rate
@@ -95,7 +95,7 @@ def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Table:
     ]
     hours = f"hours at {rate / 1e12:.0f} TFLOP/s"
     heads = ("networks", "how many", "images seen by each", "EFLOP in all", hours)
-    return Table(f"Projected hours of the runs of the paper's scale on one {timed['machine']['GPU']}", heads, rows)
+    return Shown(f"Projected hours of the runs of the paper's scale on one {timed['machine']['GPU']}", heads, rows)
 
 
 # -- what was timed
@@ -126,7 +126,7 @@ def verdict(ratio: float, aim: float | None) -> str:
     return "" if aim is None else "met" if ratio >= aim else "missed"
 
 
-def speed_table(timed: dict) -> Table:
+def speed_table(timed: dict) -> Shown:
     """Pairs: seconds of the published recipe and of ours (median, least to most), their ratio, and the aim.
 
     Args:
@@ -144,10 +144,10 @@ def speed_table(timed: dict) -> Table:
         ratio = statistics.median(pair["plain"]) / statistics.median(pair["ours"])
         aim = "none" if pair["aim"] is None else f"{pair['aim']:g} times: {verdict(ratio, pair['aim'])}"
         rows.append((pair["title"], f"{ratio:.3g}", aim, *spans))
-    return Table("Seconds of the published recipe and of ours", ("what", "times", "aim", "plain, s", "ours, s"), rows)
+    return Shown("Seconds of the published recipe and of ours", ("what", "times", "aim", "plain, s", "ours, s"), rows)
 
 
-def rates_table(timed: dict) -> Table:
+def rates_table(timed: dict) -> Shown:
     """Training steps: throughput, and the share of the rate at which the convolutions alone run.
 
     Args:
@@ -174,10 +174,10 @@ def rates_table(timed: dict) -> Table:
         *("what", "images/s", "GFLOP/s", "share of the convolutions' rate"),
         *("convolutions alone, GFLOP/s", "compiling, once, s"),
     )
-    return Table("Throughput of training on this machine", heads, rows)
+    return Shown("Throughput of training on this machine", heads, rows)
 
 
-def growth_table(timed: dict) -> Table:
+def growth_table(timed: dict) -> Shown:
     """Leading eigenpairs as images grow: seconds and memory at each size, and the exponents of d.
 
     Args:
@@ -195,7 +195,7 @@ def growth_table(timed: dict) -> Table:
             cells = [f"{at[size]:{form}}" if size in at else "not run" for size in sizes]
             rows.append((f"{name}: {unit}", *cells, f"{exponent(way['sizes'], way[unit]):.2f}"))
     heads = ("50 leading pairs", *(f"{size}x{size}" for size in sizes), "exponent of d")
-    return Table("Leading eigenpairs as the image grows", heads, rows)
+    return Shown("Leading eigenpairs as the image grows", heads, rows)
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:

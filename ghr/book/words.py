@@ -8,7 +8,6 @@ Names are checked against the code of the chapters before anything runs (`check`
 drawn (`fill`).
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from ghr.book.ledger import TARGETS, Entry, Target
 from ghr.book.query import Kept, NoRow, Query, ask, parse
 
 ROLE = re.compile(r"\{(num|target|claim)\}`([^`]+)`")
-_GLUE = re.compile(r"\{glue:text\}`(\w+)(?::([^`]*))?`")
 NOT_HERE = "not at this scale"
 Schemas = Mapping[str, Mapping[str, type | None]]  # chapter -> name of a table -> dataclass of its rows
 
@@ -195,45 +193,6 @@ def sentence(text: str) -> str:
         Sentence.
     """
     return re.split(r"(?<=[.!?:*])\s+(?=[^a-z])|\n\s*\n", text.rstrip())[-1].replace("\n", " ").lstrip("# ")
-
-
-def glued(nb) -> dict[str, object]:
-    """What a notebook's cells put at the disposal of its text by `ghr.book.ledger.say`.
-
-    Args:
-        nb: executed notebook.
-
-    Returns:
-        Number or word by name.
-    """
-    found = {}
-    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
-        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-        text = output.get("data", {}).get("application/papermill.record/text/plain")
-        if name and text is not None:
-            try:
-                found[name] = ast.literal_eval(text)
-            except (ValueError, SyntaxError):  # a picture's name
-                found[name] = text
-    return found
-
-
-def pasted(text: str, said: Mapping[str, object]) -> str:
-    """A text with words in the place of {glue:text}`name:format`.
-
-    Args:
-        text: Markdown.
-        said: of `glued`; what is not there stays as it is.
-
-    Returns:
-        Markdown.
-    """
-
-    def answer(match: re.Match) -> str:
-        name, form = match.groups()
-        return format(said[name], form or "") if name in said else match[0]
-
-    return _GLUE.sub(answer, text)
 
 
 def _number(body: str, told: Told, here: str) -> str:
