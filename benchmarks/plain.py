@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from ghr import sampling, synthetic
+from ghr import sampling
+from ghr.images import synthetic
 
 
 class Tiled(Dataset):

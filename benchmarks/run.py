@@ -31,11 +31,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ghr import archives, costs, images, jacobian, noise, pools, runs, sampling, synthetic, training
+from ghr import costs, images, jacobian, noise, runs, sampling, training
 from ghr.book import speed
 from ghr.book.press import environment
-from ghr.cache import write_whole
-from ghr.denoisers import UNet
+from ghr.files.cache import write_whole
+from ghr.images import archives, pools, synthetic
+from ghr.networks import UNet
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) is not None
 BOOKS = {  # the recipe of the book's networks, as `training.train` takes it

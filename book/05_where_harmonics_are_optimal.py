@@ -64,7 +64,7 @@ results.keep(networks=networks(*regular, fields))
 # Fields and contours are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes $e = \alpha$. That gives less
 # regular images than the name says: noise damped so has regularity $\alpha - 1$ in the plane and $\alpha - 1/2$ on a line. For regularity
 # $\alpha$ in the sense of Hölder, $e$ must be $\alpha + 1$ and $\alpha + 1/2$. We draw both, and call the second kind "Hölder". (Only the
-# exponents are the paper's: our levels, contours and edges are drawn by the rules of `ghr.synthetic.c_alpha`.)
+# exponents are the paper's: our levels, contours and edges are drawn by the rules of `ghr.images.synthetic.c_alpha`.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.1", "figure": {"name": "fig-regular", "caption": "**The larger α, the smoother regions and contour; images of the Hölder kind are smoother than those with the authors' exponents.** One scene, from the same random numbers in all pictures: authors' exponents above, Hölder exponents below."}, "image": {"alt": "Grey images of two regions that meet along a contour. At α = 1 regions and contour are rough, at α = 5 both are smooth.", "classes": "dark-light"}}
 kinds = {"authors'": "c_alpha", "Hölder": "hoelder"}

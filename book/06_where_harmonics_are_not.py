@@ -37,10 +37,11 @@ seed = 0  # of the noise used for measuring, and of the discs that it is measure
 import numpy as np
 import torch
 
-from ghr import experiments, noise, synthetic
+from ghr import experiments, noise
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
+from ghr.images import synthetic
 from ghr.measure import manifolds
 from ghr.measure.denoising import networks
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser

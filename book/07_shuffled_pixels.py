@@ -42,9 +42,9 @@ import torch
 from ghr import experiments, harmonic, noise, runs
 from ghr.book import plots, results
 from ghr.denoiser import denoise
+from ghr.images.synthetic import shuffle
 from ghr.measure import shuffles
 from ghr.measure.denoising import networks
-from ghr.synthetic import shuffle
 from ghr.tables import Table
 
 n = runs.table(scale, "avatars")[-1].n  # the largest N

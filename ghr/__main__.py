@@ -13,8 +13,9 @@ from typing import Literal
 import tyro
 from tqdm.auto import tqdm
 
-from ghr import archives, plan, runs
 from ghr import images as sets
+from ghr import plan, runs
+from ghr.images import archives
 
 Scale = Literal["smoke", "laptop", "paper"]
 

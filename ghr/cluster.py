@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from ghr import cache, images, runs
+from ghr import images, runs
 from ghr.costs import training_memory
+from ghr.files import cache
 from ghr.runs import Run
 
 CPUS = 2  # threads of a run without GPU, where a node has them; own choice: the number decides the last bits of weights

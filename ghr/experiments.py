@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 
 from ghr import images, plan, runs
 from ghr.images import Halves
-from ghr.photographs import Regions
-from ghr.photographs import regions as regions_of
+from ghr.images.photographs import Regions
+from ghr.images.photographs import regions as regions_of
 from ghr.runs import Run
 from ghr.tables import Table
 

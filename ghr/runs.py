@@ -28,9 +28,11 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import archives, cache, checkpoints, images, names, sampling, similarity
+from ghr import images, sampling, similarity
 from ghr.denoiser import denoise
-from ghr.denoisers import BFCNN, ConditionalUNet, UNet, lent
+from ghr.files import cache, checkpoints
+from ghr.images import archives, names
+from ghr.networks import BFCNN, ConditionalUNet, UNet, lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
 from ghr.training import DECAY, OPTIMIZERS, SCHEDULES, train
 

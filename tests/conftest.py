@@ -38,7 +38,7 @@ install_import_hook("ghr", f"{__name__}.strict")
 
 from ghr import __main__ as command  # noqa: E402 (after the hook)
 from ghr import runs  # noqa: E402
-from ghr.denoisers import BFCNN, UNet  # noqa: E402
+from ghr.networks import BFCNN, UNet  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ghr import archives, images, pools, runs
+from ghr import images, runs
+from ghr.images import archives, pools
 
 COPY, ORIGINAL = 7, 3  # the copy is the darker
 

@@ -13,9 +13,10 @@ from bs4 import BeautifulSoup
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ghr import costs, jacobian, noise, runs, sampling, synthetic, training
+from ghr import costs, jacobian, noise, runs, sampling, training
 from ghr.book import pages, speed
-from ghr.denoisers import BFCNN, ConditionalUNet, UNet
+from ghr.images import synthetic
+from ghr.networks import BFCNN, ConditionalUNet, UNet
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

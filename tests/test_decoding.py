@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from ghr import decoding, images, pools
+from ghr import images
+from ghr.images import decoding, pools
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from conftest import excite, without_types
 from torch import nn
 
 from ghr import denoiser, noise
-from ghr.denoisers import ConditionalUNet, UNet
 from ghr.measure import agreement
+from ghr.networks import ConditionalUNet, UNet
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import jvp
 
-from ghr import denoisers
-from ghr.denoisers import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
+from ghr.networks import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
 

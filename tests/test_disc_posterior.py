@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ghr.images.synthetic import coverage, discs
 from ghr.references import DiscPosterior
-from ghr.synthetic import coverage, discs
 
 
 def noisy(n, size, sigma, seed):

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from ghr import experiments, photographs, runs
+from ghr import experiments, runs
+from ghr.images import photographs
 from ghr.runs import Run
 
 TINY = Run(images="discs", size=8, pool=60, held_out=10, scales=1, width=2, batch=8, warmup=1)

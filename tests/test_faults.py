@@ -28,8 +28,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 
-from ghr import cache, checkpoints, images, runs
+from ghr import images, runs
 from ghr.book import ledger, pages, press
+from ghr.files import cache, checkpoints
 from ghr.runs import Run
 
 STEPS = 6
@@ -95,7 +96,8 @@ def counted(monkeypatch):
 TRAINED_AND_KILLED = """
 import io, json, os, signal, sys
 import torch._dynamo  # the first optimizer of each child would take seconds to import it
-from ghr import cache, checkpoints, runs
+from ghr import runs
+from ghr.files import cache, checkpoints
 
 run, write, replace = runs.Run(**json.loads(sys.argv[1])), cache.write_whole, os.replace
 runs.SAVE_EVERY = -1
@@ -343,11 +345,11 @@ def test_a_disk_that_fills_in_training_keeps_the_last_state_and_the_same_command
 
 
 def test_a_disk_that_fills_while_a_cache_is_built_keeps_its_shards(ghr, mounted, monkeypatch, photographs, tmp_path):
-    monkeypatch.setattr("ghr.pools.SHARD", 4)
+    monkeypatch.setattr("ghr.images.pools.SHARD", 4)
     disk = mounted(tmp_path / "cache", 200)
     write, read, ballast = cache.write_whole, [], []
     read_image = images.pools.read_image
-    monkeypatch.setattr("ghr.pools.read_image", lambda file, *rest: read.append(file) or read_image(file, *rest))
+    monkeypatch.setattr("ghr.images.pools.read_image", lambda file, *rest: read.append(file) or read_image(file, *rest))
 
     def filling(file, content):
         if file.name == "0002.npy":

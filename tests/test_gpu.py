@@ -8,7 +8,7 @@ import torch
 from conftest import same
 
 from ghr import cluster, runs, training
-from ghr.denoisers import ConditionalUNet, UNet, lent
+from ghr.networks import ConditionalUNet, UNet, lent
 from ghr.noise import add_noise
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from ghr import checkpoints, runs
+from ghr import runs
 from ghr.book import results
 from ghr.book.press import DEPFILE, SCALE, imports, module_path
+from ghr.files import checkpoints
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
-    *("names", "synthetic", "photographs", "cache", "avatars", "decoding", "archives", "pools", "images"),
-    *("denoiser", "noise", "denoisers", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
-    *("stats", "similarity", "tables", "checkpoints", "runs", "plan", "experiments", "measure"),
+    *("files", "images"),
+    *("denoiser", "noise", "networks", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
+    *("stats", "similarity", "tables", "runs", "plan", "experiments", "measure"),
     *("costs", "cluster", "book", "__main__"),
 ]
 BOOK = [

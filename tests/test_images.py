@@ -15,7 +15,9 @@ from conftest import race
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghr import avatars, cache, images, synthetic
+from ghr import images
+from ghr.files import cache
+from ghr.images import avatars, synthetic
 
 # Halves -----------------------------------------------------------------------------------------------------------
 
@@ -259,7 +261,8 @@ def test_two_writers_at_once_share_the_work(tmp_path):
         import hashlib, sys, time, warnings
         from pathlib import Path
         import joblib
-        from ghr import avatars, images
+        from ghr import images
+        from ghr.images import avatars
         warnings.simplefilter("error")
         avatars.SHARD, drawn, avatar = 10, [], avatars.avatar
         avatars.avatar = lambda index, size: drawn.append(index) or avatar(index, size)

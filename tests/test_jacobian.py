@@ -8,7 +8,7 @@ import torch
 from conftest import excite, without_types
 
 from ghr import jacobian
-from ghr.denoisers import ConditionalUNet, UNet
+from ghr.networks import ConditionalUNet, UNet
 from ghr.noise import add_noise
 from ghr.references import BandletDenoiser, EmpiricalDenoiser, WaveletDenoiser, WienerDenoiser
 

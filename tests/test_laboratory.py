@@ -22,8 +22,9 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
 from PIL import Image
 
-from ghr import checkpoints, denoisers, jacobian, noise, runs, sampling, similarity
+from ghr import jacobian, networks, noise, runs, sampling, similarity
 from ghr.book import laboratory, pages
+from ghr.files import checkpoints
 
 REPO = Path(__file__).resolve().parents[1]
 SIZES = (10, 4454)  # of the site's networks of photographs
@@ -60,7 +61,7 @@ def test_a_network_in_training_mode_is_refused(unet, graph):
 
 
 def test_weights_are_kept_in_the_types_of_the_checkpoint():
-    network = excite(denoisers.UNet(width=3, scales=1))
+    network = excite(networks.UNet(width=3, scales=1))
     data = laboratory.weights(network)
     place = 0
     for name, value in network.state_dict().items():
@@ -72,7 +73,7 @@ def test_weights_are_kept_in_the_types_of_the_checkpoint():
 
 
 def test_graphs_tell_nothing_of_the_machine_that_made_them():
-    for data in laboratory.graphs(excite(denoisers.UNet(width=3, scales=1)), 8).values():
+    for data in laboratory.graphs(excite(networks.UNet(width=3, scales=1)), 8).values():
         assert b"Conv" in data
         for path in (str(REPO), sys.prefix, "site-packages"):
             assert path.encode() not in data
@@ -87,7 +88,7 @@ def test_the_static_figure_compares_networks_of_one_width(monkeypatch):
 
     def load(run):
         loaded.append((run.n, run.width))
-        return excite(denoisers.UNet(width=3, scales=1))
+        return excite(networks.UNet(width=3, scales=1))
 
     monkeypatch.setattr(runs, "load", load)
     page = laboratory.figure(chosen)

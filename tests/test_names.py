@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ghr import avatars, checkpoints, images, names, runs, synthetic
+from ghr import images, runs
+from ghr.files import checkpoints
+from ghr.images import avatars, names, synthetic
 
 
 @pytest.mark.parametrize(

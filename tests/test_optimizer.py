@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ghr.denoisers import BFCNN, ConditionalUNet, UNet
+from ghr.networks import BFCNN, ConditionalUNet, UNet
 from ghr.optimizer import COEFFICIENTS, Muon, kernels, orthogonal
 
 

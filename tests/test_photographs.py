@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghr import images, photographs
+from ghr import images
+from ghr.images import photographs
 
 
 def ramp(w, h):

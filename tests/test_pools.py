@@ -16,7 +16,9 @@ import torch
 from conftest import race
 from PIL import Image
 
-from ghr import archives, cache, images, pools
+from ghr import images
+from ghr.files import cache
+from ghr.images import archives, pools
 
 # Folders ----------------------------------------------------------------------------------------------------------
 
@@ -300,7 +302,7 @@ def test_a_hundred_thousand_images_are_compared_below_two_gigabytes():
     """Peak memory of a whole process; the dense matrix would take 40 GB."""
     script = textwrap.dedent("""
         import resource, numpy as np
-        from ghr import pools
+        from ghr.images import pools
         pixels = np.random.default_rng(0).integers(0, 256, (100_000, 20, 20)).astype(np.uint8)
         pixels[-1] = pixels[0]
         print(len(pools.distinct(pixels)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
@@ -418,7 +420,7 @@ def test_a_killed_build_goes_on_with_the_next_shard(folder, looked_at, where, fi
     """SIGKILL while an image of the third shard is read, or while the second is written."""
     script = textwrap.dedent("""
         import os, signal, sys
-        from ghr import pools
+        from ghr.images import pools
         pools.SHARD, calls = 4, []
         def deadly(function, last):
             def call(*arguments):
@@ -462,7 +464,7 @@ def test_two_processes_build_once(folder, tmp_path):
     script = textwrap.dedent("""
         import hashlib, sys, time, warnings
         from pathlib import Path
-        from ghr import pools
+        from ghr.images import pools
         warnings.simplefilter("error")
         pools.SHARD, read, read_image = 4, [], pools.read_image
         pools.read_image = lambda *arguments: time.sleep(0.02) or read.append(None) or read_image(*arguments)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from ghr import sampling, synthetic, training
+from ghr import sampling, training
+from ghr.images import synthetic
 from ghr.noise import score
 from ghr.references import (
     BandletDenoiser,

@@ -23,7 +23,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from ghr import checkpoints, names, photographs, runs
+from ghr import runs
+from ghr.files import checkpoints
+from ghr.images import names, photographs
 from ghr.noise import add_noise
 from ghr.runs import Run
 
@@ -603,7 +605,8 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
     """SIGKILL in mid-training, after a few saved states; its lock does not stay."""
     script = textwrap.dedent(f"""
         import time
-        from ghr import checkpoints, runs
+        from ghr import runs
+        from ghr.files import checkpoints
         runs.SAVE_EVERY, write = -1, checkpoints.write
         def slow(*arguments):
             write(*arguments)

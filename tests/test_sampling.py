@@ -9,7 +9,7 @@ import torch
 from conftest import without_types
 
 from ghr import sampling
-from ghr.denoisers import ConditionalUNet
+from ghr.networks import ConditionalUNet
 from ghr.references import BlindEmpiricalDenoiser
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import synthetic
+from ghr.images import synthetic
 
 
 def generator(seed=0):

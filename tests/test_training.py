@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ghr import training
-from ghr.denoisers import ConditionalUNet, UNet
+from ghr.networks import ConditionalUNet, UNet
 
 STEPS = 10
 

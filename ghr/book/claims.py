@@ -316,7 +316,9 @@ CLAIMS = named(
         ),
         Claim("bases-know-their-scene", "05", "min({*gains[images=c_alpha].gain.low}) > 0"),
         Claim(
-            "bases-of-fields-know-none", "05", "max(abs(gain) for gain in {*gains[images=fields-2].gain.value}) < 0.02"
+            "bases-of-fields-know-none",
+            "05",
+            "max(abs(gain) for gain in {*gains[images=fields-2].gain.value}) < 0.02",
         ),
         Claim(
             "smoother-images-keep-less",

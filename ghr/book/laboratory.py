@@ -33,7 +33,7 @@ from ghr import jacobian, noise, runs, sampling
 from ghr.book import plots
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
-from ghr.denoisers import UNet
+from ghr.networks import UNet
 
 PAGE = "book/laboratory"
 # what a reader would call image sets whose names say little

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ghr.book.query import Kept, NoRow, ask, parse
-from ghr.cache import write_whole
+from ghr.files.cache import write_whole
 from ghr.runs import NETWORKS, SCALES
 from ghr.stats import Estimate
 

@@ -29,7 +29,7 @@ from ghr.book.press import (
     unanswered,
     unknown,
 )
-from ghr.cache import writable
+from ghr.files.cache import writable
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:

@@ -37,7 +37,7 @@ from filelock import FileLock
 from ghr import tables
 from ghr.book import percent, results, schema, words
 from ghr.book.percent import INJECTED, notebook, numbered
-from ghr.cache import writable, write_whole
+from ghr.files.cache import writable, write_whole
 from ghr.runs import SCALES
 
 PACKAGE = Path(__file__).parents[1]

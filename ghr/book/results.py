@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from ghr.cache import writable, write_whole
+from ghr.files.cache import writable, write_whole
 from ghr.tables import Table
 
 FOLDER = "GHR_RESULTS"  # variable: where the tables go

@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ghr import harmonic, jacobian, runs, synthetic
+from ghr import harmonic, jacobian, runs
 from ghr.denoiser import denoise
 from ghr.experiments import Study
+from ghr.images import synthetic
 from ghr.measure.harmonicity import margins
 from ghr.noise import SIGMAS, add_noise, mse
 from ghr.references import DiscPosterior

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ghr import harmonic, images, jacobian, synthetic
+from ghr import harmonic, images, jacobian
 from ghr.experiments import Study
+from ghr.images import synthetic
 from ghr.measure import bases
 from ghr.measure.errors import errors
 from ghr.noise import add_noise

@@ -17,13 +17,13 @@ from torch import Tensor
 from ghr import harmonic, runs
 from ghr.denoiser import denoise
 from ghr.experiments import Study
+from ghr.images.synthetic import shuffle
 from ghr.measure import bases
 from ghr.measure.balance import self_consistency
 from ghr.measure.errors import errors
 from ghr.noise import SIGMAS, add_noise
 from ghr.references import EmpiricalDenoiser, WienerDenoiser
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
-from ghr.synthetic import shuffle
 from ghr.tables import Table
 
 NAMED = (0.1, 0.3, 0.5)  # noise levels of text and tables

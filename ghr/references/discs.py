@@ -1,4 +1,4 @@
-"""The optimum on discs: posterior means of `ghr.synthetic.discs` in noise of known level, and their Jacobians.
+"""The optimum on discs: posterior means of `ghr.images.synthetic.discs` in noise of known level, and their Jacobians.
 
 Noisy images enter; posterior means leave, and covariances over sigma^2. Given a disc's radius and centre, the image is
 linear in its two levels, and these integrate out. Radius and centre take importance sampling: exact up to a Monte Carlo
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
 
 from ghr.denoiser import require_level
-from ghr.synthetic import CONTRAST, RADII, coverage
+from ghr.images.synthetic import CONTRAST, RADII, coverage
 
 CELLS = (8, 16, 16)  # of the grid over radius, across, down
 FLOOR = 0.1  # least share of the draws from the grid; and of these, from all cells alike: weights are bounded
@@ -40,7 +40,7 @@ class Posterior:
 
 
 class DiscPosterior(nn.Module):
-    """Posterior mean when x is one of `ghr.synthetic.discs`, with a noise level that is told. ::
+    """Posterior mean when x is one of `ghr.images.synthetic.discs`, with a noise level that is told. ::
 
         f(y, sigma) = E[x|y] = sum_i w_i E[x | y, u_i],   w_i ~ p(y | u_i) / q(u_i),   sum_i w_i = 1
 

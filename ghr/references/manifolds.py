@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ghr import synthetic
 from ghr.denoiser import require_shape
+from ghr.images import synthetic
 
 
 class _Projection(nn.Module):

@@ -10,10 +10,10 @@ import torch
 
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.photographs import Regions
 from ghr.measure import agreement
 from ghr.measure.agreement import GRID
 from ghr.noise import SIGMAS
-from ghr.photographs import Regions
 from ghr.runs import Run
 from ghr.stats import estimate
 

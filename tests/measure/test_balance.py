@@ -6,8 +6,8 @@ import torch
 
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.photographs import Regions
 from ghr.measure import balance
-from ghr.photographs import Regions
 from ghr.runs import Run
 
 H, W = 7, 13

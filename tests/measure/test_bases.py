@@ -10,10 +10,10 @@ import torch
 from ghr import harmonic, runs
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.photographs import Regions
 from ghr.measure import bases
 from ghr.measure.bases import Filter
 from ghr.noise import add_noise
-from ghr.photographs import Regions
 from ghr.runs import Run
 
 H, W = 7, 13

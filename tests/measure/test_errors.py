@@ -12,9 +12,9 @@ import torch
 from ghr import runs
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.photographs import Regions
 from ghr.measure import errors
 from ghr.noise import SIGMAS, add_noise
-from ghr.photographs import Regions
 from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, RayDenoiser, WienerDenoiser
 from ghr.runs import Run
 from ghr.stats import estimate, psnr_gap, psnr_of_mean, slope

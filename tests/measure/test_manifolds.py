@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import harmonic, runs, synthetic
+from ghr import harmonic, runs
 from ghr.experiments import Study
-from ghr.images import Halves
+from ghr.images import Halves, synthetic
 from ghr.measure import manifolds
 from ghr.noise import add_noise
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import harmonic, synthetic
+from ghr import harmonic
 from ghr.experiments import Study
-from ghr.images import Halves
+from ghr.images import Halves, synthetic
 from ghr.measure import bases, rates
 from ghr.noise import SIGMAS
 from ghr.references import StationaryWienerDenoiser, WaveletDenoiser

@@ -12,9 +12,9 @@ import torch
 from ghr import sampling, similarity
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.photographs import Regions
 from ghr.measure import samples
 from ghr.measure.samples import Nearness, Samples, strong_generalization
-from ghr.photographs import Regions
 from ghr.references import WienerDenoiser
 from ghr.runs import Run
 from ghr.stats import Estimate, decibels, estimate, median_difference, ratio

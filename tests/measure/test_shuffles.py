@@ -7,11 +7,11 @@ import torch
 from ghr import harmonic, runs
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.images.synthetic import shuffle
 from ghr.measure import bases, shuffles
 from ghr.references import WienerDenoiser
 from ghr.runs import Run
 from ghr.stats import Estimate
-from ghr.synthetic import shuffle
 
 
 def study(name, denoiser, training, held_out):

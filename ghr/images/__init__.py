@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ghr import avatars, names, photographs, pools, synthetic
+from ghr.images import avatars, names, photographs, pools, synthetic
 
 
 class Halves(NamedTuple):

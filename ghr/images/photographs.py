@@ -20,7 +20,7 @@ from PIL import Image
 LONG_SIDES = (400, 700, 1200)  # pixels; the scales at which photographs are cut into patches
 CONTRAST = 0.06  # patches with a smaller standard deviation are dropped: sky, walls, blur (image units)
 HELD_OUT = 0.1  # share of the regions whose patches are test images
-FOLDER = Path(__file__).parent / "data"
+FOLDER = Path(__file__).parents[1] / "data"
 
 
 class Patches(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from ghr import names
+from ghr.images import names
 
 RADII = (0.1, 0.3)  # of a disc, in sides
 CONTRAST = 0.1  # least difference of a disc and its background

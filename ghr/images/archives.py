@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ghr import cache, decoding, names
+from ghr.files import cache
+from ghr.images import decoding, names
 
 BEDROOMS = 202_000  # of LSUN: two halves of 100,000 and 2,000 held out; comparing all would take days
 

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ghr import names
-from ghr.cache import write_whole
+from ghr.files.cache import write_whole
+from ghr.images import names
 
 # what fields are in files that lack them because there was no choice yet
 _FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine"}

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ghr import cache
+from ghr.files import cache
 
 POOL = 62_000  # two halves of 30,000 and 2,000 held out
 SHARD = 1000  # avatars per cache file

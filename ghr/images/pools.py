@@ -21,8 +21,9 @@ from jaxtyping import Int, UInt8
 from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
-from ghr import archives, cache
-from ghr.decoding import BOMBS, look, read_image, value_range
+from ghr.files import cache
+from ghr.images import archives
+from ghr.images.decoding import BOMBS, look, read_image, value_range
 
 SHARD = 4000  # images per cache file: what an interruption loses, some seconds; few enough to map all of a set at once
 UNUSABLE, DUPLICATE, KEPT = range(3)  # what became of a member
