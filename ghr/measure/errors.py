@@ -67,9 +67,7 @@ class Rise:
     """Whether the gap falls with every larger training set."""
 
     half: str  #: label of the networks
-    rise: (
-        Estimate  #: largest rise of the gap at input 21 dB from one N to the next; below zero when it always falls, dB
-    )
+    rise: Estimate  #: largest rise of the gap at input 21 dB from one N to the next, dB; below 0 when it always falls
 
 
 @dataclass(frozen=True)
