@@ -12,7 +12,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ghr.files.cache import write_whole
-from ghr.images import names
 
 # what fields are in files that lack them because there was no choice yet
 _FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine"}
@@ -87,7 +86,7 @@ def read(file: Path, run, images: str | None = None) -> tuple[dict[str, Tensor],
         raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
     held = {f.name: f.default for f in dataclasses.fields(run)} | _FIRST_EDITION | json.loads(header["run"])
     wanted = dataclasses.asdict(run)
-    held["images"] = _set(held["images"], wanted["images"])
+    held["images"] = _set(held["images"], run)
     if held != wanted:
         differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))
         raise ValueError(f"{file} holds another run ({differences}). {advice}")
@@ -99,9 +98,9 @@ def read(file: Path, run, images: str | None = None) -> tuple[dict[str, Tensor],
     return tensors, json.loads(header["log"])
 
 
-def _set(held: str, wanted: str) -> str:
-    """The one way of writing an image set's name, which the first edition's files held as it was typed."""
+def _set(held: str, run) -> str:
+    """The one way of writing an image set's name, a run's; the first edition's files held it as it was typed."""
     path = held.removeprefix("folder:")
-    if path != held and wanted.startswith("folder:") and not os.path.isabs(os.path.expanduser(path)):
-        return wanted  # relative to a folder that nobody noted; the file's name holds a hash of the whole path
-    return names.parse(held).text
+    if path != held and run.images.startswith("folder:") and not os.path.isabs(os.path.expanduser(path)):
+        return run.images  # relative to a folder that nobody noted; the file's name holds a hash of the whole path
+    return dataclasses.replace(run, images=held).images
