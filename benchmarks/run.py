@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ghr import costs, images, jacobian, noise, runs, sampling, training
+from ghr import costs, images, jacobian, noise, recipes, runs, sampling, training
 from ghr.book import speed
 from ghr.book.press import environment
 from ghr.files.cache import write_whole
@@ -40,7 +40,7 @@ from ghr.networks import UNet
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) is not None
 BOOKS = {  # the recipe of the book's networks, as `training.train` takes it
-    name: getattr(runs.Run(), name)
+    name: getattr(recipes.Run(), name)
     for name in ("batch", "optimizer", "schedule", "lr", "muon_lr", "warmup", "sigma_law", "loss_weight", "average")
 }
 DEVICE = torch.device("cpu")  # of training steps; --device chooses another
@@ -72,7 +72,7 @@ def noisy(size):
 
 @functools.cache
 def denoiser():
-    return runs.load(runs.table("laptop", "photographs")[-2])
+    return runs.load(recipes.table("laptop", "photographs")[-2])
 
 
 @functools.cache

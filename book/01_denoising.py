@@ -47,12 +47,12 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 # %%
 import torch
 
-from ghr import experiments, images, noise, runs
+from ghr import experiments, images, noise, recipes
 from ghr.book import results
 from ghr.denoiser import denoise
 from ghr.measure import denoising
 
-largest = max(run.n for run in runs.table(scale, "avatars"))
+largest = max(run.n for run in recipes.table(scale, "avatars"))
 faces = experiments.faces(scale, sizes=[largest])
 denoiser, run, held_out = faces.denoisers[largest, "A"], faces.runs[largest, "A"], faces.held_out
 network = denoising.networks(faces).where(half="A")

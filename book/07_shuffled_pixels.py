@@ -39,7 +39,7 @@ seed = 0  # of the noise used for measuring, not for training
 import numpy as np
 import torch
 
-from ghr import experiments, harmonic, noise, runs
+from ghr import experiments, harmonic, noise, recipes
 from ghr.book import plots, results
 from ghr.denoiser import denoise
 from ghr.images.synthetic import shuffle
@@ -47,7 +47,7 @@ from ghr.measure import shuffles
 from ghr.measure.denoising import networks
 from ghr.tables import Table
 
-n = runs.table(scale, "avatars")[-1].n  # the largest N
+n = recipes.table(scale, "avatars")[-1].n  # the largest N
 faces = experiments.faces(scale, [n])
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=shuffles.side)
 studies, x, d = [faces, *shuffled], faces.held_out[:300], faces.held_out[0].numel()

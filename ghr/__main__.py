@@ -14,7 +14,7 @@ import tyro
 from tqdm.auto import tqdm
 
 from ghr import images as sets
-from ghr import plan, runs
+from ghr import plan, recipes, runs
 from ghr.images import archives
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -48,7 +48,7 @@ def train(
     else:
         if n is None:
             raise ValueError("--images needs --n, the number of images in each half.")
-        chosen = runs.pair(scale, images=images, n=n, size=size)
+        chosen = recipes.pair(scale, images=images, n=n, size=size)
         runs.data(chosen[0])  # what is wrong with a set is said before anything else
     chosen = [run for run in chosen if fnmatch.fnmatch(run.name, only)]
     if not chosen:
@@ -67,11 +67,11 @@ def train(
         tqdm.write(str(file))
 
 
-def _in_turn(chosen: list[runs.Run]) -> Iterator[Path]:
+def _in_turn(chosen: list[recipes.Run]) -> Iterator[Path]:
     """Train one run after another; its set may change meanwhile, so that those that are done are compared with it."""
 
     @contextmanager
-    def progress(run: runs.Run) -> Iterator[runs.Tell]:
+    def progress(run: recipes.Run) -> Iterator[runs.Tell]:
         _account(run)
         with runs.bar(run) as tell:
             yield tell
@@ -82,7 +82,7 @@ def _in_turn(chosen: list[runs.Run]) -> Iterator[Path]:
         yield runs.fit(run, progress=progress)
 
 
-def _account(run: runs.Run) -> None:
+def _account(run: recipes.Run) -> None:
     """Say what a set of files gives a run, in one line."""
     if archives.here(run.images):
         held_out = len(sets.held_out(run.images, run.size, run.n, run.held_out, run.pool))
@@ -98,7 +98,7 @@ def show(scale: Scale = "laptop") -> None:
     """
     print(f"checkpoints: {runs.folder()}")
     missing = 0
-    for run in dict.fromkeys([*_planned(scale), *runs.table(scale)]):
+    for run in dict.fromkeys([*_planned(scale), *recipes.table(scale)]):
         if runs.path(run).exists():
             log = runs.log(run)
             column = runs.LOG_SIGMAS.index(0.1)
@@ -107,7 +107,7 @@ def show(scale: Scale = "laptop") -> None:
             state = "not trained"
             missing += run.steps * run.batch
         print(f"{run.name:60} {state}")
-    listed = {f"{run.name}.safetensors" for run in (*_planned(scale), *runs.table(scale))}
+    listed = {f"{run.name}.safetensors" for run in (*_planned(scale), *recipes.table(scale))}
     for file in sorted(runs.folder().glob("*.safetensors")):
         if file.name not in listed:
             print(f"{file.stem:60} of another table, or your own")
@@ -115,9 +115,9 @@ def show(scale: Scale = "laptop") -> None:
         print(f"`ghr train --scale {scale}` has {missing / 1e6:,.1f} million images to show to what is not trained.")
 
 
-def _planned(scale: Scale) -> tuple[runs.Run, ...]:
+def _planned(scale: Scale) -> tuple[recipes.Run, ...]:
     """What is trained at a scale, in its order."""
-    return plan.laptop() if scale == "laptop" else runs.table(scale)
+    return plan.laptop() if scale == "laptop" else recipes.table(scale)
 
 
 def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from ghr import images, runs
 from ghr.costs import training_memory
 from ghr.files import cache
-from ghr.runs import Run
+from ghr.recipes import Run
 
 CPUS = 2  # threads of a run without GPU, where a node has them; own choice: the number decides the last bits of weights
 RETRIES = 5  # lost machines that a run survives; the same command begins to count anew

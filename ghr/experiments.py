@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ghr import images, plan, runs
+from ghr import images, plan, recipes, runs
 from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.images.photographs import regions as regions_of
-from ghr.runs import Run
+from ghr.recipes import Run
 from ghr.tables import Table
 
 Key = tuple[int, str]  # N, and what tells a network from the others of this N: its half, or a longer label
@@ -51,7 +51,7 @@ class Study:
 
     @property
     def network(self) -> str:
-        """Kind of network, key of `runs.NETWORKS`; of several kinds, the first."""
+        """Kind of network, key of `recipes.NETWORKS`; of several kinds, the first."""
         return next(iter(self.runs.values())).network
 
     def training(self, n: int, label: str = "A") -> Float[Tensor, "n c h w"]:
@@ -75,7 +75,7 @@ class Network:
     images: str  #: image set
     n: int  #: training images
     label: str  #: its half, or a longer label
-    network: str  #: kind, key of `runs.NETWORKS`
+    network: str  #: kind, key of `recipes.NETWORKS`
     width: int  #: channels of its first scale
     parameters: int  #: learned numbers
     size: int  #: side of an image, pixels
@@ -149,8 +149,8 @@ def controls(scale: str, sizes: Collection[int] | None = None) -> Study:
     Raises:
         ValueError: for another scale, or an N that the table lacks.
     """
-    exchanged = runs.controls(scale)
-    own = [run for run in runs.table(scale, "avatars") if run.n in {other.n for other in exchanged}]
+    exchanged = recipes.controls(scale)
+    own = [run for run in recipes.table(scale, "avatars") if run.n in {other.n for other in exchanged}]
     seeds = {"A": "A, seed of B", "B": "B, seed of A"}
     named = {(run.n, run.half): run for run in own} | {(run.n, seeds[run.half]): run for run in exchanged}
     return study(_only(named, sizes))
@@ -168,7 +168,7 @@ def flagship(scale: str) -> Study:
     Raises:
         ValueError: for another scale.
     """
-    return study({(run.n, run.half): run for run in runs.flagship(scale)})
+    return study({(run.n, run.half): run for run in recipes.flagship(scale)})
 
 
 def others(scale: str) -> Study:
@@ -183,7 +183,7 @@ def others(scale: str) -> Study:
     Raises:
         ValueError: for another scale.
     """
-    return study({(run.n, run.network): run for run in runs.others(scale)})
+    return study({(run.n, run.network): run for run in recipes.others(scale)})
 
 
 def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
@@ -199,7 +199,7 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
     Raises:
         ValueError: for another scale.
     """
-    chosen = [run for run in runs.classes(scale) if not kinds or run.images.startswith(kinds)]
+    chosen = [run for run in recipes.classes(scale) if not kinds or run.images.startswith(kinds)]
     return tuple(study({(run.n, run.half): run}) for run in chosen)
 
 
@@ -273,7 +273,7 @@ class _Data(Mapping[int, Halves]):
 
 
 def _of_table(scale: str, name: str, network: str, sizes: Collection[int] | None) -> Study:
-    table = {(run.n, run.half): run for run in runs.table(scale, name, network)}
+    table = {(run.n, run.half): run for run in recipes.table(scale, name, network)}
     return study(_only(table, sizes), max(table.values(), key=lambda run: run.n))
 
 

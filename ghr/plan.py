@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import torch
 
-from ghr import runs
-from ghr.runs import Run
+from ghr import recipes, runs
+from ghr.recipes import Run
 from ghr.training import train
 
 M = 2**20  # images
@@ -43,8 +43,8 @@ def tables() -> list[Run]:
     Returns:
         Runs.
     """
-    faces = [run for n in (1, 10, 100, 1000, 10_000, 30_000) for run in runs.pair("laptop", n)]
-    patches = [run for n in (1, 10, 100, 1000, 4454) for run in runs.pair("laptop", n, "photographs")]
+    faces = [run for n in (1, 10, 100, 1000, 10_000, 30_000) for run in recipes.pair("laptop", n)]
+    patches = [run for n in (1, 10, 100, 1000, 4454) for run in recipes.pair("laptop", n, "photographs")]
     # as many views as faces have at N = 1,000, where memory begins
     return faces + [dataclasses.replace(run, images_seen=M // 2) if run.n == 4454 else run for run in patches]
 
@@ -58,7 +58,7 @@ def scaling(*images_seen: int) -> list[Run]:
     Returns:
         Runs.
     """
-    kinds = [runs.pair("laptop", 100_000, name)[0] for name in SCALING]
+    kinds = [recipes.pair("laptop", 100_000, name)[0] for name in SCALING]
     chosen = [dataclasses.replace(run, images_seen=seen) for seen in images_seen for run in kinds]
     return chosen + [dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M]
 
@@ -71,7 +71,7 @@ def equal_views() -> list[Run]:
     """
     chosen = []
     for n, halves in ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")):
-        for run in runs.pair("laptop", n):
+        for run in recipes.pair("laptop", n):
             if run.half in halves:
                 seen = [views * n * 11 // 10 for views in VIEWS]
                 chosen += [
@@ -93,7 +93,7 @@ def onset() -> list[Run]:
     constant = {"schedule": "constant", "float32_tail": 0.0}
     return [
         dataclasses.replace(
-            runs.pair("laptop", n)[0], width=width, seed=seed, images_seen=max(LEAST, ONSET_VIEWS * n), **constant
+            recipes.pair("laptop", n)[0], width=width, seed=seed, images_seen=max(LEAST, ONSET_VIEWS * n), **constant
         )
         for n, width, seed in grid
     ]
@@ -105,16 +105,16 @@ def others() -> list[Run]:
     Returns:
         Runs.
     """
-    kinds = [runs.pair("laptop", 30_000 if "shuffled" in name else 100_000, name)[0] for name in CLASSES]
+    kinds = [recipes.pair("laptop", 30_000 if "shuffled" in name else 100_000, name)[0] for name in CLASSES]
     chosen = [dataclasses.replace(run, images_seen=M) for run in kinds]
-    whole = runs.pair("laptop", 30_000, "avatars-shuffled")[0]
+    whole = recipes.pair("laptop", 30_000, "avatars-shuffled")[0]
     chosen.append(dataclasses.replace(whole, images_seen=4 * M))
-    chain = [run for n in (10, 100, 1000, 30_000) for run in runs.pair("laptop", n, network="BFCNN")]
-    chain += [runs.pair("laptop", 100_000, name, network="BFCNN")[0] for name in ("discs", "c_alpha-2")]
+    chain = [run for n in (10, 100, 1000, 30_000) for run in recipes.pair("laptop", n, network="BFCNN")]
+    chain += [recipes.pair("laptop", 100_000, name, network="BFCNN")[0] for name in ("discs", "c_alpha-2")]
     chosen += [dataclasses.replace(run, images_seen=M // 2) for run in chain]
-    for pair in (runs.pair("laptop", 10_000), runs.pair("laptop", 30_000), tables()[-2:]):
+    for pair in (recipes.pair("laptop", 10_000), recipes.pair("laptop", 30_000), tables()[-2:]):
         chosen += [dataclasses.replace(run, seed=other.seed) for run, other in itertools.permutations(pair)]
-    largest, _ = runs.pair("laptop", 30_000)
+    largest, _ = recipes.pair("laptop", 30_000)
     return chosen + [dataclasses.replace(largest, network=network) for network in ("BiasedUNet", "ConditionalUNet")]
 
 

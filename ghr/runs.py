@@ -1,15 +1,9 @@
-"""Runs: everything that decides the weights of one network, the file that holds them, and the tables of runs.
-
-The table of runs is the list of experiments. A run enters, its checkpoint is found or trained, a denoiser leaves.
-Weights are kept in fp16.
-"""
+"""Runs: a run enters, its checkpoint is found or trained, a denoiser leaves. Weights are kept in fp16."""
 
 import base64
 import dataclasses
 import glob
-import hashlib
 import io
-import json
 import math
 import os
 import shutil
@@ -17,9 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -32,300 +25,15 @@ from ghr import images, sampling, similarity
 from ghr.denoiser import denoise
 from ghr.files import cache, checkpoints
 from ghr.images import archives, names
-from ghr.networks import BFCNN, ConditionalUNet, UNet, lent
+from ghr.networks import lent
 from ghr.noise import add_noise, denoising_mse, sample_sigma
-from ghr.training import DECAY, OPTIMIZERS, SCHEDULES, train
+from ghr.recipes import NETWORKS, Run
+from ghr.training import DECAY, train
 
-SCALES = ("smoke", "laptop", "paper")
 LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
 LOG_SEEDS = range(64)  # samples of the training log
 PICTURES, PICTURES_SIGMA = 4, 0.3  # test images shown by the training log, and their noise level, image units
 SAVE_EVERY = 60  # seconds between two saved training states, unless $GHR_SAVE_EVERY says otherwise
-NETWORKS = {
-    "UNet": lambda run: UNet(width=run.width, scales=run.scales),
-    "BFCNN": lambda run: BFCNN(width=run.width),
-    "BiasedUNet": lambda run: UNet(width=run.width, scales=run.scales, bias=True),
-    "ConditionalUNet": lambda run: ConditionalUNet(width=run.width, scales=run.scales),
-}
-
-
-def _whole(least: int) -> tuple[str, Callable[[object], bool]]:
-    fits = lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= least  # noqa: E731
-    return f"a whole number of at least {least}", fits
-
-
-def _real(wanted: str, fits: Callable[[float], bool]) -> tuple[str, Callable[[object], bool]]:
-    return wanted, lambda x: isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) and fits(x)
-
-
-def _one_of(names: Iterable[str]) -> tuple[str, Callable[[object], bool]]:
-    names = tuple(names)
-    return f"one of {', '.join(names)}", lambda x: x in names
-
-
-_FIELDS = {  # what each field of a Run may be
-    **dict.fromkeys(("size", "held_out", "n", "width", "scales", "images_seen", "batch"), _whole(1)),
-    **dict.fromkeys(("seed", "warmup"), _whole(0)),
-    **dict.fromkeys(("lr", "muon_lr", "sigma_law"), _real("a number above 0", lambda x: x > 0)),
-    "pool": ("None or a whole number of at least 3", lambda x: x is None or _whole(3)[1](x)),
-    "loss_weight": _real("a number", lambda x: True),
-    "average": _real("a number from 0, below 1", lambda x: 0 <= x < 1),
-    "float32_tail": _real("a share from 0 to 1", lambda x: 0 <= x <= 1),
-    "images": ("the name of an image set", lambda x: isinstance(x, str)),
-    "half": _one_of("AB"),
-    "network": _one_of(NETWORKS),
-    "optimizer": _one_of(OPTIMIZERS),
-    "schedule": _one_of(SCHEDULES),
-}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trained network: everything that decides its weights, and nothing else."""
-
-    images: str = "avatars"  #: name understood by ghr.images.load
-    size: int = 32  #: side in pixels (80 in the paper)
-    pool: int | None = None  #: images in the pool, None for all of the set
-    held_out: int = 2000  #: test images, from the middle of the pool
-    n: int = 1000  #: training images
-    half: str = "A"  #: "A" is the first n of the pool, "B" the last n; disjoint
-    seed: int = 0  #: initial weights and training noise; A and B of one pair differ in it
-    network: str = "UNet"  #: key of NETWORKS
-    width: int = 16  #: channels of the first scale (64 in the paper)
-    scales: int = 3  #: poolings of the UNet (3 in the paper)
-    images_seen: int = 2**20  #: with repetition (2.5e8 in the paper)
-    batch: int = 64  #: images a step (512 in the paper)
-    optimizer: str = "muon"  #: of training.OPTIMIZERS (Adam in the paper)
-    schedule: str = "linear"  #: how rates fall, of training.SCHEDULES (halved every 100 epochs in the paper)
-    lr: float = 3e-3  #: peak of AdamW's learning rate (1e-3 in the paper)
-    muon_lr: float = 0.01  #: peak of Muon's, which moves all kernels but the first and the last (none in the paper)
-    warmup: int = 300  #: steps of linear rise (none in the paper)
-    sigma_law: float = 1.5  #: sigma = u^a, u uniform in [0,1] (paper's text 1, its code 2)
-    loss_weight: float = 1.0  #: squared error times (sigma + .02)^-c (0 in the paper)
-    average: float = 0.999  #: decay of the weight average (none in the paper)
-    float32_tail: float = 0.0  #: last fraction of the steps in float32, as memorizers are more exact than bf16
-
-    def __post_init__(self):
-        for name, (wanted, fits) in _FIELDS.items():
-            if not fits(value := getattr(self, name)):
-                raise ValueError(f"Run.{name} is {value!r}: expected {wanted}.")
-        if self.network != "BFCNN" and self.size % 2**self.scales:
-            raise ValueError(
-                f"Run.size is {self.size}: a UNet with {self.scales} scales needs sides divisible by {2**self.scales}."
-            )
-        # one set, one run, however it is spelled
-        object.__setattr__(self, "images", names.parse(self.images, self.size).text)
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps in all."""
-        return math.ceil(self.images_seen / self.batch)
-
-    @property
-    def name(self) -> str:
-        """File name: what a reader needs to find it, and a hash of what else differs from the defaults."""
-        shown = ("images", "size", "n", "half", "seed", "width")
-        rest = {
-            f.name: value
-            for f in dataclasses.fields(self)
-            if f.name not in shown and (value := getattr(self, f.name)) != f.default
-        }
-        words = names.parse(self.images).words
-        tail = "-" + hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:6] if rest else ""
-        return f"{words}-{self.size}px-n{self.n}-{self.half}-seed{self.seed}-w{self.width}{tail}"
-
-
-_RECIPES = {
-    "smoke": Run(
-        size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=16_000, batch=64, warmup=50, average=0.99
-    ),
-    # test PSNR at sigma=.1 after 65,536 images of 18,000 avatars: 26.75 dB; at batch 128 with lr 3e-3 26.21, with 6e-3
-    # 26.37, and with sigma = u 26.07: at so short a training, more steps are worth more than larger batches
-    "laptop": Run(),
-    # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
-    "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
-}
-_SIZES = {
-    ("avatars", "UNet"): {
-        "smoke": (1, 10, 300),
-        "laptop": (1, 10, 100, 1000, 10_000, 30_000),
-        "paper": (1, 10, 100, 1000, 10_000, 30_000),
-    },
-    # the largest n is (about) what the pool gives
-    ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (1, 10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
-    ("avatars", "BFCNN"): {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)},
-}
-STUDIES = tuple(_SIZES)  # image set and network
-_CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
-# how it differs from the table's largest pair
-_FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}
-# a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
-_FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000}
-_TRAINED_ANEW: frozenset[str] = frozenset()  # of: "avatars UNet" ..., "flagship", "controls", "others", "classes"
-_OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
-_SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
-_SYNTHETIC = (
-    *("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4"),
-    *("fields-2", "discs", "ray", "sines"),
-)
-_CLASSES = {  # half A of each; shuffled faces: as many and as often seen as the table's largest set, the others as here
-    "smoke": ("c_alpha-1", "c_alpha-3", "hoelder-2", "fields-2", "discs", "ray", "sines", *_SHUFFLED[1::2]),
-    "laptop": (*_SYNTHETIC, *_SHUFFLED),
-    "paper": (*_SYNTHETIC, *_SHUFFLED),
-}
-_CLASSES_SIZE = {"smoke": {"n": 1000}, "laptop": {"n": 100_000}, "paper": {"n": 100_000}}
-_CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
-
-
-def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
-    """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
-
-    Args:
-        scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-        images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`
-            and `classes`).
-        network: "UNet", or of avatars "BFCNN".
-
-    Returns:
-        Runs.
-
-    Raises:
-        ValueError: for another name.
-    """
-    _require_scale(scale)
-    if images is None:
-        sets = [run for key in STUDIES for run in table(scale, *key)]
-        return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale), *classes(scale)]))
-    if (images, network) not in _SIZES:
-        known = ", ".join(" ".join(key) for key in _SIZES)
-        raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
-    chosen = tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
-    return _shown(scale, f"{images} {network}", chosen)
-
-
-def _shown(scale: str, part: str, chosen: Iterable[Run]) -> tuple[Run, ...]:
-    """The runs of a part of a table, or their predecessors."""
-    if scale != "laptop" or part in _TRAINED_ANEW:
-        return tuple(chosen)
-    return tuple(dataclasses.replace(run, **_FIRST_EDITION) for run in chosen)
-
-
-def flagship(scale: str) -> tuple[Run, Run]:
-    """The pair whose faces are shown: the largest set of avatars, with wider networks where a scale has them.
-
-    Args:
-        scale: one of SCALES.
-
-    Returns:
-        Half A and half B.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    widest = (dataclasses.replace(run, **_FLAGSHIP[scale]) for run in table(scale, "avatars")[-2:])
-    if scale != "laptop" or "flagship" in _TRAINED_ANEW:
-        return tuple(widest)
-    return tuple(dataclasses.replace(run, **_FIRST_EDITION | _FLAGSHIP[scale]) for run in widest)
-
-
-def controls(scale: str) -> tuple[Run, ...]:
-    """What do data and seed each do? Avatars, the seeds of the halves exchanged: A with B's seed, B with A's.
-
-    A of the table and this A differ in their seed alone; A of the table and this B in their data alone.
-
-    Args:
-        scale: one of SCALES.
-
-    Returns:
-        Runs.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    _require_scale(scale)
-    pairs = [pair(scale, n=n) for n in _CONTROLS[scale]]
-    crossed = (dataclasses.replace(run, seed=other.seed) for a, b in pairs for run, other in ((a, b), (b, a)))
-    return _shown(scale, "controls", crossed)
-
-
-def others(scale: str) -> tuple[Run, ...]:
-    """Is it the blindness, or the lack of biases? Half A of the largest set of avatars, with a UNet of another kind.
-
-    Args:
-        scale: one of SCALES.
-
-    Returns:
-        Runs.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    a, _ = table(scale, "avatars")[-2:]
-    return _shown(scale, "others", (dataclasses.replace(a, network=network) for network in _OTHERS[scale]))
-
-
-def classes(scale: str) -> tuple[Run, ...]:
-    """Images whose best denoiser is known, and faces with shuffled pixels: one network each, half A.
-
-    Args:
-        scale: one of SCALES.
-
-    Returns:
-        Runs.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    _require_scale(scale)
-    kinds = [*((name, "UNet") for name in _CLASSES[scale]), *((name, "BFCNN") for name in _CLASSES_BFCNN[scale])]
-    chosen = (pair(scale, table(scale, "avatars")[-2].n, name, network=network)[0] for name, network in kinds)
-    sized = (run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
-    return _shown(scale, "classes", sized)
-
-
-def _require_scale(scale: str) -> None:
-    if scale not in SCALES:
-        raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')
-
-
-def pair(
-    scale: str, n: int, images: str = "avatars", size: int | None = None, network: str = "UNet"
-) -> tuple[Run, Run]:
-    """The two runs of one set size, half A and half B, with a scale's recipe.
-
-    They differ in data, initial weights and training noise. Memorizers end in float32.
-
-    Args:
-        scale: one of SCALES.
-        n: images in each half.
-        images: name understood by ghr.images.load.
-        size: side in pixels (default: the scale's).
-        network: key of NETWORKS.
-
-    Returns:
-        Half A and half B.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    _require_scale(scale)
-    recipe, images = _RECIPES[scale], names.parse(images).text
-    pool = recipe.pool if images == recipe.images or images in _SHUFFLED else None
-    tail = 0.1 if n <= 10 else 0.0
-    seen = recipe.images_seen
-    if scale == "laptop":  # memory sets in after some hundred views: large sets may be seen more often before it does
-        seen = 2**19 if n <= 100 else 2**20 if n < 30_000 else 2**21
-    common = dataclasses.replace(
-        recipe,
-        images_seen=seen,
-        images=images,
-        size=size or recipe.size,
-        pool=pool,
-        n=n,
-        network=network,
-        float32_tail=tail,
-    )
-    return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
 
 
 def data(run: Run) -> images.Halves:

@@ -37,7 +37,7 @@ strict = beartype(
 install_import_hook("ghr", f"{__name__}.strict")
 
 from ghr import __main__ as command  # noqa: E402 (after the hook)
-from ghr import runs  # noqa: E402
+from ghr import recipes  # noqa: E402
 from ghr.networks import BFCNN, UNet  # noqa: E402
 
 
@@ -125,8 +125,8 @@ def ghr(monkeypatch, tmp_path, capsys):
     """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
-    smoke = dataclasses.replace(runs._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
-    monkeypatch.setitem(runs._RECIPES, "smoke", smoke)
+    smoke = dataclasses.replace(recipes._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
+    monkeypatch.setitem(recipes._RECIPES, "smoke", smoke)
 
     def type_in(*words):
         monkeypatch.setattr(sys, "argv", ["ghr", *map(str, words)])

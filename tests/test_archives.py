@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ghr import images, runs
+from ghr import images, recipes, runs
 from ghr.images import archives, pools
 
 COPY, ORIGINAL = 7, 3  # the copy is the darker
@@ -112,7 +112,7 @@ def test_a_run_on_celeba_reads_two_halves_and_test_images_and_no_more(celeba, mo
     monkeypatch.setattr(
         pools.Pool, "__getitem__", lambda pool, at: read.append((at.start, at.stop)) or getitem(pool, at)
     )
-    run = runs.Run(images="celeba", size=20, scales=2, n=10, held_out=5)
+    run = recipes.Run(images="celeba", size=20, scales=2, n=10, held_out=5)
     a, b, held_out = runs.data(run)
     assert run.name.startswith("celeba-20px-n10-A-")
     assert torch.equal(a, x[:10])

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ghr import costs, jacobian, noise, runs, sampling, training
+from ghr import costs, jacobian, noise, recipes, runs, sampling, training
 from ghr.book import pages, speed
 from ghr.images import synthetic
 from ghr.networks import BFCNN, ConditionalUNet, UNet
@@ -121,7 +121,7 @@ def test_a_step_keeps_what_the_backward_pass_needs():
 
 
 def test_the_projection_is_operations_over_rate():
-    run = runs.Run(size=16, width=2, scales=1, images_seen=1280, batch=64)
+    run = recipes.Run(size=16, width=2, scales=1, images_seen=1280, batch=64)
     timed = {"machine": {"GPU": "a card"}, "pairs": {speed.PAPERS_STEP: {"rates": {"flop_per_second": 2e14}}}}
     soup = BeautifulSoup(speed.projection_table((run, run), timed).html, "html.parser")
     (_, *cells) = [[cell.text for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")]
@@ -184,7 +184,7 @@ def test_the_page_is_built_before_anything_was_timed(project):
     soup = BeautifulSoup((project / "html" / "book" / "speed.html").read_text(), "html.parser")
     assert "Not timed yet" not in soup.text
     counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
-    assert counted["all"][0] == str(len(runs.table("paper")))
+    assert counted["all"][0] == str(len(recipes.table("paper")))
 
 
 def test_the_exponent_of_a_square_law_in_d_is_two():

@@ -20,8 +20,8 @@ import torch
 from conftest import same, until
 from safetensors.torch import load_file
 
-from ghr import cluster, runs
-from ghr.runs import Run
+from ghr import cluster, recipes, runs
+from ghr.recipes import Run
 
 RUN = Run(images="discs", size=8, held_out=6, n=20, width=4, scales=1, images_seen=500 * 8, batch=8, average=0.9)
 TINY = dataclasses.replace(RUN, images_seen=20 * 8)
@@ -194,9 +194,9 @@ def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, folders, monkeypatch
     before = of_ray()
     script = f"""
 import signal
-from ghr import __main__, cluster, runs
+from ghr import __main__, cluster, plan, recipes
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in its background deaf to it
-runs.table = lambda scale: [runs.{LONG!r}]
+plan.laptop = lambda: (recipes.{LONG!r},)
 cluster.CPUS = 1
 __main__.main()
 """
@@ -279,13 +279,13 @@ def test_a_worker_that_does_not_share_the_folders_says_so(tmp_path):
 
 def test_the_memory_of_a_run_is_what_its_layers_keep(monkeypatch):
     """One layer by hand: a convolution keeps its input, the loss its error."""
-    monkeypatch.setitem(runs.NETWORKS, "one", lambda run: torch.nn.Conv2d(1, 1, 3, padding=1, bias=False))
+    monkeypatch.setitem(recipes.NETWORKS, "one", lambda run: torch.nn.Conv2d(1, 1, 3, padding=1, bias=False))
     run = Run(network="one", size=8, batch=5, n=7)
     kept = 4 * 5 * (8 * 8 + 8 * 8)
     assert cluster.memory(run) == cluster.CONTEXT + int(cluster.SPARE * (kept + 5 * 4 * 9 + 4 * 7 * 64))
 
 
-@pytest.mark.parametrize("network", runs.NETWORKS)
+@pytest.mark.parametrize("network", recipes.NETWORKS)
 def test_memory_grows_with_the_batch(network):
     """Twice the batch, twice what the layers keep; the rest as it was."""
     one, two, four = (cluster.memory(Run(network=network, batch=batch, width=4)) for batch in (16, 32, 64))

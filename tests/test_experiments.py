@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from ghr import experiments, runs
+from ghr import experiments, recipes, runs
 from ghr.images import photographs
-from ghr.runs import Run
+from ghr.recipes import Run
 
 TINY = Run(images="discs", size=8, pool=60, held_out=10, scales=1, width=2, batch=8, warmup=1)
 TABLE = tuple(dataclasses.replace(TINY, n=n, half=half, seed=k) for n in (1, 3, 27) for k, half in enumerate("AB"))
@@ -20,7 +20,7 @@ def stand_ins(monkeypatch, tmp_path):
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
     monkeypatch.setattr(runs, "fit", fitted.append)
     monkeypatch.setattr(runs, "load", lambda run: lambda y, sigma=None: (run.seed + 1) * y)
-    monkeypatch.setattr(runs, "table", lambda scale, *key: TABLE)
+    monkeypatch.setattr(recipes, "table", lambda scale, *key: TABLE)
     return fitted
 
 
@@ -75,7 +75,7 @@ def test_a_study_says_which_networks_it_trains_first(stand_ins, capsys):
 
 def test_controls_differ_from_a_in_seed_or_images_alone(stand_ins, monkeypatch):
     crossed = [dataclasses.replace(run, seed=1 - run.seed) for run in TABLE[2:4]]
-    monkeypatch.setattr(runs, "controls", lambda scale: tuple(crossed))
+    monkeypatch.setattr(recipes, "controls", lambda scale: tuple(crossed))
     study = experiments.controls("smoke")
     a, b, a_of_b, b_of_a = study.runs.values()
     assert [label for _, label in study.runs] == ["A", "B", "A, seed of B", "B, seed of A"]
@@ -88,7 +88,7 @@ def test_controls_differ_from_a_in_seed_or_images_alone(stand_ins, monkeypatch):
 
 def test_photographs_know_the_regions_of_their_patches(stand_ins, monkeypatch):
     table = [dataclasses.replace(run, images="photographs", size=16, n=5) for run in TABLE[:2]]
-    monkeypatch.setattr(runs, "table", lambda scale, *key: table)
+    monkeypatch.setattr(recipes, "table", lambda scale, *key: table)
     study = experiments.photographs("smoke")
     regions = photographs.regions(16)
     assert study.regions.held_out.tolist() == regions.held_out[: len(study.held_out)].tolist()
@@ -97,7 +97,7 @@ def test_photographs_know_the_regions_of_their_patches(stand_ins, monkeypatch):
 
 def test_each_class_of_images_is_a_study_of_its_own(stand_ins, monkeypatch):
     chosen = tuple(dataclasses.replace(TABLE[0], images=name) for name in ("discs", "c_alpha-2", "c_alpha-3"))
-    monkeypatch.setattr(runs, "classes", lambda scale: chosen)
+    monkeypatch.setattr(recipes, "classes", lambda scale: chosen)
     assert [s.name for s in experiments.classes("smoke")] == ["discs", "c_alpha-2", "c_alpha-3"]
     assert [s.name for s in experiments.classes("smoke", "c_alpha", "ray")] == ["c_alpha-2", "c_alpha-3"]
     assert list(experiments.classes("smoke", "discs")[0].denoisers) == [(1, "A")]
@@ -109,8 +109,8 @@ def test_the_flagship_and_the_other_networks_are_studies_of_the_largest_n(stand_
     monkeypatch.setattr(runs, "fit", stand_in)
     monkeypatch.setattr(runs, "load", lambda run: lambda y, sigma=None: y)
     monkeypatch.setattr(experiments.images, "held_out", lambda *_: torch.zeros(2, 1, 8, 8))
-    n = runs.table("smoke", "avatars")[-1].n
-    assert tuple(experiments.flagship("smoke").runs.values()) == runs.flagship("smoke")
+    n = recipes.table("smoke", "avatars")[-1].n
+    assert tuple(experiments.flagship("smoke").runs.values()) == recipes.flagship("smoke")
     assert list(experiments.flagship("smoke").runs) == [(n, "A"), (n, "B")]
     assert list(experiments.others("smoke").runs) == [(n, "BiasedUNet"), (n, "ConditionalUNet")]
 

@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file
 
-from ghr import images, runs
+from ghr import images, recipes, runs
 from ghr.book import ledger, pages, press
 from ghr.files import cache, checkpoints
-from ghr.runs import Run
+from ghr.recipes import Run
 
 STEPS = 6
 
@@ -96,10 +96,10 @@ def counted(monkeypatch):
 TRAINED_AND_KILLED = """
 import io, json, os, signal, sys
 import torch._dynamo  # the first optimizer of each child would take seconds to import it
-from ghr import runs
+from ghr import recipes, runs
 from ghr.files import cache, checkpoints
 
-run, write, replace = runs.Run(**json.loads(sys.argv[1])), cache.write_whole, os.replace
+run, write, replace = recipes.Run(**json.loads(sys.argv[1])), cache.write_whole, os.replace
 runs.SAVE_EVERY = -1
 
 def die(*_):
@@ -317,7 +317,7 @@ def test_a_disk_that_fills_in_training_keeps_the_last_state_and_the_same_command
     words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 3, "--only", "*-A-*"]
     disk = mounted(tmp_path / full, 1000)
     monkeypatch.setattr(runs, "SAVE_EVERY", -1)
-    run, _ = runs.pair("smoke", n=3, images=f"folder:{photographs}")
+    run, _ = recipes.pair("smoke", n=3, images=f"folder:{photographs}")
     state = tmp_path / "cache" / "training" / runs.path(run).name
     write, sizes, ballast = checkpoints.write_whole, [], []
 
@@ -473,7 +473,7 @@ def test_a_book_that_cannot_be_written_is_told_before_a_chapter_runs(ghr, projec
 def test_two_processes_train_a_run_once(run, trained, folders):
     script = textwrap.dedent("""
         import json
-        from ghr import runs
+        from ghr import recipes, runs
         train, steps = runs.train, []
         def counting(*arguments, **options):
             for step in train(*arguments, **options):
@@ -481,7 +481,7 @@ def test_two_processes_train_a_run_once(run, trained, folders):
                 yield step
         runs.train = counting
         meet()
-        print(runs.fit(runs.Run(**json.loads(sys.argv[1]))), len(steps))
+        print(runs.fit(recipes.Run(**json.loads(sys.argv[1]))), len(steps))
     """)
     (file, a), (other, b) = race(script, folders / "meeting", json.dumps(dataclasses.asdict(run)))
     assert file == other == str(runs.path(run))

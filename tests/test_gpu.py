@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import same
 
-from ghr import cluster, runs, training
+from ghr import cluster, recipes, runs, training
 from ghr.networks import ConditionalUNet, UNet, lent
 from ghr.noise import add_noise
 
@@ -120,7 +120,7 @@ def test_a_run_trains_on_the_gpu_and_takes_less_memory_than_a_cluster_reserves(t
     """A run of the laptop's scale, cut short, and one of the paper's: checkpoints that a CPU reads."""
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
     for scale, n, steps_of_run in (("laptop", 1000, 3000), ("paper", 100, 20)):
-        run = runs.pair(scale, n, "discs")[0]
+        run = recipes.pair(scale, n, "discs")[0]
         run = dataclasses.replace(run, pool=2 * n + 100, held_out=100, images_seen=steps_of_run * run.batch)
         torch.cuda.reset_peak_memory_stats()
         runs.fit(run)

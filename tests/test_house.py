@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ghr import runs
+from ghr import recipes
 from ghr.book import results
 from ghr.book.press import DEPFILE, SCALE, imports, module_path
 from ghr.files import checkpoints
@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("files", "images"),
     *("denoiser", "noise", "networks", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
-    *("stats", "similarity", "tables", "runs", "plan", "experiments", "measure"),
+    *("stats", "similarity", "tables", "recipes", "runs", "plan", "experiments", "measure"),
     *("costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
@@ -88,7 +88,7 @@ def test_nothing_is_ever_unpickled(module):
             assert not any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords)
 
 
-@pytest.mark.parametrize("run", runs.table("laptop"), ids=lambda run: run.name)
+@pytest.mark.parametrize("run", recipes.table("laptop"), ids=lambda run: run.name)
 def test_the_networks_of_the_book_are_shipped(run):
     """A clean clone must not train for an hour: each file is there, whole, and holds the run of the table."""
     checkpoints.read(PACKAGE.parent / "checkpoints" / f"{run.name}.safetensors", run)

@@ -22,13 +22,13 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
 from PIL import Image
 
-from ghr import jacobian, networks, noise, runs, sampling, similarity
+from ghr import jacobian, networks, noise, recipes, runs, sampling, similarity
 from ghr.book import laboratory, pages
 from ghr.files import checkpoints
 
 REPO = Path(__file__).resolve().parents[1]
 SIZES = (10, 4454)  # of the site's networks of photographs
-DISCS = runs.Run(images="discs", n=100, pool=400, held_out=20)  # there is no half B
+DISCS = recipes.Run(images="discs", n=100, pool=400, held_out=20)  # there is no half B
 
 
 # Graphs -----------------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_graphs_tell_nothing_of_the_machine_that_made_them():
 
 
 def test_the_static_figure_compares_networks_of_one_width(monkeypatch):
-    chosen = [runs.Run(images="discs", n=n, width=w, pool=400, held_out=20) for n, w in ((5, 8), (9, 8), (9, 32))]
+    chosen = [recipes.Run(images="discs", n=n, width=w, pool=400, held_out=20) for n, w in ((5, 8), (9, 8), (9, 32))]
     loaded = []
 
     def load(run):
@@ -110,13 +110,13 @@ def test_pixels_of_eight_bits_are_exact_and_others_keep_their_range(tmp_path):
 def test_only_trained_networks_without_biases_are_offered(tmp_path, monkeypatch):
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
     assert laboratory.networks("smoke") == []
-    table = runs.table("smoke")
+    table = recipes.table("smoke")
     for run in table:
         runs.path(run).touch()
     offered = laboratory.networks("smoke")
     assert {run.network for run in offered} == {"UNet"}
-    assert not set(offered) & {*runs.controls("smoke"), *runs.others("smoke")}
-    assert set(runs.flagship("smoke")) <= set(offered)
+    assert not set(offered) & {*recipes.controls("smoke"), *recipes.others("smoke")}
+    assert set(recipes.flagship("smoke")) <= set(offered)
     assert {run.images for run in offered} == {run.images for run in table if run.network == "UNet"}
     faces = [(run.n, run.width, run.half) for run in offered if run.images == "avatars"]
     assert faces == sorted(faces)
@@ -157,7 +157,7 @@ def lab(tmp_path_factory):
         assert not os.environ.get("CI"), "npm is missing"
         pytest.skip("npm is missing: apt-get install npm")
     root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
-    chosen = {(run.n, run.half): run for run in runs.table("laptop", "photographs") if run.n in SIZES}
+    chosen = {(run.n, run.half): run for run in recipes.table("laptop", "photographs") if run.n in SIZES}
     (root / "checkpoints").mkdir()
     for run in chosen.values():
         shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")

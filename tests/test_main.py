@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ghr import plan, runs
+from ghr import plan, recipes, runs
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_folder_of_ones_own_is_trained_end_to_end(ghr, photographs):
     words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 6]
     status, out, _ = ghr(*words)
     assert status == 0
-    a, b = runs.pair("smoke", n=6, images=f"folder:{photographs}")
+    a, b = recipes.pair("smoke", n=6, images=f"folder:{photographs}")
     assert out.split("\n") == [str(runs.path(a)), str(runs.path(b)), ""]
     assert len(runs.data(a).held_out) == 5
     before = [runs.path(r).stat().st_mtime_ns for r in (a, b)]
@@ -46,8 +46,8 @@ def test_only_trains_what_matches(ghr, photographs):
 
 
 def test_runs_lists_the_table_and_what_is_trained(ghr, monkeypatch, photographs):
-    pair = runs.pair("smoke", n=6, images=f"folder:{photographs}")
-    monkeypatch.setattr(runs, "table", lambda scale: pair)
+    pair = recipes.pair("smoke", n=6, images=f"folder:{photographs}")
+    monkeypatch.setattr(recipes, "table", lambda scale: pair)
     runs.fit(pair[0])
     runs.fit(dataclasses.replace(pair[0], images="discs"))
     status, out, _ = ghr("runs", "--scale", "smoke")
@@ -63,11 +63,11 @@ def test_runs_lists_the_table_and_what_is_trained(ghr, monkeypatch, photographs)
 
 
 def test_runs_lists_every_table(ghr):
-    for scale in runs.SCALES:
+    for scale in recipes.SCALES:
         status, out, _ = ghr("runs", "--scale", scale)
         assert status == 0
         planned = plan.laptop() if scale == "laptop" else ()
-        names = [run.name for run in dict.fromkeys([*planned, *runs.table(scale)])]
+        names = [run.name for run in dict.fromkeys([*planned, *recipes.table(scale)])]
         assert [line.split()[0] for line in out.splitlines()[1:-1]] == names
 
 
@@ -125,7 +125,7 @@ def test_too_few_images_are_one_sentence(ghr, photographs):
 
 
 def test_a_damaged_checkpoint_is_one_sentence(ghr):
-    run = runs.table("smoke")[0]
+    run = recipes.table("smoke")[0]
     runs.path(run).parent.mkdir()
     runs.path(run).write_bytes(b"damaged")
     status, _, err = ghr("runs", "--scale", "smoke")

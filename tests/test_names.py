@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ghr import images, runs
+from ghr import images, recipes, runs
 from ghr.files import checkpoints
 from ghr.images import avatars, names, synthetic
 
@@ -68,8 +68,8 @@ def test_a_name_that_means_nothing_is_refused_before_any_image_is_drawn(name, me
         lambda: images.load(name, 32),
         lambda: images.split(name, 32, 5),
         lambda: images.held_out(name, 32, 5),
-        lambda: runs.Run(images=name),
-        lambda: runs.pair("smoke", 5, name, size=32),
+        lambda: recipes.Run(images=name),
+        lambda: recipes.pair("smoke", 5, name, size=32),
     )
     for use in uses:
         with pytest.raises(ValueError, match=message) as error:
@@ -169,9 +169,9 @@ def test_a_folder_has_one_name_however_it_is_spelled(tmp_path, monkeypatch):
         "../link/.",
     ]
     assert {names.parse(f"folder:{path}").text for path in spellings} == {f"folder:{folder}"}
-    found = {runs.Run(images=f"folder:{path}") for path in spellings}
+    found = {recipes.Run(images=f"folder:{path}") for path in spellings}
     assert len(found) == 1
-    assert len({runs.Run(images=f"folder:{path}-shuffled") for path in ("faces", "faces/", str(folder))}) == 1
+    assert len({recipes.Run(images=f"folder:{path}-shuffled") for path in ("faces", "faces/", str(folder))}) == 1
     assert names.parse(found.pop().images).path == folder
 
 
@@ -205,7 +205,7 @@ def test_any_folder_gives_a_file_name_that_can_be_written(called, tmp_path):
     except OSError:
         pytest.skip("this file system knows no such names")
     noise(tmp_path / os.fsdecode(called), range(7))
-    run = runs.Run(images=f"folder:{os.fsdecode(folder)}", size=16, n=2)
+    run = recipes.Run(images=f"folder:{os.fsdecode(folder)}", size=16, n=2)
     (tmp_path / f"{run.name}.safetensors.1234567.partial").write_text("x")
     assert run.name.isprintable()
     assert len(images.split(run.images, 16, 2).a) == 2
@@ -238,7 +238,7 @@ def test_the_files_of_images_are_known(tmp_path):
 
 
 def small(images, half="A"):
-    return runs.Run(
+    return recipes.Run(
         images=images, size=16, width=4, scales=1, n=3, held_out=4, half=half, images_seen=32, batch=8, warmup=1
     )
 
@@ -348,7 +348,7 @@ def test_a_folder_that_changed_between_a_and_b_is_told_before_b_is_trained(
     folder = noise(tmp_path / "set", range(12))
     fit = runs.fit
     files = images.files(f"folder:{folder}", 16)
-    monkeypatch.setattr(runs, "pair", lambda *_, images, **__: (small(images), small(images, "B")))
+    monkeypatch.setattr(recipes, "pair", lambda *_, images, **__: (small(images), small(images, "B")))
     trained = []
     monkeypatch.setattr(runs, "train", lambda *a, train=runs.train, **o: trained.append(1) or train(*a, **o))
     monkeypatch.setattr(runs, "fit", lambda run, **_: (fit(run), exchange(folder, files[0], files[-1]))[0])

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import dataclasses, json, os, resource, time
 import torch
-from ghr import jacobian, noise, runs, sampling, training
+from ghr import jacobian, noise, recipes, runs, sampling, training
 
 def interrupted(*arguments, **options):
     for step in training.train(*arguments, **options):
@@ -24,7 +24,7 @@ def timed(name, function):
     print(f"{name} {seconds:.0f} s, peak memory so far {peak:.2f} GiB", flush=True)
     return result
 
-table = runs.table("paper", "avatars")
+table = recipes.table("paper", "avatars")
 run = dataclasses.replace(table[-2], images="discs", pool=16, held_out=4, n=6, batch=1, images_seen=20, warmup=5)
 halves = timed("discs of 80x80:", lambda: runs.data(run))
 runs.SAVE_EVERY, runs.LOG_SEEDS = 0, range(1)  # a state after every step; one sample in the log

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-from ghr import plan, runs
+from ghr import plan, recipes, runs
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 
@@ -26,7 +26,7 @@ def test_the_tables_come_first_each_pair_with_one_recipe():
 
 def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
     varied = {"images", "n", "half", "seed", "network", "width", "images_seen", "schedule", "float32_tail"}
-    recipe = dataclasses.asdict(runs.Run())
+    recipe = dataclasses.asdict(recipes.Run())
     for run in plan.laptop():
         assert {k: v for k, v in dataclasses.asdict(run).items() if k not in varied} == {
             k: v for k, v in recipe.items() if k not in varied
@@ -44,13 +44,13 @@ def test_equal_views_share_one_trunk_for_each_set():
 
 
 def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan():
-    wanted = {f"{run.name}.safetensors" for run in (*runs.table("laptop"), *plan.laptop())}
+    wanted = {f"{run.name}.safetensors" for run in (*recipes.table("laptop"), *plan.laptop())}
     assert {file.name for file in CHECKPOINTS.glob("*.safetensors")} - wanted == set()
 
 
 def test_the_cost_of_what_is_missing_is_said_and_of_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path))
-    small = runs.Run(images="discs", size=8, width=2, scales=1, n=5, batch=8, images_seen=2_000_000)
+    small = recipes.Run(images="discs", size=8, width=2, scales=1, n=5, batch=8, images_seen=2_000_000)
     pair = small, dataclasses.replace(small, half="B", images_seen=500_000)
     said = plan.cost(pair, "cpu")
     assert said.startswith("2 networks to train, 2.50 million images: at most about ")

@@ -23,11 +23,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from ghr import runs
+from ghr import recipes, runs
 from ghr.files import checkpoints
 from ghr.images import names, photographs
 from ghr.noise import add_noise
-from ghr.runs import Run
+from ghr.recipes import Run
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +107,9 @@ def equal(a, b):
 # Identity ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", runs.SCALES)
+@pytest.mark.parametrize("scale", recipes.SCALES)
 def test_names_are_unique_in_a_table_and_safe_as_file_names(scale):
-    names = [run.name for run in runs.table(scale)]
+    names = [run.name for run in recipes.table(scale)]
     assert len(set(names)) == len(names) >= 4
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_AB") for name in names)
 
@@ -171,8 +171,8 @@ def test_a_size_that_the_network_cannot_halve_is_refused_before_any_image_is_mad
 
 def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
     sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
-    for scale, (images, network) in itertools.product(runs.SCALES, sets):
-        table = runs.table(scale, images, network)
+    for scale, (images, network) in itertools.product(recipes.SCALES, sets):
+        table = recipes.table(scale, images, network)
         for a, b in zip(table[::2], table[1::2], strict=True):
             assert (a.half, b.half) == ("A", "B")
             assert a.seed != b.seed
@@ -183,35 +183,35 @@ def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
 
 
 def test_controls_exchange_the_seeds_of_a_pair():
-    for scale in runs.SCALES:
-        controls = runs.controls(scale)
+    for scale in recipes.SCALES:
+        controls = recipes.controls(scale)
         assert len(controls) >= 2
         for a, b in zip(controls[::2], controls[1::2], strict=True):
-            first, second = (run for run in runs.table(scale, "avatars") if run.n == a.n)
-            assert (first, second) in itertools.pairwise(runs.table(scale, "avatars"))
+            first, second = (run for run in recipes.table(scale, "avatars") if run.n == a.n)
+            assert (first, second) in itertools.pairwise(recipes.table(scale, "avatars"))
             assert a == dataclasses.replace(first, seed=second.seed)
             assert b == dataclasses.replace(second, seed=first.seed)
 
 
 def test_other_networks_differ_from_half_a_of_the_largest_set_in_kind_alone():
-    for scale in runs.SCALES:
-        a = runs.table(scale, "avatars")[-2]
-        assert [run.network for run in runs.others(scale)] == ["BiasedUNet", "ConditionalUNet"]
-        assert {dataclasses.replace(run, network="UNet") for run in runs.others(scale)} == {a}
+    for scale in recipes.SCALES:
+        a = recipes.table(scale, "avatars")[-2]
+        assert [run.network for run in recipes.others(scale)] == ["BiasedUNet", "ConditionalUNet"]
+        assert {dataclasses.replace(run, network="UNet") for run in recipes.others(scale)} == {a}
 
 
 def test_the_flagship_is_the_largest_pair_of_faces_in_wider_networks():
-    for scale in runs.SCALES:
-        for run, ours in zip(runs.flagship(scale), runs.table(scale, "avatars")[-2:], strict=True):
+    for scale in recipes.SCALES:
+        for run, ours in zip(recipes.flagship(scale), recipes.table(scale, "avatars")[-2:], strict=True):
             assert dataclasses.replace(run, width=ours.width, images_seen=ours.images_seen) == ours
             assert run.width >= ours.width
-    assert runs.flagship("smoke")[0].width > runs.table("smoke", "avatars")[-1].width
+    assert recipes.flagship("smoke")[0].width > recipes.table("smoke", "avatars")[-1].width
 
 
 def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_largest_pair():
     for scale in ("smoke", "paper"):
-        a = runs.table(scale, "avatars")[-2]
-        classes = runs.classes(scale)
+        a = recipes.table(scale, "avatars")[-2]
+        classes = recipes.classes(scale)
         assert {run.half for run in classes} == {"A"}
         assert ("discs", "BFCNN") in {(run.images, run.network) for run in classes}
         shuffled = [run for run in classes if "shuffled" in run.images]
@@ -221,11 +221,11 @@ def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_la
 
 
 def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_each_once():
-    for scale in runs.SCALES:
+    for scale in recipes.SCALES:
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
-        parts = [runs.table(scale, *key) for key in sets]
-        parts += [runs.flagship(scale), runs.controls(scale), runs.others(scale), runs.classes(scale)]
-        whole = runs.table(scale)
+        parts = [recipes.table(scale, *key) for key in sets]
+        parts += [recipes.flagship(scale), recipes.controls(scale), recipes.others(scale), recipes.classes(scale)]
+        whole = recipes.table(scale)
         assert set(whole) == set(sum(parts, ()))
         assert len(set(whole)) == len(whole)
 
@@ -233,38 +233,38 @@ def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_ea
 def test_an_unknown_table_is_refused():
     for key in (("celeba",), ("photographs", "BFCNN")):
         with pytest.raises(ValueError, match="expected one of avatars UNet, photographs UNet, avatars BFCNN"):
-            runs.table("smoke", *key)
+            recipes.table("smoke", *key)
 
 
 def test_the_largest_set_of_photographs_is_what_the_pool_gives():
     for scale in ("laptop", "paper"):
-        run = runs.table(scale, "photographs")[-1]
+        run = recipes.table(scale, "photographs")[-1]
         most = min(len(part) for part in photographs.patches(run.size)[:2])
         assert 0.99 * most < run.n <= most
 
 
 def test_scales_are_the_ones_promised():
-    laptop, paper = runs.table("laptop"), runs.table("paper")
+    laptop, paper = recipes.table("laptop"), recipes.table("paper")
     assert {(r.size, r.width, r.scales) for r in laptop} <= {(32, 16, 3), (32, 32, 3)}
     assert {(r.size, r.width, r.scales) for r in paper} == {(80, 64, 3)}
-    assert [r.n for r in runs.table("laptop", "avatars")[::2]] == [1, 10, 100, 1000, 10_000, 30_000]
-    assert [r.n for r in runs.table("laptop", "photographs")[::2]] == [1, 10, 100, 1000, 4454]
+    assert [r.n for r in recipes.table("laptop", "avatars")[::2]] == [1, 10, 100, 1000, 10_000, 30_000]
+    assert [r.n for r in recipes.table("laptop", "photographs")[::2]] == [1, 10, 100, 1000, 4454]
     assert sum(p.numel() for p in runs.network(laptop[0]).parameters()) == 479_424
 
 
 def test_an_unknown_scale_is_refused():
     with pytest.raises(ValueError, match='Unknown scale "huge": expected one of smoke, laptop, paper'):
-        runs.table("huge")
+        recipes.table("huge")
 
 
 def test_a_pair_of_ones_own_images_takes_the_whole_folder():
-    a, b = runs.pair("smoke", n=50, images="folder:x", size=24)
+    a, b = recipes.pair("smoke", n=50, images="folder:x", size=24)
     assert (a.images, a.n, a.size, a.pool, a.width) == (names.parse("folder:x").text, 50, 24, None, 8)
-    assert runs.pair("smoke", n=50)[1].pool == 1000
-    assert runs.pair("smoke", n=50)[1].size == b.size - 8
+    assert recipes.pair("smoke", n=50)[1].pool == 1000
+    assert recipes.pair("smoke", n=50)[1].size == b.size - 8
 
 
-@pytest.mark.parametrize("network", runs.NETWORKS)
+@pytest.mark.parametrize("network", recipes.NETWORKS)
 def test_initial_weights_are_a_function_of_the_seed(network):
     run = Run(width=3, network=network)
     torch.manual_seed(5)
@@ -605,7 +605,7 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
     """SIGKILL in mid-training, after a few saved states; its lock does not stay."""
     script = textwrap.dedent(f"""
         import time
-        from ghr import runs
+        from ghr import recipes, runs
         from ghr.files import checkpoints
         runs.SAVE_EVERY, write = -1, checkpoints.write
         def slow(*arguments):
@@ -613,7 +613,7 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
             print("saved", flush=True)
             time.sleep(0.1)
         checkpoints.write = slow
-        runs.fit(runs.Run(**{dataclasses.asdict(run)!r}))
+        runs.fit(recipes.Run(**{dataclasses.asdict(run)!r}))
     """)
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

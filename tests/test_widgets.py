@@ -17,7 +17,7 @@ import torch
 from bs4 import BeautifulSoup
 from conftest import DESK, canvases, cut, hear, serve, sheet
 
-from ghr import images, noise, runs
+from ghr import images, noise, recipes, runs
 from ghr.book import pages
 from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
 
@@ -267,7 +267,7 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
     page.wait_for_function("document.querySelector('.explorer').dataset.place === '31,19'", timeout=60_000)
     assert page.locator(".explorer-words").text_content() != words
 
-    run = max((r for r in runs.table("smoke", "avatars") if r.half == "A"), key=lambda r: r.n)
+    run = max((r for r in recipes.table("smoke", "avatars") if r.half == "A"), key=lambda r: r.n)
     photographs = images.split("photographs", run.size, 1).held_out[:100]
     x = photographs[14:15]
     y = noise.add_noise(x, np.geomspace(0.01, 1, 41).tolist()[19], torch.Generator().manual_seed(0))

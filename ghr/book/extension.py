@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from ghr import runs
+from ghr import recipes
 from ghr.book import ledger, percent, speed, words
 from ghr.book.pages import lay_out, measured, published, told
 from ghr.book.percent import FORMAT, notebook
@@ -376,13 +376,13 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
 
     Args:
         entries: measured at this scale.
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
 
     Returns:
         A row for each target.
     """
     found = {(entry.id, entry.images, entry.network): entry for entry in entries}
-    studies = [key for key in runs.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
+    studies = [key for key in recipes.STUDIES if key[1] == "UNet" or key in {(e.images, e.network) for e in entries}]
     rows = []
     for id, target in ledger.TARGETS.items():
         if not {images for images, _ in studies} & set(target.on):
@@ -407,7 +407,7 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
 
     Args:
         entries: measured at this scale.
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
 
     Returns:
         A row for each target, set and network.
@@ -416,7 +416,7 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
     rows = []
     for id, target in ledger.TARGETS.items():
         for images in target.on:
-            if images in {name for name, _ in runs.STUDIES}:
+            if images in {name for name, _ in recipes.STUDIES}:
                 continue
             wanted, at_paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*target.paper)
             others = sorted(network for i, j, network in found if (i, j) == (id, images) and network != "UNet")
@@ -532,7 +532,7 @@ def setup(app) -> dict:
                 shown = speed.networks_table().html
             elif which == "projection":
                 timed = speed.results(speed.RESULTS_ON_GPU)
-                shown = speed.projection_table(runs.table("paper"), timed).html if timed else speed.NOT_TIMED
+                shown = speed.projection_table(recipes.table("paper"), timed).html if timed else speed.NOT_TIMED
             else:
                 raise self.error(f"Unknown table of costs: {which}.")
             return [nodes.raw("", shown, format="html")]

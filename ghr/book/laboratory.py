@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
-from ghr import jacobian, noise, runs, sampling
+from ghr import jacobian, noise, recipes, runs, sampling
 from ghr.book import plots
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
@@ -240,17 +240,17 @@ def _quiet() -> Iterator[None]:
 # -- what the page is given
 
 
-def networks(scale: str) -> list[runs.Run]:
+def networks(scale: str) -> list[recipes.Run]:
     """The runs that the page offers: trained UNets without biases, by image set and N.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
 
     Returns:
         Runs that have a checkpoint.
     """
-    tables = [run for key in runs.STUDIES for run in runs.table(scale, *key)]
-    wanted = dict.fromkeys([*tables, *runs.flagship(scale), *runs.classes(scale)])
+    tables = [run for key in recipes.STUDIES for run in recipes.table(scale, *key)]
+    wanted = dict.fromkeys([*tables, *recipes.flagship(scale), *recipes.classes(scale)])
     names = list(dict.fromkeys(run.images for run in wanted))
     trained = [run for run in wanted if run.network == "UNet" and runs.path(run).exists()]
     return sorted(trained, key=lambda run: (names.index(run.images), run.n, run.width, run.half))
@@ -260,7 +260,7 @@ def export(scale: str, root: Path) -> Path:
     """Everything the page loads, made again only when networks, code, pins or runtime are others than before.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
 
     Returns:
@@ -288,7 +288,7 @@ def export(scale: str, root: Path) -> Path:
     return listed
 
 
-def _set(images: str, group: list[runs.Run], architectures: dict, folder: Path) -> dict:
+def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Path) -> dict:
     """Writes the files of one image set and its networks, and says what they are."""
     largest = runs.data(group[-1])
     entries = []
@@ -386,7 +386,7 @@ def _installed(root: Path, folder: Path) -> bool:
 
 
 @torch.no_grad()
-def figure(chosen: list[runs.Run]) -> str:
+def figure(chosen: list[recipes.Run]) -> str:
     """Three pictures, one for each experiment, by the networks of the first image set: HTML.
 
     Args:
@@ -431,7 +431,7 @@ def figure(chosen: list[runs.Run]) -> str:
     return "\n".join(f"<p>{name}</p>{picture}" for name, picture in zip(names, pictures, strict=True))
 
 
-def _words(shown: list[runs.Run]) -> str:
+def _words(shown: list[recipes.Run]) -> str:
     *most, last = (f"{run.n:,}" for run in shown)
     return f"{', '.join(most)} and {last}" if most else last
 

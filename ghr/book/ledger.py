@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ghr.book.query import Kept, NoRow, ask, parse
 from ghr.files.cache import write_whole
-from ghr.runs import NETWORKS, SCALES
+from ghr.recipes import NETWORKS, SCALES
 from ghr.stats import Estimate
 
 _NONE = (-math.inf, math.inf)
@@ -278,7 +278,7 @@ class Entry:
     target: str  #: e.g. ">= 15"
     verdict: str  #: "met", "missed" or "undecided"
     chapter: str  #: where it was measured
-    network: str = "UNet"  #: key of ghr.runs.NETWORKS
+    network: str = "UNet"  #: key of ghr.recipes.NETWORKS
 
     def __post_init__(self):
         words = [getattr(self, f.name) for f in dataclasses.fields(self) if f.type is str]
@@ -306,7 +306,7 @@ def bounds(id: str, images: str, scale: str) -> tuple[float, float]:
     Args:
         id: key of TARGETS.
         images: image set of which the target is asked.
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
 
     Returns:
         Lower and upper bound, infinite where there is none.
@@ -357,10 +357,10 @@ def enter(id: str, images: str, scale: str, measured: Estimate, chapter: str, ne
     Args:
         id: key of TARGETS.
         images: image set of which the target is asked.
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         measured: the number.
         chapter: two digits, e.g. "02".
-        network: key of `ghr.runs.NETWORKS`.
+        network: key of `ghr.recipes.NETWORKS`.
 
     Returns:
         Entry.
@@ -387,7 +387,7 @@ def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.Mappi
 
     Args:
         kept: table by name by chapter; a question to a chapter that is not there is not put.
-        scale: of the tables, one of `ghr.runs.SCALES`.
+        scale: of the tables, one of `ghr.recipes.SCALES`.
         targets: by id.
 
     Returns:

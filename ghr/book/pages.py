@@ -36,7 +36,7 @@ def measured(scale: str, root: Path) -> list[ledger.Entry]:
     """What the tables of a scale's executed chapters give to the ledger.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
 
     Returns:
@@ -52,7 +52,7 @@ def told(scale: str, root: Path) -> words.Told:
     """What the texts of the book can ask for.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
 
     Returns:
@@ -89,7 +89,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     """Executes the chapters that changed and builds the pages; old pages stay until new ones stand.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
         html: folder of the pages, `_build/html` unless said.
         check: refuse to change the ledger.
@@ -153,7 +153,7 @@ def keep(entries: list[ledger.Entry], scale: str, file: Path, check: bool) -> No
 
     Args:
         entries: measured at this scale.
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         file: the committed ledger.
         check: refuse to change it.
 
@@ -174,7 +174,7 @@ def render(scale: str, root: Path, html: Path) -> None:
     """Builds the pages aside, warnings being errors, and swaps them in once they are whole.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
         html: folder of the pages.
 

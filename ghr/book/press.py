@@ -38,7 +38,7 @@ from ghr import tables
 from ghr.book import percent, results, schema, words
 from ghr.book.percent import INJECTED, notebook, numbered
 from ghr.files.cache import writable, write_whole
-from ghr.runs import SCALES
+from ghr.recipes import SCALES
 
 PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
@@ -288,7 +288,7 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
 
     Args:
         chapter: path below root, e.g. "book/02_x.py".
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
         package: folder of the package.
         **parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
@@ -503,7 +503,7 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
     When a chapter fails no other begins; those that had begun end and are kept.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
         package: folder of the package.
 
@@ -628,7 +628,7 @@ def kept_text(scale: str, root: Path) -> dict[str, dict[str, str]]:
     """The tables that executed chapters of a scale kept, as CSV.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
 
     Returns:
@@ -642,7 +642,7 @@ def kept(scale: str, root: Path) -> dict[str, dict[str, tables.Table]]:
     """The tables that executed chapters of a scale kept.
 
     Args:
-        scale: one of `ghr.runs.SCALES`.
+        scale: one of `ghr.recipes.SCALES`.
         root: top of the repository.
 
     Returns:

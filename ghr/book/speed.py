@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ghr import costs, runs
+from ghr import costs, recipes, runs
 from ghr.tables import Shown
 
 RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
@@ -22,7 +22,7 @@ RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training st
 PAPERS_STEP = "step80-512"  # the pair of RESULTS_ON_GPU whose network, size and batch are the paper's
 
 
-def _unfilled(run: runs.Run) -> nn.Module:
+def _unfilled(run: recipes.Run) -> nn.Module:
     """The network of a run without numbers: only its shapes count here."""
     with torch.device("meta"):
         return runs.network(run)
@@ -35,8 +35,8 @@ def networks_table() -> Shown:
         A row for each network.
     """
     rows = []
-    for scale in runs.SCALES:
-        kinds = {(run.network, run.size, run.width, run.scales): run for run in runs.table(scale)}
+    for scale in recipes.SCALES:
+        kinds = {(run.network, run.size, run.width, run.scales): run for run in recipes.table(scale)}
         for name, size, width, scales in sorted(kinds, reverse=True):
             if name not in ("UNet", "BFCNN"):
                 continue
@@ -61,20 +61,20 @@ def networks_table() -> Shown:
     return Shown("Operations and memory of each network", heads, rows)
 
 
-def projection_table(table: tuple[runs.Run, ...], timed: dict) -> Shown:
+def projection_table(table: tuple[recipes.Run, ...], timed: dict) -> Shown:
     """What a table of runs would take on one GPU, a projection: all networks trained at the rate of the paper's. ::
 
         hours = images seen x FLOP to train on one / rate
 
     Args:
-        table: runs, e.g. of `runs.table`.
+        table: runs, e.g. of `recipes.table`.
         timed: of `results`, on a GPU; its pair PAPERS_STEP has the rate, FLOP/s.
 
     Returns:
         A row for each kind of network, and one for all.
     """
     rate = timed["pairs"][PAPERS_STEP]["rates"]["flop_per_second"]
-    groups: dict[tuple, list[runs.Run]] = {}
+    groups: dict[tuple, list[recipes.Run]] = {}
     for run in table:
         groups.setdefault((run.network, run.width, run.size, run.scales), []).append(run)
     cost = {kind: costs.flops(_unfilled(group[0]), kind[2], kind[2], training=True) for kind, group in groups.items()}

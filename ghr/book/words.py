@@ -26,7 +26,7 @@ Schemas = Mapping[str, Mapping[str, type | None]]  # chapter -> name of a table 
 class Told:
     """All that texts can ask for, at one scale."""
 
-    scale: str  #: one of `ghr.runs.SCALES`; at the laptop's all must be there
+    scale: str  #: one of `ghr.recipes.SCALES`; at the laptop's all must be there
     kept: Kept  #: table by name by chapter
     entries: tuple[Entry, ...] = ()  #: of the ledger
     claims: Mapping[str, Claim] = field(default_factory=lambda: CLAIMS)  #: by name

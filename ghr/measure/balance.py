@@ -118,7 +118,7 @@ class Level:
     """The accounts of one network at one noise level, over test images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
@@ -135,7 +135,7 @@ class Balance:
     """The accounts of one network over noise levels."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: of the training images
     smallest: Estimate  #: SC for sigma between .05 and .5

@@ -243,7 +243,7 @@ class Anatomy:
     """The Jacobians of one network at one noise level, mean over images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
@@ -486,7 +486,7 @@ class Agreement:
     """Do networks of two halves find one basis? Mean over images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images of each half
     sigma: float  #: noise standard deviation, image units
     trace: Estimate  #: tr J of network A
@@ -529,7 +529,7 @@ class Span:
     """Is a basis made of training images? Shares of its energy in their span, mean over images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     at: str  #: which noisy images the network was differentiated at, "test" or "training"
     own: Estimate  #: in the span of its N training images

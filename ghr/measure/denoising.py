@@ -24,7 +24,7 @@ class Network:
     """A trained network and its images, in numbers."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: label of the network
     side: int  #: height of an image, pixels

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ghr import harmonic, runs
+from ghr import harmonic, recipes, runs
 from ghr.experiments import Study
 from ghr.measure.bases import Filter, Filters, filters, kept, values, vectors
 from ghr.stats import Estimate, estimate, margin, psnr_of_mean
@@ -99,7 +99,7 @@ class Indices:
     """The four indices of one kind of basis, mean over images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
@@ -115,7 +115,7 @@ class Margin:
     """By how much the network's own basis is ahead of the better of a third image's and of principal components."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images
     half: str  #: of the training images
     sigma: float  #: noise standard deviation, image units
@@ -178,7 +178,7 @@ def _means(by_index: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
 class Kind:
     """One network as a denoiser and as a basis, mean over images."""
 
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images; 0 of an untrained network
     half: str  #: of the training images
     parameters: int  #: numbers in the network
@@ -225,7 +225,7 @@ def kinds(found: Sequence[Filters], others: Study) -> Table[Kind]:
 
 
 def _kind(
-    run: runs.Run,
+    run: recipes.Run,
     denoiser: Callable,
     some: Sequence[Filter],
     counts: np.ndarray,

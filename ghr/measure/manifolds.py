@@ -540,7 +540,7 @@ class Progress:
     """How far a network was from the optimum while it was trained."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     part: float  #: of its training, 1 the end
     images_seen: int  #: so far
     test: float  #: PSNR of the optimum at weak noise less that on test images, dB

@@ -218,7 +218,7 @@ class Lead:
     """A network beside one rival on the same noisy images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     rival: str  #: one of RIVALS
     steeper: Estimate  #: slope of the network less that of the rival, over the first window
     lead: Estimate  #: output PSNR of the network less that of the rival, mean over LEVEL, dB
@@ -251,7 +251,7 @@ class Worst:
     """A network beside TI db4 on the paper's images, at the regularity where it stands worst."""
 
     images: str  #: "c_alpha" for all sets of that kind whose regions and contour are named alike
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     alphas: str  #: which, in words
     least_slope: Estimate  #: smallest difference of slopes, network less TI db4
     least_lead: Estimate  #: smallest difference of levels, dB
@@ -351,7 +351,7 @@ class Mixture:
     """A network on images whose regions and contour differ in regularity, beside images that share one of them."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     slope: Estimate  #: of output on input PSNR, over the first window
     over_regions: Estimate  #: less the slope where the contour is as regular as the regions here
     over_contour: Estimate  #: less the slope where the regions are as regular as the contour here
@@ -461,7 +461,7 @@ class Optimality:
     """A network beside the exact optimum on Gaussian fields, over all noise levels."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     alpha: float  #: decay of the spectrum
     tested: int  #: fields
     largest: Estimate  #: largest loss, dB
@@ -592,7 +592,7 @@ class Adaptation:
     """Does a network's basis know its image? Means over scenes."""
 
     images: str  #: image set
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     trace: Estimate  #: tr J, dimensions
     h2: Estimate  #: share of energy across the contours of the image, less that across another's
     h2_third: Estimate  #: the same of the network's basis at a third image

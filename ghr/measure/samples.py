@@ -132,7 +132,7 @@ class Step:
 class Sampler:
     """Agreement of the samples of the largest N under one sampler."""
 
-    network: str  #: key of `runs.NETWORKS`
+    network: str  #: key of `recipes.NETWORKS`
     sampler: str  #: its name
     same_noise: Estimate  #: c_AB; 0 where a walk diverges, as then nothing agrees
     energy: Estimate | None  #: gradient energy of A's samples over that of held-out images; None where a walk diverges

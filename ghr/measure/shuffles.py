@@ -180,7 +180,7 @@ class Deficit:
     """What shuffling costs over the noise levels of JUDGED."""
 
     images: str  #: "avatars-shuffled" for the whole image
-    network: str  #: key of ghr.runs.NETWORKS
+    network: str  #: key of ghr.recipes.NETWORKS
     least_loss: Estimate  #: smallest loss of a whole shuffle over noise levels, dB
     least_rise: Estimate  #: smallest rise of the loss from one block size to the next larger, over noise levels, dB
     chance: Estimate  #: PSNR of half A less that of half B on faces as they are, where they differ most, dB

@@ -14,7 +14,7 @@ from ghr.images.photographs import Regions
 from ghr.measure import agreement
 from ghr.measure.agreement import GRID
 from ghr.noise import SIGMAS
-from ghr.runs import Run
+from ghr.recipes import Run
 from ghr.stats import estimate
 
 H, W = 7, 13

@@ -8,7 +8,7 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.measure import balance
-from ghr.runs import Run
+from ghr.recipes import Run
 
 H, W = 7, 13
 D = H * W

@@ -14,7 +14,7 @@ from ghr.images.photographs import Regions
 from ghr.measure import bases
 from ghr.measure.bases import Filter
 from ghr.noise import add_noise
-from ghr.runs import Run
+from ghr.recipes import Run
 
 H, W = 7, 13
 D = H * W

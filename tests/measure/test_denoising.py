@@ -11,8 +11,8 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.measure import denoising
 from ghr.noise import SIGMAS
+from ghr.recipes import Run
 from ghr.references import EmpiricalDenoiser, log_density
-from ghr.runs import Run
 
 
 def half(y, sigma=None):

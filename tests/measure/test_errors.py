@@ -15,8 +15,8 @@ from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.measure import errors
 from ghr.noise import SIGMAS, add_noise
+from ghr.recipes import Run
 from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, RayDenoiser, WienerDenoiser
-from ghr.runs import Run
 from ghr.stats import estimate, psnr_gap, psnr_of_mean, slope
 
 H, W = 7, 13

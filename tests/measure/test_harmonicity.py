@@ -11,7 +11,7 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.measure import harmonicity
 from ghr.measure.bases import Filter, Filters
-from ghr.runs import Run
+from ghr.recipes import Run
 
 H, W = 10, 14
 D = H * W

@@ -9,8 +9,8 @@ from ghr.experiments import Study
 from ghr.images import Halves, synthetic
 from ghr.measure import manifolds
 from ghr.noise import add_noise
+from ghr.recipes import Run
 from ghr.references import DiscPosterior, RayDenoiser, SineDenoiser
-from ghr.runs import Run
 from ghr.stats import Estimate
 
 SIZE, SIGMA = 17, 0.01

@@ -12,8 +12,8 @@ from ghr.experiments import Study
 from ghr.images import Halves, synthetic
 from ghr.measure import bases, rates
 from ghr.noise import SIGMAS
+from ghr.recipes import Run
 from ghr.references import StationaryWienerDenoiser, WaveletDenoiser
-from ghr.runs import Run
 from ghr.stats import Estimate
 
 

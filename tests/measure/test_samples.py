@@ -15,8 +15,8 @@ from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.measure import samples
 from ghr.measure.samples import Nearness, Samples, strong_generalization
+from ghr.recipes import Run
 from ghr.references import WienerDenoiser
-from ghr.runs import Run
 from ghr.stats import Estimate, decibels, estimate, median_difference, ratio
 
 H, W = 16, 18

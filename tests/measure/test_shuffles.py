@@ -9,8 +9,8 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.synthetic import shuffle
 from ghr.measure import bases, shuffles
+from ghr.recipes import Run
 from ghr.references import WienerDenoiser
-from ghr.runs import Run
 from ghr.stats import Estimate
 
 
