@@ -23,7 +23,7 @@
 # leave it open. It is learned, with biases or without, told the noise level or not. That the network is a *shrinkage* in this
 # basis is only roughly true: its Jacobian is far from symmetric.
 #
-# **The figure** is {numref}`fig-controls`: the network's basis beside five that cannot know the image.
+# **The figure** is {numref}`fig-rival-bases`: the network's basis beside five that cannot know the image.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -286,7 +286,7 @@ indices, margins = harmonicity.harmonicity(*found)
 growth = harmonicity.growth(of_faces)
 results.keep(indices=indices, margins=margins, growth=growth)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "figure": {"name": "fig-controls", "caption": "**On faces no basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of five controls at σ = 0.1, half A of the largest N, with 95% intervals over test images; faces (blue) and photographs (grey). Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, six rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "figure": {"name": "fig-rival-bases", "caption": "**On faces no basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of five controls at σ = 0.1, half A of the largest N, with 95% intervals over test images; faces (blue) and photographs (grey). Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, six rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2, sharey=True)
 for ax, index, title in zip(axes, ("h1", "h2", "h3", "h4"), ("H1, frequency grows", "H2, geometry gain", "H3, along / across", "H4, alignment"), strict=True):
     for study, name, colour, shift in ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1)):

@@ -1,6 +1,7 @@
 """Chapters: what they ask for is measured, what they claim is guarded, and they define no function of their own."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,11 @@ def test_every_number_verdict_and_claim_that_the_book_asks_for_is_there():
     assert words.check_data(press.schemas(REPO)) == []
     said = "".join((REPO / page).read_text("utf8") for page in contents)
     assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == claims.CLAIMS.keys()
+
+
+def test_no_two_figures_or_equations_of_the_book_have_one_label():
+    """Links between pages would lead to either; Sphinx says so only after everything was executed."""
+    labels = [label for text in TEXTS.values() for label in re.findall(r'"name": "([\w-]+)"|\$\$ \(([\w-]+)\)', text)]
+    found = [a or b for a, b in labels]
+    assert len(found) > 50
+    assert sorted(found) == sorted(set(found))
