@@ -26,13 +26,15 @@ from ghr.costs import training_memory
 from ghr.files import cache
 from ghr.recipes import Run
 
-CPUS = 2  # threads of a run without GPU, where a node has them; own choice: the number decides the last bits of weights
-RETRIES = 5  # lost machines that a run survives; the same command begins to count anew
-PATIENCE = 60  # seconds without any machine that could take a run, after which we stop
-RUNS_PER_CARD = 8  # at most: each run has a process of its own, and they take turns
-SPARE = 2.5  # times what a step holds: two copies, as computed and as recorded for replay, and a quarter of each beside
-CONTEXT = 2**30  # bytes of a card that a process takes before it has done anything, libraries included
-STORE = 80_000_000  # bytes for Ray's objects, on this machine's own cluster: a few numbers travel, images do not
+#: threads of a run without GPU, where a node has them; own choice: the number decides the last bits of weights
+CPUS = 2
+RETRIES = 5  #: lost machines that a run survives; the same command begins to count anew
+PATIENCE = 60  #: seconds without any machine that could take a run, after which we stop
+RUNS_PER_CARD = 8  #: at most: each run has a process of its own, and they take turns
+#: times what a step holds: two copies, as computed and as recorded for replay, and a quarter of each beside
+SPARE = 2.5
+CONTEXT = 2**30  #: bytes of a card that a process takes before it has done anything, libraries included
+STORE = 80_000_000  #: bytes for Ray's objects, on this machine's own cluster: a few numbers travel, images do not
 
 
 def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:

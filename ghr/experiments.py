@@ -20,7 +20,7 @@ from ghr.images.photographs import regions as regions_of
 from ghr.recipes import Run
 from ghr.tables import Table
 
-Key = tuple[int, str]  # N, and what tells a network from the others of this N: its half, or a longer label
+Key = tuple[int, str]  #: N, and what tells a network from the others of this N: its half, or a longer label
 
 
 @dataclass(frozen=True)

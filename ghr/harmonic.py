@@ -22,8 +22,8 @@ from torch import Tensor
 from ghr.denoiser import require_images
 
 INDICES = ("H1", "H2", "H3", "H4")
-WIDTH = 0.08  # grey values further apart than this are on two sides of a contour (image units)
-DENSE = 2048  # pixels up to which all modes of an image's Laplacian are had at once
+WIDTH = 0.08  #: grey values further apart than this are on two sides of a contour (image units)
+DENSE = 2048  #: pixels up to which all modes of an image's Laplacian are had at once
 
 
 def _require_grey(vectors: Tensor | None, *images: Tensor) -> None:

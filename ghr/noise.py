@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ghr.denoiser import call, denoise, require_evaluation, require_images, require_level
 
-SIGMAS = np.logspace(0.3, 2.4, 15) / 255  # evaluation grid of the paper's code: .0078 ... .985
+SIGMAS = np.logspace(0.3, 2.4, 15) / 255  #: evaluation grid of the paper's code: .0078 ... .985
 
 
 def sample_sigma(

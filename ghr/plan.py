@@ -16,10 +16,10 @@ from ghr import recipes, runs
 from ghr.recipes import Run
 from ghr.training import train
 
-M = 2**20  # images
-VIEWS = (16, 31, 62, 125, 250, 500)  # of each training image, at a constant rate, before a short decay
-LEAST = 2**14  # images seen by a network that is worth measuring
-ONSET_VIEWS = 512  # until when small sets are watched: memory sets in near 130 views at N = 1,000
+M = 2**20  #: images
+VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
+LEAST = 2**14  #: images seen by a network that is worth measuring
+ONSET_VIEWS = 512  #: until when small sets are watched: memory sets in near 130 views at N = 1,000
 SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),

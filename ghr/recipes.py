@@ -15,7 +15,8 @@ from ghr.images import names
 from ghr.networks import BFCNN, ConditionalUNet, UNet
 from ghr.training import OPTIMIZERS, SCHEDULES
 
-SCALES = ("smoke", "laptop", "paper")
+SCALES = ("smoke", "laptop", "paper")  #: of the tables of runs
+#: what makes the network of a run, by kind
 NETWORKS = {
     "UNet": lambda run: UNet(width=run.width, scales=run.scales),
     "BFCNN": lambda run: BFCNN(width=run.width),
@@ -130,7 +131,7 @@ _SIZES = {
     ("photographs", "UNet"): {"smoke": (10, 100, 300), "laptop": (1, 10, 100, 1000, 4454), "paper": (1, 10, 100, 930)},
     ("avatars", "BFCNN"): {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)},
 }
-STUDIES = tuple(_SIZES)  # image set and network
+STUDIES = tuple(_SIZES)  #: image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 # how it differs from the table's largest pair
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}

@@ -30,10 +30,10 @@ from ghr.noise import add_noise, denoising_mse, sample_sigma
 from ghr.recipes import NETWORKS, Run
 from ghr.training import DECAY, train
 
-LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  # noise levels of the training log, image units
-LOG_SEEDS = range(64)  # samples of the training log
+LOG_SIGMAS = (0.05, 0.1, 0.2, 0.5)  #: noise levels of the training log, image units
+LOG_SEEDS = range(64)  #: samples of the training log
 PICTURES, PICTURES_SIGMA = 4, 0.3  # test images shown by the training log, and their noise level, image units
-SAVE_EVERY = 60  # seconds between two saved training states, unless $GHR_SAVE_EVERY says otherwise
+SAVE_EVERY = 60  #: seconds between two saved training states, unless $GHR_SAVE_EVERY says otherwise
 
 
 def data(run: Run) -> images.Halves:
@@ -167,7 +167,7 @@ def log(run: Run) -> dict[str, list]:
     return checkpoints.read(path(run), run)[1]
 
 
-Tell = Callable[[int, dict[str, list]], None]  # is told the images seen and the log, after each step
+Tell = Callable[[int, dict[str, list]], None]  #: is told the images seen and the log, after each step
 
 
 @contextmanager

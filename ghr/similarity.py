@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ghr.denoiser import require_images
 
-TINY = torch.finfo(torch.double).tiny  # a black image has no direction: its ray is itself
+TINY = torch.finfo(torch.double).tiny  #: a black image has no direction: its ray is itself
 
 
 def _require_pair(a: Tensor, b: Tensor) -> None:

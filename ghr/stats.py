@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
-BLOCK = 100  # resamples at a time: fifteen noise levels of 2,000 images take 24 MB
+BLOCK = 100  #: resamples at a time: fifteen noise levels of 2,000 images take 24 MB
 
 
 @dataclass(frozen=True)

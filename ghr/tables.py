@@ -1,6 +1,6 @@
 """Results: frozen rows, all of one dataclass, in a table that can be selected from, kept as CSV and shown.
 
-Rows hold numbers, words and `Estimate`s, or None where there is nothing to hold; what a field is and its unit stands
+Rows hold numbers, words and estimates, or None where there is nothing to hold; what a field is and its unit stands
 beside it in the dataclass. Nothing here is formatted before it is shown.
 """
 
@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from ghr.stats import Estimate
 
 Row = TypeVar("Row")
-MISSING = "–"  # how a cell without a value is shown
+MISSING = "–"  #: how a cell without a value is shown
 NUMBERS = (int, float, str, bool)
 
 

@@ -23,14 +23,14 @@ from ghr.noise import add_noise, sample_sigma
 from ghr.optimizer import Muon, kernels
 
 OPTIMIZERS = ("muon", "adamw")
-DECAY = 1 / 11  # last share of a trapezoid's steps: a tenth of those before it
+DECAY = 1 / 11  #: last share of a trapezoid's steps: a tenth of those before it
 SCHEDULES = {  # what is left of the rate when a share of the steps is done
     "linear": lambda progress: 1 - progress,
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
     "constant": lambda progress: 1.0,
     "trapezoid": lambda progress: min(1.0, (1 - progress) / DECAY),
 }
-TILED = 2**16  # an epoch is the set repeated to at least this many images, then shuffled
+TILED = 2**16  #: an epoch is the set repeated to at least this many images, then shuffled
 
 
 @dataclass(frozen=True)

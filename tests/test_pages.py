@@ -15,8 +15,9 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, edit, executions, hear, serve
 from IPython.core.inputtransformer2 import TransformerManager
+from sphinx.util.inventory import InventoryFile
 
-from ghr import tables
+from ghr import references, stats, tables
 from ghr.book import claims, extension, ledger, pages, press, words
 from ghr.book.claims import Claim
 
@@ -152,6 +153,7 @@ def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_l
     assert "git clone" not in (html / "_sources" / "book" / "08_x.ipynb").read_text()
     for link in links(html / "404.html"):
         assert link.startswith(("/", "#", "http")), link
+    assert 'data-content_root="/"' in (html / "404.html").read_text()
 
 
 def test_a_published_book_leads_to_its_repository_and_to_colab(rendered, project):
@@ -441,23 +443,56 @@ def test_the_second_table_has_the_other_targets_and_a_row_for_each_network(entry
 # The library ------------------------------------------------------------------------------------------------------
 
 
-def test_the_library_page_reads_signatures_and_docstrings_from_the_source(package):
-    lines = [
-        *('"""Module."""', "def f(x: int, *, y=2):", '    """Adds."""', "def _hidden():", "    pass"),
-        *("class C:", '    """Keeps."""', "    def __init__(self, z: int = 3):", "        pass"),
-        *("class D:", "    a: int = 1"),
-    ]
-    (package / "c.py").write_text("\n".join(lines))
-    assert extension.public(f"{package.name}.c", package) == [
-        (f"{package.name}.c", "Module."),
-        ("f(x: int, *, y=2)", "Adds."),
-        ("C(z: int=3)", "Keeps."),
-        ("D(a: int = 1)", ""),
-    ]
+def test_a_module_offers_what_it_defines_and_what_it_names():
+    assert extension.offers(stats)[:2] == ["Estimate", "estimate"]  # as defined, not by the alphabet
+    assert not {"Tensor", "_array", "dataclass", "BLOCK"} & set(extension.offers(stats))
+    assert "~gaussian.WienerDenoiser" in extension.offers(references)
 
 
-def test_every_module_of_the_library_is_on_its_page():
-    text = (REPO / "book" / "api.md").read_text()
-    shown = set(text.split("{api} ")[1].split("\n")[0].split())
-    modules = {".".join(p.relative_to(press.PACKAGE).with_suffix("").parts) for p in press.PACKAGE.rglob("*.py")}
-    assert shown == {m for m in modules if not m.split(".")[-1].startswith("__")}
+def test_every_module_of_the_library_is_on_one_page_and_in_the_table_of_contents():
+    shown = [
+        (module, str(page.relative_to(REPO).with_suffix("")))
+        for page in (REPO / "book" / "api").rglob("*.rst")
+        for module in re.findall(r"^\.\. automodule:: (.*)$", page.read_text(), re.MULTILINE)
+    ]
+    files = [path.relative_to(REPO) for path in press.PACKAGE.rglob("*.py") if not path.name.startswith("__")]
+    packages = {"ghr.images", "ghr.references", "ghr.measure"}
+    modules = {".".join(file.with_suffix("").parts) for file in files}
+    assert sorted(module for module, _ in shown) == sorted(modules | packages)
+    for module, page in shown:
+        own = f"book/api/{module.removeprefix('ghr.').replace('.', '/')}"
+        machinery = module.split(".")[1] in ("files", "cluster", "book")
+        assert page == ("book/api/machinery" if machinery else own)
+    listed = re.findall(r"file: (book/api/\S+)", (REPO / "_toc.yml").read_text())
+    assert sorted(listed) == sorted({page for _, page in shown})
+    front = re.findall(r"^   (ghr[.]\S+)$", (REPO / "book" / "api.md").read_text(), re.MULTILINE)
+    pages = [f"book/api/{module.removeprefix('ghr.').replace('.', '/')}" for module in front]
+    assert [*pages, "book/api/machinery"] == listed  # in one order
+
+
+def test_pages_of_the_library_link_what_docstrings_name(project):
+    """Two modules, of which one names the other: the first formula, fields, calls and arguments without a network."""
+    (project / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters: [{file: book/references}, {file: book/api/a}, {file: book/api/b}]\n"
+    )
+    (project / "index.md").write_text("# Front\n")
+    (project / "book" / "api").mkdir()
+    for name, modules in (("a", ("ghr.references.gaussian", "ghr.stats")), ("b", ("ghr.denoiser", "ghr.tables"))):
+        text = "".join(f"\n{m}\n{'-' * len(m)}\n\n.. automodule:: {m}\n" for m in modules)
+        (project / "book" / "api" / f"{name}.rst").write_text(f"{name}\n=\n{text}")
+    pages.render("smoke", project, project / "html")
+    soup = BeautifulSoup((project / "html" / "book" / "api" / "a.html").read_text(), "html.parser")
+    field = soup.find(id="ghr.stats.Estimate.low")
+    assert field.find_next("dd").text.strip() == "lower end of the interval"
+    assert soup.find(id="ghr.references.gaussian.WienerDenoiser.forward").text.strip().startswith("forward(")
+    rows = {row.a.text: row.find_all("td")[1].text for row in soup.select("table.autosummary tr")}
+    assert rows["share"].startswith("Share of true values")
+    assert not any("::" in row for row in rows.values())
+    (returned,) = soup.find(id="ghr.stats.share").select(".sig-return-typehint a")
+    assert returned["href"] == "#ghr.stats.Estimate"
+    assert not soup.select("dt.sig dl")
+    other = BeautifulSoup((project / "html" / "book" / "api" / "b.html").read_text(), "html.parser")
+    assert "'b c h w'" in other.find(id="ghr.denoiser.denoise").text
+    with (project / "html" / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", lambda base, uri: uri)
+    assert inventory["py:function"]["ghr.denoiser.denoise"][2] == "book/api/b.html#ghr.denoiser.denoise"

@@ -8,3 +8,10 @@ function reachable() {
 }
 window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reachable));
 window.addEventListener("resize", reachable);
+
+// Arrows that unfold a section of the sidebar say which one.
+window.addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll("nav li > details > summary")) {
+    arrow.ariaLabel = `Pages below ${arrow.closest("li").querySelector("a").textContent.trim()}`;
+  }
+});

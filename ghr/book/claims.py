@@ -22,8 +22,8 @@ class Claim:
 
     name: str  #: words joined by hyphens, as the text writes it
     chapter: str  #: two digits of the chapter whose tables its questions are put to, where they name no other
-    #: Python, with questions (`ghr.book.query`) in braces; {table[...].column.low} is a number, {*table[...].column} a
-    #: list of those of all rows
+    #: Python, with questions (`ghr.book.query`) in braces; ``{table[...].column.low}`` is a number,
+    #: ``{*table[...].column}`` a list of those of all rows
     condition: str
 
     @property

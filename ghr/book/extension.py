@@ -4,13 +4,12 @@ Enters: executed copies, their notes, CITATION.cff and the bibliography. Leaves,
 executed, sliders, the ledger, the library, citations, and a page for addresses that lead nowhere.
 """
 
-import ast
-import functools
 import os
 import re
-from collections.abc import Iterator
+from functools import cache, partial
+from inspect import isclass, isfunction
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ghr import recipes
 from ghr.book import ledger, percent, speed, words
@@ -23,14 +22,13 @@ from ghr.book.press import (
     digest,
     find,
     kept_text,
-    module_path,
     note_file,
     noted,
     number,
 )
 from ghr.tables import Shown
 
-EXECUTED = "executed"  # branch of the repository with the executed notebooks: Colab opens no text, and none of a page
+EXECUTED = "executed"  #: branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 
 
 def executed(text: str, fmt: str = FORMAT):
@@ -63,7 +61,7 @@ def executed(text: str, fmt: str = FORMAT):
 
 # -- what texts ask for
 
-_told = functools.cache(told)  # once for a build
+_told = cache(told)  # once for a build
 
 
 def filled(text: str, page: str, place: str, html: bool = True) -> str:
@@ -166,6 +164,11 @@ def configure(app, config) -> None:
     """
     repository, branch, address = published()
     config.html_baseurl = address or config.html_baseurl
+    config.notfound_urls_prefix = top = urlsplit(config.html_baseurl).path or "/"  # 404.html is shown at any depth
+    title = "There is no such page"
+    ways = f'the <a href="{top}index.html">front page</a> or <a href="{top}search.html">search</a>'
+    body = f"<section><h1>{title}</h1>\n<p>The page has moved, or its address is mistyped. Try {ways}.</p></section>"
+    config.notfound_context = {"title": title, "body": body}
     if repository:
         config.html_theme_options |= {"repository_url": repository, "repository_branch": branch, "path_to_docs": ""}
         config.html_theme_options |= {f"use_{kind}_button": True for kind in ("repository", "edit_page", "issues")}
@@ -246,11 +249,16 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         app.add_css_file("explorer.css")
         # written into the page: a module of its own would not be loaded where pages are opened as files
         app.add_js_file(None, body=(PACKAGE / "book" / "assets" / "explorer.js").read_text("utf8"), type="module")
+    if pagename == app.config.notfound_pagename:
+        context["content_root"] = app.config.notfound_urls_prefix
     if "body" in context:
         changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
         changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
         for old, new in changed.items():
             context["body"] = context["body"].replace(old, new)
+        # the lines of a long signature, which Sphinx writes as a list of definitions without terms
+        lines = partial(re.sub, r"<(/?)d[ld]>", r"<\1div>")
+        context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda m: lines(m[0]), context["body"], flags=re.DOTALL)
 
 
 def launch(app, pagename, templatename, context, doctree) -> None:
@@ -270,42 +278,6 @@ def launch(app, pagename, templatename, context, doctree) -> None:
         button |= {"icon": "_static/images/logo_colab.png", "url": f"https://colab.research.google.com/github/{place}"}
         group = {"type": "group", "tooltip": "Run this chapter", "icon": "fas fa-rocket", "label": "launch-buttons"}
         context["header_buttons"].insert(0, {**group, "buttons": [button]})
-
-
-def lost(app) -> Iterator[tuple[str, dict, str]]:
-    """The page `404.html`, which hosts like GitHub Pages show for every address that leads nowhere.
-
-    Args:
-        app: Sphinx's application.
-
-    Yields:
-        Name, context and template of the page.
-    """
-    title = "There is no such page"
-    ways = 'the <a href="index.html">front page</a> or <a href="search.html">search</a>'
-    body = f"<section><h1>{title}</h1>\n<p>The page has moved, or its address is mistyped. Try {ways}.</p></section>"
-    yield "404", {"title": title, "body": body}, "page.html"
-
-
-def anchor(app, error) -> None:
-    """Makes the addresses in `404.html` absolute: it is shown at any depth.
-
-    Args:
-        app: Sphinx's application.
-        error: what ended the build, or None.
-    """
-    page = Path(app.outdir, "404.html")
-    if error or not page.exists():
-        return
-    from bs4 import BeautifulSoup
-
-    base = urlsplit(app.config.html_baseurl).path or "/"
-    soup = BeautifulSoup(page.read_text("utf8"), "html.parser")
-    for tag in soup.find_all(True):
-        for name in {"href", "src", "action", "data-content_root"} & tag.attrs.keys():
-            if not tag[name].startswith("#"):
-                tag[name] = urljoin(base, tag[name])
-    page.write_text(str(soup), "utf8")
 
 
 def steady(app, error) -> None:
@@ -451,26 +423,62 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 
-def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
-    """What a module offers: its own docstring first, then signature and docstring of each public function and class.
+def overview(app, what: str, name: str, obj, options, lines: list[str]) -> None:
+    """Fits a docstring to Sphinx: a module's gets a table of what it offers, a link and a sentence each.
 
     Args:
-        module: dotted name.
-        package: folder of the package.
+        app: Sphinx's application.
+        what: kind of the object whose docstring it is, e.g. "module".
+        name: of the object.
+        obj: the object.
+        options: of the directive that shows it.
+        lines: of its docstring, which are changed.
+    """
+    if what == "module" and (own := offers(obj)):
+        lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {each}" for each in own), ""]
+    # the long form of a sentence that announces a formula: the short one leaves its colons in the table
+    lines[:] = [part for x in lines for part in ([x[:-3], "", "::"] if x[:1].strip() and x.endswith(" ::") else [x])]
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]  # an empty comment, else napoleon reads words before a colon as a type
+
+
+def keep_calls(app, what: str, name: str, obj, skip: bool, options) -> bool | None:
+    """Shows how networks and other denoisers are called, though their classes say what this does.
+
+    Args:
+        app: Sphinx's application.
+        what: kind of the object that has the member, e.g. "class".
+        name: of the member.
+        obj: the member.
+        skip: whether it would be left out.
+        options: of the directive that shows the object.
 
     Returns:
-        (signature, docstring) pairs, read from the source text; the signature of the module is its name.
+        False to show it, None where nothing is decided here.
     """
-    tree = ast.parse(module_path(module, package).read_text("utf8"))
-    found = [(module, ast.get_docstring(tree) or "")]
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            init = next((f for f in node.body if getattr(f, "name", "") == "__init__"), None)
-            arguments = ast.unparse((init or node).args) if init or isinstance(node, ast.FunctionDef) else ""
-            fields = [ast.unparse(field) for field in node.body if isinstance(field, ast.AnnAssign)]
-            signature = f"{node.name}({arguments.removeprefix('self, ') or ', '.join(fields)})"
-            found.append((signature, ast.get_docstring(node) or ""))
-    return found
+    return False if what == "class" and name == "forward" else None
+
+
+def offers(module) -> list[str]:
+    """Public functions and classes that a module defines, or names in its `__all__`.
+
+    Args:
+        module: imported.
+
+    Returns:
+        Names, in the order in which they are defined; of what a module inside defines with that module's.
+    """
+    named = getattr(module, "__all__", ())
+    own = [
+        (each, x.__module__)
+        for each, x in vars(module).items()
+        if not each.startswith("_") and (isclass(x) or isfunction(x))
+    ]
+    return [
+        each if place == module.__name__ else f"~{place.removeprefix(module.__name__ + '.')}.{each}"
+        for each, place in own
+        if place == module.__name__ or each in named
+    ]
 
 
 def setup(app) -> dict:
@@ -493,24 +501,6 @@ def setup(app) -> dict:
             entries = measured(scale, Path())
             tables = ledger_table(entries, scale), classes_table(entries, scale)
             return [nodes.raw("", marked(table.html), format="html") for table in tables]
-
-    class Api(SphinxDirective):
-        """```{api} images noise```: the public docstrings of modules, as they stand in the source."""
-
-        has_content = False
-        required_arguments, final_argument_whitespace = 1, True
-
-        def run(self):
-            sections = []
-            for module in self.arguments[0].split():
-                (name, text), *offers = public(f"ghr.{module}")
-                section = nodes.section("", nodes.title("", name), ids=[nodes.make_id(name)], names=[name])
-                section += nodes.paragraph("", " ".join(text.partition("\n\n")[0].split()))
-                for signature, doc in offers:
-                    section += nodes.paragraph("", "", nodes.strong("", signature.partition("(")[0]))
-                    section += nodes.literal_block("", f"{signature}\n\n{doc}", language="none")
-                sections.append(section)
-            return sections
 
     class Speed(SphinxDirective):
         """```{speed}``` or ```{speed} gpu```: what `make bench` timed, on a CPU or a GPU."""
@@ -552,18 +542,17 @@ def setup(app) -> dict:
             return [nodes.literal_block("", entry, language="bibtex")]
 
     app.add_directive("ledger", Ledger)
-    app.add_directive("api", Api)
     app.add_directive("speed", Speed)
     app.add_directive("cost", Cost)
     app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "book" / "assets")))
     app.add_directive("bibtex", Bibtex)
     app.connect("config-inited", configure)
     app.connect("source-read", fill_page)
+    app.connect("autodoc-process-docstring", overview, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", keep_calls)
     app.connect("build-finished", ship)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     app.connect("html-page-context", launch, priority=502)  # after it has drawn it
-    app.connect("html-collect-pages", lost)
-    app.connect("build-finished", anchor)
     app.connect("build-finished", steady, priority=400)  # before sphinx-tippy writes them
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:

@@ -38,10 +38,10 @@ from ghr.networks import UNet
 PAGE = "book/laboratory"
 # what a reader would call image sets whose names say little
 LABELS = {"avatars": "cartoon faces", "c_alpha": "C^α images", "fields": "Gaussian fields"}
-SHOWN = 16  # held-out images to choose from
-SEEDS = range(64)  # sampling seeds whose starts are shipped, those of the chapters
-SHIPPED = 100  # training sets up to this size are shipped, for the nearest training image
-SIGMA = 0.2  # noise level of the static figure, image units
+SHOWN = 16  #: held-out images to choose from
+SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
+SHIPPED = 100  #: training sets up to this size are shipped, for the nearest training image
+SIGMA = 0.2  #: noise level of the static figure, image units
 RUNTIME = "onnxruntime-web"
 # its files and their SHA-256 in the locked version: what a CDN sends is run only if it is this
 RUNTIME_FILES = {

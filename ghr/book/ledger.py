@@ -20,7 +20,7 @@ from ghr.recipes import NETWORKS, SCALES
 from ghr.stats import Estimate
 
 _NONE = (-math.inf, math.inf)
-ROUNDING = 1e-6  # what float32 may move on another processor; T10 is nothing but that
+ROUNDING = 1e-6  #: what float32 may move on another processor; T10 is nothing but that
 
 
 @dataclass(frozen=True)

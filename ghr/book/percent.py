@@ -10,7 +10,7 @@ from pathlib import Path
 
 FORMAT = "py:percent"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
-INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
+INJECTED = "injected-parameters"  #: papermill's tag of the cell that it adds
 
 
 def notebook(text: str, fmt: str = FORMAT):

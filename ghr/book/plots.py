@@ -20,11 +20,11 @@ from torch import Tensor
 
 from ghr.stats import Estimate
 
-HALF = {"A": "#0072b2", "B": "#d55e00"}  # Okabe & Ito 2008
+HALF = {"A": "#0072b2", "B": "#d55e00"}  #: Okabe & Ito 2008
 TRAINING = "#8c8c8c"
-INK = "#1b1b1b"  # text, axes and references; light in dark mode
-FAINT = "#c9c9c9"  # noisy input, grid; dark in dark mode
-WIENER = "#007a5c"  # the affine rival
+INK = "#1b1b1b"  #: text, axes and references; light in dark mode
+FAINT = "#c9c9c9"  #: noisy input, grid; dark in dark mode
+WIENER = "#007a5c"  #: the affine rival
 _DARK = {
     INK: "#e8e8e8",
     FAINT: "#4d4d4d",
@@ -57,7 +57,7 @@ _STYLE = {
     "svg.hashsalt": "ghr",
     "svg.fonttype": "path",
 }
-WIDTH = 5.2  # inches: text stays readable when a phone shrinks the figure to its width
+WIDTH = 5.2  #: inches: text stays readable when a phone shrinks the figure to its width
 
 
 class Picture:

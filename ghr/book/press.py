@@ -43,7 +43,7 @@ from ghr.recipes import SCALES
 PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
 DEPFILE = "GHR_DEPFILE"
-BUILD = ("build", "make it writable, or build in a copy of the repository")  # as a message calls the folder
+BUILD = ("build", "make it writable, or build in a copy of the repository")  #: as a message calls the folder
 
 
 # -- what a chapter depends on

@@ -187,7 +187,7 @@ def parse(text: str) -> Query:
     return Query(text, found["chapter"] or "", found["table"], tuple(where), *rest)
 
 
-Kept = Mapping[str, Mapping[str, Table]]  # chapter -> name -> table
+Kept = Mapping[str, Mapping[str, Table]]  #: chapter -> name -> table
 
 
 def ask(query: Query, kept: Kept, here: str = "", how: Callable[[Query, Table], object] = Query.one) -> object:

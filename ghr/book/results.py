@@ -13,8 +13,8 @@ from pathlib import Path
 from ghr.files.cache import writable, write_whole
 from ghr.tables import Table
 
-FOLDER = "GHR_RESULTS"  # variable: where the tables go
-CHAPTER = "GHR_CHAPTER"  # variable: two digits
+FOLDER = "GHR_RESULTS"  #: variable: where the tables go
+CHAPTER = "GHR_CHAPTER"  #: variable: two digits
 
 
 def keep(**tables) -> None:

@@ -17,9 +17,9 @@ from torch import nn
 from ghr import costs, recipes, runs
 from ghr.tables import Shown
 
-RESULTS = Path("benchmarks/results.json")  # written by `make bench`, below the top of the repository
-RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  # the same, of training steps on a GPU
-PAPERS_STEP = "step80-512"  # the pair of RESULTS_ON_GPU whose network, size and batch are the paper's
+RESULTS = Path("benchmarks/results.json")  #: written by `make bench`, below the top of the repository
+RESULTS_ON_GPU = Path("benchmarks/results-gpu.json")  #: the same, of training steps on a GPU
+PAPERS_STEP = "step80-512"  #: the pair of RESULTS_ON_GPU whose network, size and batch are the paper's
 
 
 def _unfilled(run: recipes.Run) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Numbers, verdicts and claims in a text: what is asked for by name enters, words leave.
+"""Numbers, verdicts and claims in a text: what is asked for by name enters, words leave. ::
 
     {num}`agreement[n=max].largest:.2f`   a number of a table that the chapter keeps (`ghr.book.query`)
     {target}`T9b`, {target}`T9b photographs`, {target}`T10 avatars BFCNN`   a target and its verdict, leading to its row
@@ -19,7 +19,7 @@ from ghr.book.query import Kept, NoRow, Query, ask, parse
 
 ROLE = re.compile(r"\{(num|target|claim)\}`([^`]+)`")
 NOT_HERE = "not at this scale"
-Schemas = Mapping[str, Mapping[str, type | None]]  # chapter -> name of a table -> dataclass of its rows
+Schemas = Mapping[str, Mapping[str, type | None]]  #: chapter -> name of a table -> dataclass of its rows
 
 
 @dataclass(frozen=True)

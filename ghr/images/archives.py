@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ghr.files import cache
 from ghr.images import decoding, names
 
-BEDROOMS = 202_000  # of LSUN: two halves of 100,000 and 2,000 held out; comparing all would take days
+BEDROOMS = 202_000  #: of LSUN: two halves of 100,000 and 2,000 held out; comparing all would take days
 
 Opened = tuple[list[str], Callable[[str], Path | io.BytesIO]]
 

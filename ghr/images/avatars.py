@@ -16,9 +16,9 @@ from tqdm.auto import tqdm
 
 from ghr.files import cache
 
-POOL = 62_000  # two halves of 30,000 and 2,000 held out
-SHARD = 1000  # avatars per cache file
-VERSION = 1  # raise when a pixel of any avatar changes: caches and checkpoints depend on it
+POOL = 62_000  #: two halves of 30,000 and 2,000 held out
+SHARD = 1000  #: avatars per cache file
+VERSION = 1  #: raise when a pixel of any avatar changes: caches and checkpoints depend on it
 
 
 def avatar(index: int, size: int) -> UInt8[np.ndarray, "size size"]:

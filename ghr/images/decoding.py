@@ -18,13 +18,13 @@ SUFFIXES = {
     *(".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".avifs", ".heic", ".heif", ".jp2", ".j2k", ".j2c", ".jpc"),
     *(".jpf", ".jpx", ".tga", ".qoi"),
 }
-UNTRIED = {"EPS", "WMF"}  # Pillow hands them to other programs
+UNTRIED = {"EPS", "WMF"}  #: Pillow hands them to other programs
 RANGES = {
     "16-bit": (0.0, 65535.0),
     "32-bit": (0.0, 65535.0),
     "float": (0.0, 255.0),
 }  # of files about which no more is said
-BROKEN = 10_000  # pixels that a header claims for each byte of the file: a picture has fewer
+BROKEN = 10_000  #: pixels that a header claims for each byte of the file: a picture has fewer
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHOWN = 60  # bytes of a folder's name that the names of its files repeat; file systems take 255 in all
+SHOWN = 60  #: bytes of a folder's name that the names of its files repeat; file systems take 255 in all
 EXPECTED = (
     'expected "avatars", "photographs", "celeba", "lsun-bedroom", "folder:PATH" or one like "discs", "ray", "sines", '
     '"c_alpha-2", "c_alpha-2-1", "hoelder-2" or "fields-2"; "-shuffled" or "-shuffled-4" may follow.'

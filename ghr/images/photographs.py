@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-LONG_SIDES = (400, 700, 1200)  # pixels; the scales at which photographs are cut into patches
-CONTRAST = 0.06  # patches with a smaller standard deviation are dropped: sky, walls, blur (image units)
-HELD_OUT = 0.1  # share of the regions whose patches are test images
+LONG_SIDES = (400, 700, 1200)  #: pixels; the scales at which photographs are cut into patches
+CONTRAST = 0.06  #: patches with a smaller standard deviation are dropped: sky, walls, blur (image units)
+HELD_OUT = 0.1  #: share of the regions whose patches are test images
 FOLDER = Path(__file__).parents[1] / "data"
 
 

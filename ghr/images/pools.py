@@ -25,10 +25,10 @@ from ghr.files import cache
 from ghr.images import archives
 from ghr.images.decoding import BOMBS, look, read_image, value_range
 
-SHARD = 4000  # images per cache file: what an interruption loses, some seconds; few enough to map all of a set at once
+SHARD = 4000  #: images per cache file: what an interruption loses, some seconds; few enough to map all of a set at once
 UNUSABLE, DUPLICATE, KEPT = range(3)  # what became of a member
 NO_IMAGE = "no image, and no suffix that says so"
-EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # the machine's trouble, not the file's
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  #: the machine's trouble, not the file's
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,16 +15,16 @@ from torch import Tensor
 
 from ghr.images import names
 
-RADII = (0.1, 0.3)  # of a disc, in sides
-CONTRAST = 0.1  # least difference of a disc and its background
-FIELD_SD = 0.25  # of a Gaussian field's pixels
-AMPLITUDES = (0.2, 1.0)  # of sines and rays
-DIRECTION = math.pi / 6  # of sines, from the horizontal
-POOL = 202_000  # images in a set by name: two halves of 100,000 and 2,000 held out
-BLOCK = 1000  # images drawn from one seed
-IN_CACHE = 2**16  # pixels worked on at a time: what is made on the way stays in a processor's cache
+RADII = (0.1, 0.3)  #: of a disc, in sides
+CONTRAST = 0.1  #: least difference of a disc and its background
+FIELD_SD = 0.25  #: of a Gaussian field's pixels
+AMPLITUDES = (0.2, 1.0)  #: of sines and rays
+DIRECTION = math.pi / 6  #: of sines, from the horizontal
+POOL = 202_000  #: images in a set by name: two halves of 100,000 and 2,000 held out
+BLOCK = 1000  #: images drawn from one seed
+IN_CACHE = 2**16  #: pixels worked on at a time: what is made on the way stays in a processor's cache
 TEXTURE, BEND = 0.1, 0.1  # standard deviations of a C^alpha image's fields, and of its contour, in sides
-OFFSET = 0.2  # largest distance of its contour's mean from the centre, in sides
+OFFSET = 0.2  #: largest distance of its contour's mean from the centre, in sides
 
 
 def c_alpha(

@@ -1,4 +1,4 @@
-"""Do networks compute one function? Denoisers and held-out images enter, how far their answers lie apart leaves.
+"""Do networks compute one function? Denoisers and held-out images enter, how far their answers lie apart leaves. ::
 
     V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2)        0 = one function
     K(A, B) = (1/d) int_.02^1 E||f_A(y) - f_B(y)||^2 sigma^-3 d sigma
@@ -20,10 +20,10 @@ from ghr.noise import SIGMAS, add_noise, mse
 from ghr.stats import Estimate, estimate
 from ghr.tables import Table
 
-IMAGES = 300  # held-out images that are compared
-RANGE = (0.02, 1.0)  # noise levels of K, and of the largest V, image units
-GRID = np.unique([*SIGMAS, *RANGE])  # of V, with the limits of K's integral
-HALVES = (("A", "B", "images and seed"),)  # pairs of networks, and what differs between them
+IMAGES = 300  #: held-out images that are compared
+RANGE = (0.02, 1.0)  #: noise levels of K, and of the largest V, image units
+GRID = np.unique([*SIGMAS, *RANGE])  #: of V, with the limits of K's integral
+HALVES = (("A", "B", "images and seed"),)  #: pairs of networks, and what differs between them
 CONTROLS = (
     *HALVES,
     ("A, seed of B", "B, seed of A", "images and seed"),

@@ -20,9 +20,9 @@ from ghr.noise import SIGMAS, add_noise, mse
 from ghr.stats import Estimate, estimate, psnr_of_mean, ratio
 from ghr.tables import Table
 
-STRONG = SIGMAS[SIGMAS >= 0.05]  # where the noise level can be seen
-MODERATE = STRONG <= 0.5  # of these, where SC is judged
-PROBES = 8  # of each trace
+STRONG = SIGMAS[SIGMAS >= 0.05]  #: where the noise level can be seen
+MODERATE = STRONG <= 0.5  #: of these, where SC is judged
+PROBES = 8  #: of each trace
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,8 @@ class Balance:
     half: str  #: of the training images
     smallest: Estimate  #: SC for sigma between .05 and .5
     largest: Estimate  #: SC for sigma between .05 and .5
-    misjudged: Estimate | None  #: largest |sigma_hat / sigma - 1|; None where not fewer than all dimensions are kept
+    #: largest ``|sigma_hat / sigma - 1|``; None where not fewer than all dimensions are kept
+    misjudged: Estimate | None
 
 
 def balance(*studies: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Level], Table[Balance]]:

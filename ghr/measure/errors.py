@@ -1,6 +1,6 @@
 """Does a network do better on its training images than on new ones? A study enters, errors in dB leave.
 
-All errors are PSNRs of the mean squared error, whose difference is the gap
+All errors are PSNRs of the mean squared error, whose difference is the gap ::
 
     gap(N, sigma) = PSNR_train - PSNR_test,        G(N) = its mean over the noise levels of `noise.SIGMAS`
 
@@ -25,13 +25,13 @@ from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, slope
 from ghr.tables import Table
 
 IMAGES, MOST_IMAGES = 300, 500  # test images of each N, and of the largest N, where gaps are small
-MEMORY_IMAGES = 100  # of the memorizing optimum, each of whose answers is a sum over all training images
-NAMED_PSNR = 21  # input PSNR of the gaps that are compared between N, dB
-LADDER = 100  # N from which on the gap should fall
-RAY_PSNR = np.linspace(6, 27, 8)  # input PSNR at which a network of one image is held against its ray, dB
-LOG_SIGMA = 0.1  # noise level at which the log of a training is read
-MARGIN = 0.5  # a network that comes so near to the level of the largest N generalizes, dB
-APART = 1.0  # a gap larger than this is memory, dB
+MEMORY_IMAGES = 100  #: of the memorizing optimum, each of whose answers is a sum over all training images
+NAMED_PSNR = 21  #: input PSNR of the gaps that are compared between N, dB
+LADDER = 100  #: N from which on the gap should fall
+RAY_PSNR = np.linspace(6, 27, 8)  #: input PSNR at which a network of one image is held against its ray, dB
+LOG_SIGMA = 0.1  #: noise level at which the log of a training is read
+MARGIN = 0.5  #: a network that comes so near to the level of the largest N generalizes, dB
+APART = 1.0  #: a gap larger than this is memory, dB
 
 _INPUT_PSNR = np.append(-20 * np.log10(SIGMAS), NAMED_PSNR)
 _SIGMAS = 10 ** (-_INPUT_PSNR / 20)

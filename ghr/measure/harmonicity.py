@@ -20,7 +20,7 @@ from ghr.stats import Estimate, estimate, margin, psnr_of_mean
 from ghr.tables import Table
 
 LESS_IS_BETTER = ("H3",)
-JUDGES = ("a third image's", "principal")  # the controls against which a verdict counts
+JUDGES = ("a third image's", "principal")  #: the controls against which a verdict counts
 
 
 def controls(

@@ -26,14 +26,14 @@ from ghr.references.discs import LEAST
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, ratio, slope
 from ghr.tables import Table
 
-WEAK = 0.04  # noise level at which whole Jacobians are taken, the paper's
+WEAK = 0.04  #: noise level at which whole Jacobians are taken, the paper's
 LEVELS = np.append(SIGMAS, WEAK)
-WINDOW = (21, 40)  # input PSNR, dB: where error and slope are judged
-KEPT = 0.1  # a direction counts as kept above this eigenvalue
-MOST = 50  # eigenvectors in memory
-ORDERS = range(2, 6)  # of the contour waves
-DIMENSIONS = {"discs": 5, "ray": 1, "sines": 2}  # of the manifolds
-PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  # its Figure 5, in the order printed
+WINDOW = (21, 40)  #: input PSNR, dB: where error and slope are judged
+KEPT = 0.1  #: a direction counts as kept above this eigenvalue
+MOST = 50  #: eigenvectors in memory
+ORDERS = range(2, 6)  #: of the contour waves
+DIMENSIONS = {"discs": 5, "ray": 1, "sines": 2}  #: of the manifolds
+PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  #: its Figure 5, in the order printed
 
 
 # Error and kept dimensions ----------------------------------------------------------------------------------------

@@ -25,17 +25,17 @@ from ghr.references import BandletDenoiser, StationaryWienerDenoiser, WaveletDen
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, slope
 from ghr.tables import Table
 
-INPUT_PSNR = np.arange(9.0, 34, 3)  # dB
+INPUT_PSNR = np.arange(9.0, 34, 3)  #: dB
 _SIGMAS = 10 ** (-INPUT_PSNR / 20)
-WINDOWS = ((9, 33), (15, 30))  # input PSNR, dB: where slopes are fitted
-LEVEL = (9, 27)  # where levels are compared
-BEYOND = np.arange(36.0, 55, 6)  # input PSNR at noise weaker than any contour, dB
-SHIFTS = 4  # of the bandlets, in each direction: 8 gain about 0.3 dB and take four times as long
+WINDOWS = ((9, 33), (15, 30))  #: input PSNR, dB: where slopes are fitted
+LEVEL = (9, 27)  #: where levels are compared
+BEYOND = np.arange(36.0, 55, 6)  #: input PSNR at noise weaker than any contour, dB
+SHIFTS = 4  #: of the bandlets, in each direction: 8 gain about 0.3 dB and take four times as long
 RIVALS = ("TI db4", "bandlets", "Wiener")
 BASELINE = "TI db4"
-PAPER = {1: 0.46, 2: 0.61, 3: 0.75, 5: 0.83}  # its slopes by alpha, at 80 by 80 pixels; the window is not stated
+PAPER = {1: 0.46, 2: 0.61, 3: 0.75, 5: 0.83}  #: its slopes by alpha, at 80 by 80 pixels; the window is not stated
 
-Errors = Mapping[tuple[str, str], np.ndarray]  # by image set and denoiser: noise levels by images
+Errors = Mapping[tuple[str, str], np.ndarray]  #: by image set and denoiser: noise levels by images
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from ghr.references import WienerDenoiser
 from ghr.stats import Estimate, decibels, estimate, median_difference, ratio, share
 from ghr.tables import Table
 
-SEEDS = {10: 256}  # sampling seeds by N, where a target is judged
+SEEDS = {10: 256}  #: sampling seeds by N, where a target is judged
 SEEDS_LARGEST, SEEDS_BETWEEN = 512, 128  # of the largest N, where it takes more to see that copies are rare; elsewhere
-COPY = 1 / 3  # a copy is so many times nearer to one training image than to any other
-TOLERANCE = 0.03  # by which samples may be nearer to the training set than held-out images are, rho
+COPY = 1 / 3  #: a copy is so many times nearer to one training image than to any other
+TOLERANCE = 0.03  #: by which samples may be nearer to the training set than held-out images are, rho
 MOVED_IMAGES, SHIFTS = 128, 3  # images whose mirror images and shifts are searched; shifts in pixels
 SETS, LARGEST_SET = 200, 128  # random sets of images whose discrepancy is measured; images in each
 

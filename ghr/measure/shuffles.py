@@ -26,13 +26,13 @@ from ghr.references import EmpiricalDenoiser, WienerDenoiser
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
 
-NAMED = (0.1, 0.3, 0.5)  # noise levels of text and tables
+NAMED = (0.1, 0.3, 0.5)  #: noise levels of text and tables
 LEVELS = np.sort(np.append(SIGMAS, NAMED))
-JUDGED = (0.1, 0.5)  # noise levels between which losses have their targets
-BASES_AT = 0.3  # noise level of the bases, the paper's for shuffled faces
-PAPER = {5: 1.182, 17: 1.07, 29: 0.974, 41: 0.91, 53: 0.87}  # its eigenvalues by rank, whole shuffle, 80 by 80 pixels
+JUDGED = (0.1, 0.5)  #: noise levels between which losses have their targets
+BASES_AT = 0.3  #: noise level of the bases, the paper's for shuffled faces
+PAPER = {5: 1.182, 17: 1.07, 29: 0.974, 41: 0.91, 53: 0.87}  #: its eigenvalues by rank, whole shuffle, 80 by 80 pixels
 
-Errors = Mapping[int, np.ndarray]  # by side of the blocks: noise levels by faces
+Errors = Mapping[int, np.ndarray]  #: by side of the blocks: noise levels by faces
 
 
 def side(study: Study) -> int:

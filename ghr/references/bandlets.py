@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ghr.denoiser import require_level
 
 SMALLEST, LARGEST = 4, 16  # sides of squares, in coefficients (the authors' toolbox: 4 to 32)
-PENALTY = 1 / 7  # coefficients that a bit of geometry is worth (Le Pennec & Mallat 2005: a coefficient takes 7 bits)
+PENALTY = 1 / 7  #: coefficients that a bit of geometry is worth (Le Pennec & Mallat 2005: a coefficient takes 7 bits)
 PLAIN, ELSEWHERE = -1, -2  # a leaf that keeps its wavelets; a square that is no leaf: smaller or larger ones are
 
 

@@ -19,15 +19,15 @@ from torch.nn.functional import max_pool3d
 from ghr.denoiser import require_level
 from ghr.images.synthetic import CONTRAST, RADII, coverage
 
-CELLS = (8, 16, 16)  # of the grid over radius, across, down
-FLOOR = 0.1  # least share of the draws from the grid; and of these, from all cells alike: weights are bounded
+CELLS = (8, 16, 16)  #: of the grid over radius, across, down
+FLOOR = 0.1  #: least share of the draws from the grid; and of these, from all cells alike: weights are bounded
 PEAKS, CLIMB, STEP = 4, 6, 1e-4  # local maxima, iterations that refine them, step of a difference quotient
 FREEDOM, INFLATION = 5, 1.5  # Student's t around a peak: degrees of freedom, its scale over the covariance
-STUDENT = math.gamma((FREEDOM + 3) / 2) / math.gamma(FREEDOM / 2) / (FREEDOM * math.pi) ** 1.5  # its density at 0
+STUDENT = math.gamma((FREEDOM + 3) / 2) / math.gamma(FREEDOM / 2) / (FREEDOM * math.pi) ** 1.5  #: its density at 0
 PILOT, ROUNDS, HEALTHY = 512, 5, 0.4  # samples that correct the peaks, at most how often, until what share is effective
 DOUBT, SPARE, NARROW = 20, 0.2, 4  # samples that a curvature counts for; a moved peak's share, by how much narrower
 NODES, REACH = 20, 6  # of the quadrature over the background, its half-width in standard deviations
-LEAST = 50  # effective samples: with fewer, the error exceeds a seventh of the posterior's standard deviation
+LEAST = 50  #: effective samples: with fewer, the error exceeds a seventh of the posterior's standard deviation
 
 
 @dataclass(frozen=True)
