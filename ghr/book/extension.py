@@ -452,25 +452,40 @@ def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measu
 
 
 def public(module: str, package: Path = PACKAGE) -> list[tuple[str, str]]:
-    """What a module offers: its own docstring first, then signature and docstring of each public function and class.
+    """What a module offers: its own docstring first, then those of public functions, classes and methods.
 
     Args:
         module: dotted name.
         package: folder of the package.
 
     Returns:
-        (signature, docstring) pairs, read from the source text; the signature of the module is its name.
+        (signature, docstring) pairs, read from the source text; that of the module is its name, that of a property is
+        without parentheses.
     """
     tree = ast.parse(module_path(module, package).read_text("utf8"))
     found = [(module, ast.get_docstring(tree) or "")]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            init = next((f for f in node.body if getattr(f, "name", "") == "__init__"), None)
-            arguments = ast.unparse((init or node).args) if init or isinstance(node, ast.FunctionDef) else ""
+            methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
+            init = next((f for f in methods if f.name == "__init__"), None)
             fields = [ast.unparse(field) for field in node.body if isinstance(field, ast.AnnAssign)]
-            signature = f"{node.name}({arguments.removeprefix('self, ') or ', '.join(fields)})"
-            found.append((signature, ast.get_docstring(node) or ""))
+            inside = _arguments(init or node) if init or isinstance(node, ast.FunctionDef) else ", ".join(fields)
+            found.append((f"{node.name}({inside}){_returned(node)}", ast.get_docstring(node) or ""))
+            for f in methods:
+                if not f.name.startswith("_") and (text := ast.get_docstring(f)):  # `forward` has its class's words
+                    inside = "" if any(ast.unparse(d) == "property" for d in f.decorator_list) else f"({_arguments(f)})"
+                    found.append((f"{node.name}.{f.name}{inside}{_returned(f)}", text))
     return found
+
+
+def _arguments(node: ast.FunctionDef) -> str:
+    """Arguments of a function as they are written, without self."""
+    return re.sub(r"^self(, |$)", "", ast.unparse(node.args))
+
+
+def _returned(node: ast.AST) -> str:
+    """What a function says that it returns."""
+    return f" -> {ast.unparse(node.returns)}" if getattr(node, "returns", None) else ""
 
 
 def setup(app) -> dict:
@@ -507,7 +522,7 @@ def setup(app) -> dict:
                 section = nodes.section("", nodes.title("", name), ids=[nodes.make_id(name)], names=[name])
                 section += nodes.paragraph("", " ".join(text.partition("\n\n")[0].split()))
                 for signature, doc in offers:
-                    section += nodes.paragraph("", "", nodes.strong("", signature.partition("(")[0]))
+                    section += nodes.paragraph("", "", nodes.strong("", re.split(r"[( ]", signature)[0]))
                     section += nodes.literal_block("", f"{signature}\n\n{doc}", language="none")
                 sections.append(section)
             return sections
