@@ -25,23 +25,24 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+# As modules: scripts of a .venv name the folder in which it was made, and do not start once the repository was moved.
 book: $(STAMP)
-	$(BIN)/ghr book --scale $(SCALE)
+	$(BIN)/python -m ghr book --scale $(SCALE)
 
 check: $(STAMP)
-	$(BIN)/ghr book --scale $(SCALE) --check
+	$(BIN)/python -m ghr book --scale $(SCALE) --check
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 train: $(STAMP)
-	$(BIN)/ghr train --scale $(SCALE)
+	$(BIN)/python -m ghr train --scale $(SCALE)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
+	$(BIN)/python -m ruff check .
 
 manifest:
 	cd checkpoints && sha256sum *.safetensors > SHA256SUMS

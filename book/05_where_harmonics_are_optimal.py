@@ -39,7 +39,7 @@ import numpy as np
 import torch
 
 from ghr import experiments, noise
-from ghr.book import ledger, plots, results
+from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
 from ghr.measure import bases, rates
@@ -235,10 +235,9 @@ own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1
 subspaces = rates.subspaces(bases.vectors(own), best)
 results.keep(losses=losses, optimality=optimality, subspaces=subspaces)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Gaussian fields. First: output PSNR of the exact Wiener denoiser less that of the network against input PSNR, with 95% intervals; dashed: the target. Second: eigenvalues of the network's Jacobian by rank (blue, one line for each image) and the exact factors (dashed), at σ = 0.1. Third: share of the network's K leading eigenvectors that lies in the K lowest Fourier modes (blue), and in the leading eigenvectors at another image (blue, dotted); grey: by chance."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Gaussian fields. First: output PSNR of the exact Wiener denoiser less that of the network against input PSNR, with 95% intervals. Second: eigenvalues of the network's Jacobian by rank (blue, one line for each image) and the exact factors (dashed), at σ = 0.1. Third: share of the network's K leading eigenvectors that lies in the K lowest Fourier modes (blue), and in the leading eigenvectors at another image (blue, dotted); grey: by chance."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
 figure, (first, second, third) = plots.panels(3, height=2.2)
 plots.band(first, losses["input_psnr"], losses["loss"], color=plots.HALF["A"], label="network")
-first.axhline(ledger.bounds("T14", fields.name, scale)[1], color=plots.INK, linestyle="--", linewidth=0.8, label="target")
 first.set(xlabel="input PSNR (dB)", ylabel="loss (dB)", ylim=(0, None))
 ranks = np.arange(1, d // 2 + 1)
 second.plot(ranks, torch.stack([f.eigenvalues[: d // 2] for f in own]).T, color=plots.HALF["A"], linewidth=0.9)
@@ -279,8 +278,8 @@ plots.image_grid([torch.cat(row) for row in zip(pictures, vectors, strict=True)]
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()
-    y = noise.add_noise(x, 0.1, torch.Generator().manual_seed(seed))[:1]
-    rows.append(torch.cat([x[:1], y, denoise(network, y, 0.1), part.eigenvectors[ranks - 1]]))
+    noisy = noise.add_noise(x, 0.1, torch.Generator().manual_seed(seed))[:1]
+    rows.append(torch.cat([x[:1], noisy, denoise(network, noisy, 0.1), part.eigenvectors[ranks - 1]]))
     labels.append(f"{rates.regularity(study.name).label}\ntr J = {part.trace:.0f}")
 plots.image_grid(rows, labels, titles, signed=len(ranks))
 

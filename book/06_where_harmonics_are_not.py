@@ -298,8 +298,8 @@ flat_parts.show("Along the ray and the plane, and beyond them", heads, images=""
 # %%
 progress = manifolds.progress([*discs, ray, sines])
 results.keep(progress=progress)
-heads = {"part": "of its training", "test": "loss (dB)", "training": "on training images (dB)", "images_seen": "images seen"}
-progress.show("Loss against the optimum", heads, images="", network="", part=".3g", images_seen=",", test=".1f", training=".1f")
+learning = {"part": "of its training", "test": "loss (dB)", "training": "on training images (dB)", "images_seen": "images seen"}
+progress.show("Loss against the optimum", learning, images="", network="", part=".3g", images_seen=",", test=".1f", training=".1f")
 
 # %% [markdown]
 # On discs the UNet's loss fell by half of a training from {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to

@@ -49,10 +49,11 @@ def train(
         if n is None:
             raise ValueError("--images needs --n, the number of images in each half.")
         chosen = recipes.pair(scale, images=images, n=n, size=size)
-        runs.data(chosen[0])  # what is wrong with a set is said before anything else
     chosen = [run for run in chosen if fnmatch.fnmatch(run.name, only)]
     if not chosen:
         raise ValueError(f"No run of scale {scale} matches {only}: `ghr runs --scale {scale}` lists them.")
+    if images is not None and (missing := [run for run in chosen if not runs.path(run).exists()]):
+        runs.data(missing[0])  # what is wrong with a set is said before anything else; what is trained needs none
     if said := plan.cost(chosen):
         tqdm.write(said, file=sys.stderr)
     if cluster is None:

@@ -170,6 +170,8 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
     """
     _require_scale(scale)
     if images is None:
+        if network != "UNet":
+            raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
         return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale), *classes(scale)]))
     if (images, network) not in _SIZES:
@@ -282,23 +284,17 @@ def pair(
         Half A and half B.
 
     Raises:
-        ValueError: for another scale.
+        ValueError: for another scale, or what makes no `Run`.
     """
     _require_scale(scale)
-    recipe, images = _RECIPES[scale], names.parse(images).text
-    pool = recipe.pool if images == recipe.images or images in _SHUFFLED else None
+    recipe = _RECIPES[scale]
+    common = dataclasses.replace(  # refuses, in a sentence, what makes no sense
+        recipe, images=images, n=n, size=recipe.size if size is None else size, network=network
+    )
+    pool = recipe.pool if common.images == recipe.images or common.images in _SHUFFLED else None
     tail = 0.1 if n <= 10 else 0.0
     seen = recipe.images_seen
     if scale == "laptop":  # memory sets in after some hundred views: large sets may be seen more often before it does
         seen = 2**19 if n <= 100 else 2**20 if n < 30_000 else 2**21
-    common = dataclasses.replace(
-        recipe,
-        images_seen=seen,
-        images=images,
-        size=size or recipe.size,
-        pool=pool,
-        n=n,
-        network=network,
-        float32_tail=tail,
-    )
+    common = dataclasses.replace(common, images_seen=seen, pool=pool, float32_tail=tail)
     return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)

@@ -259,7 +259,7 @@ def test_bedrooms_of_the_database_come_in_the_order_of_their_keys(data, monkeypa
     assert torch.equal(x[:, 0], torch.from_numpy(expected).float() / 255)
     monkeypatch.setitem(sys.modules, "lmdb", None)  # the cache does not need it
     assert torch.equal(images.load("lsun-bedroom", 32), x)
-    with pytest.raises(ImportError, match=r"Reading .*bedroom_train_lmdb needs lmdb: pip install 'ghr\[lsun\]'"):
+    with pytest.raises(ImportError, match=r"Reading .*bedroom_train_lmdb needs lmdb: pip install -e '\.\[lsun\]'"):
         images.load("lsun-bedroom", 16)
 
 

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import symtable
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from ghr.book import claims, ledger, percent, press, query, schema, words
@@ -40,6 +42,68 @@ def test_a_chapter_defines_no_function_but_frames_of_explorers(name):
     defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Explorer"]
     assert defined == {ast.unparse(call.args[0]) for call in calls}
+
+
+def names(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """Global names that a statement reads from before it, and those that it binds."""
+    tables = [symtable.symtable(ast.unparse(statement), "cell", "exec")]
+    for table in tables:
+        tables += table.get_children()
+    bound = {s.get_name() for s in tables[0].get_symbols() if s.is_assigned()}
+    used = [s for t in tables for s in t.get_symbols() if s.is_referenced() and (t is tables[0] or s.is_global())]
+    read = {s.get_name() for s in used}
+    if not isinstance(statement, ast.Assign | ast.AugAssign):  # a loop binds what it reads
+        read -= bound
+    return read, bound
+
+
+def bound_again(cells: list[str]) -> set[str]:
+    """Names that are bound anew after a cell has read them from an earlier one."""
+    before, taken, again = set(), set(), set()
+    for cell in cells:
+        here = set()
+        for statement in ast.parse(cell).body:
+            read, bound = names(statement)
+            taken |= (read & before) - here
+            again |= bound & taken
+            here |= bound
+        before |= here
+    return again
+
+
+@pytest.mark.parametrize(
+    ("cells", "again"),
+    [
+        (["x = 1", "y = x", "x = 2"], {"x"}),  # the second cell would see another x
+        (["x = 1", "x = x + 1"], {"x"}),
+        (["x = 1", "f = lambda y: x + y", "for x in (1, 2): print(x)"], {"x"}),
+        (["x = 1", "def f(y): return x + y", "(a, x) = 1, 2"], {"x"}),
+        (["x = 1", "x = 2; y = x", "y = [x for x in (1, 2)]", "for y in (1, 2): print(y)"], set()),
+        (["x = 1; y = x", "x = 2"], set()),
+        (["x = 1; y = 2", "y = [x for x in y]"], {"y"}),
+    ],
+)
+def test_names_that_are_used_for_two_things_are_found(cells, again):
+    assert bound_again(cells) == again
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_cell_can_be_run_again(name):
+    """After the others: what it read from earlier ones is what it was."""
+    assert bound_again(percent.cells(TEXTS[name])) == set()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_other_tools_take_a_chapter_for_a_notebook(name):
+    """jupytext and JupyterLab find its kernel and no cell of raw YAML; who saves it there changes no meaning."""
+    nb = jupytext.reads(TEXTS[name], fmt="py")
+    assert nb.metadata.kernelspec == percent.KERNEL
+    assert nb.cells[0].cell_type == "markdown"
+    saved = jupytext.writes(nb, fmt="py:percent")
+    assert [(c.cell_type, c.source, c.metadata) for c in percent.notebook(saved).cells] == [
+        (c.cell_type, c.source, c.metadata) for c in percent.notebook(TEXTS[name]).cells
+    ]
+    assert percent.cells(saved) == percent.cells(TEXTS[name])  # so that nothing is executed again
 
 
 @pytest.mark.slow

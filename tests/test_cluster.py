@@ -265,7 +265,7 @@ def test_no_cluster_around_is_one_sentence(quiet, folders, monkeypatch):
 
 def test_without_ray_the_sentence_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"Many machines need Ray .+ pip install 'ghr\[cluster\]'"):
+    with pytest.raises(ImportError, match=r"Many machines need Ray .+ pip install -e '\.\[cluster\]'"):
         next(cluster.fit([TINY], "local"))
 
 

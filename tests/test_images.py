@@ -137,7 +137,7 @@ def test_avatars_are_far_from_each_other():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(ImportError, match=r"Avatars need resvg_py: pip install 'ghr\[images\]'"):
+    with pytest.raises(ImportError, match=r"Avatars need resvg_py: pip install -e '\.\[images\]'"):
         avatars.avatar(0, 8)
 
 

@@ -122,6 +122,29 @@ def test_only_trained_networks_without_biases_are_offered(tmp_path, monkeypatch)
     assert faces == sorted(faces)
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("avatars", "cartoon faces"),
+        ("photographs", "photographs"),
+        ("avatars-shuffled", "cartoon faces, shuffled"),
+        ("avatars-shuffled-4", "cartoon faces, shuffled in blocks of 4"),
+        ("c_alpha-3-1", "regions with contours, α = 3, contour 1"),
+        ("hoelder-2.5", "Hölder regions with contours, α = 2.5"),
+        ("ray", "multiples of one image"),
+    ],
+)
+def test_image_sets_are_called_by_words(name, label):
+    assert laboratory._label(name) == label
+
+
+def test_every_image_set_that_is_offered_is_explained_on_the_page():
+    """By its label up to a comma, in bold."""
+    page = (REPO / "book" / "laboratory.md").read_text()
+    labels = {laboratory._label(run.images).partition(",")[0] for run in recipes.table("laptop")}
+    assert [label for label in labels if f"**{label}**" not in page] == []
+
+
 def test_a_book_without_networks_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "none"))
     listed = laboratory.export("smoke", tmp_path_with_pins(tmp_path))

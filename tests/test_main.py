@@ -36,6 +36,17 @@ def test_a_folder_of_ones_own_is_trained_end_to_end(ghr, photographs):
     assert [runs.path(r).stat().st_mtime_ns for r in (a, b)] == before
 
 
+def test_what_is_trained_needs_its_folder_no_more(ghr, photographs):
+    words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 6, "--only", "*-A-*"]
+    done = ghr(*words)
+    assert done[0] == 0
+    photographs.rename(photographs.with_name("elsewhere"))
+    assert ghr(*words) == (0, done[1], "")
+    status, _, err = ghr(*words[:-1], "*-B-*")
+    assert status == 1
+    assert err.startswith(f"ghr: There is no folder {photographs} ")
+
+
 def test_only_trains_what_matches(ghr, photographs):
     words = ["train", "--scale", "smoke", "--images", f"folder:{photographs}", "--n", 6, "--size", 8]
     status, out, _ = ghr(*words, "--only", "*-B-*")
@@ -108,6 +119,7 @@ def test_what_is_passed_over_is_told_at_every_command(ghr, photographs):
         (["train", "--images", "mnist", "--n", 5, "--scale", "smoke"], 'Unknown image set "mnist"'),
         (["train", "--only", "nothing*"], "No run of scale laptop matches nothing*: `ghr runs --scale laptop`"),
         (["images", "--name", "mnist"], 'Unknown image set "mnist"'),
+        (["train", "--images", "discs", "--n", 5, "--size", 0], "Run.size is 0: expected a whole number"),
         (["images", "--size", 0], "size and n must be at least 1"),
     ],
 )

@@ -18,6 +18,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from conftest import without_types
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -234,6 +235,23 @@ def test_an_unknown_table_is_refused():
     for key in (("celeba",), ("photographs", "BFCNN")):
         with pytest.raises(ValueError, match="expected one of avatars UNet, photographs UNet, avatars BFCNN"):
             recipes.table("smoke", *key)
+    with pytest.raises(ValueError, match="A table of BFCNN alone is one of an image set: name it"):
+        recipes.table("laptop", network="BFCNN")  # not all of them, with the network forgotten
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("laptop", "avatars"), "Run.n is 'avatars': expected a whole number"),  # the order of `table`
+        (("laptop", 5, "discs", 0), "Run.size is 0: expected a whole number of at least 1"),
+        (("laptop", 5, 100), "Run.images is 100: expected the name of an image set"),
+        (("laptop", 0), "Run.n is 0: expected a whole number of at least 1"),
+        (("laptop", 5, "nonsense"), 'Unknown image set "nonsense"'),
+    ],
+)
+def test_a_pair_of_nothing_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        without_types(recipes).pair(*arguments)
 
 
 def test_the_largest_set_of_photographs_is_what_the_pool_gives():

@@ -111,6 +111,12 @@ def test_a_slider_without_a_value_that_it_carries_is_refused(wrong):
         Explorer(lambda n: frame(n, 1.0), [Slider("n", "images", (0, 1), **wrong)], axes=AXES)
 
 
+@pytest.mark.parametrize(("x", "y"), [((1,), (0, 4)), ((0, 10), (0, 4)), ((10, 1), (0, 4)), ((1, 10), (4, 4))])
+def test_axes_on_which_nothing_can_be_drawn_are_refused(x, y):
+    with pytest.raises(ValueError, match="Axes need two positive abscissae or more, and limits, that grow"):
+        Axes(x, y, "rank", "λ")
+
+
 @pytest.mark.parametrize("second", [[Tile(X, "")], [Tile(X, ""), Tile(X[:, 1:], "")]])
 def test_frames_of_other_shapes_are_refused(second):
     with pytest.raises(ValueError, match="equally many tiles of one size"):

@@ -33,11 +33,17 @@ from ghr import jacobian, noise, recipes, runs, sampling
 from ghr.book import plots
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
+from ghr.images import names
 from ghr.networks import UNet
 
 PAGE = "book/laboratory"
-# what a reader would call image sets whose names say little
-LABELS = {"avatars": "cartoon faces", "c_alpha": "C^α images", "fields": "Gaussian fields"}
+LABELS = {  # what a reader would call image sets whose names say little; the page explains them
+    "avatars": "cartoon faces",
+    "c_alpha": "regions with contours",
+    "hoelder": "Hölder regions with contours",
+    "fields": "Gaussian fields",
+    "ray": "multiples of one image",
+}
 SHOWN = 16  #: held-out images to choose from
 SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
 SHIPPED = 100  #: training sets up to this size are shipped, for the nearest training image
@@ -315,8 +321,14 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
 
 
 def _label(images: str) -> str:
-    name, _, rest = images.partition("-")
-    return LABELS.get(name, name) + (f" ({rest})" if rest else "")
+    named = names.parse(images)
+    label = LABELS.get(named.kind, named.kind)
+    if named.numbers:
+        alpha, *contour = (f"{number:g}" for number in named.numbers)
+        label += f", α = {alpha}" + (f", contour {contour[0]}" if contour else "")
+    if named.shuffled:
+        label += f", shuffled in blocks of {named.block}" if named.block else ", shuffled"
+    return label
 
 
 def _starts(held_out: Tensor) -> Tensor:

@@ -78,6 +78,10 @@ class Axes:
     x_label: str  #: name and unit of x
     y_label: str  #: name and unit of y
 
+    def __post_init__(self):
+        if not (len(self.x) > 1 and 0 < self.x[0] < self.x[-1] and self.y[0] < self.y[1]):
+            raise ValueError(f"Axes need two positive abscissae or more, and limits, that grow: {self.x}, {self.y}.")
+
 
 class Explorer(anywidget.AnyWidget):
     """Pictures that follow sliders.

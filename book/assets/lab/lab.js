@@ -150,6 +150,7 @@ function chosen(half) {
 
 const spec = ({ weights, graph }) => ({ weights, graph: list.graphs[graph] });
 const sigma = () => 10 ** control.sigma.value;
+const seed = () => Math.min(list.seeds - 1, Math.max(0, Math.round(+control.seed.value))); // whatever was typed
 const words = ({ n, width }, what = "") => {
   const twice = sizes().filter((net) => net.n === n).length > 1; // of one size there may be networks of two widths
   return `N = ${n.toLocaleString("en")}${what}${twice ? ` (width ${width})` : ""}`;
@@ -163,7 +164,7 @@ function clean() {
 
 function noisy() {
   const [x, s] = [clean(), sigma()];
-  const z = gaussian(+control.seed.value, x.length);
+  const z = gaussian(seed(), x.length);
   return x.map((v, i) => v + s * z[i]);
 }
 
@@ -248,8 +249,8 @@ const EXPERIMENTS = {
   async sample() {
     const [pair, who] = [["A", "B"].map(chosen).filter(Boolean), network()];
     const starts = new Float32Array((await ask("file", { file: trained().starts })).slice().buffer);
-    const seed = Math.min(list.seeds - 1, Math.max(0, Math.round(control.seed.value)));
-    const start = starts.slice(seed * size ** 2, (seed + 1) * size ** 2);
+    const chance = seed();
+    const start = starts.slice(chance * size ** 2, (chance + 1) * size ** 2);
     const training = [];
     for (const net of pair) training.push(net.training && (await pixels(net.training)));
     const moments = [];
@@ -293,11 +294,11 @@ const EXPERIMENTS = {
       const copies = found.known
         .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
         .join("");
-      caption.textContent = `${who}, seed ${seed}, step ${step} of ${steps}.${alike}${copies}`;
+      caption.textContent = `${who}, seed ${chance}, step ${step} of ${steps}.${alike}${copies}`;
       return found;
     };
     const { rho: alike, known } = conclude(steps);
-    return { start, seed, moments, rho: alike, nearest: known, conclude };
+    return { start, seed: chance, moments, rho: alike, nearest: known, conclude };
   },
 
   async basis() {
@@ -442,6 +443,10 @@ async function upload(file) {
   const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const side = Math.min(bitmap.width, bitmap.height);
+  if (side < size) {
+    const found = `${file.name} is ${bitmap.width} by ${bitmap.height} pixels`;
+    throw { message: `The image ${found}: the networks take ${size} by ${size}, choose a larger one.` };
+  }
   context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
   context.fillRect(0, 0, size, size);
   context.imageSmoothingQuality = "high";
@@ -531,8 +536,9 @@ app.addEventListener("input", async ({ target }) => {
   if (name === "trained") largest();
   update();
 });
+control.seed.addEventListener("change", () => (control.seed.value = seed())); // the page shows what is used
 control.next.addEventListener("click", () => {
-  control.seed.value = (+control.seed.value + 1) % list.seeds;
+  control.seed.value = (seed() + 1) % list.seeds;
   update();
 });
 control.draw.addEventListener("click", () => {

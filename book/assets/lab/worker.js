@@ -114,12 +114,18 @@ const TASKS = {
     root = address;
     const binary = await load(runtime.wasm, tell);
     // the bytes that were checked, not what the other server would send the next time
-    const script = runtime.module.sha256 && new Blob([await load(runtime.module, tell)], { type: "text/javascript" });
+    const { url, sha256: checked } = runtime.module;
+    const script = async () =>
+      URL.createObjectURL(new Blob([await load(runtime.module, tell)], { type: "text/javascript" }));
     try {
-      ort = await import(script ? URL.createObjectURL(script) : new URL(runtime.module.url, root));
-    } catch {
+      // from another server the bytes that were checked, not what it would send the next time; from this one, bytes too
+      // where it sends an .mjs as something else than a script
+      const usual = checked ? Promise.reject() : import(new URL(url, root));
+      ort = await usual.catch(async () => import(await script()));
+    } catch (error) {
+      if (error instanceof Trouble) throw error;
       throw new Trouble(
-        `The file ${runtime.module.url.split("/").at(-1)} could not be loaded: is there a connection to the network?`,
+        `The file ${url.split("/").at(-1)} could not be loaded: is there a connection to the network?`,
       );
     }
     Object.assign(ort.env.wasm, { numThreads: 1, proxy: false, wasmBinary: binary });
