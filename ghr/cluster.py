@@ -30,6 +30,7 @@ from ghr.recipes import Run
 CPUS = 2
 RETRIES = 5  #: lost machines that a run survives; the same command begins to count anew
 PATIENCE = 60  #: seconds without any machine that could take a run, after which we stop
+GRACE = 30  #: seconds in which runs that are interrupted finish a step and save their states
 RUNS_PER_CARD = 8  #: at most: each run has a process of its own, and they take turns
 #: times what a step holds: two copies, as computed and as recorded for replay, and a quarter of each beside
 SPARE = 2.5
@@ -248,6 +249,19 @@ def _needs(ray, missing: list[Run]) -> dict[Run, dict[str, float]]:
     return {run: {"num_cpus": 1, "num_gpus": share(run, card)} for run in missing}
 
 
+@contextlib.contextmanager
+def _stopped_gently(ray, tasks: dict) -> Iterator[None]:
+    """Where we are interrupted, each run that has begun is, too, as `runs.fit` is by Ctrl-C: it saves its state."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        for task in tasks:
+            ray.cancel(task)
+        if tasks:
+            ray.wait(list(tasks), num_returns=len(tasks), timeout=GRACE)
+        raise
+
+
 def _train_all(ray, missing: list[Run], markers: list[str]) -> Iterator[Path]:
     needs = _needs(ray, missing)
     least = {  # of all runs: when no machine has it, none will ever begin
@@ -266,7 +280,7 @@ def _train_all(ray, missing: list[Run], markers: list[str]) -> Iterator[Path]:
     tasks = {task(_train).options(**needs[r]).remote(r, board, markers, os.getcwd(), device): r for r in missing}
     seen, places, failed, able = dict.fromkeys(missing, 0), {}, [], time.monotonic()
     bar = tqdm(desc=f"{len(tasks)} runs", total=sum(r.steps * r.batch for r in missing), unit="image", unit_scale=True)
-    with bar:
+    with bar, _stopped_gently(ray, tasks):
         while tasks:
             ready, _ = ray.wait(list(tasks), timeout=0.5)
             told = ray.get(board.read.remote())

@@ -190,7 +190,10 @@ def test_a_gpu_that_torch_does_not_find_is_told(head, folders):
 
 
 def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, folders, monkeypatch):
-    """SIGINT to the real command and its process group, as a terminal sends it; nothing stays behind."""
+    """SIGINT to the real command and its process group, as a terminal sends it, in the first minute.
+
+    What was done is saved then; nothing stays behind.
+    """
     before = of_ray()
     script = f"""
 import signal
@@ -201,18 +204,17 @@ cluster.CPUS = 1
 __main__.main()
 """
     monkeypatch.delenv("RAY_AUTH_MODE")  # Ray makes a token for a cluster of its own
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, "train", "--cluster", "local"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    until(lambda: states(folders) or process.poll() is not None)
+    monkeypatch.setenv("GHR_SAVE_EVERY", "3600")
+    told = folders / "told"
+    with told.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, "train", "--cluster", "local"], stderr=stderr, start_new_session=True
+        )
+    until(lambda: re.search(r"[1-9][\d.]*k?/15\.2k", told.read_text()) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    process.wait(timeout=60)
     assert process.returncode == 1
-    assert told.endswith("ghr: interrupted; the same command goes on where it stopped.\n")
+    assert told.read_text().endswith("ghr: interrupted; the same command goes on where it stopped.\n")
     assert gone(of_ray() - before)
     assert len(states(folders)) == 1
     assert not runs.path(LONG).exists()

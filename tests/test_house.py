@@ -106,3 +106,12 @@ def test_local_links_of_the_readme_exist():
     links = re.findall(r"\]\((?!https?:)([^)]+)\)", (PACKAGE.parent / "README.md").read_text())
     assert links
     assert [link for link in links if not (PACKAGE.parent / link).exists()] == []
+
+
+def test_the_layout_of_the_repository_is_as_contributors_are_told():
+    """Every part of the package in the order of imports, and no file or folder that is not there."""
+    tree = (PACKAGE.parent / "CONTRIBUTING.md").read_text().split("```")[1]
+    parts = [line.split()[0].removesuffix("/").removesuffix(".py") for line in tree.splitlines() if line[:2] == "  "]
+    assert [part for part in parts if part != "data"] == ORDER
+    top = [name for line in tree.splitlines() if line[:1].strip() for name in re.split(r"\s{2,}", line)]
+    assert [name for name in top if re.fullmatch(r"[\w.]+/?", name) and not (PACKAGE.parent / name).exists()] == []

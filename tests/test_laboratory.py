@@ -634,6 +634,41 @@ def test_an_uploaded_image_is_prepared_and_never_sent(visit, tmp_path):
 
 
 @pytest.mark.browser
+def test_seeds_and_uploads_that_make_no_sense_are_put_right_or_told(visit, tmp_path):
+    """A seed is one of those that there are, and the page shows it; what is too small is not blown up."""
+    page = visit()
+    found = page.start()
+    for typed, used in (("-5", 0), ("1.7", 2), ("99", 63)):
+        wrong, right = page.choose(seed=typed), page.choose(seed=used)
+        assert wrong["y"] == right["y"], typed
+        page.choose(seed=typed)
+        page.page.locator("[name=seed]").blur()
+        assert page.page.input_value("[name=seed]") == str(used)
+    page.page.click("[name=next]")
+    assert page.page.input_value("[name=seed]") == "0"
+    assert page.settled()["y"] == found["y"]
+    Image.new("L", (40, 31), 128).save(tmp_path / "small.png")
+    page.page.set_input_files("[name=upload]", tmp_path / "small.png")
+    assert page.settled() is None
+    sentence = "The image small.png is 40 by 31 pixels: the networks take 32 by 32, choose a larger one."
+    assert page.trouble() == sentence
+    page.choose(image=1)
+    assert page.trouble() == ""
+
+
+@pytest.mark.browser
+def test_a_server_that_knows_no_mjs_is_no_fault_of_the_network(visit):
+    page = visit(prepare=lambda page: page.route("**/*.mjs", as_text))
+    assert page.start() is not None
+    assert len(page.complaints) == 1  # the browser remarks on the first try
+    page.complaints.clear()
+
+
+def as_text(route) -> None:
+    route.fulfill(response=route.fetch(), headers=headers(route, {"content-type": "text/plain"}))
+
+
+@pytest.mark.browser
 def test_a_computation_under_way_does_not_wipe_out_what_was_said_of_a_file(visit, tmp_path):
     (tmp_path / "words.png").write_text("no image")
     page = visit()
