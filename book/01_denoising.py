@@ -14,6 +14,7 @@
 # %% [markdown]
 # # Denoising is learning a density
 #
+# ```{admonition} In short
 # **Claim.** A network that removes noise from images has learned where images lie. If it does so as well as possible, its
 # output minus its input is $\sigma^2$ times the gradient of the log density of noisy images
 # {cite:p}`miyasawa1961empirical`. Following that gradient from noise draws new images.
@@ -22,6 +23,7 @@
 # that are not in its training set, although the optimum of its training loss draws nothing else.
 #
 # **The figure** is {numref}`fig-rivals`.
+# ```
 #
 # This chapter is for readers who have trained a network but never a diffusion model. Each idea is one experiment of a few
 # lines. Everything later in the book is a measurement of the one object introduced here: a

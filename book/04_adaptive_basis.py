@@ -14,6 +14,7 @@
 # %% [markdown]
 # # Shrinkage in an adaptive basis
 #
+# ```{admonition} In short
 # **Claim.** At each noisy image $y$ a trained denoiser acts as a shrinkage: it expresses $y$ in an orthonormal basis and
 # multiplies each coefficient by a factor, most of them near 0. The image chooses the basis, whose vectors oscillate
 # along contours and in flat regions, faster as the factor falls: a *geometry-adaptive harmonic basis*
@@ -24,6 +25,7 @@
 # basis is only roughly true: its Jacobian is far from symmetric.
 #
 # **The figure** is {numref}`fig-rival-bases`: the network's basis beside five that cannot know the image.
+# ```
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"

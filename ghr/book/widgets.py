@@ -254,7 +254,7 @@ def _svg(axes: Axes) -> str:
         parts.append(f'<text x="{x:.1f}" y="{top + height + 14}" text-anchor="middle">{tick:g}</text>')
     for tick in np.linspace(*axes.y, 3):
         y = top + height * (axes.y[1] - tick) / (axes.y[1] - axes.y[0])
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:.3g}</text>')
     middle = left + width / 2
     parts.append(f'<text x="{middle}" y="{_VIEW[1] - 6}" text-anchor="middle">{html.escape(axes.x_label)}</text>')
     y = top + height / 2
