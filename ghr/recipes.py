@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ghr.images import names
@@ -34,8 +34,7 @@ def _real(wanted: str, fits: Callable[[float], bool]) -> tuple[str, Callable[[ob
     return wanted, lambda x: isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) and fits(x)
 
 
-def _one_of(names: Iterable[str]) -> tuple[str, Callable[[object], bool]]:
-    names = tuple(names)
+def _one_of(names: Collection[str]) -> tuple[str, Callable[[object], bool]]:
     return f"one of {', '.join(names)}", lambda x: x in names
 
 
@@ -48,7 +47,7 @@ _FIELDS = {  # what each field of a Run may be
     "average": _real("a number from 0, below 1", lambda x: 0 <= x < 1),
     "float32_tail": _real("a share from 0 to 1", lambda x: 0 <= x <= 1),
     "images": ("the name of an image set", lambda x: isinstance(x, str)),
-    "half": _one_of("AB"),
+    "half": _one_of(("A", "B")),
     "network": _one_of(NETWORKS),
     "optimizer": _one_of(OPTIMIZERS),
     "schedule": _one_of(SCHEDULES),

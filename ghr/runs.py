@@ -356,8 +356,9 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
     samples = sampling.last(sampling.sample(step.denoiser, start, steps=20))
     copies = (similarity.distance_ratio(samples, x) < 1 / 3).float().mean().item() if len(x) > 1 else None
     entries["copies"].append(copies)
-    y = add_noise(held_out[:PICTURES], PICTURES_SIGMA, torch.Generator(held_out.device).manual_seed(0))
-    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[: len(y)]])))
+    count = min(PICTURES, len(held_out), len(samples))
+    y = add_noise(held_out[:count], PICTURES_SIGMA, torch.Generator(held_out.device).manual_seed(0))
+    entries["pictures"].append(_picture(torch.cat([denoise(step.denoiser, y, PICTURES_SIGMA), samples[:count]])))
 
 
 def _picture(images: Tensor) -> str:

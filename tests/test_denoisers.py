@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.func import jvp
 
+from ghr import networks
 from ghr.networks import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
@@ -174,7 +175,7 @@ def test_a_told_network_without_a_noise_level_says_so():
         with pytest.raises(ValueError, match="sigma must be positive"):
             network(y, sigma)
     with pytest.raises(ValueError, match="one number, or one for each of 3 images, got 2"):
-        without_types(denoisers).ConditionalUNet(width=2, scales=1)(y, torch.ones(2, 1, 1, 1))
+        without_types(networks).ConditionalUNet(width=2, scales=1)(y, torch.ones(2, 1, 1, 1))
 
 
 @pytest.mark.parametrize("network", [UNet(width=2, scales=1), UNet(width=2, scales=1, bias=True), BFCNN(width=2)])
