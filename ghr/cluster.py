@@ -43,9 +43,8 @@ def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:
 
     Interrupted at any moment, the same call (or `runs.fit`, on one machine) goes on from the last saved states.
     Image sets are built here first, once. One bar shows all images seen; a line says where a run begins or goes on.
-    On a cluster with GPUs each run gets a share of one (`share`) and a CPU, on others CPUS threads. A non-finite loss
-    is
-    not tried again; a lost machine or an OSError is.
+    On a cluster with GPUs each run gets a share of one (`share`) and a CPU, on others CPUS threads.
+    A non-finite loss is not tried again; a lost machine or an OSError is.
 
     Args:
         chosen: what to train.
