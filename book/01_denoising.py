@@ -95,8 +95,14 @@ def look(image, sigma):
     y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))
     x_hat = denoise(denoiser, y)
     before, after = noise.psnr(x, y).item(), noise.psnr(x, x_hat).item()
-    tiles = [Tile(x[0], "clean"), Tile(y[0], "noisy", f"{before:.1f} dB"), Tile(x_hat[0], "denoised", f"{after:.1f} dB", "A")]
-    words = f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
+    tiles = [
+        Tile(x[0], "clean"),
+        Tile(y[0], "noisy", f"{before:.1f} dB"),
+        Tile(x_hat[0], "denoised", f"{after:.1f} dB", "A"),
+    ]
+    words = (
+        f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
+    )
     return Frame(tiles, words)
 
 

@@ -83,7 +83,9 @@ def answers(n, sigma, image):
     named = zip((y, *found), ("noisy", "network A", "network B", "memory A"), notes, ("", "A", "B", ""), strict=True)
     tiles = [Tile(x[0], "clean"), *(Tile(each[0], *rest) for each, *rest in named)]
     words = f"of {notes[0]} network A makes {notes[1]}, network B {notes[2]} and memory {notes[3]}"
-    return Frame(tiles, f"N = {n:,}, σ = {sigma:.2f}: {words}. A and B are similar by {similarity.rho(*found[:2]).item():.2f}.")
+    return Frame(
+        tiles, f"N = {n:,}, σ = {sigma:.2f}: {words}. A and B are similar by {similarity.rho(*found[:2]).item():.2f}."
+    )
 
 
 every = np.geomspace(0.02, 1, 41).tolist()  # noise levels
@@ -123,7 +125,11 @@ results.keep(curves=curves, gaps=gaps, rises=rises, rivals=rivals, exchange=exch
 
 # %%
 patch_curves, patch_gaps, patch_rises = errors.generalization(patches, seed)
-patch_rivals, patch_exchange, patch_ray = errors.rivals(patches, seed), errors.exchange(patches, seed), errors.ray(patches, seed)
+patch_rivals, patch_exchange, patch_ray = (
+    errors.rivals(patches, seed),
+    errors.exchange(patches, seed),
+    errors.ray(patches, seed),
+)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rises=patch_rises)
 results.keep(patch_rivals=patch_rivals, patch_exchange=patch_exchange, patch_ray=patch_ray)
 
@@ -134,14 +140,18 @@ figure, axes = plots.panels(6, columns=2, height=2.3, sharex=True, sharey=True)
 for ax, (n, name, found, others) in zip(axes, panels, strict=True):
     x, of_n = np.array(others.where(n=n)["input_psnr"]), others.where(n=n)
     ax.plot(x, x, color=plots.FAINT, label="noisy input")
-    ax.plot(x, ray_bound(x, faces.held_out[0].numel()), color=plots.TRAINING, linestyle="-.", linewidth=1, label="ray bound")
+    ax.plot(
+        x, ray_bound(x, faces.held_out[0].numel()), color=plots.TRAINING, linestyle="-.", linewidth=1, label="ray bound"
+    )
     for field, label in (("memory_training", "memorizing optimum"), ("memory_test", None)):
         ax.plot(x, of_n[field], color=plots.INK, linestyle="--", linewidth=1, label=label)
     plots.band(ax, x, of_n["wiener"], color=plots.WIENER, linewidth=1, label="Wiener, test")
     for half, curve in found.where(n=n).by("half"):
         plots.band(ax, x, curve["training"][:-1], color=plots.HALF[half], label=f"{half}, training")
         plots.band(ax, x, curve["test"][:-1], color=plots.HALF[half], linestyle=":", label=f"{half}, test")
-    ax.set(title=f"{name}, N = {n:,}", xlabel="input PSNR (dB)", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
+    ax.set(
+        title=f"{name}, N = {n:,}", xlabel="input PSNR (dB)", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58)
+    )
     ax.label_outer()
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
@@ -151,10 +161,19 @@ figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
         label, line = (f"N = {n:,}", "-") if half == "A" else (None, ":")
-        plots.band(left, curve["input_psnr"][:-1], curve["gap"][:-1], color=plots.shade(n, faces.sizes), linestyle=line, label=label)
+        plots.band(
+            left,
+            curve["input_psnr"][:-1],
+            curve["gap"][:-1],
+            color=plots.shade(n, faces.sizes),
+            linestyle=line,
+            label=label,
+        )
 for name, table, line in (("faces", gaps, "-"), ("photographs", patch_gaps, "--")):
     for half, row in table.by("half"):
-        plots.band(right, row["n"], row["gap"], color=plots.HALF[half], linestyle=line, marker="o", label=f"{name}, {half}")
+        plots.band(
+            right, row["n"], row["gap"], color=plots.HALF[half], linestyle=line, marker="o", label=f"{name}, {half}"
+        )
 left.set(xlabel="input PSNR (dB)", ylabel="training − test PSNR (dB)")
 right.set(xlabel="N, training images", ylabel="gap at input 21 dB (dB)", xscale="log")
 plots.legend(figure, ncols=3)

@@ -93,7 +93,9 @@ lines = {"images and seed": "-", "images": "--", "seed": ":"}
 figure, axes = plots.panels(len(set(chances["n"])), height=2.6, sharey=True)
 for ax, (n, curves) in zip(axes, crossed.where(one="A").by("n"), strict=True):
     for differs, curve in curves.by("differs"):
-        plots.band(ax, curve["input_psnr"], curve["v"], color=plots.INK, linestyle=lines[differs], label=f"other {differs}")
+        plots.band(
+            ax, curve["input_psnr"], curve["v"], color=plots.INK, linestyle=lines[differs], label=f"other {differs}"
+        )
     ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="model variance V", ylim=(0, None))
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
@@ -132,6 +134,7 @@ plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
 # %% [markdown]
 # With sliders, one seed at a time:
 
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.4", "code_prompt_hide": "Code: Fig. 3.4", "figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the samples leave their training images and become one.** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
 def sampled(n, number):
     """Samples of A and B from one seed, and their nearest training images."""
@@ -161,7 +164,11 @@ figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
 plots.band(left, a["n"], a["nearest"], color=plots.TRAINING, marker="s", label="sample, nearest in A")
 plots.band(left, a["n"], a["null"], color=plots.INK, linestyle="--", label="held out, nearest in A")
-for field, line, label in (("closer", "-", "B nearest"), ("copies", "--", "copies"), ("ray_copies", ":", "copies of rays")):
+for field, line, label in (
+    ("closer", "-", "B nearest"),
+    ("copies", "--", "copies"),
+    ("ray_copies", ":", "copies of rays"),
+):
     plots.band(right, a["n"], a[field], color=plots.HALF["A"], linestyle=line, marker="o", label=label)
 left.set(xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 right.set(xlabel="N, training images", ylabel="share of seeds", xscale="log")
@@ -202,8 +209,12 @@ results.keep(steps=steps)
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
-    axes.plot(walk["input_psnr"], [e.value for e in walk["similarity"]], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
-    axes.fill_between(walk["input_psnr"], walk["lower"], walk["upper"], color=plots.shade(n, faces.sizes), alpha=0.2, linewidth=0)
+    axes.plot(
+        walk["input_psnr"], [e.value for e in walk["similarity"]], color=plots.shade(n, faces.sizes), label=f"N = {n:,}"
+    )
+    axes.fill_between(
+        walk["input_psnr"], walk["lower"], walk["upper"], color=plots.shade(n, faces.sizes), alpha=0.2, linewidth=0
+    )
 axes.set(xlabel="input PSNR (dB)", ylabel="similarity of A's and B's denoised images")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
@@ -312,7 +323,9 @@ def walk(n, step):
     """Both networks' images at one moment of the way from noise."""
     (sigma, a), (_, b) = states[n, "A"][step], states[n, "B"][step]
     tiles = [Tile(y, f"network {half}", "", half) for half, batch in (("A", a), ("B", b)) for y in batch]
-    where = f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both start from"
+    where = (
+        f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both start from"
+    )
     words = f"{where}. N = {n:,}; above network A, below network B; each column, one noise."
     return Frame(tiles, f"{words} Similarity on average: {similarity.rho(a, b).mean():.2f}.")
 

@@ -182,7 +182,13 @@ plots.Picture(figure)
 # that does not depend on the noise. The own basis does, so the network can do better than its oracle.)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: each basis by as many vectors as the network keeps"}
-held.show("Bases at sigma = .1", {"left": "share left out", "psnr": "PSNR, best factors (dB)"}, basis="", left=".3f", psnr=".1f")
+held.show(
+    "Bases at sigma = .1",
+    {"left": "share left out", "psnr": "PSNR, best factors (dB)"},
+    basis="",
+    left=".3f",
+    psnr=".1f",
+)
 
 # %% [markdown]
 # ## Is the shrinkage right?
@@ -210,7 +216,9 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the balance of the largest N on faces, half A"}
 heads = {"sigma": "σ", "psnr": "PSNR (dB)", "trace": "tr J", "sc": "SC", "stein": "Stein / MSE", "seen": "σ̂ / σ"}
 largest = levels.where(images=faces.name, network="UNet", n=faces.largest, half="A")
-largest.show("Balance of error and trace", heads, sigma=".3f", psnr=".2f", trace=".0f", sc=".2f", stein=".2f", seen=".3f")
+largest.show(
+    "Balance of error and trace", heads, sigma=".3f", psnr=".2f", trace=".0f", sc=".2f", stein=".2f", seen=".3f"
+)
 
 # %% [markdown]
 # The accounts of the largest $N$ balance. For $\sigma$ from .05 to .5 SC lies between
@@ -289,8 +297,16 @@ results.keep(indices=indices, margins=margins, growth=growth)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "figure": {"name": "fig-rival-bases", "caption": "**On faces no basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of five controls at σ = 0.1, half A of the largest N, with 95% intervals over test images; faces (blue) and photographs (grey). Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, six rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2, sharey=True)
-for ax, index, title in zip(axes, ("h1", "h2", "h3", "h4"), ("H1, frequency grows", "H2, geometry gain", "H3, along / across", "H4, alignment"), strict=True):
-    for study, name, colour, shift in ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1)):
+for ax, index, title in zip(
+    axes,
+    ("h1", "h2", "h3", "h4"),
+    ("H1, frequency grows", "H2, geometry gain", "H3, along / across", "H4, alignment"),
+    strict=True,
+):
+    for study, name, colour, shift in (
+        (faces, "faces", plots.HALF["A"], 0.1),
+        (patches, "photographs", plots.TRAINING, -0.1),
+    ):
         rows = indices.where(images=study.name, network="UNet", half="A", sigma=0.1)
         plots.dots(ax, rows["basis"], rows[index], shift, color=colour, label=name)
     ax.axvline({"h1": 0, "h3": 1}.get(index, 0), color=plots.INK, linestyle="--", linewidth=0.8)
@@ -345,8 +361,19 @@ plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of networks on faces"}
 heads = {"psnr": "PSNR (dB)", "trace": "tr J", "ahead": "training images ahead (dB)"}
-forms = {"ahead": "+.2f", "psnr": ".1f", "hom": ".0e", "asym": ".2f", "trace": ".0f"} | dict.fromkeys(("h1", "h2", "h3", "h4"), ".2f")
-kinds.show("Kinds of networks on faces at sigma = .1", heads, network="", n=",", half="", parameters=",", images_seen=",", **forms)
+forms = {"ahead": "+.2f", "psnr": ".1f", "hom": ".0e", "asym": ".2f", "trace": ".0f"} | dict.fromkeys(
+    ("h1", "h2", "h3", "h4"), ".2f"
+)
+kinds.show(
+    "Kinds of networks on faces at sigma = .1",
+    heads,
+    network="",
+    n=",",
+    half="",
+    parameters=",",
+    images_seen=",",
+    **forms,
+)
 
 # %% [markdown]
 # *Is it the lack of biases, or the blindness?* Neither: H2 is {num}`kinds[network=BiasedUNet].h2.value:.2f` with biases and

@@ -153,7 +153,12 @@ Explorer(compared, [regularity, Slider("sigma", "noise, σ", every, every[::4], 
 # by 80 pixels; its window is not stated.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, against α, with 95% intervals (side by side for legibility). Dashed: α/(α+1) with the α in the name; grey dash-dotted: with the regularity of the authors' images in Hölder's sense; crosses: the paper's. A panel for each kind of exponents."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
-MARKS = {"UNet": (plots.HALF["A"], "o"), "TI db4": (plots.INK, "s"), "bandlets": (plots.INK, "D"), "Wiener": (plots.WIENER, "^")}
+MARKS = {
+    "UNet": (plots.HALF["A"], "o"),
+    "TI db4": (plots.INK, "s"),
+    "bandlets": (plots.INK, "D"),
+    "Wiener": (plots.WIENER, "^"),
+}
 smooth, wide = np.linspace(1, 5, 100), [row for row in slopes.where(low=9) if row.alpha == row.contour]
 figure, axes = plots.panels(2, height=2.8, sharex=True, sharey=True)
 for ax, hoelder, title in zip(axes, (False, True), ("authors' exponents", "Hölder exponents"), strict=True):
@@ -164,13 +169,22 @@ for ax, hoelder, title in zip(axes, (False, True), ("authors' exponents", "Höld
         x, style = [row.alpha + 0.08 * (place - 1.5) for row in rows], {"mfc": "none", "markersize": 4, "linewidth": 1}
         ax.errorbar(x, [row.slope.value for row in rows], ends, fmt=mark, color=colour, label=name, **style)
     ax.set(title=title, xlabel="α", ylabel="slope", ylim=(0, 1))
-axes[0].plot(smooth[smooth > 1.5], rates.rate(smooth[smooth > 1.5] - 1), "-.", color=plots.TRAINING, linewidth=1, label="theory, Hölder")
+axes[0].plot(
+    smooth[smooth > 1.5],
+    rates.rate(smooth[smooth > 1.5] - 1),
+    "-.",
+    color=plots.TRAINING,
+    linewidth=1,
+    label="theory, Hölder",
+)
 axes[0].plot(rates.PAPER.keys(), rates.PAPER.values(), "x", color=plots.INK, label="the paper's")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: slopes"}
-slopes.show("Slopes of output on input PSNR", images="", denoiser="", low="g", high="g", slope=".2f", named=".2f", true=".2f")
+slopes.show(
+    "Slopes of output on input PSNR", images="", denoiser="", low="g", high="g", slope=".2f", named=".2f", true=".2f"
+)
 
 # %%
 worst = rates.worst(measured)  # against TI db4, over all α
@@ -201,7 +215,16 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the network beside its rivals"}
-leads.show("The network beside its rivals", {"lead": "lead (dB)", "level": "its output (dB)"}, images="", network="", rival="", steeper="+.2f", lead="+.2f", level=".1f")
+leads.show(
+    "The network beside its rivals",
+    {"lead": "lead (dB)", "level": "its output (dB)"},
+    images="",
+    network="",
+    rival="",
+    steeper="+.2f",
+    lead="+.2f",
+    level=".1f",
+)
 
 # %% [markdown]
 # The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With this as the tolerance, TI db4,
@@ -227,8 +250,12 @@ leads.show("The network beside its rivals", {"lead": "lead (dB)", "level": "its 
 # the noise level nor the spectrum nor that the image is a torus.
 
 # %%
-losses, optimality = rates.losses(fields, noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)], 2 * tested, seed)
-scenes, filters = rates.differentiated([*regular, fields], 0.1, many, seed)  # clean images, and each network as a matrix
+losses, optimality = rates.losses(
+    fields, noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)], 2 * tested, seed
+)
+scenes, filters = rates.differentiated(
+    [*regular, fields], 0.1, many, seed
+)  # clean images, and each network as a matrix
 y = noise.add_noise(scenes[fields.name], 0.1, torch.Generator().manual_seed(seed))
 own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1:], 0.1)
 subspaces = rates.subspaces(bases.vectors(own), best)
@@ -256,7 +283,9 @@ titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
 answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), rates.exact(fields))]
 pictures = [torch.cat([scenes[fields.name][:1], y[:1], x_hat]) + 0.5 for x_hat in answers]  # fields have mean 0
 vectors = [own[0].eigenvectors[ranks - 1], best.eigenvectors[ranks - 1].float()]
-plots.image_grid([torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks))
+plots.image_grid(
+    [torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks)
+)
 
 # %% [markdown]
 # The network's largest loss against the exact optimum is {num}`optimality.largest:.2f` dB, at the weakest noise ({target}`T14`); in the mean it
@@ -294,7 +323,17 @@ mixtures = rates.mixtures(measured)
 results.keep(adaptation=adaptation, gains=gains, mixtures=mixtures)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: adaptation of bases by regularity"}
-adaptation.show("Adaptation of bases at sigma = .1", {"trace": "tr J"}, images="", network="", trace=".0f", h2="+.2f", h2_third="+.2f", h4="+.2f", h4_third="+.2f")
+adaptation.show(
+    "Adaptation of bases at sigma = .1",
+    {"trace": "tr J"},
+    images="",
+    network="",
+    trace=".0f",
+    h2="+.2f",
+    h2_third="+.2f",
+    h4="+.2f",
+    h4_third="+.2f",
+)
 
 # %% [markdown]
 # Scenes are the same at every $\alpha$. The basis knows its scene: own basis less the third image's, in the mean over all kinds of images with

@@ -84,6 +84,7 @@ for sigma in shown:
     rows.append(torch.cat([x[:1], y, x_hat, best, x_hat - best]))
 plots.image_grid(rows, [f"σ = {sigma}" for sigma in shown], titles, signed=1)
 
+
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.2", "figure": {"name": "fig-explore-disc", "caption": "**The weaker the noise, the further apart are network and optimum.** A disc of chosen radius and place: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, blue below zero, red above, on a scale of its own. Below the pictures: PSNR in dB."}}
 def disc(radius, across, sigma):
     """One disc, the network's answer and the optimum."""
@@ -191,8 +192,24 @@ plots.Picture(figure)
 # {claim}`error-is-mostly-beyond`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the tangent and beyond it"}
-heads = {"error_along": "error along / σ²", "error_beyond": "error beyond / σ²", "along": "tr J along", "beyond": "tr J beyond"}
-parts.show("Along the tangent and beyond it", heads, denoiser="", left=".3f", right=".3f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f", asym=".2f")
+heads = {
+    "error_along": "error along / σ²",
+    "error_beyond": "error beyond / σ²",
+    "along": "tr J along",
+    "beyond": "tr J beyond",
+}
+parts.show(
+    "Along the tangent and beyond it",
+    heads,
+    denoiser="",
+    left=".3f",
+    right=".3f",
+    along=".2f",
+    beyond=".2f",
+    error_along=".2f",
+    error_beyond=".2f",
+    asym=".2f",
+)
 
 # %% [markdown]
 # ## What is the surplus made of?
@@ -281,7 +298,17 @@ for study, projection in zip((ray, sines), projections, strict=True):
 plots.image_grid(rows, ["ray", "wave"], ["noisy", *(f"k = {k}" for k in range(1, 7))], signed=6)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the ray and the plane, and beyond them"}
-flat_parts.show("Along the ray and the plane, and beyond them", heads, images="", left=".3f", trace=".2f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f")
+flat_parts.show(
+    "Along the ray and the plane, and beyond them",
+    heads,
+    images="",
+    left=".3f",
+    trace=".2f",
+    along=".2f",
+    beyond=".2f",
+    error_along=".2f",
+    error_beyond=".2f",
+)
 
 # %% [markdown]
 # On the ray the network keeps {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1, on plane waves
@@ -297,8 +324,15 @@ flat_parts.show("Along the ray and the plane, and beyond them", heads, images=""
 # %%
 progress = manifolds.progress([*discs, ray, sines])
 results.keep(progress=progress)
-learning = {"part": "of its training", "test": "loss (dB)", "training": "on training images (dB)", "images_seen": "images seen"}
-progress.show("Loss against the optimum", learning, images="", network="", part=".3g", images_seen=",", test=".1f", training=".1f")
+learning = {
+    "part": "of its training",
+    "test": "loss (dB)",
+    "training": "on training images (dB)",
+    "images_seen": "images seen",
+}
+progress.show(
+    "Loss against the optimum", learning, images="", network="", part=".3g", images_seen=",", test=".1f", training=".1f"
+)
 
 # %% [markdown]
 # On discs the UNet's loss fell by half of a training from {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to

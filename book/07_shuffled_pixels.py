@@ -121,7 +121,9 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: losses at three noise levels"}
 named = Table(tuple(row for row in losses if row.sigma in shuffles.NAMED))
 heads = {"block": "blocks of", "lost": "lost (dB)", "over_wiener": "over Wiener (dB)"}
-named.show("PSNR lost by shuffling, and PSNR over Wiener", heads, block="", half="", sigma="", lost=".2f", over_wiener=".2f")
+named.show(
+    "PSNR lost by shuffling, and PSNR over Wiener", heads, block="", half="", sigma="", lost=".2f", over_wiener=".2f"
+)
 
 # %% [markdown]
 # From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB ({target}`T18a`), far more than two trainings on
@@ -202,8 +204,25 @@ plots.legend(ax)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: dimensions and alignment of bases"}
-heads = {"block": "blocks of", "trace": "tr J", "consistency": "SC", "as_faces": "in the faces' network's", "as_principal": "in principal components", "as_next": "in its own at the next face"}
-kept.show("Jacobians and alignment of bases", heads, block="", trace=".0f", consistency=".2f", asym=".2f", as_faces=".2f", as_principal=".2f", as_next=".2f")
+heads = {
+    "block": "blocks of",
+    "trace": "tr J",
+    "consistency": "SC",
+    "as_faces": "in the faces' network's",
+    "as_principal": "in principal components",
+    "as_next": "in its own at the next face",
+}
+kept.show(
+    "Jacobians and alignment of bases",
+    heads,
+    block="",
+    trace=".0f",
+    consistency=".2f",
+    asym=".2f",
+    as_faces=".2f",
+    as_principal=".2f",
+    as_next=".2f",
+)
 
 # %% [markdown]
 # How many dimensions are kept? The network of faces keeps {num}`kept[block=1].trace.value:.0f`, that of the whole shuffle
@@ -231,7 +250,9 @@ ax.axvline(0, color=plots.FAINT)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: harmonicity on both grids"}
-harmonicity.show("Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
+harmonicity.show(
+    "Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f"
+)
 
 # %% [markdown]
 # On the shuffled grid H1 of the whole shuffle's network is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`. An untrained network has

@@ -203,6 +203,35 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
     return tuple(study({(run.n, run.half): run}) for run in chosen)
 
 
+def prepare(scale: str) -> None:
+    """Make what studies of a scale need and that takes long, with bars: images are drawn, missing networks trained.
+
+    What training will cost is said before it begins. Everything is kept: interrupted, the same call goes on.
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+
+    Raises:
+        ValueError: for another scale.
+    """
+    chosen = recipes.table(scale)
+    for run in {(run.size, run.pool): run for run in chosen if run.images == "avatars"}.values():
+        images.load(run.images, run.size, run.pool)
+    _train(chosen)
+
+
+def _train(chosen: Collection[Run]) -> None:
+    """Train the runs without a checkpoint, after saying which."""
+    if missing := [run for run in chosen if not runs.path(run).exists()]:
+        wanted = "; ".join(
+            f"{run.network} of {run.n:,} {run.images}, half {run.half}, {run.images_seen:,} images seen"
+            for run in missing
+        )
+        tqdm.write(f"Without a checkpoint in {runs.folder()}: {wanted}. {plan.cost(missing)}", file=sys.stderr)
+    for run in chosen:
+        runs.fit(run)  # returns at once where the checkpoint is there
+
+
 def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
     """A study of any runs of one image set. Those without a checkpoint are trained first, after saying which.
 
@@ -213,18 +242,7 @@ def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
     Returns:
         Study.
     """
-    missing = [run for run in chosen.values() if not runs.path(run).exists()]
-    if missing:
-        wanted = "; ".join(
-            f"{run.network} of {run.n:,} {run.images}, half {run.half}, {run.images_seen:,} images seen"
-            for run in missing
-        )
-        tqdm.write(
-            f"Without a checkpoint in {runs.folder()}: {wanted}. {plan.cost(missing)}",
-            file=sys.stderr,
-        )
-    for run in chosen.values():
-        runs.fit(run)  # returns at once where the checkpoint is there
+    _train(chosen.values())
     run = largest or max(chosen.values(), key=lambda run: run.n)
     held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
     regions = regions_of(run.size) if run.images == "photographs" else None

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from ghr import experiments, recipes, runs
+from ghr import experiments, images, recipes, runs
 from ghr.images import photographs
 from ghr.recipes import Run
 
@@ -71,6 +71,17 @@ def test_a_study_says_which_networks_it_trains_first(stand_ins, capsys):
     runs.path(TABLE[3]).touch()
     experiments.faces("smoke", sizes=[3])
     assert capsys.readouterr().err == ""
+
+
+def test_what_studies_need_is_made_before_them_each_image_set_once(stand_ins, monkeypatch, capsys):
+    faces = [dataclasses.replace(run, images="avatars", pool=pool) for run in TABLE[2:4] for pool in (60, 70)]
+    monkeypatch.setattr(recipes, "table", lambda scale: (*TABLE[:2], *faces))
+    drawn = []
+    monkeypatch.setattr(images, "load", lambda *asked: drawn.append(asked))
+    experiments.prepare("smoke")
+    assert drawn == [("avatars", 8, 60), ("avatars", 8, 70)]
+    assert stand_ins == [*TABLE[:2], *faces]
+    assert "6 networks to train, " in capsys.readouterr().err
 
 
 def test_controls_differ_from_a_in_seed_or_images_alone(stand_ins, monkeypatch):

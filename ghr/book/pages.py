@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ghr import experiments
 from ghr.book import laboratory, ledger, words
 from ghr.book.press import (
     BUILD,
@@ -23,8 +24,10 @@ from ghr.book.press import (
     contents,
     each_text,
     execute_all,
+    imported,
     kept,
     kept_text,
+    not_executed,
     schemas,
     unanswered,
     unknown,
@@ -117,6 +120,8 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
         with FileLock(root / "build" / "book.lock", timeout=0):
             if not html.exists() and _old(html).exists():  # killed while it swapped them
                 _old(html).rename(html)
+            if "ghr.experiments" in imported(not_executed(scale, root), root):
+                experiments.prepare(scale)
             execute_all(scale, root)
             there = told(scale, root)
             if faults := unanswered(contents(root), there, root):

@@ -494,11 +494,37 @@ def contents(root: Path) -> list[str]:
     return [name for name in names if (root / name).is_file()]
 
 
+def not_executed(scale: str, root: Path = Path(), package: Path = PACKAGE) -> list[str]:
+    """Chapters that have no copy of exactly what they are now.
+
+    Args:
+        scale: one of `ghr.recipes.SCALES`.
+        root: top of the repository.
+        package: folder of the package.
+
+    Returns:
+        Paths below root, in reading order.
+    """
+    return [c for c in chapters(root) if not find((root / c).read_text("utf8"), {"scale": scale}, root, package)]
+
+
+def imported(pages: list[str], root: Path = Path()) -> set[str]:
+    """Modules of the library that some chapters import, directly or not.
+
+    Args:
+        pages: chapters, as paths below root.
+        root: top of the repository.
+
+    Returns:
+        Dotted names.
+    """
+    return {module for page in pages for module in code("\n".join(percent.cells((root / page).read_text("utf8"))))}
+
+
 def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> None:
     """Executes the chapters that have no copy, several at a time: each kernel gets its share of torch's threads.
 
     On one core a chapter is nearly as fast as on two, so two at a time are nearly twice as fast as one after the other.
-    Networks that are missing are trained by the chapter that meets them first; `ghr train` before it uses all cores.
 
     When a chapter fails no other begins; those that had begun end and are kept.
 
@@ -513,7 +539,7 @@ def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> Non
         RuntimeError: as `execute`, for the first chapter that fails.
         OSError: as `execute`, for the first chapter that fails.
     """
-    waiting = [c for c in chapters(root) if not find((root / c).read_text("utf8"), {"scale": scale}, root, package)]
+    waiting = not_executed(scale, root, package)
     if not waiting:
         return
     waiting.sort(key=lambda chapter: -(root / chapter).stat().st_size)  # the longest first, so that none is left over
