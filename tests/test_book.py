@@ -120,6 +120,28 @@ def test_every_image_says_what_it_shows(html, pages):
             assert alt not in ("", image["src"]), f"{name}: {image['src']} has no alt text"
 
 
+def test_every_place_that_a_page_names_is_where_the_reader_lands(open_page, site, html, pages):
+    """After a fresh load, pictures unseen so far: their width and height keep their room."""
+    far, asked = [], 0
+    for name in pages:
+        soup = BeautifulSoup((html / name).read_text("utf8"), "html.parser")
+        last = [soup.select(kind)[-1:] for kind in ("article section[id]", "article figure[id]")]  # below all pictures
+        page, _ = open_page(name)
+        for place in [tag["id"] for tag in sum(last, [])] if soup.select("article img") else []:
+            page.goto("about:blank")
+            page.goto(f"{site}{name}#{place}", wait_until="networkidle")
+            asked += 1
+            top, left_below = page.evaluate(
+                """id => [document.getElementById(id).getBoundingClientRect().top,
+                document.documentElement.scrollHeight - window.scrollY - window.innerHeight]""",
+                place,
+            )
+            if not (-40 <= top <= 160 or (left_below < 40 and top > 0)):  # below the header, or the page ends there
+                far.append(f"{name}#{place}: {top:.0f} px")
+    assert asked > 10
+    assert far == []
+
+
 def test_every_slider_of_every_page_shows_what_the_page_carries(open_page, html, pages):
     """By keyboard, from end to end: the pixels are those of the sheet, the words those of the frame."""
     seen = set()

@@ -4,12 +4,17 @@ Enters: executed copies, their notes, CITATION.cff and the bibliography. Leaves,
 executed, sliders, the ledger, the library, citations, and a page for addresses that lead nowhere.
 """
 
+import base64
+import io
 import os
 import re
+from collections.abc import Mapping
 from functools import cache, partial
 from inspect import isclass, isfunction
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from PIL import Image
 
 from ghr import recipes
 from ghr.book import ledger, percent, speed, words
@@ -252,6 +257,8 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     if pagename == app.config.notfound_pagename:
         context["content_root"] = app.config.notfound_urls_prefix
     if "body" in context:
+        images = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
+        context["body"] = sized(context["body"], images)
         changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
         changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
         for old, new in changed.items():
@@ -259,6 +266,35 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         # the lines of a long signature, which Sphinx writes as a list of definitions without terms
         lines = partial(re.sub, r"<(/?)d[ld]>", r"<\1div>")
         context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda m: lines(m[0]), context["body"], flags=re.DOTALL)
+
+
+def sized(body: str, files: Mapping[str, Path]) -> str:
+    """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
+
+    Args:
+        body: HTML.
+        files: where the pictures are that it shows, by their name on the page.
+
+    Returns:
+        HTML; pictures elsewhere, and those that have a width, are as they were.
+    """
+
+    def size(match: re.Match) -> str:
+        tag, source = match[0], match[1]
+        if " width=" in tag:
+            return tag
+        if source.startswith("data:image/"):
+            content = base64.b64decode(source.partition(";base64,")[2])
+        elif file := files.get(source.rpartition("/")[2]):
+            content = file.read_bytes()
+        else:
+            return tag
+        found = re.search(rb'<svg[^>]* width="([\d.]+)(?:pt|px)?" height="([\d.]+)', content[:5000])
+        pair = map(float, found.groups()) if found else Image.open(io.BytesIO(content)).size
+        width, height = (round(side) for side in pair)
+        return tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+
+    return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
 
 
 def launch(app, pagename, templatename, context, doctree) -> None:
