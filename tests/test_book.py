@@ -125,9 +125,10 @@ def test_every_place_that_a_page_names_is_where_the_reader_lands(open_page, site
     far, asked = [], 0
     for name in pages:
         soup = BeautifulSoup((html / name).read_text("utf8"), "html.parser")
-        last = [soup.select(kind)[-1:] for kind in ("article section[id]", "article figure[id]")]  # below all pictures
+        # below all pictures
+        last = [*soup.select("article section[id]")[-1:], *soup.select("article figure[id]")[-1:]]
         page, _ = open_page(name)
-        for place in [tag["id"] for tag in sum(last, [])] if soup.select("article img") else []:
+        for place in [tag["id"] for tag in last] if soup.select("article img") else []:
             page.goto("about:blank")
             page.goto(f"{site}{name}#{place}", wait_until="networkidle")
             asked += 1

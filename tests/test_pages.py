@@ -1,5 +1,6 @@
 """Pages of a project made for the test, and the ledger: nothing here touches the book."""
 
+import base64
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, edit, executions, hear, serve
 from IPython.core.inputtransformer2 import TransformerManager
+from PIL import Image
 from sphinx.util.inventory import InventoryFile
 
 from ghr import references, stats, tables
@@ -168,6 +170,25 @@ def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_l
     for link in links(html / "404.html"):
         assert link.startswith(("/", "#", "http")), link
     assert 'data-content_root="/"' in (html / "404.html").read_text()
+
+
+def test_pictures_say_how_large_they_are(tmp_path):
+    def coded(kind, content):
+        return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+    Image.new("L", (7, 5)).save(tmp_path / "a.png")
+    svg = b'<?xml version="1.0"?>\n<!-- width="1" --><svg id="x" width="85.6pt" height="41.2pt" viewBox="0 0 9 9"/>'
+    for source, size in (
+        ("../_images/a.png", (7, 5)),
+        (coded("png", (tmp_path / "a.png").read_bytes()), (7, 5)),
+        (coded("svg+xml", svg), (86, 41)),
+    ):
+        page = extension.sized(f'<p><img alt="a" src="{source}"/></p>', {"a.png": tmp_path / "a.png"})
+        image = BeautifulSoup(page, "html.parser").img
+        assert (image["alt"], image["src"]) == ("a", source)
+        assert (int(image["width"]), int(image["height"])) == size
+    for known in ('<img src="../_images/a.png" width="3">', '<img src="https://elsewhere/b.png">'):
+        assert extension.sized(known, {"a.png": tmp_path / "a.png"}) == known
 
 
 def test_a_published_book_leads_to_its_repository_and_to_colab(rendered, project):
