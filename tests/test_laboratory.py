@@ -427,6 +427,8 @@ def test_nothing_is_loaded_before_the_start_nor_on_other_pages(visit, lab, addre
     assert len([name for name in loaded if name.endswith(".weights")]) == 1  # one network, not all
     assert set(laboratory.RUNTIME_FILES) <= set(loaded)
     assert not page.page.locator(".lab-still").is_visible()
+    top = page.page.evaluate("document.querySelector('.lab-stage').getBoundingClientRect().top")
+    assert 0 < top < DESK["height"] / 2  # what was found is in view, though the button was below it
     for name in ("index.html", "book/references.html"):
         assert "lab/" not in "".join(re.findall(r"<(?:script|link)[^>]*>", (lab.html / name).read_text()))
 

@@ -386,6 +386,7 @@ gate.querySelector("button").addEventListener("click", async ({ target }) => {
     told(null);
     largest();
     root.querySelector("[name=mode]:checked").focus({ preventScroll: true });
+    root.scrollIntoView(); // the button was below the static figure, the pictures are where that began
     await update();
   } catch (error) {
     told({ message: error.message, fatal: true });
