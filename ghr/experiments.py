@@ -204,9 +204,7 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
 
 
 def prepare(scale: str) -> None:
-    """Make what studies of a scale need and that takes long, with bars: images are drawn, missing networks trained.
-
-    What training will cost is said before it begins. Everything is kept: interrupted, the same call goes on.
+    """Draw the images that studies of a scale need, with a bar, and say which networks they will train first.
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
@@ -217,19 +215,17 @@ def prepare(scale: str) -> None:
     chosen = recipes.table(scale)
     for run in {(run.size, run.pool): run for run in chosen if run.images == "avatars"}.values():
         images.load(run.images, run.size, run.pool)
-    _train(chosen)
+    _tell(chosen)
 
 
-def _train(chosen: Collection[Run]) -> None:
-    """Train the runs without a checkpoint, after saying which."""
+def _tell(chosen: Collection[Run]) -> None:
+    """Say which runs have no checkpoint, and what it takes to train them."""
     if missing := [run for run in chosen if not runs.path(run).exists()]:
         wanted = "; ".join(
             f"{run.network} of {run.n:,} {run.images}, half {run.half}, {run.images_seen:,} images seen"
             for run in missing
         )
         tqdm.write(f"Without a checkpoint in {runs.folder()}: {wanted}. {plan.cost(missing)}", file=sys.stderr)
-    for run in chosen:
-        runs.fit(run)  # returns at once where the checkpoint is there
 
 
 def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
@@ -242,7 +238,9 @@ def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
     Returns:
         Study.
     """
-    _train(chosen.values())
+    _tell(chosen.values())
+    for run in chosen.values():
+        runs.fit(run)  # returns at once where the checkpoint is there
     run = largest or max(chosen.values(), key=lambda run: run.n)
     held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
     regions = regions_of(run.size) if run.images == "photographs" else None

@@ -114,9 +114,8 @@ _RECIPES = {
     "smoke": Run(
         size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=16_000, batch=64, warmup=50, average=0.99
     ),
-    # test PSNR at sigma=.1 after 65,536 images of 18,000 avatars: 26.75 dB; at batch 128 with lr 3e-3 26.21, with 6e-3
-    # 26.37, and with sigma = u 26.07: at so short a training, more steps are worth more than larger batches
-    "laptop": Run(),
+    # batches of 32 after as many images: mean test PSNR of faces .14 dB above that of 64, discs .13, photographs .03
+    "laptop": Run(batch=32),
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),
 }
@@ -135,7 +134,7 @@ _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 # how it differs from the table's largest pair
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}
 # a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
-_FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000}
+_FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000, "batch": 64}
 _TRAINED_ANEW: frozenset[str] = frozenset()  # of: "avatars UNet" ..., "flagship", "controls", "others", "classes"
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")

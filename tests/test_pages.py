@@ -69,16 +69,16 @@ def test_book_builds_shows_this_scale_and_survives_a_failing_cell(project, capfd
     assert {path: path.read_bytes() for path in sorted(html.rglob("*")) if path.is_file()} == before
 
 
-def test_images_and_networks_are_made_before_the_first_chapter_that_studies_any_runs(project, monkeypatch):
+def test_images_are_drawn_before_the_first_chapter_that_studies_networks_runs(project, monkeypatch):
     def stop(scale):
-        raise RuntimeError(f"made for {scale}")
+        raise RuntimeError(f"drawn for {scale}")
 
     monkeypatch.setattr(pages.experiments, "prepare", stop)
     monkeypatch.setattr(pages, "render", lambda scale, root, html: None)
     pages.book("smoke", project)  # a chapter that studies nothing needs nothing
     assert executions(project) == ["smoke 0"]
     edit(project / "book" / "08_x.py", "from ghr import stats", "from ghr import experiments, stats")
-    with pytest.raises(RuntimeError, match="made for smoke"):
+    with pytest.raises(RuntimeError, match="drawn for smoke"):
         pages.book("smoke", project)
     assert executions(project) == ["smoke 0"]
 

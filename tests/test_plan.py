@@ -26,7 +26,7 @@ def test_the_tables_come_first_each_pair_with_one_recipe():
 
 def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
     varied = {"images", "n", "half", "seed", "network", "width", "images_seen", "schedule", "float32_tail"}
-    recipe = dataclasses.asdict(recipes.Run())
+    recipe = dataclasses.asdict(recipes._RECIPES["laptop"])
     for run in plan.laptop():
         assert {k: v for k, v in dataclasses.asdict(run).items() if k not in varied} == {
             k: v for k, v in recipe.items() if k not in varied

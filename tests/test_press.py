@@ -203,13 +203,16 @@ def test_tables_are_kept_with_the_copy_and_what_a_text_asks_for_is_checked_befor
     assert [(row.n, f"{row.gap:g}") for row in table] == [(10, "30.25 [29, 31.5]"), (100, "6.5 [6, 7]")]
 
 
-def test_executed_copies_hide_the_injected_cell_and_carry_no_clock(project):
+def test_executed_copies_hide_the_injected_cell_and_carry_no_clock_and_bars_reach_who_waits(project, capsys):
     nb = nbformat.read(press.execute("book/08_x.py", "smoke", project), 4)
     (injected,) = [cell for cell in nb.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert "hide-input" in injected.metadata.tags
     assert "papermill" not in nb.metadata
     assert not any({"papermill", "execution"} & cell.metadata.keys() for cell in nb.cells)
-    assert "widget" not in nbformat.writes(nb)  # the progress bar left nothing behind
+    assert "0/2 [" in capsys.readouterr().err  # the bar of a cell
+    assert not any(
+        "widget" in str(o) or o.get("name") == "stderr" for cell in nb.cells for o in cell.get("outputs", [])
+    )
 
 
 def test_chapters_are_the_text_notebooks_of_the_toc_in_order():

@@ -1,4 +1,4 @@
-"""What the press puts into a chapter's kernel: a listener that notes which checkpoints are loaded.
+"""What the press puts into a chapter's kernel: a listener that notes which checkpoints are loaded, and bars of text.
 
 An extension of IPython: the press names it on the kernel's command line, so that no chapter has a word about it.
 """
@@ -6,7 +6,12 @@ An extension of IPython: the press names it on the kernel's command line, so tha
 import os
 import sys
 
-from ghr.book.press import DEPFILE
+import tqdm.auto
+import tqdm.std
+
+tqdm.auto.tqdm = tqdm.std.tqdm  # bars as widgets would reach no terminal; those who import it later get this one
+
+from ghr.book.press import DEPFILE  # noqa: E402
 
 
 def load_ipython_extension(shell) -> None:

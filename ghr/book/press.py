@@ -342,7 +342,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     suffixes = ("partial.ipynb", "deps", "results")
     partial, deps, kept = (stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes)
     variables = {SCALE: parameters["scale"], DEPFILE: str(deps)}
-    variables |= {results.FOLDER: str(kept), results.CHAPTER: number(chapter)}
+    variables |= {results.FOLDER: str(kept), results.CHAPTER: number(chapter), "TQDM_MININTERVAL": "1"}
     start = time.monotonic()
     try:
         deps.unlink(missing_ok=True)  # the kernel makes it
@@ -355,6 +355,7 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
                 parameters=parameters,
                 cwd=root,
                 progress_bar={"desc": chapter},
+                stderr_file=sys.stderr,  # bars and warnings of a chapter reach whoever waits for it
                 # no word about local TCP; and what notes the checkpoints
                 extra_arguments=["--IPKernelApp.log_level=40", "--IPKernelApp.extra_extensions=ghr.book.kernel"],
             )
@@ -436,8 +437,8 @@ def relative(path: str, root: Path) -> str:
 def stripped(nb):
     """An executed notebook without clocks, progress bars, kernel and machine: two equal runs give equal files.
 
-    A widget keeps the HTML that it has for pages (`ghr.book.widgets.Explorer`); one that has none, a progress bar,
-    goes.
+    A widget keeps the HTML that it has for pages (`ghr.book.widgets.Explorer`). What was written to standard error
+    goes: the terminal had it.
 
     Args:
         nb: executed notebook, which is changed.
@@ -454,7 +455,8 @@ def stripped(nb):
         if INJECTED in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
         if outputs := cell.get("outputs"):
-            cell.outputs = [o for o in outputs if view not in o.get("data", {}) or "text/html" in o.data]
+            kept = [o for o in outputs if view not in o.get("data", {}) or "text/html" in o.data]
+            cell.outputs = [o for o in kept if o.get("name") != "stderr"]
             for output in cell.outputs:
                 output.get("data", {}).pop(view, None)
     return numbered(nb)
