@@ -114,7 +114,7 @@ _RECIPES = {
     "smoke": Run(
         size=16, pool=1000, held_out=200, width=8, scales=2, images_seen=16_000, batch=64, warmup=50, average=0.99
     ),
-    # batches of 32 after as many images: mean test PSNR of faces .14 dB above that of 64, discs .13, photographs .03
+    # batches of 32: mean test PSNR of faces .14 dB above that of batches of 64 after as many images
     "laptop": Run(batch=32),
     # a tenth of the images that the paper's networks saw: about an hour a network on one current GPU
     "paper": Run(size=80, width=64, images_seen=25_000_000, batch=512, lr=1e-3, warmup=1000),

@@ -3,11 +3,14 @@
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import pytest
 
-from ghr.book import ledger
+from ghr.book import ledger, words
 from ghr.stats import Estimate
+
+REPO = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -128,3 +131,24 @@ def test_networks_of_one_image_set_have_entries_of_their_own(entries):
 def test_entries_that_come_or_go_are_told(entries):
     assert ledger.changes(entries[:1], []) == ["T2a on avatars, UNet, at scale laptop is not measured any more."]
     assert ledger.changes([], entries[:1]) == ["T2a on avatars, UNet, at scale laptop is new."]
+
+
+def test_the_front_pages_words_are_those_of_the_ledger():
+    """Yes: all targets of the row are met; no: none is; partly: a claim guards what is missing. No row stands alone."""
+    committed = {e.key: e.verdict for e in ledger.read(REPO / "book" / "ledger.json")}
+    rows = re.findall(
+        r"^(\| [^|]+ \| \*\*(Yes|Partly|No)\.\*\*.*)$", (REPO / "index.md").read_text("utf8"), re.MULTILINE
+    )
+    assert len(rows) >= 7
+    for line, word in rows:
+        asked = [words._subject(body, words.Told("laptop", {})) for body in re.findall(r"\{target\}`([^`]+)`", line)]
+        verdicts = {committed[id, images, network, "laptop"] for id, images, network in asked}
+        claimed = re.findall(r"\{claim\}`", line)
+        assert asked or claimed, line
+        if word == "Yes":
+            assert verdicts == {"met"}, line
+        elif word == "No":
+            assert claimed, line
+            assert "met" not in verdicts, line
+        else:
+            assert claimed, line
