@@ -45,7 +45,7 @@ lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 
 manifest:
-	cd checkpoints && sha256sum *.safetensors > SHA256SUMS
+	cd checkpoints && git ls-files -z '*.safetensors' | xargs -0 sha256sum > SHA256SUMS
 
 clean:
 	rm -rf _build build .pytest_cache .ruff_cache .hypothesis ghr.egg-info

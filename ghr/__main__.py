@@ -1,4 +1,4 @@
-"""The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr book`. Help texts are the docstrings."""
+"""The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr book`, `ghr chapter`. Help texts are the docstrings."""
 
 import fnmatch
 import io
@@ -148,6 +148,26 @@ def book(scale: Scale = "laptop", check: bool = False) -> None:
     pages.book(scale, check=check)
 
 
+def chapter(
+    name: str, scale: Scale = "laptop", sizes: list[int] | None = None, seed: int = 0, out: Path | None = None
+) -> None:
+    """Execute one chapter and write it as a notebook with its numbers in its text: `ghr chapter 03 --scale smoke`.
+
+    Sentences that do not hold at this scale are named.
+
+    Args:
+        name: Its number, or its path; may stand without --name.
+        scale: Table of runs that it shows.
+        sizes: Work with networks of these N only, e.g. --sizes 100 30000 (default: all of the table).
+        seed: Of the noise used for measuring.
+        out: The notebook (default: build/chapters/SCALE/CHAPTER.ipynb).
+    """
+    from ghr.book import pages
+
+    told = {"sizes": sizes} if sizes is not None else {}
+    tqdm.write(str(pages.chapter(name, scale, out, **told, **({"seed": seed} if seed else {}))))
+
+
 def _say(message, *_) -> None:
     """A warning as a sentence, without the line of our source."""
     tqdm.write(f"ghr: {message}", file=sys.stderr)
@@ -155,9 +175,9 @@ def _say(message, *_) -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
-    commands = {"train": train, "runs": show, "images": images, "book": book}
+    commands = {"train": train, "runs": show, "images": images, "book": book, "chapter": chapter}
     words = sys.argv[1:]
-    if words[:1] == ["images"] and not (words[1:] or ["-"])[0].startswith("-"):
+    if words[:1] in (["images"], ["chapter"]) and not (words[1:] or ["-"])[0].startswith("-"):
         words.insert(1, "--name")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files in other encodings

@@ -197,9 +197,13 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
         Studies in the order of the table; of one image set there may be a UNet and a BF-CNN.
 
     Raises:
-        ValueError: for another scale.
+        ValueError: for another scale, or when the table has no set of a kind.
     """
-    chosen = [run for run in recipes.classes(scale) if not kinds or run.images.startswith(kinds)]
+    table = recipes.classes(scale)
+    if absent := [kind for kind in kinds if not any(run.images.startswith(kind) for run in table)]:
+        known = ", ".join(dict.fromkeys(run.images for run in table))
+        raise ValueError(f"The table of scale {scale} has no {', '.join(absent)}: expected some of {known}.")
+    chosen = [run for run in table if not kinds or run.images.startswith(kinds)]
     return tuple(study({(run.n, run.half): run}) for run in chosen)
 
 

@@ -135,6 +135,7 @@ _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}
 # a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
 _FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000, "batch": 64}
+_FIRST_EDITION_KINDS = {"avatars", "photographs", "c_alpha", "hoelder", "fields", "discs", "ray", "sines"}
 _TRAINED_ANEW: frozenset[str] = frozenset()  # of: "avatars UNet" ..., "flagship", "controls", "others", "classes"
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
@@ -183,7 +184,8 @@ def _shown(scale: str, part: str, chosen: Iterable[Run]) -> tuple[Run, ...]:
     """The runs of a part of a table, or their predecessors."""
     if scale != "laptop" or part in _TRAINED_ANEW:
         return tuple(chosen)
-    return tuple(dataclasses.replace(run, **_FIRST_EDITION) for run in chosen)
+    old = lambda run: names.parse(run.images).kind in _FIRST_EDITION_KINDS  # noqa: E731
+    return tuple(dataclasses.replace(run, **_FIRST_EDITION) if old(run) else run for run in chosen)
 
 
 def flagship(scale: str) -> tuple[Run, Run]:

@@ -148,6 +148,15 @@ def ghr(monkeypatch, tmp_path, capsys):
 
 REPO = Path(__file__).resolve().parents[1]
 
+
+def shipped() -> list[Path]:
+    """Checkpoints of the repository, without those that were trained here and belong to nobody else."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "checkpoints"], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    return [REPO / name for name in listed.stdout.split("\0") if name.endswith(".safetensors")]
+
+
 CHAPTER = """\
 # ---
 # jupyter:

@@ -110,7 +110,9 @@ def test_each_class_of_images_is_a_study_of_its_own(stand_ins, monkeypatch):
     chosen = tuple(dataclasses.replace(TABLE[0], images=name) for name in ("discs", "c_alpha-2", "c_alpha-3"))
     monkeypatch.setattr(recipes, "classes", lambda scale: chosen)
     assert [s.name for s in experiments.classes("smoke")] == ["discs", "c_alpha-2", "c_alpha-3"]
-    assert [s.name for s in experiments.classes("smoke", "c_alpha", "ray")] == ["c_alpha-2", "c_alpha-3"]
+    assert [s.name for s in experiments.classes("smoke", "c_alpha")] == ["c_alpha-2", "c_alpha-3"]
+    with pytest.raises(ValueError, match=r"has no ray: expected some of discs, c_alpha-2, c_alpha-3"):
+        experiments.classes("smoke", "c_alpha", "ray")
     assert list(experiments.classes("smoke", "discs")[0].denoisers) == [(1, "A")]
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import shipped
 
 from ghr import recipes
 from ghr.book import results
@@ -51,7 +52,7 @@ def test_only_the_command_line_knows_the_book_and_only_when_asked():
     sources = {m: module_path(m).read_text() for m in outside}
     assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
     eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
-    assert [node.name for node in eager] == ["book"]
+    assert [node.name for node in eager] == ["book", "chapter"]
     variables = {SCALE, DEPFILE, results.FOLDER, results.CHAPTER}
     assert [m for m in outside if any(name in sources[m] for name in variables)] == []
 
@@ -98,7 +99,7 @@ def test_the_manifest_names_every_shipped_checkpoint_with_its_checksum():
     """Who changed networks makes it anew: `make manifest`."""
     folder = PACKAGE.parent / "checkpoints"
     listed = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*.safetensors")}
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in shipped()}
     assert listed == found
 
 

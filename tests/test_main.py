@@ -89,7 +89,7 @@ def test_images_builds_a_set(ghr, photographs):
     assert first.startswith(f"folder:{photographs}: 25 images of 16x16, mean 0.5")
     assert line == f"{photographs}: 25 files found, 25 used."
     assert ghr("images", f"folder:{photographs}", "--size", 16) == (status, out, "")
-    assert ghr("images", "avtars")[2].startswith('ghr: Unknown image set "avtars": expected "avatars"')
+    assert ghr("images", "avtars")[2].startswith('ghr: Unknown image set "avtars": expected avatars')
 
 
 @pytest.mark.filterwarnings("default")

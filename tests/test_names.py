@@ -50,7 +50,7 @@ def test_numbers_are_written_in_one_way(name, text):
         ("avatars-shuffled-0", '"avatars-shuffled-0" wants blocks of side 0: give a side of at least 1'),
         ("avatars-shuffled-5", "Blocks of side 5 do not tile an image of 32x32: give a divisor"),
         ("avatars-shuffled-64", "Blocks of side 64 do not tile"),
-        ("avatars-shuffled-4-shuffled-2", 'Unknown image set "avatars-shuffled-4-shuffled-2": expected "avatars", '),
+        ("avatars-shuffled-4-shuffled-2", 'Unknown image set "avatars-shuffled-4-shuffled-2": expected avatars, '),
         ("avatars-2", 'Unknown image set "avatars-2"'),
         ("c_alpha-1-2-3", 'Unknown image set "c_alpha-1-2-3"'),
         ("c_alpha--1", 'Unknown image set "c_alpha--1"'),

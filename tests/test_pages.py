@@ -83,6 +83,25 @@ def test_images_are_drawn_before_the_first_chapter_that_studies_networks_runs(pr
     assert executions(project) == ["smoke 0"]
 
 
+def test_one_chapter_becomes_a_notebook_with_its_numbers(project, capsys, monkeypatch):
+    monkeypatch.setitem(claims.CLAIMS, "gap-is-large", Claim("gap-is-large", "08", "{gaps[n=100].gap.low} > 6.5"))
+    edit(project / "book" / "08_x.py", "# Then {numref}", "# It is large. {claim}`gap-is-large` Then {numref}")
+    edit(project / "book" / "08_x.py", "{target}`T2a`", "{target}`T2a`, {num}`09:gaps[n=max].gap:.1f` elsewhere")
+    shutil.copy(project / "book" / "08_x.py", project / "book" / "09_y.py")  # keeps tables too, and is not executed
+    edit(project / "_toc.yml", "{file: book/08_x}", "{file: book/08_x}, {file: book/09_y}")
+    file = pages.chapter("08", "smoke", project / "out" / "x.ipynb", project, seed=2)
+    nb = nbformat.read(file, 4)
+    assert "is 6.50 [6.00, 7.00]" in nb.cells[0].source
+    assert f"{words.NOT_HERE}) elsewhere" in nb.cells[0].source
+    assert "A line of N = 10." in [cell.source for cell in nb.cells]
+    assert executions(project) == ["smoke 2"]
+    assert '"It is large." (gap-is-large: ' in capsys.readouterr().out
+    with pytest.raises(
+        ValueError, match=r"There is no chapter 07: expected a number or a path of book/08_x.py, book/09"
+    ):
+        pages.chapter("07", "smoke", root=project)
+
+
 def test_where_there_is_no_book_nothing_is_made(tmp_path):
     with pytest.raises(ValueError, match=r"holds no book, there is no _toc.yml: run this at the top of the repository"):
         pages.book("smoke", tmp_path)

@@ -2,11 +2,10 @@
 
 import dataclasses
 import itertools
-from pathlib import Path
+
+from conftest import shipped
 
 from ghr import plan, recipes, runs
-
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 
 
 def test_each_run_is_trained_once_and_has_a_file_of_its_own():
@@ -45,7 +44,13 @@ def test_equal_views_share_one_trunk_for_each_set():
 
 def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan():
     wanted = {f"{run.name}.safetensors" for run in (*recipes.table("laptop"), *plan.laptop())}
-    assert {file.name for file in CHECKPOINTS.glob("*.safetensors")} - wanted == set()
+    assert {file.name for file in shipped()} - wanted == set()
+
+
+def test_each_network_that_the_book_shows_is_in_the_plan_or_shipped():
+    """Else a chapter would train what `ghr train` does not know."""
+    there = {file.name for file in shipped()} | {f"{run.name}.safetensors" for run in plan.laptop()}
+    assert {f"{run.name}.safetensors" for run in recipes.table("laptop")} - there == set()
 
 
 def test_the_cost_of_what_is_missing_is_said_and_of_nothing_else(tmp_path, monkeypatch):

@@ -125,6 +125,7 @@ def test_papermill_executes_a_text_chapter_as_typed_beside_it(project):
     command = [sys.executable, "-m", *words]
     subprocess.run(command, cwd=project / "book", env=environment, check=True, capture_output=True)
     assert nbformat.read(project / "out.ipynb", 4).cells[-1].outputs[-1].text == "smoke 3 smoke\n"
+    assert (project / "08_gaps.csv").exists()
 
 
 def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(project, monkeypatch):
@@ -132,6 +133,7 @@ def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(proje
 
     read = partial(papermill_io.read, extensions=[".py", ".ipynb"])  # else papermill wonders at a text
     chapter, other = project / "book" / "08_x.py", project / "book" / "setup.py"
+    monkeypatch.setenv(results.CHAPTER, "")  # reading a chapter sets it, for the kernel
     other.write_text("# %%\nx = 1\n")
     (project / "book" / "0.ipynb").write_text("{}")
     monkeypatch.chdir(project)

@@ -161,7 +161,8 @@ def test_tables_are_kept_where_the_press_says_or_beside_a_script(tmp_path, monke
     results.keep(gaps=ROWS)
     assert (tmp_path / "there" / "gaps.csv").exists()
     monkeypatch.delenv(results.FOLDER)
-    assert results.folder().parts[-2:] == ("build", "results")
+    monkeypatch.setattr("__main__.scale", "paper", raising=False)  # a chapter's parameter
+    assert results.folder().parts[-3:] == ("build", "results", "paper")
     with pytest.raises(ValueError, match=r"keep\(gaps=...\) takes a ghr.tables.Table, not a list"):
         results.keep(gaps=[1])
 

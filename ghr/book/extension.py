@@ -117,17 +117,10 @@ def download(text: str, page: str, executed):
     Returns:
         Notebook.
     """
-    from nbformat.v4 import new_markdown_cell
-
     nb = percent.combined(text, executed)
-    percent.rewrite(nb, lambda text, place: filled(text, page, f"{page}, {place}", html=False))
-    cells = []
-    for cell in nb.cells:
-        cells.append(cell)
-        if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
-            cells.append(new_markdown_cell(caption))
-    nb.cells = cells
-    return nb
+    return percent.captioned(
+        percent.rewrite(nb, lambda text, place: filled(text, page, f"{page}, {place}", html=False))
+    )
 
 
 def tables_of(note: dict, page: str) -> str:

@@ -17,22 +17,26 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ghr import experiments
-from ghr.book import laboratory, ledger, words
+from ghr.book import laboratory, ledger, percent, words
 from ghr.book.press import (
     BUILD,
     SCALE,
+    chapters,
     contents,
     each_text,
+    execute,
     execute_all,
     imported,
     kept,
     kept_text,
     not_executed,
+    number,
     schemas,
+    tables_of,
     unanswered,
     unknown,
 )
-from ghr.files.cache import writable
+from ghr.files.cache import writable, write_whole
 
 
 def measured(scale: str, root: Path) -> list[ledger.Entry]:
@@ -137,6 +141,56 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
         raise RuntimeError(f"another build of the book is running in {root}") from error
     print(f"the book: {html / 'index.html'}")
     return html / "index.html"
+
+
+def chapter(name: str, scale: str, out: Path | None = None, root: Path = Path(), **parameters) -> Path:
+    """One chapter executed, as a notebook with the numbers in its text and captions below its figures.
+
+    What is asked of other chapters is answered where these have been executed at this scale.
+
+    Args:
+        name: its number, e.g. "03", or its path.
+        scale: one of `ghr.recipes.SCALES`.
+        out: the notebook, `build/chapters/<scale>/<chapter>.ipynb` unless said.
+        root: top of the repository.
+        **parameters: more values for the chapter's cell tagged "parameters", e.g. seed=1.
+
+    Returns:
+        The notebook.
+
+    Raises:
+        ModuleNotFoundError: as `ghr.book.press.execute`.
+        ValueError: as `ghr.book.press.execute`, or for an unknown chapter.
+        RuntimeError: as `ghr.book.press.execute`.
+        OSError: as `ghr.book.press.execute`.
+    """
+    import nbformat
+
+    root, there = root.resolve(), chapters(root)
+    chosen = [page for page in there if name in (page, number(page)) or Path(name).resolve() == root / page]
+    if not chosen:
+        raise ValueError(
+            f"There is no chapter {name}: expected a number or a path of {', '.join(there) or 'none here'}."
+        )
+    (page,), text = chosen, (root / chosen[0]).read_text("utf8")
+    out = (out or root / "build" / "chapters" / scale / f"{Path(page).stem}.ipynb").resolve()
+    writable(out.parent, "chapters", "name another file")
+    if "ghr.experiments" in imported([page], root):
+        experiments.prepare(scale)
+    copy = nbformat.read(execute(page, scale, root, **parameters), as_version=4)
+    tables = kept(scale, root) | {number(page): tables_of(page, scale, root, **parameters)}
+    part = bool(parameters) or any(number(other) not in tables for other in there)
+    answers = words.Told(scale, tables, tuple(ledger.measured(tables, scale)), part=part)
+    false: list[str] = []
+
+    def fill(text: str, place: str) -> str:
+        false.extend(words.broken(text, answers))
+        return words.fill(text, answers, number(page), html=False)
+
+    write_whole(out, nbformat.writes(percent.captioned(percent.rewrite(percent.combined(text, copy), fill))).encode())
+    if false:
+        print(f"do not hold at scale {scale}:", *false, sep="\n  ")
+    return out
 
 
 def lay_out(there: dict[str, dict[str, str]], folder: Path) -> None:

@@ -4,9 +4,12 @@ Also what papermill reads chapters with: `papermill book/02_x.py out.ipynb -p sc
 """
 
 import ast
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+from ghr.book import results
 
 FORMAT = "py:percent"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -114,6 +117,26 @@ def rewrite(nb, change: Callable[[str, str], str]):
     return nb
 
 
+def captioned(nb):
+    """Captions of figures as text below their cells, for those who read a notebook and no page.
+
+    Args:
+        nb: notebook, which is changed.
+
+    Returns:
+        The same notebook.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    cells = []
+    for cell in nb.cells:
+        cells.append(cell)
+        if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+            cells.append(new_markdown_cell(caption))
+    nb.cells = cells
+    return numbered(nb)
+
+
 # -- papermill
 
 
@@ -135,7 +158,8 @@ class Chapters:
     """Papermill's handler of paths that may be chapters: those become notebooks, others are read as ever.
 
     papermill picks a handler by how a path begins, so that this one is asked for every path below `book/`, for absolute
-    and relative ones, and for those that begin with a digit.
+    and relative ones, and for those that begin with a digit. The kernel that runs a chapter learns its number, by which
+    its tables are named.
     """
 
     def read(self, path: str) -> str:
@@ -144,7 +168,11 @@ class Chapters:
         import nbformat
 
         text = Path(path).read_text("utf8")
-        return nbformat.writes(notebook(text)) if is_chapter(path, text) else self._usual().read(path)
+        if not is_chapter(path, text):
+            return self._usual().read(path)
+        if digits := re.match(r"\d\d(?=_)", Path(path).name):
+            os.environ[results.CHAPTER] = digits[0]
+        return nbformat.writes(notebook(text))
 
     def write(self, buf: str, path: str) -> None:
         self._usual().write(buf, path)

@@ -326,11 +326,29 @@ def execute(chapter: str, scale: str, root: Path = Path(), package: Path = PACKA
         name = identity(text, parameters, root, package)
         with FileLock(folder / f"{name}.lock"):  # a second process waits here, then finds the work done
             copy = find(text, parameters, root, package) or _run(chapter, nb, parameters, folder / name, root)
-    note = noted(note_file(text, parameters, root, package))
-    own = {number(chapter): _read(note["tables"])}
-    if faults := unanswered([chapter], words.Told(scale, own), root):
+    own = {number(chapter): tables_of(chapter, root=root, package=package, **parameters)}
+    if faults := unanswered([chapter], words.Told(scale, own, part=len(parameters) > 1), root):
         raise ValueError(" ".join(faults))  # the copy is kept: once the text is mended, nothing runs again
     return copy
+
+
+def tables_of(
+    chapter: str, scale: str, root: Path = Path(), package: Path = PACKAGE, **parameters
+) -> dict[str, tables.Table]:
+    """The tables that an executed chapter kept.
+
+    Args:
+        chapter: path below root, executed.
+        scale: one of `ghr.recipes.SCALES`.
+        root: top of the repository.
+        package: folder of the package.
+        **parameters: as for `execute`.
+
+    Returns:
+        Table by name.
+    """
+    text = (root / chapter).read_text("utf8")
+    return _read(noted(note_file(text, {"scale": scale, **parameters}, root, package))["tables"])
 
 
 def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:

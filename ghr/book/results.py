@@ -1,8 +1,8 @@
 """What a chapter measured is kept: tables enter, one CSV each leaves, for text, targets, claims and readers.
 
 A chapter calls `keep` and asks for numbers by name in its text (`ghr.book.words`). The press names the folder and the
-chapter; a chapter that is run by hand, as a script or in JupyterLab, writes into `build/results` of the repository, or
-into `results` where there is no repository.
+chapter; a chapter that is run by hand, as a script or in JupyterLab, writes into `build/results/<scale>` of the
+repository, or into `results/<scale>` where there is no repository.
 """
 
 import os
@@ -35,7 +35,7 @@ def keep(**tables) -> None:
 
 
 def folder() -> Path:
-    """Where tables are kept: $GHR_RESULTS, else `build/results` of the repository, else `results`.
+    """Where tables are kept: $GHR_RESULTS, else `build/results` of the repository, else `results`; there, by scale.
 
     Returns:
         Folder, whether it exists or not.
@@ -43,7 +43,8 @@ def folder() -> Path:
     if told := os.environ.get(FOLDER):
         return Path(told)
     repository = Path(__file__).parents[2]
-    return repository / "build" / "results" if (repository / "_toc.yml").exists() else Path("results")
+    place = repository / "build" / "results" if (repository / "_toc.yml").exists() else Path("results")
+    return place / str(getattr(sys.modules["__main__"], "scale", ""))  # the chapter's own parameter
 
 
 def chapter() -> str:

@@ -26,11 +26,17 @@ Schemas = Mapping[str, Mapping[str, type | None]]  #: chapter -> name of a table
 class Told:
     """All that texts can ask for, at one scale."""
 
-    scale: str  #: one of `ghr.recipes.SCALES`; at the laptop's all must be there
+    scale: str  #: one of `ghr.recipes.SCALES`; at the laptop's all must be there, unless it is a part
     kept: Kept  #: table by name by chapter
     entries: tuple[Entry, ...] = ()  #: of the ledger
     claims: Mapping[str, Claim] = field(default_factory=lambda: CLAIMS)  #: by name
     targets: Mapping[str, Target] = field(default_factory=lambda: TARGETS)  #: by id
+    part: bool = False  #: whether chapters were executed with parameters of their own, e.g. for some N only
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that texts ask for must be there."""
+        return self.scale == "laptop" and not self.part
 
 
 def fill(text: str, told: Told, here: str = "", ledger_page: str | None = None, html: bool = True) -> str:
@@ -199,7 +205,7 @@ def _number(body: str, told: Told, here: str) -> str:
     try:
         return ask(parse(body), told.kept, here, Query.words)
     except NoRow as error:
-        if told.scale == "laptop":
+        if told.whole:
             raise ValueError(str(error)) from error
         return f"({NOT_HERE})"
 
@@ -251,5 +257,5 @@ def _claim(name: str, told: Told, html: bool) -> str:
     reason = _fails(_named(name, told), told)
     if not reason:
         return ""
-    words = f"({'does not hold' if told.scale == 'laptop' else NOT_HERE}: {reason})"
+    words = f"({'does not hold' if told.whole else NOT_HERE}: {reason})"
     return f'<span class="claim">{escape(words)}</span>' if html else words

@@ -13,10 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 SHOWN = 60  #: bytes of a folder's name that the names of its files repeat; file systems take 255 in all
-EXPECTED = (
-    'expected "avatars", "photographs", "celeba", "lsun-bedroom", "folder:PATH" or one like "discs", "ray", "sines", '
-    '"c_alpha-2", "c_alpha-2-1", "hoelder-2" or "fields-2"; "-shuffled" or "-shuffled-4" may follow.'
-)
 
 
 class Kind(NamedTuple):
@@ -42,6 +38,12 @@ KINDS = {
     "ray": Kind("formula"),
     "sines": Kind("formula"),
 }
+
+
+# what a wrong name is told
+EXPECTED = "expected {}, folder:PATH; -shuffled or -shuffled-4 may follow.".format(
+    ", ".join(kind + "-2" * of.numbers[0] for kind, of in KINDS.items() if kind != "folder")
+)
 
 
 @dataclass(frozen=True)
