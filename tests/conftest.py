@@ -55,6 +55,22 @@ def _private_folders(tmp_path_factory):
         yield
 
 
+#: Files that take minutes, in the order in which workers begin them. A worker holds two files: the second of the first
+#: worker is a short one.
+LONG = ("test_book.py", "test_laboratory.py", "test_house.py", "test_widgets.py", "test_pages.py", "test_cluster.py")
+LAST = ("test_chapters.py",)  #: reads what test_book.py has executed
+
+
+def pytest_collection_modifyitems(items):
+    """Long files begin first, so that no worker is left alone with one; order inside a file stays."""
+
+    def place(item) -> int:
+        name = item.path.name
+        return LONG.index(name) if name in LONG else len(LONG) + (name in LAST)
+
+    items.sort(key=place)
+
+
 def pytest_terminal_summary(terminalreporter):
     """What tests measured: a test's prints are not seen when it passes."""
     for report in terminalreporter.stats.get("passed", []):
@@ -228,20 +244,25 @@ for _ in tqdm(range(2)):
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A repository with one chapter, one checkpoint and this book's own configuration."""
-    (tmp_path / "book").mkdir()
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "a.bin").write_bytes(b"weights")
-    (tmp_path / "book" / "08_x.py").write_text(CHAPTER)
-    (tmp_path / "index.md").write_text("# Front\n\nRead [the chapter](book/08_x.py).\n")
-    (tmp_path / "requirements.txt").write_text("torch==2.13.0  # networks\n")
-    (tmp_path / "_toc.yml").write_text(
+    return new_project(tmp_path)
+
+
+def new_project(folder: Path) -> Path:
+    """The same in a folder, for fixtures that several tests share."""
+    (folder / "book").mkdir()
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "a.bin").write_bytes(b"weights")
+    (folder / "book" / "08_x.py").write_text(CHAPTER)
+    (folder / "index.md").write_text("# Front\n\nRead [the chapter](book/08_x.py).\n")
+    (folder / "requirements.txt").write_text("torch==2.13.0  # networks\n")
+    (folder / "_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters: [{file: book/08_x}, {file: book/references}]\n"
     )
-    shutil.copy(REPO / "_config.yml", tmp_path)
+    shutil.copy(REPO / "_config.yml", folder)
     for name in ("references.bib", "references.md"):
-        shutil.copy(REPO / "book" / name, tmp_path / "book")
-    shutil.copytree(REPO / "book" / "assets", tmp_path / "book" / "assets")
-    return tmp_path
+        shutil.copy(REPO / "book" / name, folder / "book")
+    shutil.copytree(REPO / "book" / "assets", folder / "book" / "assets")
+    return folder
 
 
 @pytest.fixture

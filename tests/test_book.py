@@ -7,6 +7,7 @@ looks at pages that stand already. Screenshots go to build/screenshots.
 import gzip
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
@@ -53,45 +54,92 @@ def site(html):
         yield address
 
 
-@pytest.fixture
-def open_page(chromium, site):
-    """open_page(name, viewport, mode) -> the page, loaded, scrolled through, with its list of complaints."""
-    contexts = []
+@dataclass(frozen=True)
+class Visit:
+    """What one page did and showed: loaded in light mode, looked at on a phone, loaded again in dark mode."""
 
-    def open_page(name: str, viewport: dict = DESK, mode: str = "light"):
-        context = chromium.new_context(viewport=viewport, color_scheme=mode)
-        contexts.append(context)
-        page = context.new_page()
-        complaints = hear(page, site, name)
-        page.goto(site + name, wait_until="networkidle")
-        page.evaluate("window.MathJax?.startup?.promise")
-        return page, complaints
-
-    yield open_page
-    for context in contexts:
-        context.close()
+    first: set[str]  #: files asked for before anybody touched it, below the folder of the pages
+    tips: int  #: hover tips that were shown
+    complaints: list[str]  #: of the light mode, tips included
+    themes: list[str]  #: of both modes
+    grave: list[str]  #: what axe calls serious or critical in light mode
+    grave_in_dark: list[str]  #: of its rules on colours: the dark page is the same document
+    phone: int  #: width on a phone, CSS pixels
 
 
-def test_pages_ask_only_this_host_and_complain_about_nothing(open_page, opened):
-    assert "index.html" in opened
-    for name in opened:
-        page, complaints = open_page(name)
-        for anchor in page.locator("article a.reference.internal:visible").all()[:30]:
-            anchor.hover(timeout=5000)  # hover tips load nothing either
-        page.wait_for_load_state("networkidle")
-        assert complaints == []
+COLOURS = ["color-contrast", "link-in-text-block"]  # axe's category "color", but for level AAA
+SHOW_TIPS = """async () => {
+    const links = [...document.querySelectorAll("article a.reference.internal")];
+    const tips = links.map(link => link._tippy).filter(tip => tip);
+    for (const tip of tips) tip.show();
+    await new Promise(resolve => setTimeout(resolve, 300));
+    const shown = tips.filter(tip => tip.state.isShown || tip.state.isVisible).length;
+    for (const tip of tips) tip.hide();
+    await new Promise(resolve => setTimeout(resolve, 300));
+    return shown;
+}"""
 
 
-def test_the_first_view_of_a_page_is_light(chromium, html, site, opened):
+@pytest.fixture(scope="session")
+def visits(chromium, html, site, opened) -> dict[str, Visit]:
+    """A visit of each opened page."""
+    return {name: visit(chromium, html, site, name) for name in opened}
+
+
+def visit(chromium, html: Path, site: str, name: str) -> Visit:
+    """Loads a page twice and looks at it."""
+    context = chromium.new_context(viewport=DESK, color_scheme="light")
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(unquote(urlsplit(request.url).path).lstrip("/")))
+    complaints = hear(page, site, name)
+    themes = [load(page, site + name)]
+    first = {path for path in asked if (html / path).is_file()}
+    for anchor in page.locator("article a.reference.internal:visible").all()[:3]:
+        anchor.hover(timeout=5000)
+    page.mouse.move(0, 0)
+    tips = page.evaluate(SHOW_TIPS)
+    page.wait_for_load_state("networkidle")
+    heard = list(complaints)  # axe asks for style sheets at addresses of its own
+    shoot(page, name, "light")
+    grave = findings(page, name)
+    page.set_viewport_size(PHONE)
+    phone = page.evaluate("document.documentElement.scrollWidth")
+    shoot(page, name, "phone")
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="dark")
+    themes.append(load(page))
+    shoot(page, name, "dark")
+    grave_in_dark = findings(page, name, runOnly={"type": "rule", "values": COLOURS})
+    context.close()
+    return Visit(first, tips, heard, themes, grave, grave_in_dark, phone)
+
+
+def load(page, address: str | None = None) -> str:
+    """Loads a page, or loads it again, its formulas too.  Returns: its theme."""
+    page.goto(address, wait_until="networkidle") if address else page.reload(wait_until="networkidle")
+    page.evaluate("window.MathJax?.startup?.promise")
+    return page.evaluate("document.documentElement.dataset.theme")
+
+
+def findings(page, name: str, **options) -> list[str]:
+    """What axe finds on a page and calls serious or critical."""
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    grave = [f for f in found if f["impact"] in ("serious", "critical")]
+    return [f"{name}: {f['id']}: {node['html'][:200]}" for f in grave for node in f["nodes"]]
+
+
+def test_pages_ask_only_this_host_and_complain_about_nothing(visits):
+    """Nor does a hover tip load anything."""
+    assert "index.html" in visits
+    assert sum(visit.tips for visit in visits.values()) > 100
+    assert [complaint for visit in visits.values() for complaint in visit.complaints] == []
+
+
+def test_the_first_view_of_a_page_is_light(visits, html):
     """What a page asks for before anybody touches it, compressed as servers do: below 1.5 MB."""
-    for name in opened:
-        asked, page = set(), chromium.new_page()
-        page.on("request", lambda request, asked=asked: asked.add(unquote(urlsplit(request.url).path).lstrip("/")))
-        page.goto(site + name, wait_until="networkidle")
-        page.close()
-        files = [html / path for path in asked if (html / path).is_file()]
-        assert html / name in files
-        assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 1.5e6, name
+    for name, visit in visits.items():
+        assert name in visit.first
+        assert sum(len(gzip.compress((html / path).read_bytes())) for path in visit.first) < 1.5e6, name
 
 
 def test_links_and_anchors_inside_the_book_resolve(html, pages):
@@ -120,15 +168,17 @@ def test_every_image_says_what_it_shows(html, pages):
             assert alt not in ("", image["src"]), f"{name}: {image['src']} has no alt text"
 
 
-def test_every_place_that_a_page_names_is_where_the_reader_lands(open_page, site, html, pages):
+def test_every_place_that_a_page_names_is_where_the_reader_lands(chromium, site, html, pages):
     """After a fresh load, pictures unseen so far: their width and height keep their room."""
     far, asked = [], 0
     for name in pages:
         soup = BeautifulSoup((html / name).read_text("utf8"), "html.parser")
         # below all pictures
         last = [*soup.select("article section[id]")[-1:], *soup.select("article figure[id]")[-1:]]
-        page, _ = open_page(name)
-        for place in [tag["id"] for tag in last] if soup.select("article img") else []:
+        if not soup.select("article img"):
+            continue
+        page = chromium.new_page(viewport=DESK)
+        for place in [tag["id"] for tag in last]:
             page.goto("about:blank")
             page.goto(f"{site}{name}#{place}", wait_until="networkidle")
             asked += 1
@@ -139,16 +189,21 @@ def test_every_place_that_a_page_names_is_where_the_reader_lands(open_page, site
             )
             if not (-40 <= top <= 160 or (left_below < 40 and top > 0)):  # below the header, or the page ends there
                 far.append(f"{name}#{place}: {top:.0f} px")
+        page.close()
     assert asked > 10
     assert far == []
 
 
-def test_every_slider_of_every_page_shows_what_the_page_carries(open_page, html, pages):
+def test_every_slider_of_every_page_shows_what_the_page_carries(chromium, site, html, pages):
     """By keyboard, from end to end: the pixels are those of the sheet, the words those of the frame."""
     seen = set()
     for name in pages:
         scripts = BeautifulSoup((html / name).read_text("utf8"), "html.parser").select(".explorer > script")
-        page, complaints = open_page(name) if scripts else (None, [])
+        if not scripts:
+            continue
+        page = chromium.new_page(viewport=DESK)
+        complaints = hear(page, site, name)
+        load(page, site + name)
         for k, script in enumerate(scripts):
             seen.add(name)
             packed, explorer = json.loads(script.string), page.locator(".explorer").nth(k)
@@ -168,32 +223,19 @@ def test_every_slider_of_every_page_shows_what_the_page_carries(open_page, html,
                         np.testing.assert_array_equal(found, cut(packed, picture))
                 assert any((first != last).any() for first, last in zip(ends[0], ends[-1], strict=True))
         assert complaints == []
+        page.close()
     explored = [chapter for chapter in press.chapters(REPO) if "Explorer(" in (REPO / chapter).read_text("utf8")]
     assert len(explored) >= 6
     assert seen == {"index.html", *(f"{chapter.removesuffix('.py')}.html" for chapter in explored)}
 
 
-def test_pages_fit_a_phone_without_sideways_scroll(open_page, opened):
-    for name in opened:
-        page, _ = open_page(name, PHONE)
-        shoot(page, name, "phone")
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+def test_pages_fit_a_phone_without_sideways_scroll(visits):
+    assert {name: visit.phone for name, visit in visits.items() if visit.phone > PHONE["width"]} == {}
 
 
-@pytest.mark.parametrize("mode", ["light", "dark"])
-def test_pages_are_accessible_in_both_modes(open_page, opened, mode):
-    for name in opened:
-        page, _ = open_page(name, DESK, mode)
-        shoot(page, name, mode)
-        assert page.evaluate("document.documentElement.dataset.theme") == mode
-        findings = Axe().run(page).response["violations"]
-        grave = [
-            f"{name}: {f['id']}: {node['html'][:200]}"
-            for f in findings
-            for node in f["nodes"]
-            if f["impact"] in ("serious", "critical")
-        ]
-        assert grave == []
+def test_pages_are_accessible_in_both_modes(visits):
+    assert {tuple(visit.themes) for visit in visits.values()} == {("light", "dark")}
+    assert [finding for visit in visits.values() for finding in (*visit.grave, *visit.grave_in_dark)] == []
 
 
 def shoot(page, name: str, kind: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, edit, executions, hear, serve
+from conftest import DESK, PHONE, edit, executions, hear, new_project, serve
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 from sphinx.util.inventory import InventoryFile
@@ -132,22 +132,26 @@ def test_a_page_without_its_executed_copy_fails_the_build(project, capfd):
 # What a page says beside its text ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def rendered(project, monkeypatch):
-    """rendered(folder, **variables) -> the pages of the project, executed once, whose landing page says how to cite."""
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The project, executed once, whose landing page says how to cite."""
+    project = new_project(tmp_path_factory.mktemp("executed"))
     shutil.copy(REPO / "CITATION.cff", project)
     with (project / "index.md").open("a") as file:
         file.write("\n```{bibtex} stein1981estimation\n```\n\n```{bibtex}\n```\n")
     press.execute("book/08_x.py", "smoke", project)
-    for name in ("GHR_REPOSITORY", "GHR_BRANCH", "GHR_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
+    return project
 
-    def rendered(folder="html", **variables) -> Path:
-        with press.environment(**variables):
-            pages.render("smoke", project, project / folder)
-        return project / folder
 
-    return rendered
+def rendered(project: Path, folder: str, **variables: str) -> Path:
+    """Its pages in a folder, made with some variables of where it is published."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PUBLISHED:
+            patch.delenv(name, raising=False)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        pages.render("smoke", project, project / folder)
+    return project / folder
 
 
 PUBLISHED = {
@@ -157,16 +161,28 @@ PUBLISHED = {
 }
 
 
+@pytest.fixture(scope="module")
+def unpublished(executed):
+    """Its pages, while nobody knows where they will be."""
+    return rendered(executed, "html")
+
+
+@pytest.fixture(scope="module")
+def published(executed):
+    """Its pages, published below /a-book/."""
+    return rendered(executed, "host/a-book", **PUBLISHED)
+
+
 def links(page: Path) -> list[str]:
     """Every address that a page leads to or loads."""
     tags = BeautifulSoup(page.read_text(), "html.parser").find_all(["a", "link", "script", "img", "form"])
     return [tag[name] for tag in tags for name in ("href", "src", "action") if name in tag.attrs]
 
 
-def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_leads_nowhere(rendered, project):
-    html, again = rendered(), rendered("again")
+def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_leads_nowhere(executed, unpublished):
+    html, again = unpublished, rendered(executed, "again")
     chapter = html / "book" / "08_x.html"
-    note = press.note_file((project / "book" / "08_x.py").read_text(), {"scale": "smoke"}, project)
+    note = press.note_file((executed / "book" / "08_x.py").read_text(), {"scale": "smoke"}, executed)
     seconds = json.loads(note.read_text())["seconds"]
     (line,) = BeautifulSoup(chapter.read_text(), "html.parser").select("h1 + .made")
     assert line.text.startswith(f"Executed at scale smoke in {seconds:.0f} s, with Python 3.")
@@ -210,9 +226,8 @@ def test_pictures_say_how_large_they_are(tmp_path):
         assert extension.sized(known, {"a.png": tmp_path / "a.png"}) == known
 
 
-def test_a_published_book_leads_to_its_repository_and_to_colab(rendered, project):
-    html = rendered(**PUBLISHED)
-    repository = PUBLISHED["GHR_REPOSITORY"]
+def test_a_published_book_leads_to_its_repository_and_to_colab(published):
+    html, repository = published, PUBLISHED["GHR_REPOSITORY"]
     chapter, front = links(html / "book" / "08_x.html"), links(html / "index.html")
     assert f"{repository}/edit/next/book/08_x.py" in chapter
     assert f"{repository}/edit/next/index.md" in front
@@ -285,9 +300,9 @@ def test_the_time_of_a_chapter_is_told_in_seconds_or_minutes(seconds, words):
 
 
 @pytest.mark.browser
-def test_the_page_of_a_lost_reader_works_at_any_depth(rendered, chromium, tmp_path):
+def test_the_page_of_a_lost_reader_works_at_any_depth(published, chromium):
     """The host is played: it serves the pages below /a-book/ and answers with 404.html what it does not have."""
-    html = rendered("host/a-book", **PUBLISHED)
+    html = published
     with serve(html.parent) as address:
         for viewport, mode in ((DESK, "light"), (DESK, "dark"), (PHONE, "dark")):
             context = chromium.new_context(viewport=viewport, color_scheme=mode)
@@ -361,8 +376,8 @@ def test_what_a_citation_file_has_is_cited_and_nothing_else():
     }
 
 
-def test_the_landing_page_cites_the_paper_as_the_bibliography_has_it_and_readers_can_copy_both(rendered):
-    soup = BeautifulSoup((rendered() / "index.html").read_text(), "html.parser")
+def test_the_landing_page_cites_the_paper_as_the_bibliography_has_it_and_readers_can_copy_both(unpublished):
+    soup = BeautifulSoup((unpublished / "index.html").read_text(), "html.parser")
     paper, book = (block.get_text().strip() for block in soup.select("div.highlight-bibtex pre"))
     assert paper in (REPO / "book" / "references.bib").read_text()
     assert paper.startswith("@article{stein1981estimation,")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from conftest import DESK, canvases, cut, hear, serve, sheet
+from conftest import DESK, canvases, cut, hear, new_project, serve, sheet
 
 from ghr import images, noise, recipes, runs
 from ghr.book import pages
@@ -139,9 +139,10 @@ explorer
 """
 
 
-@pytest.fixture
-def site(project):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     """A book of one chapter with an explorer, and a front page that quotes it."""
+    project = new_project(tmp_path_factory.mktemp("explorer"))
     with (project / "book" / "08_x.py").open("a") as file:
         file.write(CELL.replace("TESTS", str(REPO / "tests")))
     with (project / "index.md").open("a") as file:
