@@ -179,12 +179,6 @@ def test_the_page_is_built_before_anything_was_timed(project):
     assert soup.text.count("Not timed yet: make bench, on a GPU python benchmarks/run.py --device cuda.") == 3
     counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
     assert counted["paper: UNet of width 64, 3 scales"][1] == "7,659,264"
-    shutil.copytree(BENCHMARKS, project / "benchmarks")
-    pages.render("smoke", project, project / "html")
-    soup = BeautifulSoup((project / "html" / "book" / "speed.html").read_text(), "html.parser")
-    assert "Not timed yet" not in soup.text
-    counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
-    assert counted["all"][0] == str(len(recipes.table("paper")))
 
 
 def test_the_exponent_of_a_square_law_in_d_is_two():

@@ -17,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import DESK, PHONE, canvases, cut, hear, serve
 
+from ghr import recipes
 from ghr.book import press
 from ghr.book.pages import book
 
@@ -159,6 +160,13 @@ def test_links_and_anchors_inside_the_book_resolve(html, pages):
             elif anchor and path in soups and not soups[path].find(id=unquote(anchor)):
                 broken.append(f"{name}: {target} has no such place")
     assert broken == []
+
+
+def test_the_page_on_speed_shows_what_was_timed(html):
+    soup = BeautifulSoup((html / "book" / "speed.html").read_text("utf8"), "html.parser")
+    assert "Not timed yet" not in soup.text
+    counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
+    assert counted["all"][0] == str(len(recipes.table("paper")))
 
 
 def test_every_image_says_what_it_shows(html, pages):

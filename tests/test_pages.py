@@ -121,14 +121,6 @@ def test_a_sentence_that_does_not_hold_fails_a_check_at_the_laptops_scale(projec
     assert capsys.readouterr().out.count(sentence) == 2
 
 
-def test_a_page_without_its_executed_copy_fails_the_build(project, capfd):
-    press.execute("book/08_x.py", "smoke", project)
-    with pytest.raises(RuntimeError, match="problems named above"):
-        pages.render("laptop", project, project / "_build" / "html")
-    assert "A chapter has no executed copy: run make book SCALE=laptop" in capfd.readouterr().err
-    assert not (project / "_build" / "html").exists()
-
-
 # What a page says beside its text ---------------------------------------------------------------------------------
 
 
@@ -177,6 +169,13 @@ def links(page: Path) -> list[str]:
     """Every address that a page leads to or loads."""
     tags = BeautifulSoup(page.read_text(), "html.parser").find_all(["a", "link", "script", "img", "form"])
     return [tag[name] for tag in tags for name in ("href", "src", "action") if name in tag.attrs]
+
+
+def test_a_page_without_its_executed_copy_fails_the_build(executed, capfd):
+    with pytest.raises(RuntimeError, match="problems named above"):
+        pages.render("laptop", executed, executed / "_build" / "html")
+    assert "A chapter has no executed copy: run make book SCALE=laptop" in capfd.readouterr().err
+    assert not (executed / "_build" / "html").exists()
 
 
 def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_leads_nowhere(executed, unpublished):
