@@ -30,6 +30,11 @@ from beartype import BeartypeConf, FrozenDict, beartype
 from jaxtyping import install_import_hook
 from PIL import Image
 
+# jsonschema tries to import this one, which compiles a grammar for a second in each process that builds or executes
+STUBS = Path(__file__).parent / "stubs"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STUBS), os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, str(STUBS))
+
 # Shapes are the point: a numpy integer may stand for an int, an int for a float.
 strict = beartype(
     conf=BeartypeConf(hint_overrides=FrozenDict({int: int | np.integer, float: float | int | np.floating}))

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from conftest import same, until
+from conftest import STUBS, same, until
 from safetensors.torch import load_file
 
 from ghr import cluster, recipes, runs
@@ -63,13 +63,11 @@ def die(nodes, node) -> None:
 
 @pytest.fixture(scope="module")
 def quiet():
-    """Ray's files in a short folder of these tests, no token of the user's, and a faster start of its processes."""
+    """Ray's files in a short folder of these tests, and no token of the user's."""
     folder = Path(tempfile.mkdtemp(prefix="ghr-"))  # pytest's own are too long for the names of sockets
-    # jsonschema tries to import this one, which compiles a grammar for seconds, in each of Ray's dozen processes
-    (folder / "rfc3987_syntax.py").write_text("raise ImportError\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", str(folder))
-        patch.setenv("PYTHONPATH", f"{Path(cluster.__file__).parents[1]}{os.pathsep}{folder}")
+        patch.setenv("PYTHONPATH", f"{Path(cluster.__file__).parents[1]}{os.pathsep}{STUBS}")
         patch.setenv("HOME", str(folder))
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
