@@ -62,7 +62,7 @@ def _private_folders(tmp_path_factory):
 
 #: Files that take minutes, in the order in which workers begin them. A worker holds two files: the second of the first
 #: worker is a short one.
-LONG = ("test_book.py", "test_laboratory.py", "test_house.py", "test_widgets.py", "test_pages.py", "test_cluster.py")
+LONG = ("test_book.py", "test_laboratory.py", "test_tables.py", "test_widgets.py", "test_pages.py", "test_cluster.py")
 LAST = ("test_chapters.py",)  #: reads what test_book.py has executed
 
 
