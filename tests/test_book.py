@@ -7,6 +7,7 @@ looks at pages that stand already. Screenshots go to build/screenshots.
 import gzip
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -38,6 +39,12 @@ def html(tmp_path_factory) -> Path:
 def pages(html) -> list[str]:
     """Every page that stands in the table of contents or is made beside it, as paths below the folder."""
     return sorted(str(path.relative_to(html)) for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+@pytest.fixture(scope="session")
+def soups(html, pages) -> dict[str, BeautifulSoup]:
+    """Every page, parsed."""
+    return {name: BeautifulSoup((html / name).read_text("utf8"), "html.parser") for name in pages}
 
 
 @pytest.fixture(scope="session")
@@ -143,12 +150,11 @@ def test_the_first_view_of_a_page_is_light(visits, html):
         assert sum(len(gzip.compress((html / path).read_bytes())) for path in visit.first) < 1.5e6, name
 
 
-def test_links_and_anchors_inside_the_book_resolve(html, pages):
-    soups = {name: BeautifulSoup((html / name).read_text("utf8"), "html.parser") for name in pages}
+def test_links_and_anchors_inside_the_book_resolve(html, soups):
+    ids = {name: Counter(tag["id"] for tag in soup.find_all(id=True)) for name, soup in soups.items()}
     broken = []
     for name, soup in soups.items():
-        ids = [tag["id"] for tag in soup.find_all(id=True)]
-        broken += [f"{name}: id {i} stands twice" for i in set(ids) if ids.count(i) > 1]
+        broken += [f"{name}: id {i} stands twice" for i, count in ids[name].items() if count > 1]
         targets = [tag.get("href") or tag.get("src") for tag in soup.find_all(["a", "link", "img", "script"])]
         for target in filter(None, targets):
             if urlsplit(target).scheme:
@@ -157,30 +163,29 @@ def test_links_and_anchors_inside_the_book_resolve(html, pages):
             path = unquote(path.split("?")[0]).lstrip("/")
             if not (html / path).is_file():
                 broken.append(f"{name}: {target} leads nowhere")
-            elif anchor and path in soups and not soups[path].find(id=unquote(anchor)):
+            elif anchor and path in ids and unquote(anchor) not in ids[path]:
                 broken.append(f"{name}: {target} has no such place")
     assert broken == []
 
 
-def test_the_page_on_speed_shows_what_was_timed(html):
-    soup = BeautifulSoup((html / "book" / "speed.html").read_text("utf8"), "html.parser")
+def test_the_page_on_speed_shows_what_was_timed(soups):
+    soup = soups["book/speed.html"]
     assert "Not timed yet" not in soup.text
     counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
     assert counted["all"][0] == str(len(recipes.table("paper")))
 
 
-def test_every_image_says_what_it_shows(html, pages):
-    for name in pages:
-        for image in BeautifulSoup((html / name).read_text("utf8"), "html.parser").select("article img"):
+def test_every_image_says_what_it_shows(soups):
+    for name, soup in soups.items():
+        for image in soup.select("article img"):
             alt = image.get("alt", "")  # without one, docutils writes the file's name
             assert alt not in ("", image["src"]), f"{name}: {image['src']} has no alt text"
 
 
-def test_every_place_that_a_page_names_is_where_the_reader_lands(chromium, site, html, pages):
+def test_every_place_that_a_page_names_is_where_the_reader_lands(chromium, site, soups):
     """After a fresh load, pictures unseen so far: their width and height keep their room."""
     far, asked = [], 0
-    for name in pages:
-        soup = BeautifulSoup((html / name).read_text("utf8"), "html.parser")
+    for name, soup in soups.items():
         # below all pictures
         last = [*soup.select("article section[id]")[-1:], *soup.select("article figure[id]")[-1:]]
         if not soup.select("article img"):
@@ -202,11 +207,11 @@ def test_every_place_that_a_page_names_is_where_the_reader_lands(chromium, site,
     assert far == []
 
 
-def test_every_slider_of_every_page_shows_what_the_page_carries(chromium, site, html, pages):
+def test_every_slider_of_every_page_shows_what_the_page_carries(chromium, site, soups):
     """By keyboard, from end to end: the pixels are those of the sheet, the words those of the frame."""
     seen = set()
-    for name in pages:
-        scripts = BeautifulSoup((html / name).read_text("utf8"), "html.parser").select(".explorer > script")
+    for name, soup in soups.items():
+        scripts = soup.select(".explorer > script")
         if not scripts:
             continue
         page = chromium.new_page(viewport=DESK)
