@@ -4,6 +4,13 @@ from ghr.references.bandlets import BandletDenoiser
 from ghr.references.discs import DiscPosterior
 from ghr.references.empirical import BlindEmpiricalDenoiser, EmpiricalDenoiser, log_density, ray_bound
 from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
+from ghr.references.local import (
+    EquivariantLocalDenoiser,
+    LocalDenoiser,
+    PatchDenoiser,
+    PrincipalLocalDenoiser,
+    calibrate,
+)
 from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
 
@@ -12,11 +19,16 @@ __all__ = [
     "BlindEmpiricalDenoiser",
     "DiscPosterior",
     "EmpiricalDenoiser",
+    "EquivariantLocalDenoiser",
+    "LocalDenoiser",
+    "PatchDenoiser",
+    "PrincipalLocalDenoiser",
     "RayDenoiser",
     "SineDenoiser",
     "StationaryWienerDenoiser",
     "WaveletDenoiser",
     "WienerDenoiser",
+    "calibrate",
     "log_density",
     "ray_bound",
 ]

@@ -1,0 +1,397 @@
+"""Local rivals of a network: each pixel is a posterior mean that sees a part of the noisy image only.
+
+Training images and a window enter, denoisers leave that are told the noise level: `LocalDenoiser` (LS),
+`EquivariantLocalDenoiser` (ELS), `PatchDenoiser` (PSPC) and `PrincipalLocalDenoiser` (PCA locality), all of one form ::
+
+    x_hat[p] = sum_i w_i[p] x_i[p],     w[p] = softmax_i(-||y - x_i||^2 over a window of p / (2 sigma^2))
+
+With the whole image as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over
+the whole training set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images.
+Departures: the sources scale noisy images and call noise by a time; here noise is added, as everywhere. `calibrate`
+finds the window of each noise level.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ghr.denoiser import denoise, require_images, require_level, require_shape
+from ghr.noise import add_noise, mse
+from ghr.references.gaussian import WienerDenoiser
+
+#: of a log weight below the largest: what is less likely adds nothing to a double, and its exponential is slow
+FLOOR = -60.0
+
+Window = int | Mapping[float, int]  #: side of a window in pixels, or the side for each noise level
+
+
+class _Local(nn.Module):
+    """Training images with the last axis over images, and a window; every image of a batch is denoised by itself."""
+
+    def __init__(self, x: Float[Tensor, "n c h w"], window: Window | None, block: int):
+        super().__init__()
+        require_images(x)
+        if block < 1:
+            raise ValueError(f"A block holds at least one image or patch, got block={block}.")
+        self.register_buffer("x", x.permute(1, 2, 3, 0).contiguous())
+        self.shape, self.block, self.window = tuple(x.shape[1:]), block, window
+        self.eval()
+
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        several = isinstance(sigma, Tensor) and sigma.numel() == len(y) > 1
+        levels = [require_level(level) for level in (sigma.flatten() if several else [sigma])]
+        require_shape(y, self.shape)
+        images = zip(y.to(self.x), levels if several else levels * len(y), strict=True)
+        return torch.stack([self._denoise(image, level) for image, level in images]).to(y)
+
+    def with_window(self, window: Window) -> "_Local":
+        """The same denoiser with another window; both share their training images.
+
+        Args:
+            window: side in pixels, or the side for each noise level.
+
+        Returns:
+            Denoiser.
+
+        Raises:
+            ValueError: as the class.
+        """
+        other = copy.copy(self)  # of a module: parameters and buffers are shared
+        other.window = self._checked(window)
+        return other
+
+    def _checked(self, window: Window) -> Window:
+        sides = [window] if isinstance(window, int) else list(window.values())
+        if not sides or min(sides) < 1:
+            raise ValueError(f"The side of a window must be at least one pixel, got {window}.")
+        if isinstance(window, Mapping) and not all(0 < level < math.inf for level in window):
+            raise ValueError(f"Windows belong to positive noise levels, got {list(window)}.")
+        return window
+
+    def _side(self, sigma: float) -> int:
+        """The window of a noise level: that of the nearest level which has one."""
+        if isinstance(self.window, int):
+            return self.window
+        return self.window[min(self.window, key=lambda level: abs(math.log(level / sigma)))]
+
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        raise NotImplementedError
+
+
+class _Centred(_Local):
+    """Windows of odd side around each pixel, cut at the border of the image."""
+
+    def _checked(self, window: Window) -> Window:
+        sides = [window] if isinstance(window, int) else list(window.values())
+        if any(side % 2 == 0 for side in sides):
+            raise ValueError(f"A window around a pixel has an odd side, got {window}.")
+        return super()._checked(window)
+
+
+class LocalDenoiser(_Centred):
+    """Local score machine (LS): the posterior mean of a pixel, given the window of noisy pixels around it. ::
+
+        f(y, sigma)[p] = sum_i w_i[p] x_i[p],   w[p] = softmax_i(-||y_W(p) - x_i,W(p)||^2 / (2 sigma^2))
+
+    W(p) is the square of odd side around p, cut at the border; training windows are those at the same place. The best
+    denoiser of the training images among all whose pixel p depends on W(p) alone. All windows of one training image
+    take two products with matrices of ones: sums of squares, which float32 holds to seven digits at any sigma.
+
+    Args:
+        x: training images.
+        window: odd side in pixels, or the side for each noise level (of the nearest one); twice the side of the image
+            less one is the whole image everywhere.
+        block: training images at a time.
+
+    Raises:
+        ValueError: for a window that is not odd and positive; when called, without a positive sigma, or for images of
+            another shape.
+
+    Source: Kamb & Ganguli 2025, "LS machine"; with the whole image, paper, Eq. 6.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 128):
+        super().__init__(x, window, block)
+        self._checked(window)
+
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        rows, columns = (_around(n, self._side(sigma)).to(y) for n in y.shape[1:])
+        scaled = rows / (-2 * sigma**2)
+        return _mean((_sums(_squares(y, x), scaled, columns), x) for x in self.x.split(self.block, -1))
+
+
+class EquivariantLocalDenoiser(_Centred):
+    """Equivariant local score machine (ELS): the same, but windows are compared with those of all places. ::
+
+        f(y, sigma)[p] = sum_(i,q) w_iq[p] x_i[q],   w[p] = softmax_(i,q)(-||y_W(p) - x_i,W(q)||^2 / (2 sigma^2))
+
+    q runs over all places whose window the border cuts as it cuts W(p): all inner places for an inner p, those along
+    the edge for a p at the edge, p alone in a corner. As a convolution with zeros at the border, it knows where the
+    border is, and nothing else about its place. Time grows with the square of the number of places.
+
+    Args:
+        x: training images, few.
+        window: odd side in pixels, or the side for each noise level (of the nearest one).
+        block: training windows at a time.
+
+    Raises:
+        ValueError: for a window that is not odd and positive; when called, without a positive sigma, or for images of
+            another shape.
+
+    Source: Kamb & Ganguli 2025, "ELS machine" with borders. Own choice: distances by matrix products, of centred
+    images; below sigma = .01 give images in float64.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 2048):
+        super().__init__(x, window, block)
+        self._checked(window)
+        self.register_buffer("grey", x.mean())
+        # a distance is a difference of products, which are smallest about the mean
+        self.register_buffer("centred", x - self.grey)
+
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        side, x_hat = self._side(sigma), torch.empty_like(y)
+        for rows in _cuts(y.shape[1], side):
+            for columns in _cuts(y.shape[2], side):
+                seen = (..., slice(*rows[1]), slice(*columns[1]))
+                size = tuple(part[1][1] - part[1][0] - (part[0][1] - part[0][0]) + 1 for part in (rows, columns))
+                found = self._means((y - self.grey)[seen], seen, rows, columns, size, sigma)
+                x_hat[:, slice(*rows[0]), slice(*columns[0])] = found + self.grey
+        return x_hat
+
+    def _means(self, y, seen, rows, columns, size, sigma) -> Float[Tensor, "c _ _"]:
+        """Posterior means of all places whose window has one cut."""
+        height, width = (part[0][1] - part[0][0] for part in (rows, columns))
+        windows = _unfold(y[None], size)  # one window a row
+        own = (rows[0][0], columns[0][0])
+
+        def parts() -> Iterable[tuple[Tensor, Tensor]]:
+            for x in self.centred.split(max(1, self.block // (height * width))):
+                known = _unfold(x[seen], size)
+                middle = x[..., own[0] : own[0] + height, own[1] : own[1] + width].movedim(1, 0).flatten(1)
+                # ||y_W||^2 is the same for all, and a softmax does not see it
+                bias = known.square().sum(1) / (-2 * sigma**2)
+                yield torch.addmm(bias, windows, known.T, alpha=1 / sigma**2), middle
+
+        return _mean(parts()).unflatten(-1, (height, width))
+
+
+class PatchDenoiser(_Local):
+    """Patch set posterior composite (PSPC-Square): posterior means of all square patches, averaged where they overlap.
+
+    ::
+
+        f(y, sigma)[p] = mean over patches P that hold p of  sum_i w_i(P) x_i[p]
+        w(P) = softmax_i(-||y_P - x_i,P||^2 / (2 sigma^2))
+
+    P runs over all whole patches of one side, each compared with training patches at its own place. Unlike LS, which
+    keeps the middle of a patch, it keeps all of it, and averages.
+
+    Args:
+        x: training images.
+        window: side of the patches in pixels, odd or even, or the side for each noise level (of the nearest one); what
+            is larger than the image is the image.
+        block: training images at a time.
+
+    Raises:
+        ValueError: for a window that is not positive; when called, without a positive sigma, or for images of another
+            shape.
+
+    Source: Niedoba et al. 2025 (PSPC-Square; their PSPC-Flex takes the shapes of its patches from a network).
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 128):
+        super().__init__(x, window, block)
+        self._checked(window)
+
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        rows, columns = (_patches(n, min(self._side(sigma), n)).to(y) for n in y.shape[1:])
+        scaled = rows / (-2 * sigma**2)
+        blocks = self.x.split(self.block, -1)
+        log_sum = _log_sum(_sums(_squares(y, x), scaled, columns) for x in blocks)
+        x_hat = torch.zeros_like(y)
+        for x in blocks:  # again: a sum over patches cannot be divided before all training images are seen
+            w = (_sums(_squares(y, x), scaled, columns) - log_sum[..., None]).clamp(min=FLOOR).exp()
+            x_hat = x_hat + (_sums(w, rows.T, columns.T) * x).sum(-1)
+        return x_hat / (rows.sum(0)[:, None] * columns.sum(0))
+
+
+class PrincipalLocalDenoiser(_Local):
+    """Locality from data statistics (PCA locality): the window of a pixel is where the Wiener filter sees it. ::
+
+        f(y, sigma)[p] = sum_i w_i[p] x_i[p],   w[p] = softmax_i(-sum_q M_qp (y[q] - x_i[q])^2 / (2 sigma^2))
+        M_qp = 1 where |H_qp / H_qq| >= threshold max |H / diag H|,   else 0
+        H = C (C + sigma^2 I)^-1, the Wiener filter of the training images
+
+    Nothing is calibrated: H is wide where noise is strong, narrow where it is weak, and of no given shape. Channels
+    count as pixels.
+
+    Args:
+        x: training images.
+        threshold: share of the largest entry from which a pixel is seen.
+        block: training images at a time.
+
+    Raises:
+        ValueError: for a threshold outside (0, 1]; when called, without a positive sigma, or for images of another
+            shape.
+
+    Source: Lukoianov et al. 2025 and their code. Departure: there the softmax is taken inside each batch of the
+    training set, and the means of all batches are averaged; here it is taken over the whole set.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"], *, threshold: float = 0.02, block: int = 512):
+        super().__init__(x, None, block)
+        if not 0 < threshold <= 1:
+            raise ValueError(f"The threshold is a share of the largest entry, above 0 and at most 1, got {threshold}.")
+        self.threshold, self.wiener = threshold, WienerDenoiser(x)
+
+    def with_window(self, window: Window) -> "_Local":
+        """Refuses: the Wiener filter is the window.
+
+        Args:
+            window: none is taken.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("The windows of PCA locality come from the Wiener filter: there is none to be set.")
+
+    def windows(self, sigma: float) -> Float[Tensor, "d d"]:
+        """M, by column: which pixels each pixel is seen through.
+
+        Args:
+            sigma: noise standard deviation, image units.
+
+        Returns:
+            Zeros and ones; the pixels that are seen along the first axis.
+        """
+        shrink = self.wiener.variances / (self.wiener.variances + sigma**2)
+        rows = self.wiener.axes * shrink @ self.wiener.axes.T
+        own = rows.diagonal()[:, None]
+        seen = (rows / torch.where(own < 1e-6, 1, own)).abs()  # a pixel that never changes has a row of zeros
+        return (seen >= self.threshold * seen.max()).to(self.x.dtype)
+
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        scaled, pixels = self.windows(sigma).T / (-2 * sigma**2), y.flatten()[:, None]
+        parts = ((scaled @ (pixels - x).square(), x[None]) for x in self.x.flatten(0, 2).split(self.block, -1))
+        return _mean(parts).view(self.shape)
+
+
+def calibrate(
+    local: _Local,
+    x: Float[Tensor, "n c h w"],
+    sigmas: Sequence[float],
+    windows: Sequence[int],
+    *,
+    target: Callable | None = None,
+    seed: int = 0,
+) -> dict[float, int]:
+    """The window of each noise level that denoises held-out images best; of equals, the smallest. ::
+
+        window(sigma) = argmin_w E||f_w(x + sigma z, sigma) - x||^2
+
+    Args:
+        local: denoiser with a window.
+        x: held-out images.
+        sigmas: noise standard deviations, image units.
+        windows: sides to choose from, pixels.
+        target: denoiser whose answers are to be met in place of x, as Kamb & Ganguli calibrate on a network.
+        seed: of the noise.
+
+    Returns:
+        Side by noise level, as `window` of the classes takes it.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: without windows, and as `ghr.denoiser.denoise`.
+    """
+    if not windows:
+        raise ValueError("There is no window to choose from.")
+    found = {}
+    for sigma in sigmas:
+        y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+        wanted = x if target is None else denoise(target, y, sigma)
+        left = {side: mse(denoise(local.with_window(side), y, sigma), wanted).mean() for side in sorted(windows)}
+        found[sigma] = min(left, key=left.get)
+    return found
+
+
+# Sums over windows, and means over training images -----------------------------------------------------------------
+
+
+def _squares(y: Float[Tensor, "c h w"], x: Float[Tensor, "c h w n"]) -> Float[Tensor, "h w n"]:
+    squared = (y[..., None] - x).square()
+    return squared.sum(0) if len(squared) > 1 else squared[0]
+
+
+def _sums(
+    values: Float[Tensor, "h w n"], rows: Float[Tensor, "p h"], columns: Float[Tensor, "q w"]
+) -> Float[Tensor, "p q n"]:
+    """Sums over rectangles; products of matrices, as running sums would lose the digits of what they subtract."""
+    return columns @ (rows @ values.flatten(1)).unflatten(1, values.shape[1:])
+
+
+def _around(n: int, window: int) -> Float[Tensor, "n n"]:
+    """Which of n places lie in the window around each of them."""
+    place = torch.arange(n)
+    return ((place[:, None] - place).abs() <= window // 2).float()
+
+
+def _patches(n: int, side: int) -> Float[Tensor, "p n"]:
+    """Which of n places lie in each whole patch."""
+    place, start = torch.arange(n), torch.arange(n - side + 1)[:, None]
+    return ((place >= start) & (place < start + side)).float()
+
+
+def _cuts(n: int, window: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Runs of places whose windows the border cuts alike: first and last of them, and of what their windows hold."""
+    half, runs = window // 2, {}
+    for place in range(n):
+        runs.setdefault((min(place, half), min(n - 1 - place, half)), []).append(place)
+    return [((run[0], run[-1] + 1), (run[0] - before, run[-1] + 1 + after)) for (before, after), run in runs.items()]
+
+
+def _unfold(x: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "m d"]:
+    """All windows of one size, image by image, one a row."""
+    windows = x.unfold(2, size[0], 1).unfold(3, size[1], 1)
+    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
+
+
+def _mean(parts: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Softmax mean over the last axis, which comes in parts.
+
+    Args:
+        parts: log weights (..., n), and values (c, ..., n) or, the same at all places, (c, n).
+
+    Returns:
+        Means (c, ...).
+    """
+    peak, total, weighted = None, 0, 0
+    for logits, x in parts:
+        peak, decay, w = _weights(peak, logits)
+        total = total * decay + w.sum(-1)
+        weighted = weighted * decay + (x @ w.mT if x.ndim == 2 else (w * x).sum(-1))
+    return weighted / total
+
+
+def _log_sum(parts: Iterable[Tensor]) -> Tensor:
+    """Log-sum-exp over the last axis, which comes in parts."""
+    peak, total = None, 0
+    for logits in parts:
+        peak, decay, w = _weights(peak, logits)
+        total = total * decay + w.sum(-1)
+    return peak.squeeze(-1) + total.log()
+
+
+def _weights(peak: Tensor | None, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest log weight so far; what is left of earlier weights when it is their unit; and weights in this unit."""
+    highest = logits.detach().amax(-1, keepdim=True)
+    new = highest if peak is None else torch.maximum(peak, highest)
+    decay = torch.ones_like(new) if peak is None else (peak - new).exp()
+    return new, decay.squeeze(-1), (logits - new).clamp(min=FLOOR).exp()
