@@ -1,0 +1,345 @@
+"""Whose answers are a network's? A study enters with rivals, how far the network is from each leaves.
+
+Rivals are denoisers without training behind the same call, and other networks: each an explanation of what a network
+does, whose worth is how near it comes to the network, beside how near both come to the truth. What a mean and a
+covariance explain (Wiener) is told apart from what lies beyond. Intervals are over images or sampling seeds; whole
+regions of photographs are drawn into them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ghr import jacobian, sampling
+from ghr.denoiser import denoise
+from ghr.experiments import Study
+from ghr.images.synthetic import permutation, shuffle
+from ghr.measure.shuffles import side
+from ghr.noise import add_noise, mse
+from ghr.references import (
+    EmpiricalDenoiser,
+    EquivariantLocalDenoiser,
+    LocalDenoiser,
+    PatchDenoiser,
+    PrincipalLocalDenoiser,
+    WienerDenoiser,
+)
+from ghr.references.local import Window
+from ghr.similarity import rho
+from ghr.stats import Estimate, estimate, ratio
+from ghr.tables import Table
+
+IMAGES, SEEDS = 64, range(64)  #: held-out images that are denoised; sampling seeds
+LEVELS = (0.05, 0.1, 0.2, 0.4, 0.8)  #: noise levels at which answers are compared, image units
+FEW = 100  #: training images of ELS, whose time grows with the square of the number of places
+FACES, ROWS_AT, NEAR = 4, 0.3, 5  # images at which networks are differentiated, noise level, side of the windows
+WIENER = "Wiener"
+
+
+def rivals(
+    study: Study,
+    windows: Mapping[str, Window],
+    n: int | None = None,
+    half: str = "A",
+    *,
+    few: int = FEW,
+    other: Study | None = None,
+) -> dict[str, Callable]:
+    """The rivals of one network, made of its own training images; and other networks.
+
+    Args:
+        study: networks of halves A and B.
+        windows: of "LS", "ELS" and "PSPC", e.g. of `ghr.references.calibrate`.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        few: training images of ELS.
+        other: networks of another kind.
+
+    Returns:
+        Denoisers by name, Wiener first.
+    """
+    n = n or study.largest
+    x = study.training(n, half)
+    known = {
+        WIENER: WienerDenoiser(x),
+        "LS": LocalDenoiser(x, windows["LS"]),
+        "ELS": EquivariantLocalDenoiser(x[:few], windows["ELS"]),
+        "PSPC": PatchDenoiser(x, windows["PSPC"]),
+        "PCA locality": PrincipalLocalDenoiser(x),
+        "memorizer": EmpiricalDenoiser(x),
+        "other half": study.denoisers[n, {"A": "B", "B": "A"}[half]],
+    }
+    return known | ({"other architecture": other.denoisers[n, half]} if other else {})
+
+
+# Denoised images --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One network and one rival on the same noisy held-out images, at one noise level."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    network: str  #: kind of network, key of `recipes.NETWORKS`
+    rival: str  #: name of the rival
+    sigma: float  #: noise level, image units
+    input_psnr: float  #: the same, dB
+    apart: Estimate  #: mean squared distance of their answers per pixel, squared image units
+    network_error: Estimate  #: mean squared error of the network, same unit
+    rival_error: Estimate  #: mean squared error of the rival, same unit
+    beyond: Estimate  #: share that the rival explains of what the network does beyond Wiener; 1 is all, 0 Wiener's
+
+
+def explains(
+    study: Study,
+    known: Mapping[str, Callable],
+    n: int | None = None,
+    half: str = "A",
+    *,
+    images: int = IMAGES,
+    sigmas: Sequence[float] = LEVELS,
+    seed: int = 0,
+) -> Table[Explained]:
+    """Which rival answers as the network does?
+
+    Args:
+        study: networks, and held-out images.
+        known: rivals by name, Wiener among them.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        images: held-out images.
+        sigmas: noise standard deviations, image units.
+        seed: of the noise, which all see.
+
+    Returns:
+        One row for each noise level and rival.
+
+    Raises:
+        ValueError: without Wiener.
+    """
+    _require_wiener(known)
+    n, x = n or study.largest, study.held_out[:images]
+    regions = study.regions and study.regions.held_out[:images]
+    rows = []
+    for sigma in sigmas:
+        y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+        answer = denoise(study.denoisers[n, half], y, sigma)
+        answers = {name: denoise(f, y, sigma) for name, f in known.items()}
+        apart = {name: mse(answer, x_hat) for name, x_hat in answers.items()}
+        for name, x_hat in answers.items():
+            errors = apart[name], mse(answer, x), mse(x_hat, x)
+            means = [estimate(np.mean, error, regions=regions) for error in errors]
+            beyond = estimate(explained, apart[name], apart[WIENER], regions=regions)
+            kind = (n, half, study.runs[n, half].network, name, float(sigma), float(-20 * np.log10(sigma)))
+            rows.append(Explained(*kind, *means, beyond))
+    return Table(tuple(rows), Explained)
+
+
+def explained(apart: np.ndarray, without: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Share of what is left without a rival that the rival explains. ::
+
+        1 - E||f - g||^2 / E||f - g_0||^2
+
+    Args:
+        apart: ||f - g||^2 / d of network and rival, one per image.
+        without: ||f - g_0||^2 / d of network and the simpler rival.
+        axis: that of the images.
+
+    Returns:
+        1 when the rival is the network, 0 when it is no nearer than the simpler one, below 0 when it is farther.
+    """
+    return 1 - ratio(apart, without, axis)
+
+
+def _require_wiener(known: Mapping[str, object]) -> None:
+    if WIENER not in known:
+        raise ValueError(f"What lies beyond Wiener needs a rival of the name {WIENER}, got {', '.join(known)}.")
+
+
+# Samples ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Samples of a network and its rivals from the same starts."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    kind: str  #: of network, key of `recipes.NETWORKS`
+    network: Float[Tensor, "b c h w"]  #: its samples, image units
+    rivals: Mapping[str, Float[Tensor, "b c h w"]]  #: those of the rivals, by name
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Samples of one network and one rival from the same start; centred cosines, medians over seeds."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    network: str  #: kind of network, key of `recipes.NETWORKS`
+    rival: str  #: name of the rival
+    seeds: int  #: sampling seeds
+    similarity: Estimate  #: rho of the two samples
+    r_squared: Estimate  #: its square, the share of the pixels' variance that is explained by a straight line
+    null: Estimate  #: rho of the network's sample and the rival's from another start
+    beyond: Estimate | None  #: rho of what is left of both when Wiener's sample is subtracted; None of Wiener
+    beyond_null: Estimate | None  #: the same with what is left of the rival's from another start
+
+
+def walks(
+    study: Study,
+    known: Mapping[str, Callable],
+    n: int | None = None,
+    half: str = "A",
+    *,
+    seeds: Sequence[int] = SEEDS,
+    steps: int = 20,
+) -> Walks:
+    """Samples by the probability-flow ODE of `ghr.sampling.sample`, from the start of all books' samples.
+
+    Args:
+        study: networks, and held-out images, whose moments the start has.
+        known: rivals by name.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        seeds: sampling seeds.
+        steps: of Heun's method, the same for all.
+
+    Returns:
+        Samples of all.
+
+    Raises:
+        FloatingPointError: when a walk diverges.
+    """
+    n = n or study.largest
+    start = sampling.gaussian_start(study.held_out, seeds)
+    every = {"": study.denoisers[n, half], **known}
+    drawn = {name: sampling.last(sampling.sample(f, start, steps=steps)) for name, f in every.items()}
+    return Walks(n, half, study.runs[n, half].network, drawn.pop(""), MappingProxyType(drawn))
+
+
+def samples_explained(*several: Walks) -> Table[Sampled]:
+    """Which rival draws the network's image? And which explains what Wiener does not?
+
+    Args:
+        several: samples of networks and rivals, Wiener among them.
+
+    Returns:
+        One row for each network and rival.
+
+    Raises:
+        ValueError: without Wiener.
+    """
+    rows = []
+    for some in several:
+        _require_wiener(some.rivals)
+        wiener = some.rivals[WIENER]
+        for name, x in some.rivals.items():
+            alike = rho(some.network, x)
+            numbers = [alike, alike.square(), rho(some.network, x.roll(1, 0))]
+            if name != WIENER:
+                own, left = some.network - wiener, x - wiener
+                numbers += [rho(own, left), rho(own, left.roll(1, 0))]
+            medians = [estimate(np.median, values) for values in numbers] + [None] * (5 - len(numbers))
+            rows.append(Sampled(some.n, some.half, some.kind, name, len(x), *medians))
+    return Table(tuple(rows), Sampled)
+
+
+# Rows of the Jacobian -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Locality:
+    """Where a denoiser of shuffled faces looks: energy of the rows of its matrix, each row's own pixel left out."""
+
+    block: int  #: side of the blocks, pixels; 1 for faces as they are
+    denoiser: str  #: "network" or "Wiener"
+    sigma: float  #: noise level, image units
+    window: int  #: side of the window that is near, pixels
+    near_seen: Estimate  #: share of the energy near on the grid that it sees
+    near_faces: Estimate  #: share near on the grid of faces
+    null_seen: Estimate  #: share in windows around other pixels of the grid that it sees
+    null_faces: Estimate  #: the same on the grid of faces
+    fewest: Estimate  #: share of pixels that hold half of the energy of a row, the strongest first
+    as_wiener: Estimate  #: cosine with the Wiener filter's matrix, entry by entry; 1 for Wiener
+
+
+def locality(
+    studies: Sequence[Study],
+    x: Float[Tensor, "n c h w"],
+    *,
+    sigma: float = ROWS_AT,
+    window: int = NEAR,
+    seed: int = 0,
+) -> Table[Locality]:
+    """Does a network look where it can, or where the data tell it to?
+
+    A network of shuffled faces sees a grid on which neighbours are strangers. If locality came with convolutions, its
+    rows would hold their energy near on this grid; if it came from the data, near on the grid of faces, as Wiener's
+    do, which knows no grid.
+
+    Args:
+        studies: networks of half A, one shuffle each.
+        x: clean faces, as they are.
+        sigma: noise standard deviation, image units.
+        window: side of the window that is near, pixels.
+        seed: of the noise, and of the other pixels.
+
+    Returns:
+        Two rows for each study, the network's and Wiener's; intervals are over faces, on which Wiener's do not depend.
+    """
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    rows = []
+    for study in studies:
+        n, block = study.largest, side(study)
+        reference = WienerDenoiser(study.training(n))
+        wiener = jacobian.jacobian(reference, y[:1].double(), sigma)
+        seen = [jacobian.jacobian(study.denoisers[n, "A"], one, sigma) for one in shuffle(y, block).split(1)]
+        near = neighbours(*x.shape[-2:], window)
+        order = permutation(*x.shape[-2:], block)
+        grids = near, near[order][:, order]
+        for name, matrices in (("network", seen), ("Wiener", [wiener] * len(x))):
+            numbers = zip(*(_looks(j, wiener, grids, x.shape[1], seed) for j in matrices), strict=True)
+            means = (estimate(np.mean, np.array(values)) for values in numbers)
+            rows.append(Locality(block, name, sigma, window, *means))
+    return Table(tuple(rows), Locality)
+
+
+def neighbours(h: int, w: int, window: int) -> Bool[Tensor, "d d"]:
+    """Which pixels of an image lie in the window around each.
+
+    Args:
+        h: rows.
+        w: columns.
+        window: odd side, pixels.
+
+    Returns:
+        Whether, by pixel and pixel; the window is cut at the border.
+    """
+    row, column = torch.arange(h * w) // w, torch.arange(h * w) % w
+    return torch.maximum((row[:, None] - row).abs(), (column[:, None] - column).abs()) <= window // 2
+
+
+def _looks(j: Tensor, wiener: Tensor, grids: Sequence[Tensor], channels: int, seed: int) -> list[float]:
+    """Shares of energy near and elsewhere, on each grid; concentration; likeness to Wiener."""
+    others = ~torch.eye(len(j), dtype=torch.bool)
+    j, wiener = j.double().cpu() * others, wiener.double().cpu() * others
+    energy = j.square()
+    elsewhere = torch.randperm(len(j) // channels, generator=torch.Generator().manual_seed(seed))
+    numbers = []
+    for moved in (slice(None), elsewhere):
+        for near in grids:
+            inside = near[moved].repeat(channels, channels)
+            numbers.append((energy[inside].sum() / energy.sum()).item())
+    ordered = energy.sort(1, descending=True).values.cumsum(1)
+    held = (ordered < ordered[:, -1:] / 2).sum(1) + 1
+    weights = energy.sum(1) / energy.sum()
+    numbers.append((weights @ held.double() / len(j)).item())
+    numbers.append(((j * wiener).sum() / (j.norm() * wiener.norm())).item())
+    return numbers

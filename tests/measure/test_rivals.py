@@ -1,0 +1,238 @@
+"""Rivals: of networks that are one of them, and of matrices whose rows are known."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from ghr import sampling, similarity
+from ghr.experiments import Study
+from ghr.images import Halves
+from ghr.images.photographs import Regions
+from ghr.images.synthetic import shuffle
+from ghr.measure import rivals
+from ghr.noise import add_noise
+from ghr.recipes import Run
+from ghr.references import EquivariantLocalDenoiser, LocalDenoiser, WienerDenoiser
+
+H, W = 6, 8
+KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "memorizer", "other half"]
+WINDOWS = {"LS": 3, "ELS": {0.1: 1, 0.5: 3}, "PSPC": 2}
+
+
+def pictures(n, seed=0):
+    """Smooth images, unlike each other."""
+    coarse = torch.rand(n, 1, 3, 4, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, (H, W), mode="bilinear")
+
+
+def made(a, b=None, training=None, held_out=None, regions=None):
+    x, new = pictures(20) if training is None else training, pictures(12, 1) if held_out is None else held_out
+    chosen = {(len(x), half): Run(n=len(x), half=half, size=8) for half in "AB"}
+    denoisers = dict(zip(chosen, (a, b or a), strict=True))
+    return Study("avatars", chosen, denoisers, {len(x): Halves(x, x.flip(0), new)}, new, regions)
+
+
+def shrinking(factor):
+    return lambda y, sigma=None: factor * y
+
+
+def test_rivals_are_made_of_the_networks_own_images():
+    study, other = made(shrinking(0.5), shrinking(0.7)), made(shrinking(0.9))
+    known = rivals.rivals(study, WINDOWS, half="B", few=3, other=other)
+    assert list(known) == [*KNOWN, "other architecture"]
+    assert list(rivals.rivals(study, WINDOWS)) == KNOWN
+    y, x = torch.rand(2, 1, H, W), pictures(20).flip(0)
+    assert torch.equal(known["LS"](y, 0.3), LocalDenoiser(x, 3)(y, 0.3))
+    assert torch.equal(known["ELS"](y, 0.3), EquivariantLocalDenoiser(x[:3], 3)(y, 0.3))
+    assert torch.equal(known["Wiener"](y, 0.3), WienerDenoiser(x)(y, 0.3))
+    assert torch.equal(known["other half"](y), 0.5 * y)  # of a B
+    assert torch.equal(known["other architecture"](y), 0.9 * y)
+
+
+def test_a_network_is_explained_by_itself_alone():
+    """A network that is LS: LS is at distance 0 and explains all; Wiener explains nothing beyond Wiener."""
+    study = made(LocalDenoiser(pictures(20), 3))
+    known = rivals.rivals(study, WINDOWS)
+    rows = rivals.explains(study, known, images=5, sigmas=(0.1, 0.3), seed=2)
+    assert len(rows) == 2 * len(KNOWN)
+    for row in rows.where(rival="LS"):
+        assert row.apart.value < 1e-12
+        assert row.beyond.value == pytest.approx(1)
+        assert row.network_error.value == pytest.approx(row.rival_error.value)
+    for row in rows.where(rival="Wiener"):
+        assert (row.beyond.low, row.beyond.value, row.beyond.high) == (0, 0, 0)
+        assert row.apart.value > 1e-5
+    assert all(row.beyond.value < 1 for row in rows if row.rival not in ("LS", "other half"))
+    assert rows.one(sigma=0.1, rival="PSPC").input_psnr == pytest.approx(20)
+
+
+def test_distances_are_mean_squares_on_the_same_noise():
+    study = made(shrinking(0.5))
+    row = rivals.explains(study, {"Wiener": shrinking(0.9)}, images=4, sigmas=(0.2,), seed=3).one()
+    x = study.held_out[:4]
+    y = add_noise(x, 0.2, torch.Generator().manual_seed(3))
+    assert row.apart.value == pytest.approx((0.4 * y).square().mean().item(), rel=1e-5)
+    assert row.network_error.value == pytest.approx((0.5 * y - x).square().mean().item(), rel=1e-5)
+    assert row.rival_error.value == pytest.approx((0.9 * y - x).square().mean().item(), rel=1e-5)
+    assert (row.n, row.half, row.network) == (20, "A", "UNet")
+
+
+def test_half_of_the_way_from_wiener_explains_three_quarters():
+    """1 - (1/2)^2, on any images; twice the way is as far as Wiener and explains nothing."""
+    study = made(shrinking(0.6))
+    known = {"Wiener": shrinking(0.2), "half way": shrinking(0.4), "too far": shrinking(1.0)}
+    rows = rivals.explains(study, known, images=4, sigmas=(0.1,))
+    assert rows.one(rival="half way").beyond.value == pytest.approx(0.75, rel=1e-4)
+    assert rows.one(rival="too far").beyond.value == pytest.approx(0, abs=1e-4)
+
+
+def test_photographs_of_one_region_are_drawn_together():
+    """Pairs of equal images: intervals are those of half as many."""
+    pairs = pictures(6, 1).repeat_interleave(2, 0)
+    quiet = {"Wiener": shrinking(0.9)}
+    alone, together = (
+        rivals.explains(made(shrinking(0.5), held_out=x, regions=regions), quiet, images=12, sigmas=(1e-9,)).one()
+        for x, regions in ((pairs, None), (pairs, Regions([], [], np.arange(12) // 2)))
+    )
+    assert together.apart.high - together.apart.low > 1.2 * (alone.apart.high - alone.apart.low)
+
+
+def test_without_wiener_nothing_lies_beyond():
+    study = made(shrinking(0.5))
+    with pytest.raises(ValueError, match="needs a rival of the name Wiener, got LS"):
+        rivals.explains(study, {"LS": shrinking(0.5)})
+    with pytest.raises(ValueError, match="needs a rival of the name Wiener, got LS"):
+        rivals.samples_explained(rivals.walks(study, {"LS": shrinking(0.5)}, seeds=range(2), steps=2))
+
+
+# Samples ------------------------------------------------------------------------------------------------------------
+
+
+def test_walks_start_where_all_samples_start():
+    study = made(WienerDenoiser(pictures(20)), shrinking(0.5))
+    found = rivals.walks(study, {"Wiener": study.denoisers[20, "A"], "other": shrinking(0.3)}, seeds=(4, 7), steps=3)
+    start = sampling.gaussian_start(study.held_out, (4, 7))
+    assert torch.equal(found.network, sampling.last(sampling.sample(study.denoisers[20, "A"], start, steps=3)))
+    assert torch.equal(found.rivals["other"], sampling.last(sampling.sample(shrinking(0.3), start, steps=3)))
+    assert list(found.rivals) == ["Wiener", "other"]
+    row = rivals.samples_explained(found).one(rival="Wiener")
+    assert row.similarity.value == pytest.approx(1)
+    assert (row.n, row.half, row.network, row.seeds) == (20, "A", "UNet", 2)
+
+
+def walked(network, **known):
+    return rivals.Walks(10, "A", "UNet", network, known)
+
+
+def test_similarities_are_medians_over_seeds():
+    """rho is what `similarity` says; the null takes the rival's sample of the seed before."""
+    network, wiener, x = (torch.rand(5, 1, H, W, generator=torch.Generator().manual_seed(k)) for k in range(3))
+    wiener, x = network + wiener / 2, network + x
+    row = rivals.samples_explained(walked(network, Wiener=wiener, x=x)).one(rival="x")
+    alike = similarity.rho(network, x)
+    assert row.similarity.value == pytest.approx(alike.median().item())
+    assert row.r_squared.value == pytest.approx(alike.square().median().item())
+    assert row.null.value == pytest.approx(similarity.rho(network, x.roll(1, 0)).median().item())
+    assert row.beyond.value == pytest.approx(similarity.rho(network - wiener, x - wiener).median().item())
+    assert row.beyond.low <= row.beyond.value <= row.beyond.high
+
+
+def test_what_lies_beyond_wiener_is_not_what_wiener_shares():
+    """A rival that is Wiener and noise of its own looks like the network, and shares nothing beyond Wiener."""
+    wiener, own, noise = (torch.randn(20, 1, 30, 31, generator=torch.Generator().manual_seed(k)) for k in range(3))
+    network = wiener + 0.3 * own
+    found = rivals.samples_explained(walked(network, Wiener=wiener, alike=wiener + 0.3 * noise, same=network))
+    alike, same = found.one(rival="alike"), found.one(rival="same")
+    assert alike.similarity.value > 0.85
+    assert alike.null.value < 0.1
+    assert abs(alike.beyond.value) < 0.03
+    assert same.beyond.value == pytest.approx(1)
+    assert abs(same.beyond_null.value) < 0.03
+    first = found.one(rival="Wiener")
+    assert first.beyond is None
+    assert first.beyond_null is None
+
+
+def test_tables_are_kept_as_they_are():
+    study = made(shrinking(0.5))
+    known = {"Wiener": shrinking(0.9), "LS": shrinking(0.8)}
+    walks = rivals.walks(study, known, seeds=range(3), steps=2)
+    for table in (rivals.explains(study, known, images=3, sigmas=(0.1,)), rivals.samples_explained(walks)):
+        heads, *lines = csv.reader(io.StringIO(table.csv()))
+        assert len(lines) == len(table)
+        assert {"rival", "beyond", "beyond_low", "beyond_high"} <= {*heads}
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+SIDE = 8
+
+
+def blurred(window):
+    """Mean over a window of odd side, on whatever grid it is given."""
+    return lambda y, sigma=None: torch.nn.functional.avg_pool2d(y, window, 1, window // 2)
+
+
+def on_grid(name, f):
+    x = torch.rand(30, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    run = Run(images=name, size=SIDE * 2, n=30)
+    return Study(name, {(30, "A"): run}, {(30, "A"): f}, {30: Halves(x, x, x)}, x)
+
+
+def faces_of(block, f):
+    """A denoiser of shuffled images that blurs on the grid of faces."""
+    return lambda y, sigma=None: shuffle(f(shuffle(y, block, inverse=True)), block)
+
+
+def test_a_blur_looks_near_on_the_grid_that_it_blurs():
+    x = torch.rand(3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    plain, seen, put_back = (
+        on_grid(name, f)
+        for name, f in (
+            ("avatars", blurred(3)),
+            ("avatars-shuffled", blurred(3)),
+            ("avatars-shuffled", faces_of(SIDE, blurred(3))),
+        )
+    )
+    found = [rivals.locality([study], x, window=3).one(denoiser="network") for study in (plain, seen, put_back)]
+    assert [row.block for row in found] == [1, SIDE, SIDE]
+    assert [round(row.near_seen.value, 6) for row in found[:2]] == [1, 1]
+    assert [round(row.near_faces.value, 6) for row in (found[0], found[2])] == [1, 1]
+    chance = 8 / (SIDE**2 - 1)
+    for share in (found[1].near_faces, found[2].near_seen, *(row.null_seen for row in found)):
+        assert share.value < 3 * chance
+    assert found[0].null_seen == found[0].null_faces
+
+
+def test_energy_is_counted_by_the_strongest_pixels_without_the_own():
+    """All pixels alike: half of them hold half; the window of 3 holds what its size says; the diagonal is nothing."""
+    flat = lambda y, sigma=None: y.mean((2, 3), keepdim=True) + 5 * y  # noqa: E731
+    x = torch.rand(2, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    row = rivals.locality([on_grid("avatars", flat)], x, window=3).one(denoiser="network")
+    d = SIDE**2
+    assert row.fewest.value == pytest.approx(((d - 1) // 2 + 1) / d)
+    pairs = (3 * SIDE - 2) ** 2 - d  # neighbours of all pixels
+    assert row.near_seen.value == pytest.approx(pairs / (d * (d - 1)))
+
+
+def test_wiener_looks_alike_on_every_grid():
+    """Its rows move with the pixels; a network that is Wiener looks as it does."""
+    x = torch.rand(2, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    coarse = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    faces = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bilinear")
+    studies = []
+    for name, block in (("avatars", 1), ("avatars-shuffled-4", 4), ("avatars-shuffled", SIDE)):
+        moved = shuffle(faces, block) if block > 1 else faces
+        run = Run(images=name, size=SIDE * 2, n=30)
+        data = {30: Halves(moved, moved, moved)}
+        studies.append(Study(name, {(30, "A"): run}, {(30, "A"): WienerDenoiser(moved)}, data, moved))
+    found = rivals.locality(studies, x, window=3)
+    wiener = list(found.where(denoiser="Wiener"))
+    assert [row.near_faces.value for row in wiener] == pytest.approx([wiener[0].near_faces.value] * 3, abs=1e-6)
+    assert wiener[0].near_seen.value > wiener[1].near_seen.value > wiener[2].near_seen.value
+    assert wiener[0].near_faces.value > 2 * wiener[0].null_faces.value
+    for row in found:
+        assert row.as_wiener.value == pytest.approx(1, abs=1e-3)
