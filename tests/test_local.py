@@ -289,8 +289,6 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(x, y):
             PatchDenoiser(x, wrong)
     with pytest.raises(ValueError, match="above 0 and at most 1, got 2"):
         PrincipalLocalDenoiser(x, threshold=2.0)
-    with pytest.raises(ValueError, match="come from the Wiener filter"):
-        PrincipalLocalDenoiser(x).with_window(3)
     with pytest.raises(ValueError, match="at least one image or patch, got block=0"):
         LocalDenoiser(x, 3, block=0)
     with pytest.raises(ValueError, match="no window to choose from"):

@@ -219,9 +219,12 @@ def walks(
     """
     n = n or study.largest
     start = sampling.gaussian_start(study.held_out, seeds)
-    every = {"": study.denoisers[n, half], **known}
-    drawn = {name: sampling.last(sampling.sample(f, start, steps=steps)) for name, f in every.items()}
-    return Walks(n, half, study.runs[n, half].network, drawn.pop(""), MappingProxyType(drawn))
+
+    def end(f: Callable) -> Tensor:
+        return sampling.last(sampling.sample(f, start, steps=steps))
+
+    others = MappingProxyType({name: end(f) for name, f in known.items()})
+    return Walks(n, half, study.runs[n, half].network, end(study.denoisers[n, half]), others)
 
 
 def samples_explained(*several: Walks) -> Table[Sampled]:

@@ -30,15 +30,15 @@ Window = int | Mapping[float, int]  #: side of a window in pixels, or the side f
 
 
 class _Local(nn.Module):
-    """Training images with the last axis over images, and a window; every image of a batch is denoised by itself."""
+    """Training images with the last axis over images; every image of a batch is denoised by itself."""
 
-    def __init__(self, x: Float[Tensor, "n c h w"], window: Window | None, block: int):
+    def __init__(self, x: Float[Tensor, "n c h w"], block: int):
         super().__init__()
         require_images(x)
         if block < 1:
             raise ValueError(f"A block holds at least one image or patch, got block={block}.")
         self.register_buffer("x", x.permute(1, 2, 3, 0).contiguous())
-        self.shape, self.block, self.window = tuple(x.shape[1:]), block, window
+        self.shape, self.block = tuple(x.shape[1:]), block
         self.eval()
 
     def forward(
@@ -50,7 +50,20 @@ class _Local(nn.Module):
         images = zip(y.to(self.x), levels if several else levels * len(y), strict=True)
         return torch.stack([self._denoise(image, level) for image, level in images]).to(y)
 
-    def with_window(self, window: Window) -> "_Local":
+    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
+        raise NotImplementedError
+
+
+class _Windowed(_Local):
+    """The same with a window of a given side."""
+
+    odd = True  # windows are centred on a pixel
+
+    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 128):
+        super().__init__(x, block)
+        self.window = self._checked(window)
+
+    def with_window(self, window: Window) -> "_Windowed":
         """The same denoiser with another window; both share their training images.
 
         Args:
@@ -62,7 +75,7 @@ class _Local(nn.Module):
         Raises:
             ValueError: as the class.
         """
-        other = copy.copy(self)  # of a module: parameters and buffers are shared
+        other = copy.copy(self)  # of a module: buffers are shared
         other.window = self._checked(window)
         return other
 
@@ -70,6 +83,8 @@ class _Local(nn.Module):
         sides = [window] if isinstance(window, int) else list(window.values())
         if not sides or min(sides) < 1:
             raise ValueError(f"The side of a window must be at least one pixel, got {window}.")
+        if self.odd and any(side % 2 == 0 for side in sides):
+            raise ValueError(f"A window around a pixel has an odd side, got {window}.")
         if isinstance(window, Mapping) and not all(0 < level < math.inf for level in window):
             raise ValueError(f"Windows belong to positive noise levels, got {list(window)}.")
         return window
@@ -80,21 +95,8 @@ class _Local(nn.Module):
             return self.window
         return self.window[min(self.window, key=lambda level: abs(math.log(level / sigma)))]
 
-    def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        raise NotImplementedError
 
-
-class _Centred(_Local):
-    """Windows of odd side around each pixel, cut at the border of the image."""
-
-    def _checked(self, window: Window) -> Window:
-        sides = [window] if isinstance(window, int) else list(window.values())
-        if any(side % 2 == 0 for side in sides):
-            raise ValueError(f"A window around a pixel has an odd side, got {window}.")
-        return super()._checked(window)
-
-
-class LocalDenoiser(_Centred):
+class LocalDenoiser(_Windowed):
     """Local score machine (LS): the posterior mean of a pixel, given the window of noisy pixels around it. ::
 
         f(y, sigma)[p] = sum_i w_i[p] x_i[p],   w[p] = softmax_i(-||y_W(p) - x_i,W(p)||^2 / (2 sigma^2))
@@ -116,17 +118,13 @@ class LocalDenoiser(_Centred):
     Source: Kamb & Ganguli 2025, "LS machine"; with the whole image, paper, Eq. 6.
     """
 
-    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 128):
-        super().__init__(x, window, block)
-        self._checked(window)
-
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
         rows, columns = (_around(n, self._side(sigma)).to(y) for n in y.shape[1:])
         scaled = rows / (-2 * sigma**2)
         return _mean((_sums(_squares(y, x), scaled, columns), x) for x in self.x.split(self.block, -1))
 
 
-class EquivariantLocalDenoiser(_Centred):
+class EquivariantLocalDenoiser(_Windowed):
     """Equivariant local score machine (ELS): the same, but windows are compared with those of all places. ::
 
         f(y, sigma)[p] = sum_(i,q) w_iq[p] x_i[q],   w[p] = softmax_(i,q)(-||y_W(p) - x_i,W(q)||^2 / (2 sigma^2))
@@ -149,8 +147,7 @@ class EquivariantLocalDenoiser(_Centred):
     """
 
     def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 2048):
-        super().__init__(x, window, block)
-        self._checked(window)
+        super().__init__(x, window, block=block)
         self.register_buffer("grey", x.mean())
         # a distance is a difference of products, which are smallest about the mean
         self.register_buffer("centred", x - self.grey)
@@ -182,7 +179,7 @@ class EquivariantLocalDenoiser(_Centred):
         return _mean(parts()).unflatten(-1, (height, width))
 
 
-class PatchDenoiser(_Local):
+class PatchDenoiser(_Windowed):
     """Patch set posterior composite (PSPC-Square): posterior means of all square patches, averaged where they overlap.
 
     ::
@@ -206,9 +203,7 @@ class PatchDenoiser(_Local):
     Source: Niedoba et al. 2025 (PSPC-Square; their PSPC-Flex takes the shapes of its patches from a network).
     """
 
-    def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 128):
-        super().__init__(x, window, block)
-        self._checked(window)
+    odd = False
 
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
         rows, columns = (_patches(n, min(self._side(sigma), n)).to(y) for n in y.shape[1:])
@@ -246,21 +241,10 @@ class PrincipalLocalDenoiser(_Local):
     """
 
     def __init__(self, x: Float[Tensor, "n c h w"], *, threshold: float = 0.02, block: int = 512):
-        super().__init__(x, None, block)
+        super().__init__(x, block)
         if not 0 < threshold <= 1:
             raise ValueError(f"The threshold is a share of the largest entry, above 0 and at most 1, got {threshold}.")
         self.threshold, self.wiener = threshold, WienerDenoiser(x)
-
-    def with_window(self, window: Window) -> "_Local":
-        """Refuses: the Wiener filter is the window.
-
-        Args:
-            window: none is taken.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("The windows of PCA locality come from the Wiener filter: there is none to be set.")
 
     def windows(self, sigma: float) -> Float[Tensor, "d d"]:
         """M, by column: which pixels each pixel is seen through.
@@ -284,7 +268,7 @@ class PrincipalLocalDenoiser(_Local):
 
 
 def calibrate(
-    local: _Local,
+    local: _Windowed,
     x: Float[Tensor, "n c h w"],
     sigmas: Sequence[float],
     windows: Sequence[int],
