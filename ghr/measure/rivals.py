@@ -37,8 +37,81 @@ from ghr.tables import Table
 IMAGES, SEEDS = 64, range(64)  #: held-out images that are denoised; sampling seeds
 LEVELS = (0.05, 0.1, 0.2, 0.4, 0.8)  #: noise levels at which answers are compared, image units
 FEW = 100  #: training images of ELS, whose time grows with the square of the number of places
-FACES, ROWS_AT, NEAR = 4, 0.3, 5  # images at which networks are differentiated, noise level, side of the windows
+ROWS_AT, NEAR = 0.3, 5  # noise level at which networks are differentiated, side of the windows that count as near
+CALIBRATED, CALIBRATED_AT = 8, (0.03, 0.1, 0.3, 1.0)  # held-out images, the last ones; noise levels that have a window
+SIDES = {"LS": (3, 5, 7, 9, 13, 19, 31), "ELS": (3, 5, 9, 15), "PSPC": (3, 5, 8, 12, 17, 24, 32)}  #: to choose from
 WIENER = "Wiener"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """One rival with one window, on held-out images that serve for nothing else."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    rival: str  #: "LS", "ELS" or "PSPC"
+    sigma: float  #: noise level, image units
+    input_psnr: float  #: the same, dB
+    window: int  #: side of its windows, pixels
+    error: Estimate  #: its mean squared error per pixel, squared image units
+    apart: Estimate  #: its mean squared distance to the network, same unit
+
+
+def calibration(
+    study: Study,
+    n: int | None = None,
+    half: str = "A",
+    *,
+    sides: Mapping[str, Sequence[int]] = MappingProxyType(SIDES),
+    few: int = FEW,
+    images: int = CALIBRATED,
+    sigmas: Sequence[float] = CALIBRATED_AT,
+    seed: int = 1,
+) -> Table[Calibrated]:
+    """Which window suits which noise level, to denoise, or to answer as the network does?
+
+    Args:
+        study: networks, and held-out images, of which the last are used.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        sides: of windows to choose from, by name of the rival.
+        few: training images of ELS.
+        images: held-out images.
+        sigmas: noise standard deviations, image units.
+        seed: of the noise.
+
+    Returns:
+        One row for each rival, noise level and window.
+    """
+    n, x = n or study.largest, study.held_out[-images:]
+    regions = study.regions and study.regions.held_out[-images:]
+    rows = []
+    for name, local in _windowed(study.training(n, half), {name: some[0] for name, some in sides.items()}, few).items():
+        for sigma in sigmas:
+            y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+            answer = denoise(study.denoisers[n, half], y, sigma)
+            for window in sides[name]:
+                x_hat = denoise(local.with_window(window), y, sigma)
+                means = (estimate(np.mean, mse(x_hat, other), regions=regions) for other in (x, answer))
+                rows.append(Calibrated(n, half, name, float(sigma), float(-20 * np.log10(sigma)), window, *means))
+    return Table(tuple(rows), Calibrated)
+
+
+def chosen(calibrated: Table[Calibrated], column: str = "error") -> dict[str, dict[float, int]]:
+    """The best window of each rival and noise level; of equals, the first.
+
+    Args:
+        calibrated: of one network.
+        column: what is to be least: "error", or "apart" as Kamb & Ganguli calibrate on a network.
+
+    Returns:
+        Side by name and noise level, for `rivals`.
+    """
+    best: dict[str, dict[float, int]] = {}
+    for name, some in calibrated.by("rival"):
+        for sigma, rows in some.by("sigma"):
+            best.setdefault(name, {})[sigma] = min(rows, key=lambda row: getattr(row, column).value).window
+    return best
 
 
 def rivals(
@@ -54,7 +127,7 @@ def rivals(
 
     Args:
         study: networks of halves A and B.
-        windows: of "LS", "ELS" and "PSPC", e.g. of `ghr.references.calibrate`.
+        windows: of "LS", "ELS" and "PSPC", e.g. of `chosen`.
         n: training images of the network (None: the largest N).
         half: label of the network.
         few: training images of ELS.
@@ -67,14 +140,18 @@ def rivals(
     x = study.training(n, half)
     known = {
         WIENER: WienerDenoiser(x),
-        "LS": LocalDenoiser(x, windows["LS"]),
-        "ELS": EquivariantLocalDenoiser(x[:few], windows["ELS"]),
-        "PSPC": PatchDenoiser(x, windows["PSPC"]),
+        **_windowed(x, windows, few),
         "PCA locality": PrincipalLocalDenoiser(x),
         "memorizer": EmpiricalDenoiser(x),
         "other half": study.denoisers[n, {"A": "B", "B": "A"}[half]],
     }
     return known | ({"other architecture": other.denoisers[n, half]} if other else {})
+
+
+def _windowed(x: Tensor, windows: Mapping[str, Window], few: int) -> dict[str, Callable]:
+    """Rivals that have a window, in the order in which windows are given."""
+    kinds = {"LS": LocalDenoiser, "ELS": EquivariantLocalDenoiser, "PSPC": PatchDenoiser}
+    return {name: kinds[name](x[:few] if name == "ELS" else x, window) for name, window in windows.items()}
 
 
 # Denoised images --------------------------------------------------------------------------------------------------

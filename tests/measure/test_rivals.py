@@ -15,7 +15,7 @@ from ghr.images.synthetic import shuffle
 from ghr.measure import rivals
 from ghr.noise import add_noise
 from ghr.recipes import Run
-from ghr.references import EquivariantLocalDenoiser, LocalDenoiser, WienerDenoiser
+from ghr.references import EquivariantLocalDenoiser, LocalDenoiser, PatchDenoiser, WienerDenoiser
 
 H, W = 6, 8
 KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "memorizer", "other half"]
@@ -50,6 +50,24 @@ def test_rivals_are_made_of_the_networks_own_images():
     assert torch.equal(known["Wiener"](y, 0.3), WienerDenoiser(x)(y, 0.3))
     assert torch.equal(known["other half"](y), 0.5 * y)  # of a B
     assert torch.equal(known["other architecture"](y), 0.9 * y)
+
+
+def test_the_window_of_a_network_is_found():
+    """A network that is PSPC is met by its own window at every noise level; the images used are the last."""
+    study = made(PatchDenoiser(pictures(20), 2))
+    sides = {"PSPC": (1, 2, 4), "ELS": (1, 3)}
+    found = rivals.calibration(study, sides=sides, few=4, images=3, sigmas=(0.1, 0.4), seed=5)
+    assert rivals.chosen(found.where(rival="PSPC"), "apart") == {"PSPC": {0.1: 2, 0.4: 2}}
+    assert len(found) == 2 * (3 + 2)
+    x = study.held_out[-3:]
+    y = add_noise(x, 0.4, torch.Generator().manual_seed(5))
+    x_hat = EquivariantLocalDenoiser(pictures(20)[:4], 3)(y, 0.4)
+    row = found.one(rival="ELS", sigma=0.4, window=3)
+    assert row.error.value == pytest.approx((x_hat - x).square().mean().item(), rel=1e-5)
+    assert row.apart.value == pytest.approx((x_hat - study.denoisers[20, "A"](y, 0.4)).square().mean().item(), rel=1e-5)
+    best = {s: min(found.where(rival="ELS", sigma=s), key=lambda r: r.error.value).window for s in (0.1, 0.4)}
+    assert rivals.chosen(found)["ELS"] == best
+    assert list(rivals.rivals(study, rivals.chosen(found)))[1:3] == ["PSPC", "ELS"]
 
 
 def test_a_network_is_explained_by_itself_alone():
