@@ -17,7 +17,6 @@ from ghr.references import (
     PatchDenoiser,
     PrincipalLocalDenoiser,
     WienerDenoiser,
-    calibrate,
     local,
 )
 
@@ -248,27 +247,6 @@ def test_jacobian_of_a_pixel_is_its_covariance_with_its_window(x, y):
     torch.testing.assert_close(jacobian, expected * seen, atol=1e-9, rtol=0)
 
 
-def test_calibration_finds_the_least_error(x):
-    """Of images without neighbours a pixel alone is best; of flat ones the whole image."""
-    generator = torch.Generator().manual_seed(3)
-    noise = torch.rand(40, 1, H, W, generator=generator, dtype=torch.float64)
-    flat = torch.rand(40, 1, 1, 1, generator=generator, dtype=torch.float64).expand(-1, 1, H, W)
-    assert calibrate(LocalDenoiser(noise[8:], 1), noise[:8], [0.1, 0.5], [5, 1, 3]) == {0.1: 1, 0.5: 1}
-    assert calibrate(PatchDenoiser(flat[8:], 1), flat[:8], [0.5], [1, 2, 7]) == {0.5: 7}
-    f = LocalDenoiser(x[2:], 1)
-    found = calibrate(f, x[:2], [0.4], [1, 3, 5], seed=4)
-    noisy = add_noise(x[:2], 0.4, torch.Generator().manual_seed(4))
-    left = {side: mse(f.with_window(side)(noisy, 0.4), x[:2]).mean().item() for side in (1, 3, 5)}
-    assert left[found[0.4]] == min(left.values())
-
-
-def test_calibration_may_aim_at_a_denoiser(x):
-    """The window that it has is the one that meets it best."""
-    for side in (1, 3, 5):
-        target = PatchDenoiser(x[2:], side)
-        assert calibrate(PatchDenoiser(x[2:], 9), x[:2], [0.3], [1, 3, 5], target=target) == {0.3: side}
-
-
 def test_what_cannot_be_done_is_refused_in_one_sentence(x, y):
     plain = without_types(local)
     with pytest.raises(ValueError, match="told the noise level"):
@@ -291,8 +269,6 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(x, y):
         PrincipalLocalDenoiser(x, threshold=2.0)
     with pytest.raises(ValueError, match="at least one image or patch, got block=0"):
         LocalDenoiser(x, 3, block=0)
-    with pytest.raises(ValueError, match="no window to choose from"):
-        calibrate(LocalDenoiser(x, 3), x, [0.3], [])
     with pytest.raises(TypeError, match="must be a torch tensor"):
         plain.LocalDenoiser([1.0], 3)
 

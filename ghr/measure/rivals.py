@@ -278,7 +278,7 @@ def walks(
     seeds: Sequence[int] = SEEDS,
     steps: int = 20,
 ) -> Walks:
-    """Samples by the probability-flow ODE of `ghr.sampling.sample`, from the start of all books' samples.
+    """Samples by the probability-flow ODE of `ghr.sampling.sample`, from the start that all samples of the book have.
 
     Args:
         study: networks, and held-out images, whose moments the start has.

@@ -9,7 +9,6 @@ from ghr.references.local import (
     LocalDenoiser,
     PatchDenoiser,
     PrincipalLocalDenoiser,
-    calibrate,
 )
 from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
@@ -28,7 +27,6 @@ __all__ = [
     "StationaryWienerDenoiser",
     "WaveletDenoiser",
     "WienerDenoiser",
-    "calibrate",
     "log_density",
     "ray_bound",
 ]

@@ -1,26 +1,25 @@
 """Local rivals of a network: each pixel is a posterior mean that sees a part of the noisy image only.
 
 Training images and a window enter, denoisers leave that are told the noise level: `LocalDenoiser` (LS),
-`EquivariantLocalDenoiser` (ELS), `PatchDenoiser` (PSPC) and `PrincipalLocalDenoiser` (PCA locality), all of one form ::
+`EquivariantLocalDenoiser` (ELS), `PatchDenoiser` (PSPC) and `PrincipalLocalDenoiser` (PCA locality), all made of ::
 
     x_hat[p] = sum_i w_i[p] x_i[p],     w[p] = softmax_i(-||y - x_i||^2 over a window of p / (2 sigma^2))
 
-With the whole image as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over
-the whole training set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images.
-Departures: the sources scale noisy images and call noise by a time; here noise is added, as everywhere. `calibrate`
-finds the window of each noise level.
+They differ in the window, in the places that training images are seen at, and in what is averaged. With the whole image as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over the whole
+training set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images. Which window
+suits a noise level is measured (`ghr.measure.rivals.calibration`). Departures: the sources scale noisy images and call
+noise by a time; here noise is added, as everywhere.
 """
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ghr.denoiser import denoise, require_images, require_level, require_shape
-from ghr.noise import add_noise, mse
+from ghr.denoiser import require_images, require_level, require_shape
 from ghr.references.gaussian import WienerDenoiser
 
 #: of a log weight below the largest: what is less likely adds nothing to a double, and its exponential is slow
@@ -265,45 +264,6 @@ class PrincipalLocalDenoiser(_Local):
         scaled, pixels = self.windows(sigma).T / (-2 * sigma**2), y.flatten()[:, None]
         parts = ((scaled @ (pixels - x).square(), x[None]) for x in self.x.flatten(0, 2).split(self.block, -1))
         return _mean(parts).view(self.shape)
-
-
-def calibrate(
-    local: _Windowed,
-    x: Float[Tensor, "n c h w"],
-    sigmas: Sequence[float],
-    windows: Sequence[int],
-    *,
-    target: Callable | None = None,
-    seed: int = 0,
-) -> dict[float, int]:
-    """The window of each noise level that denoises held-out images best; of equals, the smallest. ::
-
-        window(sigma) = argmin_w E||f_w(x + sigma z, sigma) - x||^2
-
-    Args:
-        local: denoiser with a window.
-        x: held-out images.
-        sigmas: noise standard deviations, image units.
-        windows: sides to choose from, pixels.
-        target: denoiser whose answers are to be met in place of x, as Kamb & Ganguli calibrate on a network.
-        seed: of the noise.
-
-    Returns:
-        Side by noise level, as `window` of the classes takes it.
-
-    Raises:
-        TypeError: as `ghr.denoiser.denoise`.
-        ValueError: without windows, and as `ghr.denoiser.denoise`.
-    """
-    if not windows:
-        raise ValueError("There is no window to choose from.")
-    found = {}
-    for sigma in sigmas:
-        y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-        wanted = x if target is None else denoise(target, y, sigma)
-        left = {side: mse(denoise(local.with_window(side), y, sigma), wanted).mean() for side in sorted(windows)}
-        found[sigma] = min(left, key=left.get)
-    return found
 
 
 # Sums over windows, and means over training images -----------------------------------------------------------------

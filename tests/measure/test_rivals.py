@@ -70,6 +70,16 @@ def test_the_window_of_a_network_is_found():
     assert list(rivals.rivals(study, rivals.chosen(found)))[1:3] == ["PSPC", "ELS"]
 
 
+def test_windows_follow_the_images():
+    """Of images without neighbours a pixel alone is best; of flat ones the whole image."""
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.rand(40, 1, H, W, generator=generator)
+    flat = torch.rand(40, 1, 1, 1, generator=generator).expand(-1, 1, H, W)
+    for x, name, windows, best in ((noise, "LS", (5, 1, 3), 1), (flat, "PSPC", (1, 2, 8), 8)):
+        study = made(shrinking(0.5), training=x[8:], held_out=x[:8])
+        assert rivals.chosen(rivals.calibration(study, sides={name: windows}, sigmas=(0.5,))) == {name: {0.5: best}}
+
+
 def test_a_network_is_explained_by_itself_alone():
     """A network that is LS: LS is at distance 0 and explains all; Wiener explains nothing beyond Wiener."""
     study = made(LocalDenoiser(pictures(20), 3))
