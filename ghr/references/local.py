@@ -5,10 +5,11 @@ Training images and a window enter, denoisers leave that are told the noise leve
 
     x_hat[p] = sum_i w_i[p] x_i[p],     w[p] = softmax_i(-||y - x_i||^2 over a window of p / (2 sigma^2))
 
-They differ in the window, in the places that training images are seen at, and in what is averaged. With the whole image as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over the whole
-training set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images. Which window
-suits a noise level is measured (`ghr.measure.rivals.calibration`). Departures: the sources scale noisy images and call
-noise by a time; here noise is added, as everywhere.
+They differ in the window, in the places that training images are seen at, and in what is averaged. With the whole image
+as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over the whole training
+set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images. Which window suits a
+noise level is measured (`ghr.measure.rivals.calibration`). Departures: the sources scale noisy images and call noise by
+a time; here noise is added, as everywhere.
 """
 
 import copy
