@@ -13,8 +13,10 @@ a time; here noise is added, as everywhere.
 """
 
 import copy
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -149,34 +151,27 @@ class EquivariantLocalDenoiser(_Windowed):
     def __init__(self, x: Float[Tensor, "n c h w"], window: Window, *, block: int = 2048):
         super().__init__(x, window, block=block)
         self.register_buffer("grey", x.mean())
-        # a distance is a difference of products, which are smallest about the mean
-        self.register_buffer("centred", x - self.grey)
 
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        side, x_hat = self._side(sigma), torch.empty_like(y)
-        for rows in _cuts(y.shape[1], side):
-            for columns in _cuts(y.shape[2], side):
-                seen = (..., slice(*rows[1]), slice(*columns[1]))
-                size = tuple(part[1][1] - part[1][0] - (part[0][1] - part[0][0]) + 1 for part in (rows, columns))
-                found = self._means((y - self.grey)[seen], seen, rows, columns, size, sigma)
-                x_hat[:, slice(*rows[0]), slice(*columns[0])] = found + self.grey
+        runs = (_runs(n, self._side(sigma)) for n in y.shape[1:])
+        x_hat = torch.empty_like(y)
+        for rows, columns in itertools.product(*runs):
+            seen, size = (..., rows.seen, columns.seen), (rows.size, columns.size)
+            windows = _unfold((y - self.grey)[None][seen], size)
+            places = (..., rows.places, columns.places)
+            means = _mean(self._logits(windows, seen, places, size, sigma))
+            x_hat[places] = means.view_as(x_hat[places]) + self.grey
         return x_hat
 
-    def _means(self, y, seen, rows, columns, size, sigma) -> Float[Tensor, "c _ _"]:
-        """Posterior means of all places whose window has one cut."""
-        height, width = (part[0][1] - part[0][0] for part in (rows, columns))
-        windows = _unfold(y[None], size)  # one window a row
-        own = (rows[0][0], columns[0][0])
-
-        def parts() -> Iterable[tuple[Tensor, Tensor]]:
-            for x in self.centred.split(max(1, self.block // (height * width))):
-                known = _unfold(x[seen], size)
-                middle = x[..., own[0] : own[0] + height, own[1] : own[1] + width].movedim(1, 0).flatten(1)
-                # ||y_W||^2 is the same for all, and a softmax does not see it
-                bias = known.square().sum(1) / (-2 * sigma**2)
-                yield torch.addmm(bias, windows, known.T, alpha=1 / sigma**2), middle
-
-        return _mean(parts()).unflatten(-1, (height, width))
+    def _logits(
+        self, windows: Float[Tensor, "p d"], seen: tuple, places: tuple, size: tuple[int, int], sigma: float
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log weights of all training windows that the border cuts alike, and the pixels in their middle; in blocks."""
+        for x in self.x.split(max(1, self.block // len(windows)), -1):
+            x = x.permute(3, 0, 1, 2) - self.grey  # products are smallest, and their differences best, about the mean
+            known, middle = _unfold(x[seen], size), x[places].movedim(1, 0).flatten(1)
+            # ||y_W||^2 is the same for all of them, and a softmax does not see it
+            yield torch.addmm(known.square().sum(1) / (-2 * sigma**2), windows, known.T, alpha=1 / sigma**2), middle
 
 
 class PatchDenoiser(_Windowed):
@@ -294,12 +289,24 @@ def _patches(n: int, side: int) -> Float[Tensor, "p n"]:
     return ((place >= start) & (place < start + side)).float()
 
 
-def _cuts(n: int, window: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Runs of places whose windows the border cuts alike: first and last of them, and of what their windows hold."""
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring places along one side of an image, whose windows the border cuts alike."""
+
+    places: slice  #: where they are
+    seen: slice  #: what their windows hold together
+    size: int  #: what each of their windows holds
+
+
+def _runs(n: int, window: int) -> list[_Run]:
+    """All places along a side of n, in runs."""
     half, runs = window // 2, {}
     for place in range(n):
         runs.setdefault((min(place, half), min(n - 1 - place, half)), []).append(place)
-    return [((run[0], run[-1] + 1), (run[0] - before, run[-1] + 1 + after)) for (before, after), run in runs.items()]
+    return [
+        _Run(slice(run[0], run[-1] + 1), slice(run[0] - before, run[-1] + 1 + after), before + 1 + after)
+        for (before, after), run in runs.items()
+    ]
 
 
 def _unfold(x: Float[Tensor, "n c h w"], size: tuple[int, int]) -> Float[Tensor, "m d"]:
