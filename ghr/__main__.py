@@ -1,4 +1,4 @@
-"""The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr book`, `ghr chapter`. Help texts are the docstrings."""
+"""The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr check`, `ghr book`, `ghr chapter`. Help texts are the docstrings."""
 
 import fnmatch
 import io
@@ -13,6 +13,7 @@ from typing import Literal
 import tyro
 from tqdm.auto import tqdm
 
+from ghr import check as checks
 from ghr import images as sets
 from ghr import plan, recipes, runs
 from ghr.images import archives
@@ -136,6 +137,48 @@ def images(name: str = "avatars", size: int = 32, n: int | None = None) -> None:
         print(account)
 
 
+def check(
+    samples: tyro.conf.Positional[Path],
+    train: Path,
+    held_out: Path | None = None,
+    size: int = 64,
+    colour: bool = False,
+    fail_above: float | None = None,
+    out: Path = Path("ghr-check"),
+) -> None:
+    """Are samples copies of training images? Writes report.html, copies.csv and duplicates.csv.
+
+    Each image's central square is resized; mirroring, shifts up to three pixels, brightness and contrast hide no copy.
+
+    Args:
+        samples: Folder of samples, of any model.
+        train: Folder of the images that it learned from.
+        held_out: Folder of images like these that it did not learn from: what is no copy. Without it, a random part of
+            the training images is compared with the rest.
+        size: Side in pixels at which images are compared; smaller ones are skipped.
+        colour: Compare colours, too.
+        fail_above: End with status 1 when more than this share are copies, e.g. .01; the lower end of the 95% interval
+            is compared, so that chance alone seldom fails.
+        out: Folder for the page and the tables.
+    """
+    if fail_above is not None and not 0 <= fail_above <= 1:
+        raise ValueError(f"--fail-above is a share from 0 to 1, got {fail_above:g}.")
+    if size < checks.SMALLEST:
+        raise ValueError(f"--size must be at least {checks.SMALLEST} pixels, got {size}.")
+    checks.require_apart(samples=samples, training=train, held_out=held_out)
+    checks.require_out(out)
+    folders = {"samples": samples, "training": train} | ({"held-out": held_out} if held_out else {})
+    read = [checks.read(path, what, size, colour) for what, path in folders.items()]
+    for folder in read:
+        tqdm.write(folder.account, file=sys.stderr)
+    found = checks.answer(*read)
+    page = checks.write(found, out)
+    for line in (checks.duplicates(found), checks.null(found), checks.verdict(found), page):
+        print(line)
+    if fail_above is not None and found.judged.share.low > fail_above:
+        raise ValueError(f"more than {fail_above:.3g} of the samples are copies: see {page}.")
+
+
 def book(scale: Scale = "laptop", check: bool = False) -> None:
     """Execute the chapters that changed and render the book into _build/html.
 
@@ -175,7 +218,7 @@ def _say(message, *_) -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
-    commands = {"train": train, "runs": show, "images": images, "book": book, "chapter": chapter}
+    commands = {"train": train, "runs": show, "images": images, "check": check, "book": book, "chapter": chapter}
     words = sys.argv[1:]
     if words[:1] in (["images"], ["chapter"]) and not (words[1:] or ["-"])[0].startswith("-"):
         words.insert(1, "--name")

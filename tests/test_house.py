@@ -19,8 +19,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("files", "images"),
     *("denoiser", "noise", "networks", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
-    *("stats", "similarity", "tables", "recipes", "runs", "plan", "experiments", "measure"),
-    *("costs", "cluster", "book", "__main__"),
+    *("stats", "similarity", "copies", "tables", "recipes", "runs", "plan", "experiments", "measure"),
+    *("report", "check", "costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
     *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "widgets"),

@@ -1,4 +1,4 @@
-"""Decoding: one image file of any kind enters, small grey pixels leave.
+"""Decoding: one image file of any kind enters, small grey pixels leave, or coloured ones.
 
 Values wider than 8 bits (scientific TIFF, 16-bit PNG) say nothing about what is white: their range is a property of the
 whole set, measured before the first file is converted, never that of one file.
@@ -102,8 +102,12 @@ def value_range(kind: str, low: float, high: float) -> tuple[float, float]:
 
 
 def read_image(
-    file: Path | io.BytesIO, size: int, crop: int | None = None, ranges: dict[str, tuple[float, float]] = RANGES
-) -> UInt8[np.ndarray, "size size"]:
+    file: Path | io.BytesIO,
+    size: int,
+    crop: int | None = None,
+    ranges: dict[str, tuple[float, float]] = RANGES,
+    colour: bool = False,
+) -> UInt8[np.ndarray, "size size *channels"]:
     """One image file as the paper prepares its photographs: centre crop, antialiased resize, mean of the colours.
 
     EXIF rotation is undone, alpha goes on white, of several pages or frames the first is used.
@@ -113,9 +117,10 @@ def read_image(
         size: side in pixels.
         crop: side of the central square that is cut out and resized, pixels (default: the largest).
         ranges: values of black and white for each kind of wide values, those of the set.
+        colour: whether red, green and blue are kept, on a last axis, instead of their mean.
 
     Returns:
-        Grey values, 0-255.
+        Values, 0-255.
 
     Raises:
         Exception: whatever a decoder raises when the file cannot be read.
@@ -145,12 +150,16 @@ def read_image(
     small = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box), dtype=np.float32)
     if not np.isfinite(small).all():
         raise ValueError("its pixels are not all finite")
-    grey = np.round(small if small.ndim == 2 else small.mean(-1)).clip(0, 255).astype(np.uint8)
-    if not grey.any():
+    if colour:
+        small = small if small.ndim == 3 else np.repeat(small[..., None], 3, -1)
+    else:
+        small = small if small.ndim == 2 else small.mean(-1)
+    values = np.round(small).clip(0, 255).astype(np.uint8)
+    if not values.any():
         raise ValueError(
             "its pixels are darker than half a grey value of 255" if small.any() else "all its pixels are black"
         )
-    return grey
+    return values
 
 
 def _opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:

@@ -1,4 +1,4 @@
-"""Pools: a set of images on the disk enters, small grey distinct ones leave; kept in the cache, in shards.
+"""Pools: a set of images on the disk enters, small distinct ones leave, grey or coloured; kept in the cache, in shards.
 
 All is read once, on first use; of what is wanted later only that leaves the disk. Departures from the paper: grey
 values are rounded to 1/255, and bedrooms are cropped in the centre (in the authors' code in the upper left corner).
@@ -45,18 +45,23 @@ class Pool:
     members: Int[np.ndarray, " n"]
     #: What was found, used and passed over, in one line.
     account: str
+    #: Whether the images have red, green and blue on a last axis.
+    colour: bool = False
 
     def __len__(self) -> int:
         return len(self.members)
 
-    def __getitem__(self, place: slice) -> UInt8[np.ndarray, "n size size"]:
+    def __getitem__(self, place: slice) -> UInt8[np.ndarray, "n size size *channels"]:
         members = self.members[place]
-        pixels = np.empty((len(members), self.size, self.size), np.uint8)
+        pixels = np.empty((len(members), *_shape_of(self.size, self.colour)), np.uint8)
         numbers = np.unique(members // SHARD)
-        for k, shard in zip(numbers, _shards(self.source, self.folder, self.size, numbers, {}), strict=True):
+        shards = _shards(self.source, self.folder, self.size, numbers, {}, self.colour)
+        for k, shard in zip(numbers, shards, strict=True):
             here = members // SHARD == k
             pixels[here] = shard[members[here] % SHARD]
-        if not pixels.any((1, 2)).all():  # black stands for unreadable: a shard was lost, and its images are gone too
+        if (
+            not pixels.reshape(len(members), -1).any(1).all()
+        ):  # black stands for unreadable: a shard was lost, and its images are gone too
             raise ValueError(
                 f"Images of {self.source.place} can no longer be read: get it again, then delete {self.folder}."
             )
@@ -72,7 +77,7 @@ class Pool:
             return [names[i] for i in self.members]
 
 
-def pool(name: str, size: int, distinct: bool = True) -> Pool:
+def pool(name: str, size: int, distinct: bool = True, colour: bool = False) -> Pool:
     """The images of a set; on first use all are read, resized and compared.
 
     Interrupted at any moment, the next call goes on with the first shard that is missing. Memory: that of `distinct`.
@@ -81,6 +86,7 @@ def pool(name: str, size: int, distinct: bool = True) -> Pool:
         name: of a set of files, "folder:PATH", "celeba" or "lsun-bedroom".
         size: side in pixels.
         distinct: whether near-duplicates of earlier images are left out, as training sets want it and samples do not.
+        colour: whether images are kept in colour; duplicates are found among grey ones.
 
     Returns:
         Pool. What cannot be read or is too small is skipped with one warning.
@@ -91,13 +97,18 @@ def pool(name: str, size: int, distinct: bool = True) -> Pool:
     source = archives.find(name)
     if source.crop and size > source.crop:
         raise ValueError(f"{size} pixels wanted, but of {name} the central {source.crop} are used: lower the size.")
-    key = hashlib.sha256(repr(([_state(p) for p in source.files], size, SHARD)).encode()).hexdigest()[:16]
+    what = [_state(p) for p in source.files], size, SHARD, *(["colour"] if colour else [])
+    key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     folder = cache.folder() / f"{name.partition(':')[0]}-{key}"
-    outcome, told = cache.built(
-        [folder / "outcome.npz", folder / "account.npz"], lambda _: _compare(source, folder, size)
-    )
-    members = np.flatnonzero(outcome == KEPT if distinct else outcome != UNUSABLE)
-    return Pool(source, size, folder, members, _account(source, outcome, distinct, json.loads(told.tobytes())))
+    paths = [folder / ("outcome.npz" if distinct else "readable.npz"), folder / "account.npz"]
+    outcome, told = cache.built(paths, lambda _: _compare(source, folder, size, distinct, colour))
+    members = np.flatnonzero(outcome == KEPT)
+    account = _account(source, outcome, json.loads(told.tobytes()))
+    return Pool(source, size, folder, members, account, colour)
+
+
+def _shape_of(size: int, colour: bool) -> tuple[int, ...]:
+    return (size, size, 3) if colour else (size, size)
 
 
 def _state(path: Path) -> tuple[str, int, int, int, int]:
@@ -106,13 +117,13 @@ def _state(path: Path) -> tuple[str, int, int, int, int]:
     return os.path.abspath(path), found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
-def _account(source: archives.Source, outcome: UInt8[np.ndarray, " members"], distinct: bool, told: dict) -> str:
+def _account(source: archives.Source, outcome: UInt8[np.ndarray, " members"], told: dict) -> str:
     duplicates = int((outcome == DUPLICATE).sum())
-    used = int((outcome == KEPT).sum()) + (0 if distinct else duplicates)
-    passed = [f"{duplicates} near-duplicates"] if distinct and duplicates else []
+    used = int((outcome == KEPT).sum())
+    passed = [f"{duplicates} near-duplicates"] if duplicates else []
     if skipped := told["skipped"]:
         passed.append(f"{len(skipped)} that cannot be used ({_listed(skipped)})")
-    if bare := len(outcome) - used - len(skipped) - (duplicates if distinct else 0):
+    if bare := len(outcome) - used - len(skipped) - duplicates:
         passed.append(f"{bare} without a suffix that are no images")
     line = f"{source.place}: {len(outcome) + source.others} files found, {used} used"
     line += f"; passed over: {', '.join([*passed, *source.passed])}" if passed or source.passed else ""
@@ -127,20 +138,20 @@ def _listed(skipped: list[str]) -> str:
     return "; ".join(skipped[:10]) + (f"; and {len(skipped) - 10} more" if len(skipped) > 10 else "")
 
 
-def _compare(source: archives.Source, folder: Path, size: int) -> None:
-    """Write what becomes of each member of a source, and what is to be told of it."""
+def _compare(source: archives.Source, folder: Path, size: int, apart: bool, colour: bool) -> None:
+    """Write what becomes of each member of a source, near-duplicates apart or not, and what is to be told of it."""
     reasons: dict[str, str] = {}
     with source.open() as (names, _):
         numbers = np.arange(-(-len(names) // SHARD))
-    shards = _shards(source, folder, size, numbers, reasons)
-    readable = np.concatenate([shard.any((1, 2)) for shard in shards])
+    shards = _shards(source, folder, size, numbers, reasons, colour)
+    readable = np.concatenate([shard.reshape(len(shard), -1).any(1) for shard in shards])
     told = _survey(source, folder, size)
     forgotten = [names[i] for i in np.flatnonzero(~readable) if names[i] not in reasons]
     if forgotten:  # their shards were built before an interruption
         with source.open() as (_, get), warnings.catch_warnings():
             _quiet()
             for name in forgotten:
-                read = _member(source, get, name, size, told["ranges"])
+                read = _member(source, get, name, size, told["ranges"], colour)
                 reasons[name] = read if isinstance(read, str) else "could not be read at first"
     skipped = [f"{name}: {reasons[name]}" for name in names if reasons.get(name, NO_IMAGE) != NO_IMAGE]
     if skipped:
@@ -150,9 +161,9 @@ def _compare(source: archives.Source, folder: Path, size: int) -> None:
         raise ValueError(f"None of the {len(names)} image files in {source.place} {why}.")
     _require_range(source, shards, readable)
     outcome = np.where(readable, DUPLICATE, UNUSABLE).astype(np.uint8)
-    kept = distinct(chain(*shards))
+    kept = distinct(chain(*shards)) if apart else np.arange(len(outcome))
     outcome[kept[readable[kept]]] = KEPT
-    cache.write(folder / "outcome.npz", outcome)
+    cache.write(folder / ("outcome.npz" if apart else "readable.npz"), outcome)
     cache.write(folder / "account.npz", _bytes(told | {"skipped": skipped}))
 
 
@@ -211,7 +222,12 @@ def _quiet() -> None:
 
 
 def _shards(
-    source: archives.Source, folder: Path, size: int, numbers: Int[np.ndarray, " k"], reasons: dict[str, str]
+    source: archives.Source,
+    folder: Path,
+    size: int,
+    numbers: Int[np.ndarray, " k"],
+    reasons: dict[str, str],
+    colour: bool,
 ) -> list[np.ndarray]:
     """Shards of a source, black where a member cannot be used; why is noted under its name when a shard is built."""
 
@@ -223,8 +239,8 @@ def _shards(
             title = f"reading {source.place}, once, into {folder}"
             with tqdm(total=sum(map(len, parts.values())), desc=title, unit="image") as bar:
                 for path, part in parts.items():
-                    pixels = np.zeros((len(part), size, size), np.uint8)
-                    done = threads.map(lambda name: _member(source, get, name, size, ranges), part)
+                    pixels = np.zeros((len(part), *_shape_of(size, colour)), np.uint8)
+                    done = threads.map(lambda name: _member(source, get, name, size, ranges, colour), part)
                     for i, read in enumerate(done):
                         if isinstance(read, str):
                             reasons[part[i]] = read
@@ -237,13 +253,13 @@ def _shards(
 
 
 def _member(
-    source: archives.Source, get: Callable[[str], Path | io.BytesIO], name: str, size: int, ranges: dict
+    source: archives.Source, get: Callable[[str], Path | io.BytesIO], name: str, size: int, ranges: dict, colour: bool
 ) -> np.ndarray | str:
     """Pixels, or why there are none."""
     try:
         file = get(name)
         if source.shape is None or (shape := _shape(file)) == source.shape:
-            return read_image(file, size, source.crop, ranges)
+            return read_image(file, size, source.crop, ranges, colour)
     except UnidentifiedImageError:
         return "not in a format that Pillow knows" if Path(name).suffix or not source.mixed else NO_IMAGE
     except BOMBS as bomb:
@@ -266,7 +282,7 @@ def _shape(file: Path | io.BytesIO) -> tuple[int, int]:
 
 
 def distinct(
-    pixels: Iterable[UInt8[np.ndarray, "h w"]], threshold: float = 0.95, block: int = 1024
+    pixels: Iterable[UInt8[np.ndarray, "h w *channels"]], threshold: float = 0.95, block: int = 1024
 ) -> Int[np.ndarray, " kept"]:
     """Which images are no near-duplicate of an earlier kept one, in blocks so that memory stays bounded.
 
@@ -283,7 +299,8 @@ def distinct(
 
     Source: the paper, Appendix A (there with a dense n x n matrix); flat images: own choice.
     """
-    small = [np.asarray(Image.fromarray(image).resize((20, 20), Image.Resampling.BOX)) for image in pixels]
+    grey = (Image.fromarray(image).convert("L") for image in pixels)
+    small = [np.asarray(image.resize((20, 20), Image.Resampling.BOX)) for image in grey]
     features = np.stack(small).reshape(-1, 400).astype(np.float32)
     del small
     levels = features.mean(1)
