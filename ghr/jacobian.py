@@ -6,6 +6,7 @@ by its eigenvalue. The optimum's Jacobian is a covariance, J* = Cov[x|y] / sigma
 Departure from the paper: the basis is that of the symmetric part, and the asymmetry is reported beside it.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ghr.denoiser import batches, call, plain, require_evaluation, require_images
+from ghr.denoiser import batches, call, denoise, plain, require_evaluation, require_images
 
 NO_GRADIENT = (
     "No gradient passes through this denoiser: its answer does not depend on y, or it is made outside of torch, as "
@@ -64,6 +65,39 @@ def jacobian(f, y: Float[Tensor, "1 c h w"], sigma: float | None = None, *, chun
         weights[: len(pixels)] = pixels.view(-1, *y.shape[1:])
         rows.append(_gradient(x_hat, copies, weights)[: len(pixels)].reshape(len(pixels), d))
     return torch.cat(rows)
+
+
+def by_differences(
+    f, y: Float[Tensor, "1 c h w"], sigma: float | None = None, *, step: float = 0.01, chunk: int = 64
+) -> Float[Tensor, "d d"]:
+    """The whole Jacobian of a denoiser that torch cannot differentiate, e.g. one that runs outside of it. ::
+
+        J e_j = (f(y + h e_j) - f(y - h e_j)) / 2 h
+
+    Args:
+        f: denoiser, in evaluation mode.
+        y: noisy image, image units.
+        sigma: its noise standard deviation, image units; None for blind denoisers.
+        step: h, image units: in float32, large enough for six digits of f to leave four of J.
+        chunk: columns at a time, each of which asks for two answers.
+
+    Returns:
+        J, without unit; where f bends within h, the slope of its chord.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, for more than one image, or a step that is not positive.
+    """
+    _require(f, y)
+    _require_one(y)
+    if not 0 < step < math.inf:
+        raise ValueError(f"A difference needs a positive step, got {step}.")
+    columns = []
+    for moves in (step * torch.eye(y.numel(), dtype=y.dtype, device=y.device)).split(chunk):
+        moves = moves.view(-1, *y.shape[1:])
+        forth, back = denoise(f, torch.cat([y + moves, y - moves]), sigma, 2 * chunk).chunk(2)
+        columns.append((forth - back).flatten(1) / (2 * step))
+    return torch.cat(columns).T
 
 
 def _require(f, y) -> None:

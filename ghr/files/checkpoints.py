@@ -84,11 +84,13 @@ def read(file: Path, run, images: str | None = None) -> tuple[dict[str, Tensor],
         raise ValueError(f"{file} is no checkpoint of ghr: its header names no run. {advice}")
     if digest(tensors, header) != header["sha256"]:
         raise ValueError(f"{file} is damaged: its contents do not match their checksum. {advice}")
-    held = {f.name: f.default for f in dataclasses.fields(run)} | _FIRST_EDITION | json.loads(header["run"])
+    found = {f.name: f.default for f in dataclasses.fields(run)} | held(header)
     wanted = dataclasses.asdict(run)
-    held["images"] = _set(held["images"], run)
-    if held != wanted:
-        differences = ", ".join(f"{k} {held.get(k)} not {wanted.get(k)}" for k in held if held.get(k) != wanted.get(k))
+    found["images"] = _set(found["images"], run)
+    if found != wanted:
+        differences = ", ".join(
+            f"{k} {found.get(k)} not {wanted.get(k)}" for k in found if found.get(k) != wanted.get(k)
+        )
         raise ValueError(f"{file} holds another run ({differences}). {advice}")
     if images and header.get("images", images) != images:
         raise ValueError(
@@ -96,6 +98,18 @@ def read(file: Path, run, images: str | None = None) -> tuple[dict[str, Tensor],
             "they were, or take the file away and train the run again."
         )
     return tensors, json.loads(header["log"])
+
+
+def held(header: dict[str, str]) -> dict:
+    """What a file says of its run, with what went without saying when there was no choice yet.
+
+    Args:
+        header: of a checkpoint.
+
+    Returns:
+        Value by field of the run; fields that are newer than the file are missing.
+    """
+    return _FIRST_EDITION | json.loads(header["run"])
 
 
 def _set(held: str, run) -> str:

@@ -59,27 +59,45 @@ def filters(
     Raises:
         ValueError: for a module in training mode.
     """
-    found = []
-    for clean, seen in zip(x, y.split(1), strict=True):
-        j = jacobian.jacobian(denoiser, seen, sigma)
-        basis = jacobian.eigenbasis(j, seen.shape[1:])
-        x_hat = denoise(denoiser, seen, sigma).flatten()
-        clean, seen = clean.flatten(), seen.flatten()
-        found.append(
-            Filter(
-                eigenvalues=basis.eigenvalues,
-                # a view would keep the other half in memory
-                eigenvectors=basis.eigenvectors[: len(seen) // 2 if most is None else most].clone(),
-                hom=((x_hat - j @ seen).norm() / x_hat.norm()).item(),
-                asym=jacobian.asymmetry(j),
-                trace=j.trace().item(),
-                error=(x_hat - clean).square().mean().item(),
-                symmetric_error=((j + j.T) @ seen / 2 - clean).square().mean().item(),
-                rows=j.sum(1).std().item(),
-                columns=j.sum(0).std().item(),
-            )
-        )
-    return tuple(found)
+    return tuple(
+        of_matrix(jacobian.jacobian(denoiser, seen, sigma), clean[None], seen, denoise(denoiser, seen, sigma), most)
+        for clean, seen in zip(x, y.split(1), strict=True)
+    )
+
+
+def of_matrix(
+    j: Float[Tensor, "d d"],
+    x: Float[Tensor, "1 c h w"],
+    y: Float[Tensor, "1 c h w"],
+    x_hat: Float[Tensor, "1 c h w"],
+    most: int | None = None,
+) -> Filter:
+    """What a denoiser's Jacobian at one noisy image says.
+
+    Args:
+        j: the Jacobian.
+        x: clean image, [0,1] units.
+        y: the same with noise.
+        x_hat: the same denoised.
+        most: eigenvectors that are kept (default: half of all).
+
+    Returns:
+        Filter.
+    """
+    basis = jacobian.eigenbasis(j, y.shape[1:])
+    clean, seen, x_hat = x.flatten(), y.flatten(), x_hat.flatten()
+    return Filter(
+        eigenvalues=basis.eigenvalues,
+        # a view would keep the other half in memory
+        eigenvectors=basis.eigenvectors[: len(seen) // 2 if most is None else most].clone(),
+        hom=((x_hat - j @ seen).norm() / x_hat.norm()).item(),
+        asym=jacobian.asymmetry(j),
+        trace=j.trace().item(),
+        error=(x_hat - clean).square().mean().item(),
+        symmetric_error=((j + j.T) @ seen / 2 - clean).square().mean().item(),
+        rows=j.sum(1).std().item(),
+        columns=j.sum(0).std().item(),
+    )
 
 
 def values(some: Sequence[Filter], field: str) -> Float[np.ndarray, " n"]:
