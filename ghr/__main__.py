@@ -1,4 +1,7 @@
-"""The command line: `ghr train`, `ghr runs`, `ghr images`, `ghr check`, `ghr book`, `ghr chapter`. Help texts are the docstrings."""
+"""The command line: `ghr train`, `runs`, `images`, `check`, `measure`, `book` and `chapter`.
+
+Help texts are the docstrings.
+"""
 
 import fnmatch
 import io
@@ -19,6 +22,10 @@ from ghr import plan, recipes, runs
 from ghr.images import archives
 
 Scale = Literal["smoke", "laptop", "paper"]
+Units = Literal["unit", "signed", "bytes"]
+Told = Literal["sigma", "step", "edm"]
+Predicts = Literal["clean", "residual", "noise", "score", "v"]
+Schedule = Literal["linear", "cosine"]
 
 
 def train(
@@ -179,6 +186,69 @@ def check(
         raise ValueError(f"more than {fail_above:.3g} of the samples are copies: see {page}.")
 
 
+def measure(
+    denoiser: str,
+    images: str,
+    train: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    many: int = 64,
+    bases: int = 8,
+    samples: int = 16,
+    units: Units | None = None,
+    told: Told | None = None,
+    predicts: Predicts | None = None,
+    schedule: Schedule | None = None,
+    sigma_data: float | None = None,
+    out: str | None = None,
+    anyway: bool = False,
+) -> None:
+    """Measure any denoiser as the book measures its networks: `ghr measure network.pt --images PHOTOGRAPHS`.
+
+    How well it denoises, whether it uses the noise level that it is told, how many dimensions it keeps, how symmetric
+    its Jacobian is, whether its basis is harmonic and adapted to the image, and what it draws. Code runs only where it
+    is named, as module:attribute or file.py:name.
+
+    Args:
+        denoiser: module:attribute or file.py:name of f(y, sigma); a folder of diffusers; a file of TorchScript or ONNX,
+            a checkpoint of this book, or a state dict of the paper's authors. May stand without --denoiser.
+        images: Folder of images that it was not trained on, or the name of a set, e.g. avatars.
+        train: Folder or set that it was trained on: measures what it gains there, and copies.
+        size: Side of the images in pixels (default: what the denoiser says, or 32).
+        channels: 1 for grey images, 3 for colour (default: what the denoiser says, or 1).
+        many: Images to measure on.
+        bases: Images at which it is differentiated, the longest part.
+        samples: Samples to draw.
+        units: Range of its pixels: unit [0,1], signed [-1,1] or bytes [0,255].
+        told: What it is told of the noise: sigma (or nothing), step t of a diffusion, or EDM's raw network.
+        predicts: What it answers with: clean image, residual, unit noise, score or v.
+        schedule: Of the steps that it is told.
+        sigma_data: Of EDM's raw network.
+        out: Folder for tables (CSV) and pictures (PNG).
+        anyway: Measure a denoiser that is worse than doing nothing, too.
+    """
+    from ghr import foreign, portrait
+
+    f = foreign.load(denoiser, units, told, predicts, schedule, sigma_data)
+    if min(many, bases, samples) < 2:
+        raise ValueError("--many, --bases and --samples must be at least 2: one value has no interval.")
+    size = size or foreign.wanted_size(denoiser) or (f.size or (32,))[0]
+    on = portrait.load(images, size, channels or f.channels or 1, many, train)
+    portrait.tried(f, on.x)
+    good, hint = portrait.single.meant(f, on.x[:8])
+    if not good and not anyway:
+        raise ValueError(f"{denoiser}: {hint} With --anyway it is measured all the same.")
+    how = portrait.plan(f, on, bases, samples)
+    tqdm.write(f"{f.words}: {how.words(on)}", file=sys.stderr)
+    if out is not None:
+        portrait.write(portrait.Portrait(), Path(out))  # whether it can be written is known before the work
+    with tqdm(total=how.parts, desc="measuring", unit="part") as bar:
+        found = portrait.of(f, on, how, bar.update)
+    print(portrait.text(found))
+    for file in portrait.write(found, Path(out)) if out is not None else []:
+        print(file)
+
+
 def book(scale: Scale = "laptop", check: bool = False) -> None:
     """Execute the chapters that changed and render the book into _build/html.
 
@@ -218,10 +288,12 @@ def _say(message, *_) -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
-    commands = {"train": train, "runs": show, "images": images, "check": check, "book": book, "chapter": chapter}
+    commands = {"train": train, "runs": show, "images": images, "check": check, "measure": measure}
+    commands |= {"book": book, "chapter": chapter}
     words = sys.argv[1:]
-    if words[:1] in (["images"], ["chapter"]) and not (words[1:] or ["-"])[0].startswith("-"):
-        words.insert(1, "--name")
+    first = {"images": "--name", "chapter": "--name", "measure": "--denoiser"}.get(words[0] if words else "")
+    if first and not (words[1:] or ["-"])[0].startswith("-"):
+        words.insert(1, first)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files in other encodings
     try:

@@ -140,6 +140,24 @@ class Plan:
     seconds: float  #: estimated
     parts: int  #: steps of the bar
 
+    def words(self, on: "Images") -> str:
+        """What will be done, and about how long it takes, in a sentence.
+
+        Args:
+            on: images.
+
+        Returns:
+            The sentence.
+        """
+        length = f"{self.seconds:.0f} seconds" if self.seconds < 100 else f"{self.seconds / 60:.0f} minutes"
+        advice = " Fewer --bases, or a smaller --size, take less." if self.seconds > EXPENSIVE else ""
+        c, h, w = on.x.shape[1:]
+        return (
+            f"{len(on.x)} images of {h}x{w}{' in colour' if c == 3 else ''} at {len(self.sigmas)} noise levels, "
+            f"{self.bases * len(self.levels)} Jacobians, {self.seeds} samples: about {length} on "
+            f"{torch.get_num_threads()} CPU threads.{advice}"
+        )
+
 
 def plan(f: Foreign, on: Images, bases: int = 8, seeds: int = 16) -> Plan:
     """What can be measured of a denoiser on some images, and what it costs, from two timed calls.
