@@ -315,3 +315,20 @@ def test_wrong_images_are_refused(measure, images, unet):
     if measure in ("jacobian", "leading"):
         with pytest.raises(ValueError, match="one noisy image, got 5"):
             measured(unet, images, *more)
+
+
+def test_differences_of_a_piecewise_linear_denoiser_are_its_jacobian(unet, images):
+    """Inside a cone they are exact; at single pixels a ReLU may bend within the step."""
+    y = images[:1, :, :8, :12]
+    exact = jacobian.jacobian(unet, y)
+    found = jacobian.by_differences(unet, y, step=1e-6, chunk=7)
+    torch.testing.assert_close(found, exact, atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="needs a positive step"):
+        jacobian.by_differences(unet, y, step=0.0)
+
+
+def test_differences_need_no_gradient():
+    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    f = lambda y, sigma: torch.from_numpy((sigma * y.flatten(1) @ matrix.T).numpy()).view_as(y)  # noqa: E731
+    found = jacobian.by_differences(f, torch.rand(1, 1, 2, 3, dtype=torch.float64), 0.5)
+    torch.testing.assert_close(found, matrix / 2)

@@ -193,11 +193,9 @@ def _torchscript(path: Path) -> Found:
     for weights in network.parameters():
         weights.requires_grad_(False)
     _, image, *others = network.forward.schema.arguments
-    needed = [one.name for one in others[1:] if not one.has_default_value()]
-    if needed:
-        raise ValueError(
-            f"{path} wants {', '.join([image.name, *(one.name for one in others)])}, not images and noise."
-        )
+    if any(not one.has_default_value() for one in others[1:]):
+        wants = ", ".join([image.name, *(one.name for one in others)])
+        raise ValueError(f"{path} wants {wants}: expected images, and at most one number beside them.")
     kind = str(others[0].type) if others else ""
     told = "blind" if not others else "if known" if others[0].has_default_value() else "needed"
 
