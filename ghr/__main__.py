@@ -306,7 +306,8 @@ def main() -> None:
     except (ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         sys.exit(f"ghr: {error}")
     except KeyboardInterrupt:
-        sys.exit("ghr: interrupted; the same command goes on where it stopped.")
+        lost = words[:1] == ["measure"]
+        sys.exit(f"ghr: interrupted; {'nothing was written' if lost else 'the same command goes on where it stopped'}.")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ DENSE = 4096  #: numbers in an image up to which Jacobians are made whole
 LEVELS = (0.1, 0.3)  #: noise levels at which a denoiser is differentiated, image units
 OTHERS = 2000  #: images whose moments count, and training images that are measured against
 STEPS = 20  #: of a sample
+PROBES = 8  #: of a trace, where Jacobians are too large
 RANKS = (1, 2, 4, 8, 16, 32, 64)  #: of eigenvectors that are shown
 SHOWN = 4  #: images whose eigenvectors are shown
 ENLARGED = 96  #: pixels of a tile's side, at least
@@ -118,7 +119,8 @@ def tried(f: Foreign, x: Float[Tensor, "n c h w"]) -> None:
     except (ValueError, TypeError):
         raise
     except Exception as error:  # what a network raises at images of another size is in no list
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        said = lines[-1 if "TorchScript" in lines[0] else 0].rstrip(".")  # its own words come last there
         raise ValueError(
             f"This denoiser does not take images of {shape} with noise {sigma:g} ({said}): another --size, --channels "
             "or what it is told may be meant."
@@ -136,6 +138,7 @@ class Plan:
     sigmas: tuple[float, ...]  #: of the denoising curve, image units
     levels: tuple[float, ...]  #: of the Jacobians
     bases: int  #: images at which Jacobians are made, 0 where they are too large
+    traced: int  #: images at which traces are estimated instead
     seeds: int  #: samples
     seconds: float  #: estimated
     parts: int  #: steps of the bar
@@ -175,6 +178,7 @@ def plan(f: Foreign, on: Images, bases: int = 8, seeds: int = 16) -> Plan:
     sigmas = tuple(float(sigma) for sigma in SIGMAS if low <= sigma <= high)
     levels = tuple(sigma for sigma in LEVELS if low <= sigma <= high)
     d = on.x[0].numel()
+    traced = min(bases, len(on.x)) if d > DENSE and f.smooth else 0
     bases = 0 if d > DENSE else min(bases, len(on.x))
     some = on.x[:1].expand(min(16, 4 * len(on.x)), -1, -1, -1).contiguous()
     denoise(f, some, levels[0] if levels else sigmas[0])
@@ -184,10 +188,10 @@ def plan(f: Foreign, on: Images, bases: int = 8, seeds: int = 16) -> Plan:
     calls = len(sigmas) * (len(on.x) + (0 if on.training is None else len(_few(on)))) + 4 * len(levels) * len(on.x)
     calls += seeds * (2 * STEPS + 1)
     # a backward pass costs about two forward ones; of differences, two answers a column
-    jacobians = len(levels) * bases * d * 3
+    jacobians = len(levels) * 3 * (bases * d + traced * PROBES)
     factorized = len(levels) * bases * (d / 1024) ** 3 * 1.5
-    parts = len(sigmas) + len(levels) * (1 + bases) + STEPS + 1
-    return Plan(sigmas, levels, bases, seeds, each * (calls + jacobians) + factorized, parts)
+    parts = len(sigmas) + len(levels) * (1 + bases + bool(traced)) + STEPS + 1
+    return Plan(sigmas, levels, bases, traced, seeds, each * (calls + jacobians) + factorized, parts)
 
 
 def _few(on: Images) -> Tensor:
@@ -230,8 +234,12 @@ def of(
     else:
         many = on.x[0].numel()
         done.missing.append(
-            f"No Jacobians: images of {many:,} numbers, more than {DENSE:,}; a smaller --size has them."
+            f"No Jacobians, so no bases: images of {many:,} numbers, more than {DENSE:,}; a smaller --size has them."
         )
+        if f.smooth:
+            some = on.x[: how.traced]
+            rows = counted(single.dimensions(f, some, sigma, seed, PROBES) for sigma in how.levels)
+            done.tables["dimensions"] = Table(rows, single.Kept)
     _samples(done, f, on, how, counted)
     tell(1)
     return done
@@ -350,6 +358,9 @@ def _parts(done: Portrait) -> Iterator[str]:
     yield _lines("Denoising", shown, {k: v for k, v in heads.items() if told or k not in ("training", "gap")})
     heads = {"sigma": "sigma", "half": "told half", "twice": "told twice", "scaling": "both doubled"}
     yield _lines("Change of the answer, relative", tables["response"], heads)
+    if "dimensions" in tables:
+        heads = {"sigma": "sigma", "trace": "tr J", "dimension": "error/sigma^2"}
+        yield _lines("Dimensions that are kept", tables["dimensions"], heads)
     if "geometry" in tables:
         heads = {"sigma": "sigma", "trace": "tr J", "dimension": "error/sigma^2", "hom": "|f-Jy|/|f|", "asym": "asym"}
         yield _lines("Dimensions that are kept, and symmetry", tables["geometry"], heads)

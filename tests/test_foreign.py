@@ -127,7 +127,7 @@ def test_blind_networks_of_other_units_need_no_sigma(y):
     [
         ({"units": "volts"}, "units is 'volts': expected one of unit, signed, bytes"),
         ({"told": "mood"}, "told is 'mood': expected one of sigma, step, edm"),
-        ({"told": "step", "predicts": "residual"}, 'a network told "step" predicts one of clean, noise, v'),
+        ({"told": "step", "predicts": "residual"}, 'a network told "step" predicts one of noise, clean, v'),
         ({"told": "step", "predicts": "noise", "bars": (0.1, 0.9)}, "falling numbers between 0 and 1"),
         ({"sigma_data": 0.0}, "sigma_data must be positive"),
     ],
@@ -434,6 +434,25 @@ def test_torchscript_is_told_what_it_takes(tmp_path, y, network, factor):
             f(y)
 
 
+class ToldSteps(nn.Module):
+    def forward(self, x, t):
+        return t[:, None, None, None] * x
+
+
+def test_torchscript_is_told_steps_as_a_diffusion_counts_them(tmp_path, y):
+    """One number for each image, not shaped like one."""
+    f = foreign.load(scripted(ToldSteps(), tmp_path / "f.pt"), told="step", predicts="clean")
+    bar = 1 / (1 + 0.25)
+    t = np.interp(np.log(0.5), np.log(np.sqrt(1 / np.array(f.convention.bars) - 1)), np.arange(1000))
+    torch.testing.assert_close(f(y, 0.5), float(t) * bar**0.5 * y)
+
+
+def test_who_is_told_one_number_refuses_several(tmp_path, y):
+    f = foreign.load(scripted(ToldNumber(), tmp_path / "f.pt"))
+    with pytest.raises(ValueError, match="told one noise level for all images"):
+        f(y, torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1, 1))
+
+
 def test_torchscript_that_wants_more_is_refused(tmp_path):
     with pytest.raises(ValueError, match="wants y, sigma, label: expected images, and at most one number"):
         foreign.load(scripted(Three(), tmp_path / "f.pt"))
@@ -488,6 +507,9 @@ def test_onnx_files_are_told_what_they_take_so_many_at_a_time(tmp_path, y, batch
     f = foreign.load(onnx_file(tmp_path / "f.onnx", batch, sigma))
     factor = 0.5 if sigma is None else SIGMA
     torch.testing.assert_close(f(y, SIGMA), factor * y)
+    each = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1, 1)
+    if sigma in (["b"], ["b", 1, 1, 1]):
+        torch.testing.assert_close(f(y, each), each * y)
     assert not f.smooth
     assert f.channels == 1
     if sigma is None:
@@ -533,11 +555,21 @@ def test_python_is_named_by_file_and_by_module(tmp_path, monkeypatch, y, name, f
     torch.testing.assert_close(foreign.load(f"mine_of_a_test:{name}")(y, SIGMA), y / factor)
 
 
+def test_who_names_a_convention_in_python_is_believed(tmp_path):
+    """A file may adapt its network itself; which noise it knows is known from outside, too."""
+    source = "from ghr import foreign\nbars = (0.9, 0.5)\n"
+    source += "f = foreign.adapt(lambda x, t: 0 * x, told='step', predicts='noise', bars=bars)\n"
+    (tmp_path / "f.py").write_text(source)
+    f = foreign.load(f"{tmp_path}/f.py:f")
+    assert f.convention.levels == pytest.approx((1 / 3, 1))
+    assert torch.equal(f(torch.ones(1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2))
+
+
 def test_units_are_as_the_caller_says(tmp_path, y):
     (tmp_path / "f.py").write_text("def f(v, s):\n    return v - s\n")
     f = foreign.load(f"{tmp_path}/f.py:f", units="signed", predicts="residual")
     torch.testing.assert_close(f(y, 0.1), torch.full_like(y, (0.2 + 1) / 2))
-    assert foreign.load(f"{tmp_path}/f.py:f", told="step").convention.predicts == "clean"
+    assert foreign.load(f"{tmp_path}/f.py:f", told="step").convention.predicts == "noise"
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,11 @@ def test_images_with_too_many_numbers_have_no_jacobian(here, monkeypatch):
     monkeypatch.setattr(portrait, "DENSE", 63)
     f, on = foreign.load(f"{here}/mine.py:half"), portrait.load(str(here / "images"), 8, 1, 4)
     found = portrait.of(f, on, portrait.plan(f, on, seeds=2))
-    assert found.missing == ["No Jacobians: images of 64 numbers, more than 63; a smaller --size has them."]
-    assert set(found.tables) == {"curve", "response", "drawn"}
+    (missing,) = found.missing
+    assert missing == "No Jacobians, so no bases: images of 64 numbers, more than 63; a smaller --size has them."
+    assert set(found.tables) == {"curve", "response", "dimensions", "drawn"}
+    assert found.tables["dimensions"]["trace"][0].value == pytest.approx(32)
+    assert "Dimensions that are kept" in portrait.text(found)
 
 
 def test_a_diffusion_is_asked_only_for_noise_that_it_knows(here):

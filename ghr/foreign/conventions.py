@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ghr.denoiser import TOLD, call
 
 UNITS = {"unit": (1.0, 0.0), "signed": (2.0, -1.0), "bytes": (255.0, 0.0)}  #: scale and offset of [0,1], by name
-#: what a network may answer with, by what it is told
+#: what a network may answer with, by what it is told; the first is what most do
 PREDICTIONS = {
     "sigma": ("clean", "residual", "noise", "score"),
-    "step": ("clean", "noise", "v"),
+    "step": ("noise", "clean", "v"),
     "edm": ("clean",),
 }
 SCHEDULES = ("linear", "cosine")

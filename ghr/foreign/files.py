@@ -151,12 +151,10 @@ def _python(where: str) -> Found:
         raise ValueError(f"{where} is no denoiser: expected a callable f(y, sigma), got {type(thing).__name__}.")
     if isinstance(thing, nn.Module):
         thing.eval()
-    facts = {"channels": thing.channels, "size": thing.size, "smooth": thing.smooth} if _foreign(thing) else {}
-    return thing, Convention(), {**facts, "words": where}
-
-
-def _foreign(thing) -> bool:
-    return isinstance(thing, Foreign)
+    if isinstance(thing, Foreign):  # its file knows its convention
+        facts = {"channels": thing.channels, "size": thing.size, "smooth": thing.smooth}
+        return thing.network, thing.convention, {**facts, "words": where}
+    return thing, Convention(), {"words": where}
 
 
 class _Parts(nn.Module):
@@ -169,7 +167,10 @@ class _Parts(nn.Module):
     def forward(self, y: Tensor, sigma: float | Tensor | None = None) -> Tensor:
         if self.told == "needed" and sigma is None:
             raise ValueError(TOLD)
-        sigma = None if self.told == "blind" or sigma is None else torch.as_tensor(sigma, dtype=y.dtype).flatten()
+        if self.told == "blind" or sigma is None:
+            sigma = None
+        elif not isinstance(sigma, Tensor):
+            sigma = y.new_full((1, 1, 1, 1), sigma)
         if self.batch is None:
             return self.run(y, sigma)
         parts = []
@@ -178,7 +179,7 @@ class _Parts(nn.Module):
             full = torch.cat([part, part[-1:].expand(self.batch - len(part), *y.shape[1:])])
             level = sigma if sigma is None or len(sigma) == 1 else sigma[k : k + self.batch]
             if level is not None and len(level) > 1:
-                level = torch.cat([level, level[-1:].expand(self.batch - len(level))])
+                level = torch.cat([level, level[-1:].expand(self.batch - len(level), *level.shape[1:])])
             parts.append(self.run(full, level)[: len(part)])
         return torch.cat(parts)
 
@@ -202,7 +203,7 @@ def _torchscript(path: Path) -> Found:
     def run(y: Tensor, sigma: Tensor | None) -> Tensor:
         if sigma is None:
             return network(y)
-        return network(y, sigma.reshape(-1, 1, 1, 1) if "Tensor" in kind else _one(sigma))
+        return network(y, sigma if "Tensor" in kind else _one(sigma))
 
     return _Parts(run, None, told), Convention(), {"words": f"TorchScript, {path.name}"}
 
@@ -210,7 +211,7 @@ def _torchscript(path: Path) -> Found:
 def _one(sigma: Tensor) -> float:
     if len(sigma.unique()) > 1:
         raise ValueError("This denoiser is told one noise level for all images.")
-    return float(sigma[0])
+    return float(sigma.flatten()[0])
 
 
 def _onnx(path: Path) -> Found:
@@ -238,8 +239,10 @@ def _onnx(path: Path) -> Found:
         if others:
             rank = len(others[0].shape)
             fixed = rank and isinstance(others[0].shape[0], int) and others[0].shape[0] == 1
-            level = sigma[:1] if fixed or not rank else sigma.expand(len(y))
-            level = level.detach().cpu().numpy().astype(kinds[others[0].type])
+            one = fixed or not rank
+            level = np.array([_one(sigma)]) if one else sigma.flatten().expand(len(y)).detach().cpu().numpy()
+            kind = kinds[others[0].type]
+            level = (np.rint(level) if kind is np.int64 else level).astype(kind)  # whole steps, the nearest
             given[others[0].name] = level.reshape([-1, *[1] * (rank - 1)]) if rank else level.reshape(())
         return torch.from_numpy(np.asarray(session.run(None, given)[0])).to(y)
 

@@ -232,6 +232,45 @@ def geometry(found: Mapping[float, Sequence[Matrix]]) -> Table[Geometry]:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The dimensions that a denoiser keeps at one noise level, where its Jacobian is too large to be made whole."""
+
+    sigma: float  #: noise standard deviation, image units
+    tested: int  #: images
+    psnr: Estimate  #: of f(y), dB
+    trace: Estimate  #: tr J by random signs, dimensions kept
+    dimension: Estimate  #: ||f(y) - x||^2 / sigma^2, dimensions as the error counts them; tr J of the optimum
+
+
+def dimensions(f, x: Float[Tensor, "n c h w"], sigma: float, seed: int = 0, probes: int = 8) -> Kept:
+    """How many dimensions does a denoiser keep, without the matrix?
+
+    Args:
+        f: denoiser, called f(y, sigma), in evaluation mode, differentiable by torch.
+        x: clean images, at least two.
+        sigma: noise standard deviation, image units.
+        seed: of the noise and the signs.
+        probes: vectors of signs for each image.
+
+    Returns:
+        Kept.
+
+    Raises:
+        ValueError: as `ghr.jacobian.trace`.
+    """
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    traces, _ = jacobian.trace(f, y, sigma, probes=probes, seed=seed)
+    wrong = denoising_mse(f, x, sigma, seed)
+    return Kept(
+        sigma,
+        len(x),
+        estimate(psnr_of_mean, wrong),
+        estimate(np.mean, traces),
+        estimate(np.mean, wrong * x[0].numel() / sigma**2),
+    )
+
+
+@dataclass(frozen=True)
 class Rank:
     """One rank of the spectra, mean over images."""
 

@@ -99,6 +99,15 @@ def test_differences_find_the_same_matrix(x):
     torch.testing.assert_close(pair[0].singular, pair[1].singular, atol=1e-9, rtol=0)
 
 
+def test_dimensions_are_counted_without_the_matrix(x):
+    """tr J of a projection on nine vectors, by signs; its error is what it leaves out and the noise that it keeps."""
+    row = single.dimensions(linear(projection(9)), x, 0.1, probes=400)
+    assert row.trace.value == pytest.approx(9, rel=0.03)
+    left = (x.flatten(1) - x.flatten(1) @ projection(9)).square().sum(1).mean().item()
+    assert row.dimension.value == pytest.approx(9 + left / 0.01, rel=0.03)
+    assert row.tested == 8
+
+
 def test_a_basis_of_the_image_is_adapted_and_a_random_one_is_not(x):
     own = [harmonic.smoothest(one, 20) for one in x]
 
