@@ -232,9 +232,12 @@ def measure(
     f = foreign.load(denoiser, units, told, predicts, schedule, sigma_data)
     if min(many, bases, samples) < 2:
         raise ValueError("--many, --bases and --samples must be at least 2: one value has no interval.")
+    if min(value for value in (size, channels, 1) if value is not None) < 1:
+        raise ValueError(f"size and channels must be at least 1, got size={size} and channels={channels}.")
     size = size or foreign.wanted_size(denoiser) or (f.size or (32,))[0]
-    on = portrait.load(images, size, channels or f.channels or 1, many, train)
-    portrait.tried(f, on.x)
+    channels = channels or f.channels or 1
+    portrait.tried(f, channels, size)  # before images are read or drawn, which may take minutes
+    on = portrait.load(images, size, channels, many, train)
     good, hint = portrait.single.meant(f, on.x[:8])
     if not good and not anyway:
         raise ValueError(f"{denoiser}: {hint} With --anyway it is measured all the same.")

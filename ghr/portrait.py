@@ -102,20 +102,21 @@ def _read(name: str, size: int, channels: int, most: int) -> Tensor:
     return x.expand(-1, channels, -1, -1).contiguous()
 
 
-def tried(f: Foreign, x: Float[Tensor, "n c h w"]) -> None:
-    """Refuses, before any work, a denoiser that cannot take these images or does not answer with numbers.
+def tried(f: Foreign, channels: int, size: int) -> None:
+    """Refuses, before any work, a denoiser that cannot take such images or does not answer with numbers.
 
     Args:
         f: denoiser.
-        x: images, of which two are tried.
+        channels: of the images.
+        size: side in pixels.
 
     Raises:
         ValueError: in one sentence.
     """
     sigma = min(max(LEVELS[0], f.convention.levels[0]), f.convention.levels[1])
-    shape = "x".join(map(str, x.shape[1:]))
+    shape, grey = f"{channels}x{size}x{size}", torch.full((2, channels, size, size), 0.5)
     try:
-        x_hat = denoise(f, add_noise(x[:2], sigma, torch.Generator().manual_seed(0)), sigma)
+        x_hat = denoise(f, add_noise(grey, sigma, torch.Generator().manual_seed(0)), sigma)
     except (ValueError, TypeError):
         raise
     except Exception as error:  # what a network raises at images of another size is in no list

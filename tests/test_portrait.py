@@ -144,6 +144,7 @@ def test_a_diffusion_is_asked_only_for_noise_that_it_knows(here):
         ),
         ("worse", [], "worse than doing nothing at every noise level"),
         ("half", ["--channels", 2], "takes images of 2 channels: only grey ones, or 3 colours"),
+        ("half", ["--size", 0], "size and channels must be at least 1"),
         ("half", ["--images", "/nowhere/at/all"], "There is no folder /nowhere/at/all"),
         ("half", ["--images", "mnist"], 'Unknown image set "mnist"'),
         ("half", ["--train", "/nowhere/at/all"], "There is no folder /nowhere/at/all"),
@@ -158,6 +159,14 @@ def test_bad_input_is_one_sentence_before_any_work(ghr, here, name, more, senten
     assert sentence in err.splitlines()[-1]
     assert err.splitlines()[-1].startswith("ghr: ")
     assert not (here / "out").exists()
+
+
+def test_a_size_that_a_denoiser_cannot_take_is_told_before_images_are_drawn(ghr, here, monkeypatch):
+    monkeypatch.setattr(portrait, "load", lambda *_: pytest.fail("images were read"))
+    (here / "mine.py").write_text("from ghr.networks import UNet\nf = UNet(width=2)\n")
+    status, _, err = ghr("measure", f"{here}/mine.py:f", "--images", "avatars", "--size", 30)
+    assert status == 1
+    assert err.startswith("ghr: A UNet with 3 scales needs sides divisible by 8, got 30x30")
 
 
 def test_what_is_worse_than_nothing_is_measured_all_the_same_when_asked(ghr, here):
