@@ -313,8 +313,8 @@ def null(found: Answer) -> str:
     else:
         what = f"{m:,} held-out images cannot be copies."
     what += (
-        f" {_percent(rate.value)} of such images have a ratio below the threshold, {found.judged.threshold:.3f} (95% "
-        f"interval {_percent(rate.low)} to {_percent(rate.high)}); what samples have beyond that are copies."
+        f" Of such images {_percent(rate.value)} (95% interval {_percent(rate.low)} to {_percent(rate.high)}) have a "
+        f"ratio below the threshold, {found.judged.threshold:.3f}; what samples have beyond that are copies."
     )
     return what + (f" With {m} such images no lower rate can be promised; 99 or more make it 1%." if m < 99 else "")
 

@@ -32,6 +32,7 @@ table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabul
 th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   overflow-wrap: normal; }
 tbody th { font-weight: 400; }
+td { white-space: nowrap; }
 .plot { position: relative; height: 15rem; margin: 1.2rem 0 0 2.6rem; border-left: 1px solid var(--muted);
   border-bottom: 1px solid var(--muted); }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
