@@ -68,7 +68,7 @@ plots.Picture(figure)
 
 # %% [markdown]
 # For $\sigma$ between .02 and 1, the largest $V$ is {num}`agreement[n=10].largest:.2f` at $N$ = 10 and
-# {num}`agreement[n=max].largest:.2f` at $N$ = {num}`agreement[n=max].n:,` ({target}`T9b`). Its size hides how far the
+# {num}`agreement[n=max].largest:.2f` at $N$ = {num}`agreement[n=max].n:,`. Its size hides how far the
 # networks come together, since the error in its denominator falls as well. The disagreement itself, summed over noise levels with
 # the weight that bounds a Kullback-Leibler divergence (a distance of densities, in nats),
 #
@@ -107,7 +107,7 @@ pairs.show(n=",", one="", other="", differs="", largest=".3f", discrepancy=".3f"
 # At $N$ = {num}`chances[n=min,half=A].n:,` the images count: the largest $V$ when images and seed differ is
 # {num}`chances[n=min,half=A].over_seed.value:.1f` times that when the seed differs alone (half A). {claim}`images-count-in-small-sets`
 # At $N$ = {num}`chances[n=max,half=A].n:,` they do not: the ratio is {num}`chances[n=max,half=A].over_seed:.2f` for half A and
-# {num}`chances[n=max,half=B].over_seed:.2f` for half B ({target}`T9c`). What is left of $V$ is the chance of training.
+# {num}`chances[n=max,half=B].over_seed:.2f` for half B. What is left of $V$ is the chance of training.
 # {claim}`chance-keeps-the-networks-apart`
 #
 # ## Same noise, two networks: the same new image?
@@ -264,7 +264,7 @@ plots.image_grid(rows, ["samples", *blanks, "held out", *blanks])
 # %% [markdown]
 # They are recognizable faces of too little contrast: the widest pair keeps {num}`quality[width=max].energy:.2f` of the gradient
 # energy of held-out faces ({target}`T23a`). {claim}`samples-lack-contrast` Their spectrum deviates by up to
-# {num}`quality[width=max].deviation:.1f` dB in any ring ({target}`T23b`).
+# {num}`quality[width=max].deviation:.1f` dB in any ring.
 #
 # ## The same on photographs
 

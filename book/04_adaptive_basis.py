@@ -223,15 +223,15 @@ largest.show(
 # %% [markdown]
 # The accounts of the largest $N$ balance. For $\sigma$ from .05 to .5 SC lies between
 # {num}`balance[images=avatars,network=UNet,n=max,smallest=min].smallest.value:.2f` and
-# {num}`balance[images=avatars,network=UNet,n=max,largest=max].largest.value:.2f` on faces ({target}`T11a`, {target}`T11b`), and about
-# as near to 1 on photographs ({target}`T11a photographs`, {target}`T11b photographs`). {claim}`accounts-balance`
+# {num}`balance[images=avatars,network=UNet,n=max,largest=max].largest.value:.2f` on faces, and about
+# as near to 1 on photographs. {claim}`accounts-balance`
 #
 # A blind network sees how much noise there is: its $\hat\sigma$ is off by
-# {num}`balance[images=avatars,network=UNet,n=max,misjudged=max].misjudged.value:.3f` of $\sigma$ at most ({target}`T22`).
+# {num}`balance[images=avatars,network=UNet,n=max,misjudged=max].misjudged.value:.3f` of $\sigma$ at most.
 # {claim}`noise-level-is-seen`
 #
 # A network that memorizes errs on new images by many times what it keeps: with 10 to 100 faces SC is
-# {num}`balance[images=avatars,network=UNet,n>=10,n<=100,smallest=min].smallest.value:.1f` at least ({target}`T11c`).
+# {num}`balance[images=avatars,network=UNet,n>=10,n<=100,smallest=min].smallest.value:.1f` at least.
 # {claim}`memory-errs-beyond-its-dimensions`
 #
 # ## How the basis appears

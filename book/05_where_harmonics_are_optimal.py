@@ -196,7 +196,7 @@ results.keep(worst=worst, passing=passing, beyond=beyond)
 # The paper finds slopes that agree with $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its Figures 4, 16 to 18). A slope
 # alone could be had by any denoiser whose errors happen to fall at that pace: one that returns its input has slope 1. So we ask two things,
 # on the same noisy images. Is the network steeper than TI db4? It is not: its slope less that of TI db4 is
-# {num}`worst[network=UNet].least_slope:+.2f` where it stands worst ({target}`T12`). {claim}`slopes-not-above-wavelets` Is it better? It is, at
+# {num}`worst[network=UNet].least_slope:+.2f` where it stands worst. {claim}`slopes-not-above-wavelets` Is it better? It is, at
 # every $\alpha$ by more than 1 dB in the mean of input 9 to 27 dB ({target}`T13`). {claim}`levels-above-wavelets`
 #
 # ## What the slope can show, and what it cannot
@@ -288,7 +288,7 @@ plots.image_grid(
 )
 
 # %% [markdown]
-# The network's largest loss against the exact optimum is {num}`optimality.largest:.2f` dB, at the weakest noise ({target}`T14`); in the mean it
+# The network's largest loss against the exact optimum is {num}`optimality.largest:.2f` dB, at the weakest noise; in the mean it
 # is much smaller. {claim}`weakest-noise-costs-most` Being blind is part of this loss.
 #
 # The optimum itself has slope {num}`optimality.exact_slope.value:.2f` over input 9 to 33 dB; in the limit of weak noise and many pixels it is

@@ -132,8 +132,8 @@ plots.legend(left)
 plots.Picture(figure)
 
 # %% [markdown]
-# Between input 21 and 40 dB the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times that of the optimum
-# ({target}`T17a`). {claim}`discs-error-above-optimum` The ratio rises with each step to weaker noise ({target}`T17b`). {claim}`discs-ratio-rises`
+# Between input 21 and 40 dB the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times that of the optimum.
+# {claim}`discs-error-above-optimum` The ratio rises with each step to weaker noise. {claim}`discs-ratio-rises`
 # So the slope of output on input PSNR is far below 1, the slope of equation {eq}`eq-five`: {num}`deficits[denoiser=UNet].slope.value:.2f`, where
 # the optimum has {num}`deficits[denoiser=optimum].slope.value:.2f` ({target}`T17c`).
 #

@@ -126,9 +126,9 @@ named.show(
 )
 
 # %% [markdown]
-# From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB ({target}`T18a`), far more than two trainings on
+# From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, far more than two trainings on
 # different faces differ. {claim}`shuffling-costs` {claim}`loss-is-more-than-chance` The loss grows from each block size to the next larger one, at each
-# of these noise levels ({target}`T18b`). {claim}`larger-blocks-cost-more`
+# of these noise levels. {claim}`larger-blocks-cost-more`
 #
 # *Is it still better than linear?* On faces the network is better than Wiener at each of these noise levels; after a whole shuffle it is worse at each
 # of them. {claim}`faces-beat-wiener` {claim}`shuffled-lose-to-wiener` It does not even reach what a linear learner, who knows no order, gets from the

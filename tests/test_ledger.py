@@ -15,7 +15,7 @@ REPO = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def entries():
-    measured = {"T2a": Estimate(30, 29, 31), "T4": Estimate(0.1, -0.1, 0.3), "T9b": Estimate(0.2, 0.15, 0.25)}
+    measured = {"T2a": Estimate(30, 29, 31), "T4": Estimate(0.1, -0.1, 0.3), "T9d": Estimate(0.2, 0.15, 0.25)}
     return [ledger.enter(id, "avatars", "laptop", number, "02") for id, number in measured.items()]
 
 
@@ -53,11 +53,16 @@ def test_every_target_leaves_room_and_says_what_it_wants():
             assert math.isfinite(low) or math.isfinite(high)
 
 
+def test_a_target_is_asked_of_a_table_or_says_what_it_waits_for():
+    for id, target in ledger.TARGETS.items():
+        assert {subject.split()[0] for subject in target.asked} == (set() if target.waits else set(target.on)), id
+
+
 def test_entries_carry_their_verdict(entries):
     assert [(e.id, e.target, e.verdict) for e in entries] == [
         ("T2a", ">= 15", "met"),
         ("T4", "<= 0.2", "undecided"),
-        ("T9b", "<= 0.1", "missed"),
+        ("T9d", "<= 0.03", "missed"),
     ]
 
 

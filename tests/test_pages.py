@@ -484,6 +484,7 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
     assert rows.keys() == {id for id, target in ledger.TARGETS.items() if "avatars" in target.on}
     assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
     assert rows["T4"][1:4] == ["<= 0.2", "not measured", "not measured (target <= 1)"]
+    assert rows["T24"][2:4] == ["not measured yet: waits for runs at equal views", "-"]
 
 
 def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):
@@ -505,7 +506,8 @@ def test_the_second_table_has_the_other_targets_and_a_row_for_each_network(entry
         ["discs", "5.5 to 15", "met: 7 [6, 8]", ">= 7.4"],
         ["discs, BFCNN", "5.5 to 15", "met: 7 [6, 8]", ">= 7.4"],
     ]
-    assert [row[4] for row in rows if row[0] == "T14"] == ["not measured"]
+    assert [row[4] for row in rows if row[0] == "T15"] == ["not measured"]
+    assert [row[4] for row in rows if row[0] == "T13b"] == ["not measured yet: waits for such bandlets"]
 
 
 # The library ------------------------------------------------------------------------------------------------------

@@ -392,7 +392,7 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
         for images, network in studies:
             low, high = ledger.bounds(id, images, scale)
             other = f" (target {ledger.words(low, high)})" if (low, high) != ledger.bounds(id, "avatars", scale) else ""
-            missing = f"not measured{other}" if network == "UNet" else "-"
+            missing = f"{_missing(target)}{other}" if network == "UNet" and images in target.on else "-"
             cells.append(_cell(found.get((id, images, network)), other, missing))
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
         rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
@@ -423,7 +423,7 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
             others = sorted(network for i, j, network in found if (i, j) == (id, images) and network != "UNet")
             for network in ("UNet", *others):
                 name = images if network == "UNet" else f"{images}, {network}"
-                cell = _cell(found.get((id, images, network)))
+                cell = _cell(found.get((id, images, network)), missing=_missing(target))
                 rows.append((id, name, target.statistic, *map(_tied, (wanted, cell, at_paper))))
     heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
     return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
@@ -448,7 +448,11 @@ def _tied(text: str) -> str:
     return re.sub(r"(?<=[,<>=]) ", "\N{NO-BREAK SPACE}", text)
 
 
-def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "not measured") -> str:
+def _missing(target: ledger.Target) -> str:
+    return f"not measured yet: waits for {target.waits}" if target.waits else "not measured"
+
+
+def _cell(entry: ledger.Entry | None, other: str = "", missing: str = "") -> str:
     return f"{entry.verdict}: {entry.measured:.3g}{other}" if entry else missing
 
 

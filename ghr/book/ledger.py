@@ -35,6 +35,7 @@ class Target:
     #: the Estimate that is held against it (`ghr.book.query`, with its chapter), by image set, or by image set and
     #: network where that is not the UNet, ``{"avatars BFCNN": "04:homogeneity[network=BFCNN].largest"}``
     asked: Mapping[str, str] = field(default_factory=dict)
+    waits: str = ""  #: what there is to be before it can be measured, in words; "" where it is asked
 
 
 def _at_least(laptop: float, paper: float) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -59,21 +60,10 @@ def _of_bases(table: str, where: str, column: str) -> dict[str, str]:
     }
 
 
-# G, V, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
+# G, U, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
 # image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
 # that "none" is written "<= .01".
 TARGETS = {
-    "T1a": Target(
-        "training curve at N = 1, input 6-27 dB: largest distance to the ray bound (dB)",
-        *_at_most(4, 3),
-        asked=_of_both("02:*ray[distance=max].distance"),
-    ),
-    "T1b": Target(
-        "slope of the training curve at N = 1, input 6-27 dB",
-        (0.9, 1.05),
-        (0.9, 1.05),
-        asked=_of_both("02:*ray[slope=min].slope"),
-    ),
     "T2a": Target(
         "gap between training and test PSNR at input 21 dB, N = 10 (dB)",
         *_at_least(15, 30),
@@ -83,11 +73,6 @@ TARGETS = {
         "gap between training and test PSNR at input 21 dB, N = 100 (dB)",
         *_at_least(5, 25),
         asked=_of_both("02:*gaps[n=100,gap=min].gap"),
-    ),
-    "T3": Target(
-        "largest rise of that gap from one N to the next, N = 100 to N_max (dB)",
-        *_at_most(0, 0),
-        asked=_of_both("02:*rises[rise=max].rise"),
     ),
     "T4": Target(
         "G(N_max): gap averaged over noise levels (dB)",
@@ -112,65 +97,57 @@ TARGETS = {
     "T7b": Target(
         "P(AB>NN), N_max", *_at_least(0.9, 0.98), asked=_of_both("03:*near[n=max,closer=min,half=min].closer")
     ),
-    "T8a": Target(
-        "f_mem, share of copies among samples, N = 10",
-        *_at_least(0.9, 0.9),
-        asked=_of_both("03:*near[n=10,copies=min,half=min].copies"),
-    ),
     "T8b": Target("f_mem, N_max", *_at_most(0.01, 0.01), asked=_of_both("03:*near[n=max,copies=max,half=min].copies")),
     "T8c": Target(
         "copies among held-out images, N_max (false positives)",
         *_at_most(0.01, 0.01),
         asked=_of_both("03:*moved[false_positives=max,half=min].false_positives"),
     ),
-    "T9a": Target(
-        "largest V for sigma in [.02, 1], N = 10", *_at_least(0.4, 0.4), asked=_of_both("03:*agreement[n=10].largest")
+    "T8d": Target(
+        "copies of rays of training images among samples, N = 10",
+        *_at_least(0.9, 0.9),
+        asked=_of_both("03:*near[n=10,ray_copies=min,half=min].ray_copies"),
     ),
-    "T9b": Target(
-        "largest V for sigma in [.02, 1], N_max", *_at_most(0.10, 0.05), asked=_of_both("03:*agreement[n=max].largest")
+    "T9d": Target(
+        "U, disagreement over that of the two exact memorizers, N_max, where it is largest for sigma in [.05, 1]",
+        *_at_most(0.03, 0.03),
+        waits="its measurement",
     ),
-    "T9c": Target(
-        "largest V of two halves over that of two seeds of one half, N = 10,000",
+    "T9e": Target(
+        "disagreement of two halves over that of two seeds of one half, sigma = .1, N = 10,000",
         *_at_most(1.5, 1.5),
-        asked={"avatars": "03:chances[n=max,over_seed=max].over_seed"},
+        on=("avatars",),
+        waits="its measurement",
     ),
     "T10": Target(
         "hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels",
         *_at_most(1e-4, 1e-4),
         asked=_of_bases("anatomy", "n=max,hom=max", "hom"),
     ),
-    "T11a": Target(
-        "SC = MSE / (sigma^2 E tr J), N_max, sigma .05-.5: smallest",
-        *_at_least(0.85, 0.9),
-        asked=_of_bases("balance", "n=max,smallest=min", "smallest"),
+    "T11d": Target(
+        "SC = MSE / (sigma^2 E tr J) at sigma = .1, N_max, half A",
+        (0.85, 1.25),
+        (0.9, 1.15),
+        waits="the new chapter 4",
     ),
-    "T11b": Target(
-        "SC, N_max, sigma .05-.5: largest",
-        *_at_most(1.25, 1.15),
-        asked=_of_bases("balance", "n=max,largest=max", "largest"),
-    ),
-    "T11c": Target(
-        "SC, N = 10 and 100, sigma .05-.5: smallest",
-        *_at_least(3, 3),
-        asked=_of_bases("balance", "n>=10,n<=100,smallest=min", "smallest"),
-    ),
-    "T12": Target(
-        "slope of output on input PSNR, 9-33 dB, less that of TI db4, alpha = 1, 2, 3, 5: smallest",
-        *_at_least(0, 0),
-        on=("c_alpha",),
-        asked={"c_alpha": "05:worst[network=UNet].least_slope", "c_alpha BFCNN": "05:worst[network=BFCNN].least_slope"},
-    ),
+    "T11e": Target("SC at sigma = .1, N = 100, half A", *_at_least(3, 3), waits="the new chapter 4"),
     "T13": Target(
         "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)",
         *_at_least(1, 1.5),
         on=("c_alpha",),
         asked={"c_alpha": "05:worst[network=UNet].least_lead", "c_alpha BFCNN": "05:worst[network=BFCNN].least_lead"},
     ),
-    "T14": Target(
-        "loss against exact Wiener, sigma .02-.7, largest (dB)",
-        *_at_most(0.3, 0.2),
+    "T13b": Target(
+        "level over bandlets with mirrored borders, mean of input 9-27 dB, smallest over alpha (dB)",
+        *_at_least(1, 1),
+        on=("c_alpha",),
+        waits="such bandlets",
+    ),
+    "T14b": Target(
+        "loss against exact Wiener where it is largest for sigma in [.02, .7] (dB)",
+        *_at_most(0.2, 0.2),
         on=("fields-2",),
-        asked={"fields-2": "05:optimality.largest"},
+        waits="the new chapter 5",
     ),
     "T15": Target(
         "alignment of five leading singular vectors with the tangent, sigma = .04",
@@ -185,17 +162,18 @@ TARGETS = {
         on=("discs",),
         asked={"discs": "06:deficits[denoiser=UNet].trace", "discs BFCNN": "06:deficits[denoiser=BFCNN].trace"},
     ),
-    "T17a": Target(
-        "MSE over that of the exact posterior, input 21-40 dB: smallest",
+    "T16b": Target(
+        "limit of tr J at sigma = .04 as more and more images are seen (the optimum's: 5)",
+        (5.5, 15),
+        (7.4, math.inf),
+        on=("discs",),
+        waits="longer trainings",
+    ),
+    "T17d": Target(
+        "MSE over that of the exact posterior at sigma = .04",
         *_at_least(1.2, 1.2),
         on=("discs",),
-        asked={"discs": "06:deficits[denoiser=UNet].smallest", "discs BFCNN": "06:deficits[denoiser=BFCNN].smallest"},
-    ),
-    "T17b": Target(
-        "rise of that ratio from one weaker noise level to the next: smallest",
-        *_at_least(0, 0),
-        on=("discs",),
-        asked={"discs": "06:deficits[denoiser=UNet].rise", "discs BFCNN": "06:deficits[denoiser=BFCNN].rise"},
+        waits="the new chapter 6",
     ),
     "T17c": Target(
         "slope of output on input PSNR, 21-40 dB",
@@ -203,17 +181,17 @@ TARGETS = {
         on=("discs",),
         asked={"discs": "06:deficits[denoiser=UNet].slope", "discs BFCNN": "06:deficits[denoiser=BFCNN].slope"},
     ),
-    "T18a": Target(
-        "PSNR lost by shuffling all pixels, sigma .1-.5: smallest (dB)",
+    "T18c": Target(
+        "PSNR lost by shuffling all pixels, sigma = .3 (dB)",
         *_at_least(1.5, 2),
         on=("avatars-shuffled",),
-        asked={"avatars-shuffled": "07:deficit.least_loss"},
+        waits="the new chapter 7",
     ),
-    "T18b": Target(
-        "rise of that loss from one block size to the next, sigma .1-.5: smallest (dB)",
+    "T18d": Target(
+        "all pixels shuffled: PSNR of the network less that of Wiener, sigma = .3 (dB)",
         *_at_least(0, 0),
         on=("avatars-shuffled",),
-        asked={"avatars-shuffled": "07:deficit.least_rise"},
+        waits="longer trainings",
     ),
     "T19": Target(
         "H1, order against frequency, N_max, the lower of sigma .1 and .3",
@@ -241,10 +219,8 @@ TARGETS = {
         asked=_of_both("03:*samplers[network=UNet,same_noise=min].same_noise")
         | {"avatars BFCNN": "03:samplers[network=BFCNN,same_noise=min].same_noise"},
     ),
-    "T22": Target(
-        "sigma_hat / sigma - 1, sigma >= .05, N_max: largest absolute value",
-        *_at_most(0.05, 0.03),
-        asked=_of_bases("balance", "n=max,misjudged=max", "misjudged"),
+    "T22b": Target(
+        "sigma_hat / sigma at sigma = .1, N_max, half A", (0.95, 1.05), (0.97, 1.03), waits="the new chapter 4"
     ),
     "T23a": Target(
         "gradient energy of samples over that of held-out images, N_max",
@@ -252,15 +228,45 @@ TARGETS = {
         (0.9, 1.1),
         asked={"avatars": "03:quality[width=max].energy", "photographs": "03:patch_quality.energy"},
     ),
-    "T23b": Target(
-        "spectrum of samples over that of held-out images: largest deviation (dB)",
-        *_at_most(1.5, 1),
-        asked={"avatars": "03:quality[width=max].deviation", "photographs": "03:patch_quality.deviation"},
-    ),
     "T23c": Target(
         "MMD of samples to held-out images over MMD of two held-out sets",
         *_at_most(2, 2),
         asked={"avatars": "03:quality[width=max].discrepancy", "photographs": "03:patch_quality.discrepancy"},
+    ),
+    "T23d": Target(
+        "samples told from held-out images by a classifier, N_max: area under its curve (.5: not at all)",
+        *_at_most(0.75, 0.75),
+        waits="its measurement",
+    ),
+    "T23e": Target(
+        "distance of samples to held-out images in features of an independent network, over that of two held-out sets",
+        *_at_most(2, 2),
+        waits="its measurement",
+    ),
+    "T24": Target(
+        "gap of N = 10,000 at sigma = .1, after as many views as give N = 1,000 a gap of 3 dB (dB)",
+        *_at_most(0.5, 0.5),
+        on=("avatars",),
+        waits="runs at equal views",
+    ),
+    "T25": Target(
+        "exponent of N in the number of steps until memory sets in",
+        (0.85, 1.15),
+        (0.85, 1.15),
+        on=("avatars",),
+        waits="runs at equal views",
+    ),
+    "T26": Target(
+        "similarity of A's and B's samples beyond Wiener, same noise, N_max",
+        *_at_least(0.85, 0.85),
+        waits="its measurement",
+    ),
+    "T27": Target(
+        "images exchanged: c(UNet A, BF-CNN A) less c(UNet A, BF-CNN B), N_max",
+        (-0.01, 0.01),
+        (-0.01, 0.01),
+        on=("avatars",),
+        waits="its measurement",
     ),
 }
 

@@ -1,7 +1,7 @@
 """Numbers, verdicts and claims in a text: what is asked for by name enters, words leave. ::
 
     {num}`agreement[n=max].largest:.2f`   a number of a table that the chapter keeps (`ghr.book.query`)
-    {target}`T9b`, {target}`T9b photographs`, {target}`T10 avatars BFCNN`   a target and its verdict, leading to its row
+    {target}`T4`, {target}`T4 photographs`, {target}`T10 avatars BFCNN`   a target and its verdict, leading to its row
     {claim}`name`   behind a sentence that could become false (`ghr.book.claims`): nothing is seen while it holds
 
 Names are checked against the code of the chapters before anything runs (`check`), the words are put in when pages are
