@@ -82,6 +82,73 @@ def nearest(
     return best, index
 
 
+def partial_rho(
+    a: Float[Tensor, "n c h w"], b: Float[Tensor, "n c h w"], given: Float[Tensor, "n c h w"]
+) -> Float[Tensor, " n"]:
+    """Centred cosine of image pairs after what each has of a third image was taken away: the partial correlation. ::
+
+        rho(a - <a, w> w / ||w||^2,  b - <b, w> w / ||w||^2),   all centred
+
+    Args:
+        a: images.
+        b: their mates, as many.
+        given: the third images w, as many; a constant one takes nothing away.
+
+    Returns:
+        Cosines, one for each pair; 0 where nothing is left of one.
+
+    Raises:
+        TypeError: for what is no tensor of floating point numbers.
+        ValueError: for images of two sizes or numbers, or pixels that are not finite.
+    """
+    w = _directions(given)
+    left = []
+    for images in (a, b):
+        _require_pair(images, given)
+        if len(images) != len(given):
+            raise ValueError(f"Images must come in pairs, got {len(images)} and {len(given)}.")
+        u = _directions(images)
+        rest = u - (u * w).sum(1, keepdim=True) * w
+        norm = rest.norm(dim=1, keepdim=True)
+        left.append(torch.where(norm > 1e-5, rest / norm.clamp(min=1e-5), 0))  # below, only rounding is left
+    return (left[0] * left[1]).sum(1)
+
+
+def nearest_beyond(
+    images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"], origins: Float[Tensor, "n c h w"]
+) -> Float[Tensor, " n"]:
+    """Similarity to the most similar training image, both seen from an origin of each image's own. ::
+
+        max_i rho(image - origin, x_i - origin)
+
+    Args:
+        images: images.
+        training: training images x_i.
+        origins: of the images, as many.
+
+    Returns:
+        Cosines, one for each image.
+
+    Raises:
+        TypeError: for what is no tensor of floating point numbers.
+        ValueError: for images of two sizes or numbers, or pixels that are not finite.
+    """
+    _require_pair(images, training)
+    if len(images) != len(origins):
+        raise ValueError(f"Each image needs an origin, got {len(images)} and {len(origins)}.")
+    u = _directions((images - origins).double())
+    o = origins.flatten(1).double()
+    o = o - o.mean(1, keepdim=True)
+    best = u.new_full((len(images),), -torch.inf)
+    for part in training.split(8192):
+        x = part.flatten(1).double()
+        x = x - x.mean(1, keepdim=True)
+        squares = o.square().sum(1)[:, None] - 2 * o @ x.T + x.square().sum(1)
+        cosines = (u @ x.T - (u * o).sum(1)[:, None]) / squares.clamp(min=1e-12).sqrt()
+        best = torch.maximum(best, cosines.max(1).values)
+    return best.to(images.dtype)
+
+
 def distance_ratio(
     images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"], rays: bool = False
 ) -> Float[Tensor, " n"]:

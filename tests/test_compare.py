@@ -217,7 +217,7 @@ def test_one_function_has_no_model_variance(bfcnn, odd_images):
     disagreement, error = agreement.model_variance([bfcnn, bfcnn], odd_images, 0.3)
     assert disagreement[0, 1].tolist() == 5 * [0]
     assert (error > 0).all()
-    assert agreement.variance_ratio(disagreement[0, 1].numpy(), error[0].numpy()) == 0
+    assert agreement.variance_share(disagreement[0, 1].numpy(), error.mean(0).numpy()) == 0
 
 
 def test_independent_errors_have_model_variance_one():
@@ -225,7 +225,7 @@ def test_independent_errors_have_model_variance_one():
     x = scenes(1).expand(200, -1, -1, -1)
     disagreement, error = agreement.model_variance([Erring(x, 0), Erring(x, 1)], x, 0.3)
     assert (disagreement.shape, error.shape) == ((2, 2, 200), (2, 200))
-    ratio = agreement.variance_ratio(disagreement[0, 1].numpy(), error[0].numpy())
+    ratio = agreement.variance_share(disagreement[0, 1].numpy(), error.mean(0).numpy())
     assert abs(ratio - 1) < 4 * math.sqrt(2 * 2 / x.numel())
 
 

@@ -127,9 +127,10 @@ CLAIMS = named(
         Claim("miyasawa-holds", "01", "max({*miyasawa.off}) < 1e-9"),
         Claim("network-is-homogeneous", "01", "max({*homogeneity.off}) < 1e-5"),
         Claim(
-            "correction-follows-the-noise",
+            "noise-level-is-read",
             "01",
-            "max({*corrections.size.value}) < 5 * min({*corrections.size.value})",
+            'all(abs(s - 1) < 0.06 for s in {*noise_levels[case!="mean face, always",sigma>=0.05].seen.value})'
+            ' and {noise_levels[case="mean face, always",sigma~0.1].seen.low} > 1.5',
         ),
         Claim("optimum-draws-copies", "01", '{likeness[images="memorizing optimum"].least} > 0.99'),
         Claim("network-draws-no-copies", "01", "{likeness[images=network].median.high} < 0.95"),
@@ -140,6 +141,11 @@ CLAIMS = named(
             "the-gap-of-photographs-closes",
             "02",
             "min({*patch_gaps[n=10].gap.low}) > 15 and max({*patch_gaps[n=max].mean.high}) < 1",
+        ),
+        Claim(
+            "chain-does-not-memorize-a-hundred",
+            "02",
+            "max({*chain_gaps[n=100].gap.high}) < 1 and min({*gaps[n=100].gap.low}) > 5",
         ),
         Claim(
             "no-network-favours-its-own-images", "02", "{exchange[n=10].own} > 15 and abs({exchange[n=max].own}) < 0.1"
@@ -171,9 +177,14 @@ CLAIMS = named(
         Claim(
             "weak-noise-keeps-the-networks-apart",
             "03",
-            "{variance[n=10,sigma=min].v.value} / {variance[n=max,sigma=min].v.value}"
-            " < {variance[n=10,sigma~0.1].v.value} / {variance[n=max,sigma~0.1].v.value}",
+            "{distance[n=max,sigma=min].variance.low} > {distance[n=max,sigma=0.1].variance.high}",
         ),
+        Claim(
+            "networks-are-no-two-memories",
+            "03",
+            "{distance[n=10,sigma=0.1].u.low} > 0.5 and max({*distance[n=max,sigma>=0.05].u.high}) < 0.1",
+        ),
+        Claim("most-of-the-error-is-shared", "03", "{distance[n=max,sigma=0.1].variance.high} < 0.25"),
         Claim("chance-keeps-the-networks-apart", "03", "max({*chances[n=max].over_seed.high}) < 1.1"),
         Claim("images-count-in-small-sets", "03", "min({*chances[n=min].over_seed.low}) > 1.1"),
         Claim(
@@ -194,9 +205,44 @@ CLAIMS = named(
         Claim(
             "strong-generalization-of-faces",
             "03",
-            "{alike[n=max].strong} == 'holds' and {alike[n=10].strong} == 'does not hold'",
+            "{beyond[n=max].strong} == 'holds'"
+            " and all(strong == 'does not hold' for strong in {*beyond[n>1,n<=100].strong})",
         ),
-        Claim("wiener-agrees-too", "03", "{floor.wiener.low} > {alike[n=max].same_noise.high}"),
+        Claim("wiener-agrees-too", "03", "{beyond[n=max].wieners.low} > {beyond[n=max].same_noise.high}"),
+        Claim(
+            "networks-agree-beyond-wiener",
+            "03",
+            "{beyond[n=max].residual.low} > {beyond[n=max].null.high} + 0.2"
+            " and {beyond[n=max].partial.low} > 0.5 and {beyond[n=10].residual.high} < 0.3",
+        ),
+        Claim(
+            "closer-than-any-training-image-beyond-wiener",
+            "03",
+            "min({*ahead[n=max].ahead.low}) > 0.1 and max({*ahead[n=10].ahead.high}) < -0.5",
+        ),
+        Claim(
+            "photographs-agree-beyond-wiener",
+            "03",
+            "{patch_beyond[n=max].residual.low} > {patch_beyond[n=max].null.high} + 0.2",
+        ),
+        Claim(
+            "images-exchanged-cost-nothing",
+            "03",
+            "max(abs(c) for c in {*costs[n=max].plain.value}) < 0.01"
+            " and max({*costs[n=max].beyond.low}) < 0.01 and min({*costs[n=max].beyond.high}) > -0.01",
+        ),
+        Claim(
+            "architecture-exchanged-costs-much",
+            "03",
+            "min({*exchanged[n=max,changed=images].beyond.low})"
+            " > max({*exchanged[n=max,changed=architecture].beyond.high}) + 0.1",
+        ),
+        Claim(
+            "small-chains-draw-alike",
+            "03",
+            '{exchanged[n=100,one="BFCNN A"].plain.low}'
+            ' > {exchanged[n=100,one="UNet A",other="UNet B"].plain.high} + 0.3',
+        ),
         Claim(
             "walks-part-at-the-start",
             "03",
@@ -213,7 +259,7 @@ CLAIMS = named(
         Claim(
             "two-networks-draw-one-new-image",
             "03",
-            "{alike[n=max].same_noise.low} > 0.9 and {alike[n=max].strong} == 'holds'"
+            "{alike[n=max].same_noise.low} > 0.9 and {beyond[n=max].strong} == 'holds'"
             " and min({*samplers.same_noise.low}) > 0.85",
         ),
         Claim("f-is-its-matrix", "04", "max({*anatomy.hom.high}) < 1e-4"),

@@ -111,13 +111,13 @@ TARGETS = {
     "T9d": Target(
         "U, disagreement over that of the two exact memorizers, N_max, where it is largest for sigma in [.05, 1]",
         *_at_most(0.03, 0.03),
-        waits="its measurement",
+        asked=_of_both("03:*distance[n=max,sigma>=0.05,sigma<=1,u=max].u"),
     ),
     "T9e": Target(
         "disagreement of two halves over that of two seeds of one half, sigma = .1, N = 10,000",
         *_at_most(1.5, 1.5),
         on=("avatars",),
-        waits="its measurement",
+        asked={"avatars": "03:chances[n=max,over_seed=max].over_seed"},
     ),
     "T10": Target(
         "hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels",
@@ -259,14 +259,14 @@ TARGETS = {
     "T26": Target(
         "similarity of A's and B's samples beyond Wiener, same noise, N_max",
         *_at_least(0.85, 0.85),
-        waits="its measurement",
+        asked=_of_both("03:*beyond[n=max].residual"),
     ),
     "T27": Target(
         "images exchanged: c(UNet A, BF-CNN A) less c(UNet A, BF-CNN B), N_max",
         (-0.01, 0.01),
         (-0.01, 0.01),
         on=("avatars",),
-        waits="its measurement",
+        asked={"avatars": '03:costs[n=max,one="UNet A"].plain'},
     ),
 }
 

@@ -224,8 +224,9 @@ def _subject(body: str, told: Told) -> tuple[str, str, str]:
 def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     id, images, network = _subject(body, told)
     entry = next((e for e in told.entries if e.key == (id, images, network, told.scale)), None)
+    missing = "not measured yet" if told.targets[id].waits else NOT_HERE
     words, verdict = (
-        (f"{id}, {entry.target}: {entry.verdict}", entry.verdict) if entry else (f"{id}: {NOT_HERE}", "none")
+        (f"{id}, {entry.target}: {entry.verdict}", entry.verdict) if entry else (f"{id}: {missing}", "none")
     )
     if not html:
         return words

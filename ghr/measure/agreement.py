@@ -1,9 +1,14 @@
 """Do networks compute one function? Denoisers and held-out images enter, how far their answers lie apart leaves. ::
 
-    V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2)        0 = one function
+    U(sigma) = E||f_A(y) - f_B(y)||^2 / E||m_A(y) - m_B(y)||^2       0 = one function, 1 = two memories
     K(A, B) = (1/d) int_.02^1 E||f_A(y) - f_B(y)||^2 sigma^-3 d sigma
 
-Both see the same noise. Intervals are over images; whole regions of photographs are drawn into them.
+m_A and m_B are the exact blind memorizers of the two halves. The error of two such networks has two parts ::
+
+    (E||f_A - x||^2 + E||f_B - x||^2) / 2 = E<f_A - x, f_B - x> + E||f_A - f_B||^2 / 2
+
+what both get wrong alike (bias, and what the noise has destroyed), and model variance. All see one noise. Intervals
+are over images; whole regions of photographs are drawn into them.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +21,16 @@ from torch import Tensor
 
 from ghr.denoiser import denoise, require_images
 from ghr.experiments import Study
+from ghr.measure.errors import MEMORY_IMAGES, memory
 from ghr.noise import SIGMAS, add_noise, mse
-from ghr.stats import Estimate, estimate
+from ghr.stats import Estimate, estimate, psnr_of_mean, ratio
 from ghr.tables import Table
 
 IMAGES = 300  #: held-out images that are compared
-RANGE = (0.02, 1.0)  #: noise levels of K, and of the largest V, image units
-GRID = np.unique([*SIGMAS, *RANGE])  #: of V, with the limits of K's integral
+RANGE = (0.02, 1.0)  #: noise levels of K, image units
+STRONG = 0.05  #: from this noise level on two memories are a yardstick, image units
+NAMED = 0.1  #: noise level at which two halves are held against two seeds, image units
+GRID = np.unique([*SIGMAS, STRONG, NAMED, *RANGE])  #: of U, with the limits of K's integral
 HALVES = (("A", "B", "images and seed"),)  #: pairs of networks, and what differs between them
 CONTROLS = (
     *HALVES,
@@ -35,16 +43,21 @@ CONTROLS = (
 
 
 @dataclass(frozen=True)
-class Variance:
-    """Model variance of two networks at one noise level."""
+class Distance:
+    """How far two networks are apart at one noise level, and how far from the truth."""
 
     n: int  #: training images of each
-    one: str  #: label of the network whose error is in the denominator
+    one: str  #: label of one network
     other: str  #: label of the other one
     differs: str  #: what differs between their trainings
     sigma: float  #: noise level, image units
     input_psnr: float  #: the same, dB
-    v: Estimate  #: V, a ratio
+    #: U, their disagreement over that of the exact memorizers of halves A and B, a ratio; None for sigma below .05
+    u: Estimate | None
+    apart: Estimate | None  #: their disagreement ||f_A - f_B||^2 / d as a PSNR, dB; None where they are equal
+    error: Estimate  #: mean of both errors as a PSNR, dB
+    variance: Estimate  #: share of that error that is model variance; the rest both networks get wrong alike
+    memories: Estimate | None  #: the same share of the two exact memorizers; None for sigma below .05
 
 
 @dataclass(frozen=True)
@@ -52,10 +65,9 @@ class Agreement:
     """How far two networks are one function, over noise levels from .02 to 1."""
 
     n: int  #: training images of each
-    one: str  #: label of the network whose error is in the denominator
+    one: str  #: label of one network
     other: str  #: label of the other one
     differs: str  #: what differs between their trainings
-    largest: Estimate  #: largest V, a ratio
     discrepancy: Estimate  #: K, nats per pixel
 
 
@@ -65,7 +77,7 @@ class Chance:
 
     n: int  #: training images of each
     half: str  #: half whose network is compared with the other half's, and with its own of another seed
-    over_seed: Estimate  #: largest V when images and seed differ, over largest V when the seed differs alone
+    over_seed: Estimate  #: disagreement when images and seed differ, over that when the seed does, at sigma = .1
 
 
 def model_variance(
@@ -95,55 +107,24 @@ def model_variance(
     return apart, torch.stack([mse(x_hat, x) for x_hat in x_hats])
 
 
-def variance_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """Model variance: 0 = one function, 1 = uncorrelated errors of equal size. ::
+def variance_share(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Share of the error of two denoisers that is model variance; the rest both get wrong alike. ::
 
-        V(sigma) = E||f_A(y) - f_B(y)||^2 / (2 E||f_A(y) - x||^2)
+        E||f_A - f_B||^2 / 2  /  ((E||f_A - x||^2 + E||f_B - x||^2) / 2)
+
+    Two exact memorizers have about a half, not 1: both errors contain the same clean image.
 
     Args:
         disagreement: ||f_A - f_B||^2 / d, one per image.
-        error: ||f_A - x||^2 / d of the same images.
+        error: mean of ||f_A - x||^2 / d and ||f_B - x||^2 / d, of the same images.
         axis: that of the images.
 
     Returns:
-        A number without unit.
+        A number without unit: 0 for one function, 1 for uncorrelated errors.
+
+    Source: paper, Section 2, of two networks instead of many.
     """
     return np.mean(disagreement, axis) / (2 * np.mean(error, axis))
-
-
-def largest_ratio(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """Largest V over the noise levels of GRID between .02 and 1. ::
-
-        max_{.02 <= sigma <= 1} V(sigma)
-
-    Args:
-        disagreement: ||f_A - f_B||^2 / d, noise levels of GRID along the first axis.
-        error: ||f_A - x||^2 / d of the same.
-        axis: that of the images.
-
-    Returns:
-        A number without unit.
-    """
-    return variance_ratio(disagreement, error, axis)[_inside(GRID)].max(0)
-
-
-def over_control(
-    disagreement: np.ndarray, error: np.ndarray, control: np.ndarray, axis: int = -1
-) -> np.ndarray | np.floating:
-    """Largest V of two halves over the largest V of two seeds of one half. ::
-
-        max V(A, B) / max V(A, A with another seed)
-
-    Args:
-        disagreement: ||f_A - f_B||^2 / d, noise levels of GRID along the first axis.
-        error: ||f_A - x||^2 / d of the same.
-        control: ||f_A - f_A'||^2 / d of the same, A' trained on A's images with another seed.
-        axis: that of the images.
-
-    Returns:
-        A number without unit; 1 when the images make no difference.
-    """
-    return largest_ratio(disagreement, error, axis) / largest_ratio(control, error, axis)
 
 
 def discrepancy(disagreements: Float[np.ndarray, "k n"], sigmas: Float[np.ndarray, " k"]) -> Float[np.ndarray, " n"]:
@@ -196,7 +177,7 @@ def linearity(f, y: Float[Tensor, "n c h w"], sigma: float | None = None) -> Flo
 
 def agreement(
     study: Study, pairs: Sequence[tuple[str, str, str]] = HALVES, seed: int = 0
-) -> tuple[Table[Variance], Table[Agreement]]:
+) -> tuple[Table[Distance], Table[Agreement]]:
     """Are two networks one function? For every N, and every pair of its networks.
 
     Args:
@@ -205,13 +186,13 @@ def agreement(
         seed: of the noise.
 
     Returns:
-        V by N, pair and noise level; largest V and K by N and pair.
+        Distances by N, pair and noise level; K by N and pair.
     """
     curves, sums, _ = _measure(study, pairs, (), seed)
     return curves, sums
 
 
-def chance(study: Study, seed: int = 0) -> tuple[Table[Variance], Table[Agreement], Table[Chance]]:
+def chance(study: Study, seed: int = 0) -> tuple[Table[Distance], Table[Agreement], Table[Chance]]:
     """Data or chance? What images and seed do together, and what each does alone.
 
     Args:
@@ -219,8 +200,8 @@ def chance(study: Study, seed: int = 0) -> tuple[Table[Variance], Table[Agreemen
         seed: of the noise.
 
     Returns:
-        V by N, pair and noise level; largest V and K by N and pair; and, by N and half, largest V when both differ over
-        largest V when the seed does.
+        Distances by N, pair and noise level; K by N and pair; and, by N and half, the disagreement when both differ
+        over that when the seed does.
     """
     return _measure(study, CONTROLS, (("A", "B", "A, seed of B"), ("B", "A", "B, seed of A")), seed)
 
@@ -241,37 +222,56 @@ def disagreements(
     Returns:
         Squared image units, in the order of the labels.
     """
-    denoisers, x = [study.denoisers[n, label] for label in labels], study.held_out[:IMAGES]
-    levels = [model_variance(denoisers, x, float(sigma), seed) for sigma in GRID]
-    apart, errors = (torch.stack(part, -2).numpy() for part in zip(*levels, strict=True))
+    return _levels([study.denoisers[n, label] for label in labels], study.held_out[:IMAGES], GRID, seed)
+
+
+def _levels(
+    denoisers: Sequence[Callable], x: Float[Tensor, "n c h w"], sigmas: Float[np.ndarray, " levels"], seed: int
+) -> tuple[Float[np.ndarray, "k k levels n"], Float[np.ndarray, "k levels n"]]:
+    levels = [model_variance(denoisers, x, float(sigma), seed) for sigma in sigmas]
+    apart, errors = (torch.stack(part, -2).double().numpy() for part in zip(*levels, strict=True))
     return apart, errors
 
 
 def _measure(
     study: Study, pairs: Sequence[tuple[str, str, str]], controls: Sequence[tuple[str, str, str]], seed: int
-) -> tuple[Table[Variance], Table[Agreement], Table[Chance]]:
+) -> tuple[Table[Distance], Table[Agreement], Table[Chance]]:
     labels = list(dict.fromkeys(label for one, other, _ in pairs for label in (one, other)))
     place = {label: k for k, label in enumerate(labels)}
     curves, sums, chances = [], [], []
     for n in study.sizes:
         apart, errors = disagreements(study, n, labels, seed)
+        exact = [memory(study, n, half) for half in "AB"]
+        of_exact = _levels(exact, study.held_out[:MEMORY_IMAGES], GRID[GRID >= STRONG], seed)
+        memories = dict(
+            zip(GRID[GRID >= STRONG], zip(of_exact[0][0, 1], of_exact[1].mean(0), strict=True), strict=True)
+        )
+        shares = {sigma: _estimate(study, variance_share, *parts) for sigma, parts in memories.items()}
         for one, other, differs in pairs:
-            both, error = apart[place[one], place[other]], errors[place[one]]
-            for k, sigma in enumerate(GRID):
-                v = _estimate(study, variance_ratio, both[k], error[k])
-                curves.append(Variance(n, one, other, differs, float(sigma), float(-20 * np.log10(sigma)), v))
-            largest = _estimate(study, largest_ratio, both, error)
-            k = _estimate(study, np.mean, discrepancy(both, GRID))
-            sums.append(Agreement(n, one, other, differs, largest, k))
+            both, error = apart[place[one], place[other]], (errors[place[one]] + errors[place[other]]) / 2
+            for sigma, apart_here, error_here in zip(GRID, both, error, strict=True):
+                level = (
+                    _u(study, apart_here, memories[sigma][0]) if sigma in memories else None,
+                    _estimate(study, psnr_of_mean, apart_here) if apart_here.any() else None,
+                    _estimate(study, psnr_of_mean, error_here),
+                    _estimate(study, variance_share, apart_here, error_here),
+                    shares.get(sigma),
+                )
+                curves.append(Distance(n, one, other, differs, float(sigma), float(-20 * np.log10(sigma)), *level))
+            sums.append(Agreement(n, one, other, differs, _estimate(study, np.mean, discrepancy(both, GRID))))
         for half, other, same in controls:
-            of_halves, of_seeds = (apart[place[half], place[label]] for label in (other, same))
-            over_seed = _estimate(study, over_control, of_halves, errors[place[half]], of_seeds)
-            chances.append(Chance(n, half, over_seed))
+            pair = (apart[place[half], place[label], list(GRID).index(NAMED)] for label in (other, same))
+            chances.append(Chance(n, half, _estimate(study, ratio, *pair)))
     return Table(tuple(curves)), Table(tuple(sums)), Table(tuple(chances))
 
 
+def _u(study: Study, apart: np.ndarray, memories: np.ndarray) -> Estimate:
+    """On the images that the memorizers met."""
+    return _estimate(study, ratio, apart[: len(memories)], memories)
+
+
 def _estimate(study: Study, statistic: Callable, *samples: np.ndarray) -> Estimate:
-    return estimate(statistic, *samples, regions=study.regions and study.regions.held_out[:IMAGES])
+    return estimate(statistic, *samples, regions=study.regions and study.regions.held_out[: len(samples[0])])
 
 
 def _inside(sigmas: Float[np.ndarray, " k"]) -> np.ndarray:

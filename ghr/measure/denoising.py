@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.jacobian import products
+from ghr.jacobian import noise_level, products, trace
 from ghr.noise import SIGMAS, add_noise, denoising_mse, mse, score
 from ghr.references import EmpiricalDenoiser, log_density
 from ghr.similarity import nearest
@@ -116,33 +116,48 @@ def homogeneity(
 
 
 @dataclass(frozen=True)
-class Correction:
-    """Size of what a denoiser takes away."""
+class NoiseLevel:
+    """The noise level that a denoiser saw, beside the one there is."""
 
+    case: str  #: denoiser and images
     sigma: float  #: noise standard deviation, image units
     input_psnr: float  #: the same, dB
-    size: Estimate  #: mean of ||f(y) - y|| / sqrt(d), over sigma
+    removed: Estimate  #: mean of ||y - f(y)|| / sqrt(d), over sigma: smaller by what of the noise is kept
+    seen: Estimate | None  #: mean of sigma_hat, over sigma; None where not fewer than all dimensions are kept
 
 
-def corrections(
-    denoiser, x: Float[Tensor, "n c h w"], sigmas: Sequence[float] | Float[np.ndarray, " k"] = SIGMAS, seed: int = 0
-) -> Table[Correction]:
-    """Does a denoiser that is not told the noise level take away as much as there is?
+def noise_levels(
+    cases: Mapping[str, tuple[Callable, Float[Tensor, "_ c h w"]]],
+    sigmas: Sequence[float] | Float[np.ndarray, " k"] = SIGMAS,
+    seed: int = 0,
+    probes: int = 4,
+) -> Table[NoiseLevel]:
+    """Does a denoiser that is not told the noise level know it? ::
+
+        sigma_hat = ||y - f(y)|| / sqrt(d - tr J)       of an optimal denoiser: sigma
 
     Args:
-        denoiser: called f(y, sigma), in evaluation mode.
-        x: clean images.
+        cases: denoiser, called f(y, sigma), and clean images, by name.
         sigmas: noise standard deviations, image units.
-        seed: of the noise.
+        seed: of the noise and of the probes.
+        probes: of each trace.
 
     Returns:
-        One row for each noise level.
+        One row for each case and noise level.
+
+    Source: `ghr.jacobian.noise_level`.
     """
     rows = []
-    for sigma in map(float, sigmas):
-        y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-        sizes = (denoise(denoiser, y, sigma) - y).flatten(1).norm(dim=1) / math.sqrt(x[0].numel()) / sigma
-        rows.append(Correction(sigma, -20 * math.log10(sigma), estimate(np.mean, sizes)))
+    for name, (denoiser, x) in cases.items():
+        for sigma in map(float, sigmas):
+            y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+            x_hat = denoise(denoiser, y, sigma)
+            traces, _ = trace(denoiser, y, sigma, probes=probes, seed=seed)
+            removed = (y - x_hat).flatten(1).norm(dim=1) / math.sqrt(x[0].numel())
+            seen = noise_level(y, x_hat, traces)
+            there = estimate(np.mean, seen / sigma) if seen.isfinite().all() else None
+            level = sigma, -20 * math.log10(sigma), estimate(np.mean, removed / sigma), there
+            rows.append(NoiseLevel(name, *level))
     return Table(tuple(rows))
 
 

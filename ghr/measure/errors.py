@@ -8,7 +8,7 @@ Small training sets are repeated with fresh noise to match the number of test im
 is the same for every denoiser. Whole regions of photographs are drawn into the intervals.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,17 +18,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ghr import runs
-from ghr.experiments import Key, Study
+from ghr.experiments import Study
 from ghr.noise import SIGMAS, denoising_mse
-from ghr.references import BlindEmpiricalDenoiser, WienerDenoiser, ray_bound
-from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, slope
+from ghr.references import BlindEmpiricalDenoiser, WienerDenoiser
+from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
 
 IMAGES, MOST_IMAGES = 300, 500  # test images of each N, and of the largest N, where gaps are small
 MEMORY_IMAGES = 100  #: of the memorizing optimum, each of whose answers is a sum over all training images
 NAMED_PSNR = 21  #: input PSNR of the gaps that are compared between N, dB
-LADDER = 100  #: N from which on the gap should fall
-RAY_PSNR = np.linspace(6, 27, 8)  #: input PSNR at which a network of one image is held against its ray, dB
 LOG_SIGMA = 0.1  #: noise level at which the log of a training is read
 MARGIN = 0.5  #: a network that comes so near to the level of the largest N generalizes, dB
 APART = 1.0  #: a gap larger than this is memory, dB
@@ -60,14 +58,7 @@ class Gap:
     gap: Estimate  #: at input 21 dB, dB
     mean: Estimate  #: G, the mean over the paper's noise levels, dB
     test: Estimate  #: output PSNR on test images at input 21 dB, dB
-
-
-@dataclass(frozen=True)
-class Rise:
-    """Whether the gap falls with every larger training set."""
-
-    half: str  #: label of the networks
-    rise: Estimate  #: largest rise of the gap at input 21 dB from one N to the next, dB; below 0 when it always falls
+    views: float  #: of each training image in training: images seen over N
 
 
 @dataclass(frozen=True)
@@ -101,15 +92,6 @@ class Advantage:
     sigma: float  #: noise level, image units
     input_psnr: float  #: the same, dB
     gain: Estimate  #: by how much the network is better on test images, dB
-
-
-@dataclass(frozen=True)
-class Ray:
-    """A network of one image beside the best that a bias-free denoiser of one image can do."""
-
-    half: str  #: label of the network
-    distance: Estimate  #: largest distance of its training curve to the ray bound, input 6-27 dB, dB
-    slope: Estimate  #: of its training curve, dB per dB
 
 
 @dataclass(frozen=True)
@@ -185,18 +167,19 @@ def held_out(study: Study, n: int) -> Float[Tensor, "m c h w"]:
     return study.held_out[: _count(study, n)]
 
 
-def memory(study: Study, n: int) -> BlindEmpiricalDenoiser:
-    """The blind memorizing optimum of half A: what a network would be that fulfils its training loss exactly.
+def memory(study: Study, n: int, half: str = "A") -> BlindEmpiricalDenoiser:
+    """The blind memorizing optimum of a half: what a network would be that fulfils its training loss exactly.
 
     Args:
         study: networks and images.
         n: training images.
+        half: label of the network that was trained on them.
 
     Returns:
         Denoiser whose noise levels have the prior of the network's training.
     """
-    run = study.runs[n, "A"]
-    return BlindEmpiricalDenoiser(study.training(n), sigma_law=run.sigma_law, loss_weight=run.loss_weight)
+    run = study.runs[n, half]
+    return BlindEmpiricalDenoiser(study.training(n, half), sigma_law=run.sigma_law, loss_weight=run.loss_weight)
 
 
 def mean_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
@@ -215,43 +198,7 @@ def mean_gap(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray 
     return psnr_gap(train, test, axis).mean(0)
 
 
-def largest_rise(train: np.ndarray, test: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
-    """Largest rise of the gap from one N to the next larger one. ::
-
-        max_k gap(N_k+1) - gap(N_k)
-
-    Args:
-        train: squared errors on training images, N increasing along the first axis.
-        test: the same on test images.
-        axis: that of the images.
-
-    Returns:
-        dB; negative when the gap always falls.
-    """
-    return np.diff(psnr_gap(train, test, axis), axis=0).max(0)
-
-
-def ray_distance(
-    errors: np.ndarray, input_psnr: Float[np.ndarray, " k"], d: int, axis: int = -1
-) -> np.ndarray | np.floating:
-    """Largest distance of a curve of output PSNR to the ray bound. ::
-
-        max_k | output(p_k) - (p_k + 10 log10 d) |
-
-    Args:
-        errors: squared errors, noise levels along the first axis.
-        input_psnr: p, one for each noise level, dB.
-        d: pixels of an image.
-        axis: that of the images.
-
-    Returns:
-        dB.
-    """
-    curve = psnr_of_mean(errors, axis)
-    return np.abs(curve - ray_bound(input_psnr, d).reshape(-1, *[1] * (curve.ndim - 1))).max(0)
-
-
-def generalization(study: Study, seed: int = 0) -> tuple[Table[Curve], Table[Gap], Table[Rise]]:
+def generalization(study: Study, seed: int = 0) -> tuple[Table[Curve], Table[Gap]]:
     """Errors of every network on training and on test images, and the gap between them.
 
     Args:
@@ -259,8 +206,7 @@ def generalization(study: Study, seed: int = 0) -> tuple[Table[Curve], Table[Gap
         seed: of the noise.
 
     Returns:
-        Error and gap by network and noise level (the paper's, and input 21 dB as the last); the gap by network; and
-        by half its largest rise with N, from N = 100 on, where there are two such N.
+        Error and gap by network and noise level (the paper's, and input 21 dB as the last); the gap by network.
     """
     train, test, curves, gaps = {}, {}, [], []
     for key, f in study.denoisers.items():
@@ -273,9 +219,9 @@ def generalization(study: Study, seed: int = 0) -> tuple[Table[Curve], Table[Gap
             levels = [estimate(psnr_of_mean, e, regions=r) for e, r in zip((a, b), regions, strict=True)]
             curves.append(Curve(n, half, float(sigma), float(psnr), *levels, unpaired(psnr_gap, a, b)))
         of_mean = unpaired(mean_gap, rows[_GRID], others[_GRID])
-        gaps.append(Gap(n, half, curves[-1].gap, of_mean, curves[-1].test))
-    rises = [Rise(half, e) for half in "AB" if (e := _rise(study, train, test, half))]
-    return Table(tuple(curves)), Table(tuple(gaps)), Table(tuple(rises), Rise)
+        views = study.runs[n, half].images_seen / n
+        gaps.append(Gap(n, half, curves[-1].gap, of_mean, curves[-1].test, views))
+    return Table(tuple(curves)), Table(tuple(gaps))
 
 
 def exchange(study: Study, seed: int = 0) -> Table[Exchange]:
@@ -347,26 +293,6 @@ def over_wiener(study: Study, seed: int = 0) -> Table[Advantage]:
     return Table(tuple(rows))
 
 
-def ray(study: Study, seed: int = 0) -> Table[Ray]:
-    """Do the networks of one image project on its ray?
-
-    Args:
-        study: networks and images.
-        seed: of the noise.
-
-    Returns:
-        One row for each half; none when the study has no N = 1.
-    """
-    rows, d = [], study.held_out[0].numel()
-    for n, half in study.denoisers:
-        if n == 1:
-            x = training_images(study, n, half)
-            curve = errors(study.denoisers[n, half], x, 10 ** (-RAY_PSNR / 20), seed)
-            statistics = (partial(ray_distance, input_psnr=RAY_PSNR, d=d), partial(slope, input_psnr=RAY_PSNR))
-            rows.append(Ray(half, *(estimate(statistic, curve) for statistic in statistics)))
-    return Table(tuple(rows), Ray)
-
-
 def learning(study: Study) -> Table[Moment]:
     """The log of each training at sigma = .1: at most 256 images, none repeated.
 
@@ -422,13 +348,3 @@ def _regions(study: Study, n: int, label: str) -> tuple[np.ndarray | None, np.nd
     count = _count(study, n)
     labels = study.regions.a if study.runs[n, label].half == "A" else study.regions.b
     return labels[:count] if n >= count else None, study.regions.held_out[:count]
-
-
-def _rise(study: Study, train: Mapping[Key, np.ndarray], test: Mapping[Key, np.ndarray], half: str) -> Estimate | None:
-    ladder = [n for n in study.sizes if n >= LADDER]
-    if len(ladder) < 2:
-        return None
-    # the first images are the same for every N that has them: they are drawn together
-    pair = [np.stack([e[n, half][-1][:IMAGES] for n in ladder]) for e in (train, test)]
-    regions = [labels if labels is None else labels[:IMAGES] for labels in _regions(study, study.largest, half)]
-    return estimate(largest_rise, *pair, regions=regions, paired=False)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from ghr import sampling, similarity
 from ghr.experiments import Key, Study
-from ghr.references import WienerDenoiser
 from ghr.stats import Estimate, decibels, estimate, median_difference, ratio, share
 from ghr.tables import Table
 
@@ -78,7 +77,6 @@ class Alike:
     seeds: int  #: sampling seeds
     same_noise: Estimate  #: c_AB, median rho of A's and B's samples from the same noise
     other_noise: Estimate  #: the same from different noise
-    strong: str  #: strong generalization "holds", "does not hold", or is "undecided"
 
 
 @dataclass(frozen=True)
@@ -106,14 +104,6 @@ class Moved:
     null: Estimate  #: c_null with the same
     excess: Estimate  #: the former less the latter
     false_positives: Estimate  #: share of held-out images that count as copies, unmoved
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What agreement is worth: that of two denoisers which know a mean and a covariance alone."""
-
-    n: int  #: training images of each
-    wiener: Estimate  #: c_AB of the Wiener denoisers of A and B, from the same noise
 
 
 @dataclass(frozen=True)
@@ -207,26 +197,6 @@ def draw(study: Study, chosen: Mapping[int, Sequence[int]]) -> Samples:
     return Samples(study, *frozen)
 
 
-def strong_generalization(near: Sequence[Nearness]) -> str:
-    """Whether networks draw one density's images rather than their training set's. ::
-
-        c_AB > c_NN   and   c_NN <= c_null + .03     for both halves, with their whole intervals
-
-    Args:
-        near: both networks of one N.
-
-    Returns:
-        "holds", "does not hold" when an interval contradicts it, or "is undecided".
-
-    Source: own choice: the paper shows samples beside their nearest training images and gives no number.
-    """
-    if all(row.ahead.low > 0 and row.excess.high <= TOLERANCE for row in near):
-        return "holds"
-    if any(row.ahead.high < 0 or row.excess.low > TOLERANCE for row in near):
-        return "does not hold"
-    return "is undecided"
-
-
 def compare(samples: Samples) -> tuple[Table[Alike], Table[Nearness]]:
     """Are A's samples B's, and are they copies?
 
@@ -242,7 +212,7 @@ def compare(samples: Samples) -> tuple[Table[Alike], Table[Nearness]]:
         other = similarity.rho(samples.images[n, "A"], samples.images[n, "B"].roll(1, 0))
         both = [_nearness(samples, n, half, same) for half in "AB"]
         c_ab, c_other = (estimate(np.median, rho) for rho in (same, other))
-        alike.append(Alike(n, len(same), c_ab, c_other, strong_generalization(both)))
+        alike.append(Alike(n, len(same), c_ab, c_other))
         near += both
     return Table(tuple(alike)), Table(tuple(near))
 
@@ -266,22 +236,6 @@ def moved(samples: Samples) -> Table[Moved]:
         medians = estimate(np.median, near), estimate(np.median, null, regions=regions)
         rows.append(Moved(n, half, *medians, _excess(near, null, regions), _copies(study.held_out, known)))
     return Table(tuple(rows))
-
-
-def floor(samples: Samples) -> Table[Floor]:
-    """The agreement that a shared mean and covariance give: two Wiener denoisers of the largest N, from the same noise.
-
-    Args:
-        samples: whose seeds are used.
-
-    Returns:
-        One row.
-    """
-    study = samples.study
-    n = study.largest
-    start = sampling.gaussian_start(study.held_out, samples.seeds[n])
-    a, b = (WienerDenoiser(study.training(n, half)).sample(start) for half in "AB")
-    return Table((Floor(n, estimate(np.median, similarity.rho(a, b))),))
 
 
 def steps(samples: Samples) -> Table[Step]:

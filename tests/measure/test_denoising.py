@@ -49,15 +49,28 @@ def test_a_network_without_constants_is_homogeneous_and_one_with_them_is_not(une
     assert product == pytest.approx((constant.norm() / size).item())
 
 
-def test_the_correction_of_what_takes_all_away_is_the_whole_image():
-    x = torch.full((30, 1, 9, 11), 0.3, dtype=torch.float64)
-    table = denoising.corrections(lambda y, sigma=None: x[:1].expand_as(y), x)
-    assert table["sigma"] == pytest.approx(SIGMAS.tolist())
-    for row in table:
-        assert row.size.value == pytest.approx(1, abs=4 / math.sqrt(2 * 30 * 99))  # a correction to the true image
+def test_the_noise_level_is_seen_by_projections_and_not_by_a_constant():
+    """A projection on 20 of 99 dimensions that hold the images takes away all noise that it sees."""
+    axes = torch.linalg.qr(torch.randn(99, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).Q
+    x = (torch.rand(40, 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64) @ axes.T).view(
+        40, 1, 9, 11
+    )
+    onto = lambda y, sigma=None: (y.flatten(1) @ axes @ axes.T).view_as(y)  # noqa: E731
+    nothing = lambda y, sigma=None: 0 * y  # noqa: E731
+    table = denoising.noise_levels({"onto": (onto, x), "all": (nothing, x)}, probes=64)
+    error = 4 / math.sqrt(2 * 40 * 79)
+    for row in table.where(case="onto"):
+        assert row.seen.value == pytest.approx(1, abs=error)
+        assert row.removed.value == pytest.approx(math.sqrt(79 / 99), abs=error)
         assert row.input_psnr == pytest.approx(-20 * math.log10(row.sigma))
-    (row,) = denoising.corrections(lambda y, sigma: y - 3 * sigma, x, (0.2,))
-    assert row.size.value == pytest.approx(3)
+    assert [row.sigma for row in table.where(case="all")] == pytest.approx(SIGMAS.tolist())
+    weakest = table.where(case="all").rows[0]
+    assert weakest.seen.value == weakest.removed.value > 5  # it takes the images for noise
+
+
+def test_a_denoiser_that_keeps_all_sees_no_noise_level():
+    (row,) = denoising.noise_levels({"same": (lambda y, sigma=None: 1.0 * y, torch.rand(5, 1, 7, 13))}, (0.2,))
+    assert (row.removed.value, row.seen) == (0, None)
 
 
 def test_the_log_density_is_that_of_a_mixture_of_gaussians(odd_images):

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from ghr.images.photographs import Regions
 from ghr.measure import errors
 from ghr.noise import SIGMAS, add_noise
 from ghr.recipes import Run
-from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, RayDenoiser, WienerDenoiser
+from ghr.references import BlindEmpiricalDenoiser, EmpiricalDenoiser, WienerDenoiser
 from ghr.stats import estimate, psnr_gap, psnr_of_mean, slope
 
 H, W = 7, 13
@@ -56,28 +55,11 @@ def test_the_mean_gap_is_the_mean_over_noise_levels():
     assert errors.mean_gap(train, test) == pytest.approx((10 + 0) / 2)
 
 
-def test_the_largest_rise_is_negative_when_the_gap_always_falls():
-    test = np.ones((3, 2))
-    falling, rising = 10 ** -np.array([[3.0], [2.0], [0.5]]), 10 ** -np.array([[3.0], [0.5], [2.0]])
-    assert errors.largest_rise(falling.repeat(2, 1), test) == pytest.approx(-10)
-    assert errors.largest_rise(rising.repeat(2, 1), test) == pytest.approx(15)
-
-
-def test_the_distance_to_the_ray_is_the_largest_to_either_side():
-    """d = 100: the ray lies 20 dB above the diagonal."""
-    at = np.array([6.0, 20.0])
-    assert errors.ray_distance(np.array([[10**-2.3] * 3, [10**-4.1] * 3]), at, 100) == pytest.approx(3)
-    assert errors.ray_distance(np.array([[10**-2.6] * 3, [10**-4.5] * 3]), at, 100) == pytest.approx(5)
-
-
-@pytest.mark.parametrize("statistic", [errors.mean_gap, errors.largest_rise])
-def test_resamples_are_measured_one_by_one(statistic):
+def test_resamples_are_measured_one_by_one():
     rng = np.random.default_rng(0)
     train, test = rng.exponential(size=(2, 3, 4, 6))  # levels, resamples, images
-    alone = [statistic(train[:, k], test[:, k]) for k in range(4)]
-    assert statistic(train, test, axis=-1) == pytest.approx(alone)
-    along = partial(errors.ray_distance, input_psnr=np.array([6.0, 15, 27]), d=91)
-    assert along(train) == pytest.approx([along(train[:, k]) for k in range(4)])
+    alone = [errors.mean_gap(train[:, k], test[:, k]) for k in range(4)]
+    assert errors.mean_gap(train, test, axis=-1) == pytest.approx(alone)
 
 
 # What is measured -------------------------------------------------------------------------------------------------
@@ -111,11 +93,10 @@ def test_a_network_that_knows_no_image_has_no_gap():
     x = pictures(200)
     keys = [(n, half) for n in (100, 200) for half in "AB"]
     study = made(dict.fromkeys(keys, shrinking(0.8)), dict.fromkeys((100, 200), (x, x)), x)
-    curves, gaps, rises = errors.generalization(study)
+    curves, gaps = errors.generalization(study)
     assert [e.value for e in curves["gap"]] == [0] * 4 * 16
     assert [e.value for e in gaps["gap"] + gaps["mean"]] == [0] * 8
-    assert rises["half"] == ["A", "B"]
-    assert [e.value for e in rises["rise"]] == [0, 0]
+    assert gaps["views"] == [study.runs[n, half].images_seen / n for n, half in keys]
     assert all(e.low < 0 < e.high for e in curves["gap"])  # two sets of images, drawn by themselves
 
 
@@ -123,7 +104,7 @@ def test_curves_and_gaps_are_those_of_the_definition():
     """Networks that answer with one of two images, each trained on one of them."""
     a, b, held_out = pictures(1), pictures(1, seed=1), pictures(40, seed=2)
     study = made({(1, "A"): constant(0.9 * a), (1, "B"): shrinking(0.7)}, {1: (a, b)}, held_out)
-    curves, gaps, rises = errors.generalization(study, seed=5)
+    curves, gaps = errors.generalization(study, seed=5)
     assert len(curves.rows) == 2 * 16
     assert curves.rows[-1].input_psnr == 21
     assert [row.sigma for row in curves.where(half="A")][:15] == pytest.approx(SIGMAS)
@@ -138,7 +119,6 @@ def test_curves_and_gaps_are_those_of_the_definition():
         assert row.gap.value == curve[-1]
         assert row.mean.value == pytest.approx(np.mean(curve[:-1]))
         assert row.test == curves.where(half=row.half).rows[-1].test
-    assert rises.rows == ()  # no N of at least 100
 
 
 def test_whole_regions_are_drawn_unless_training_images_are_repeated():
@@ -149,7 +129,7 @@ def test_whole_regions_are_drawn_unless_training_images_are_repeated():
     keys = [(n, half) for n in (20, 50) for half in "AB"]
     data = {20: (a[:20], b[:20]), 50: (a, b)}
     study = made(dict.fromkeys(keys, shrinking(0.9)), data, held_out, regions)
-    curves, gaps, _ = errors.generalization(study)
+    curves, gaps = errors.generalization(study)
     for n, half, of_training in ((20, "A", None), (50, "A", labels[:40]), (50, "B", labels[::-1][:40])):
         train, test = (
             errors.errors(shrinking(0.9), x, [SIGMA_21])[0]
@@ -209,17 +189,6 @@ def test_wiener_is_not_better_than_itself():
     assert all(e.high < 0 for e in errors.over_wiener(worse)["gain"])
 
 
-def test_a_projection_on_the_ray_has_slope_one_at_the_bound():
-    """Its error is a chi square of one degree: the mean of 300 has a standard error of .35 dB."""
-    x, held_out = pictures(1), pictures(300, seed=2)
-    study = made({(1, "A"): RayDenoiser(x), (1, "B"): shrinking(1.0)}, {1: (x, x)}, held_out)
-    projected, kept = errors.ray(study)
-    assert projected.slope.value == pytest.approx(1, abs=1e-3)
-    assert projected.distance.value < 4 * 0.35
-    assert kept.distance.value == pytest.approx(10 * math.log10(H * W), abs=0.2)
-    assert errors.ray(made({(2, "A"): shrinking(1.0)}, {2: (x, x)}, held_out)).rows == ()
-
-
 def test_slope_of_the_measured_curve():
     """Output PSNR falls by half of what input PSNR does."""
     at = np.array([6.0, 9.0, 20.0])
@@ -263,7 +232,7 @@ def test_onsets_are_first_times_in_the_log(monkeypatch):
 def test_tables_come_back_from_csv():
     a, held_out = pictures(1), pictures(40, seed=2)
     study = made({(1, "A"): constant(0.9 * a)}, {1: (a, a)}, held_out)
-    _, gaps, _ = errors.generalization(study)
+    _, gaps = errors.generalization(study)
     (row,) = csv.DictReader(io.StringIO(gaps.csv()))
     assert [float(row[k]) for k in ("mean", "mean_low", "mean_high")] == [
         gaps.rows[0].mean.value,
