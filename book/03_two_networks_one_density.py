@@ -69,14 +69,15 @@ for n, curve in [(n, distance.where(n=n)) for n in sizes]:
     plots.band(right, curve["input_psnr"], curve["error"], color=plots.shade(n, faces.sizes), linestyle=":")
 left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="input PSNR (dB)", ylabel="disagreement U", yscale="log")
-right.set(xlabel="input PSNR (dB)", ylabel="A to B (solid), to truth (dotted), dB")
+right.set(xlabel="input PSNR (dB)", ylabel="distance (dB), higher is closer")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $N$ = 10 two networks disagree about as two memories do; at $N$ = {num}`distance[n=max,sigma=0.1].n:,` and $\sigma$ = .1 their $U$ is
-# {num}`distance[n=max,sigma=0.1].u:.3f`, and largest between $\sigma$ = .05 and 1 it is
-# {num}`distance[n=max,sigma>=0.05,sigma<=1,u=max].u.value:.3f` ({target}`T9d`). {claim}`networks-are-no-two-memories`
+# At $\sigma$ = .1, $U$ falls from {num}`distance[n=10,sigma=0.1].u.value:.2f` at $N$ = 10 to {num}`distance[n=max,sigma=0.1].u:.3f` at $N$ =
+# {num}`distance[n=max,sigma=0.1].n:,`. {claim}`networks-are-no-two-memories` Even networks of ten images do not reach 1: shown a *new* face, they
+# mix what they know with what they see. At strong noise $U$ is larger for all $N$ ({target}`T9d`), since there the two memories themselves come together:
+# each answers with an average of many faces.
 #
 # *Bias and variance.* The error of two networks has two parts: what both get wrong alike, and what each gets wrong in its own way,
 # the **model variance**. With both errors averaged,
@@ -106,9 +107,9 @@ plots.Picture(figure)
 crossed, pairs, chances = agreement.chance(experiments.controls(scale), seed)
 results.keep(crossed=crossed, pairs=pairs, chances=chances)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N, networks that differ in their seed alone (dotted) are as far apart as networks of two halves (solid).** Disagreement of network A with three others in dB, on test faces, against input PSNR, with 95% intervals over images; higher is closer: B (other images, other seed; solid), a network with other images and A's seed (dashed), and one with A's images and another seed (dotted)."}, "image": {"alt": "Disagreement in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N, networks that differ in their seed alone (dotted) are as far apart as networks of two halves (solid), and further than those with one seed and other images (dashed).** Disagreement of network A with three others in dB, on test faces, against input PSNR, with 95% intervals over images; higher is closer: B (other images, other seed; solid), a network with other images and A's seed (dashed), and one with A's images and another seed (dotted)."}, "image": {"alt": "Disagreement in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
 lines = {"images and seed": "-", "images": "--", "seed": ":"}
-figure, axes = plots.panels(len(set(chances["n"])), height=2.6, sharey=True)
+figure, axes = plots.panels(len(set(chances["n"])), columns=2, height=2.6, sharey=True)
 for ax, (n, curves) in zip(axes, crossed.where(one="A").by("n"), strict=True):
     for differs, curve in curves.by("differs"):
         style = {"color": plots.INK, "linestyle": lines[differs], "label": f"other {differs}"}
@@ -121,7 +122,8 @@ plots.Picture(figure)
 # At $N$ = {num}`chances[n=min,half=A].n:,` the images count: at $\sigma$ = .1, networks of two halves disagree
 # {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as networks of one half and two seeds. {claim}`images-count-in-small-sets`
 # At $N$ = {num}`chances[n=max,half=A].n:,` they do not count: the ratio is {num}`chances[n=max,half=A].over_seed:.2f` ({target}`T9e`). What is
-# left of the disagreement is the chance of training. {claim}`chance-keeps-the-networks-apart`
+# left of the disagreement is the chance of training. {claim}`chance-keeps-the-networks-apart` Two networks with one seed and no image in common are
+# even closer than two with the same images and two seeds. {claim}`seed-counts-more-than-images`
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -220,17 +222,19 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians over seeds, against N, with 95% intervals; faces left, photographs right. Black: A's and B's samples from the same noise. Green: a sample and the Wiener sample from the same noise, the floor. Blue: A's and B's samples beyond Wiener. Grey: beyond Wiener, half A's sample and the nearest training image. Dotted: beyond Wiener, A's sample and one of B from other noise, the null."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians over seeds, against N, with 95% intervals; faces left, photographs right. Dashed: A's and B's samples from the same noise. Green: a sample and the Wiener sample from the same noise, the floor. Solid: A's and B's samples beyond Wiener. Grey: beyond Wiener, half A's sample and the nearest training image. Dotted: beyond Wiener, A's sample and one of B from other noise, the null."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(
     axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
 ):
-    plots.band(ax, table["n"], table["same_noise"], color=plots.INK, marker="o", label="A and B")
+    plots.band(ax, table["n"], table["same_noise"], color=plots.INK, linestyle="--", label="A and B")
     plots.band(ax, table["n"], table["floor"], color=plots.WIENER, marker="s", label="sample and Wiener's")
-    plots.band(ax, table["n"], table["residual"], color=plots.HALF["A"], marker="o", label="beyond Wiener: A and B")
+    plots.band(ax, table["n"], table["residual"], color=plots.INK, marker="o", label="beyond Wiener: A and B")
     plots.band(ax, table["n"], table["null"], color=plots.INK, linestyle=":", label="A, and B of other noise")
     known = near_a.where(half="A")
-    plots.band(ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="A, nearest training image")
+    plots.band(
+        ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="A, and the nearest training image"
+    )
     ax.set(title=name, xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
@@ -268,18 +272,20 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Median similarity of samples from the same noise at the largest N, with 95% intervals over seeds, for each two of four networks: a UNet and a BF-CNN of each half. Left: samples as they are. Right: beyond Wiener. Blue: other images, same architecture. Orange: same images, other architecture. Grey: both differ."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Median similarity of samples from the same noise at the largest N, with 95% intervals over seeds, for each two of four networks: a UNet and a BF-CNN of each half. Left: samples as they are. Right: beyond Wiener. Dots: other images, same architecture. Squares: same images, other architecture. Grey: both differ."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = (
     exchanged.where(n=max(exchanged["n"])),
-    {"images": plots.HALF["A"], "architecture": plots.HALF["B"], "both": plots.TRAINING},
+    {"images": plots.INK, "architecture": plots.INK, "both": plots.TRAINING},
 )
 names = [f"{row.one} – {row.other}".replace("BFCNN", "BF-CNN") for row in most]
 for ax, title, field in zip(axes, ("samples", "beyond Wiener"), ("plain", "beyond"), strict=True):
     for row, place in zip(most, range(len(most.rows))[::-1], strict=True):
         e = getattr(row, field)
         ax.plot([e.low, e.high], [place, place], color=colours[row.changed])
-        ax.plot([e.value], [place], "o", color=colours[row.changed], markersize=4)
+        ax.plot(
+            [e.value], [place], "s" if row.changed == "architecture" else "o", color=colours[row.changed], markersize=4
+        )
     ax.set(title=title, xlabel="centred cosine, median", yticks=range(len(names)), yticklabels=names[::-1])
 plots.Picture(figure)
 

@@ -85,10 +85,10 @@ def wiener(samples: Samples) -> Walks:
         samples: of both networks; the first 256 seeds of each N count.
 
     Returns:
-        Images by N and half; of a single training image always that image, since it has no covariance.
+        Images by N and half; none of N = 1, since one image has no covariance.
     """
     study, walks = samples.study, {}
-    for n, seeds in samples.seeds.items():
+    for n, seeds in _sizes(samples).items():
         start = sampling.gaussian_start(study.held_out, seeds[:SEEDS])
         for half in "AB":
             walks[n, half] = sampling.last(sampling.sample(WienerDenoiser(study.training(n, half)), start))
@@ -127,10 +127,10 @@ def compare(samples: Samples, walks: Walks, near: Table[Nearness]) -> tuple[Tabl
         near: nearness of the samples to their training sets, as `ghr.measure.samples.compare` gives it.
 
     Returns:
-        Agreement by N; nearness to the training set by N and half.
+        Agreement by N, of N above 1; nearness to the training set by N and half.
     """
     rows, halves = [], []
-    for n in samples.seeds:
+    for n in _sizes(samples):
         w = {half: walks[n, half] for half in "AB"}
         x = {half: samples.images[n, half][: len(w[half])] for half in "AB"}
         rest = {half: x[half] - w[half] for half in "AB"}
@@ -151,7 +151,7 @@ def compare(samples: Samples, walks: Walks, near: Table[Nearness]) -> tuple[Tabl
         strong = strong_generalization(near.where(n=n).rows, both)
         rows.append(Beyond(n, len(residual), *(estimate(np.median, values) for values in found), strong))
         halves += both
-    return Table(tuple(rows)), Table(tuple(halves))
+    return Table(tuple(rows), Beyond), Table(tuple(halves), Ahead)
 
 
 def exchange(samples: Samples, others: Samples, walks: Walks) -> tuple[Table[Pair], Table[Exchange]]:
@@ -168,7 +168,7 @@ def exchange(samples: Samples, others: Samples, walks: Walks) -> tuple[Table[Pai
     """
     pairs, exchanges = [], []
     names = samples.study.network, others.study.network
-    for n in sorted(samples.seeds.keys() & others.seeds.keys()):
+    for n in sorted(_sizes(samples).keys() & _sizes(others).keys()):
         count = min(len(samples.seeds[n]), len(others.seeds[n]), len(walks[n, "A"]))
         x = {
             (name, half): each.images[n, half][:count]
@@ -194,3 +194,8 @@ def exchange(samples: Samples, others: Samples, walks: Walks) -> tuple[Table[Pai
             costs = (estimate(median_difference, own, other) for own, other in mates)
             exchanges.append(Exchange(n, " ".join(one), names[1], *costs))
     return Table(tuple(pairs), Pair), Table(tuple(exchanges), Exchange)
+
+
+def _sizes(samples: Samples) -> dict[int, Sequence[int]]:
+    """Sampling seeds by N, of N above 1."""
+    return {n: seeds for n, seeds in samples.seeds.items() if n > 1}

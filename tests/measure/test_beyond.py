@@ -98,6 +98,14 @@ def test_the_wiener_sample_walks_as_the_networks_do_and_has_no_more_seeds_than_i
     assert torch.equal(walks[30, "B"], last)
 
 
+def test_one_image_has_no_covariance_and_is_left_out():
+    found = drawn(made(pictures(1), pictures(1, seed=1), pictures(9, seed=2)), pictures(4), pictures(4))
+    walks = beyond.wiener(found)
+    shared, ahead = beyond.compare(found, walks, table(near_of(1)))
+    assert not walks
+    assert shared.rows == ahead.rows == ()
+
+
 def test_what_two_networks_add_alike_is_what_they_share_beyond_wiener():
     """Half of what each adds to its Wiener sample is shared: a cosine of a half. Of unrelated ones it is 0."""
     a, b, held_out = pictures(60), pictures(60, seed=1), pictures(9, seed=2)
