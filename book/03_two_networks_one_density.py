@@ -76,8 +76,8 @@ plots.Picture(figure)
 # %% [markdown]
 # At $\sigma$ = .1, $U$ falls from {num}`distance[n=10,sigma=0.1].u.value:.2f` at $N$ = 10 to {num}`distance[n=max,sigma=0.1].u:.3f` at $N$ =
 # {num}`distance[n=max,sigma=0.1].n:,`. {claim}`networks-are-no-two-memories` Even networks of ten images do not reach 1: shown a *new* face, they
-# mix what they know with what they see. At strong noise $U$ is larger for all $N$ ({target}`T9d`), since there the two memories themselves come together:
-# each answers with an average of many faces.
+# mix what they know with what they see. At strong noise $U$ is larger ({target}`T9d`): there networks of few images do answer with faces of their
+# own, and of a large set the two memories themselves come together, as each averages many faces.
 #
 # *Bias and variance.* The error of two networks has two parts: what both get wrong alike, and what each gets wrong in its own way,
 # the **model variance**. With both errors averaged,
