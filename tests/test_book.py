@@ -195,6 +195,10 @@ def test_every_place_that_a_page_names_is_where_the_reader_lands(chromium, site,
             page.goto("about:blank")
             page.goto(f"{site}{name}#{place}", wait_until="networkidle")
             asked += 1
+            settled = (
+                "() => scrollY === (window.before ?? -1) || (window.before = scrollY, false)"  # pages scroll smoothly
+            )
+            page.wait_for_function(settled, polling=300)
             top, left_below = page.evaluate(
                 """id => [document.getElementById(id).getBoundingClientRect().top,
                 document.documentElement.scrollHeight - window.scrollY - window.innerHeight]""",
