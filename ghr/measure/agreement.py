@@ -120,7 +120,7 @@ def variance_share(disagreement: np.ndarray, error: np.ndarray, axis: int = -1) 
         axis: that of the images.
 
     Returns:
-        A number without unit: 0 for one function, 1 for uncorrelated errors.
+        A number without unit, 0 for one function, 1 for uncorrelated errors.
 
     Source: paper, Section 2, of two networks instead of many.
     """
