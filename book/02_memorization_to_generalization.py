@@ -30,6 +30,7 @@
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
+sizes = None  # work with networks of these N only, e.g. [100, 30000] (None: all)
 
 # %%
 import numpy as np
@@ -42,7 +43,7 @@ from ghr.denoiser import denoise
 from ghr.measure import errors
 from ghr.references import EmpiricalDenoiser, ray_bound
 
-faces, patches = experiments.faces(scale), experiments.photographs(scale)
+faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 results.keep(networks=experiments.networks(faces, patches))
 
 # %% [markdown]
@@ -126,7 +127,7 @@ results.keep(curves=curves, gaps=gaps, rivals=rivals, exchange=exchange)
 # %%
 patch_curves, patch_gaps = errors.generalization(patches, seed)
 patch_rivals, patch_exchange = errors.rivals(patches, seed), errors.exchange(patches, seed)
-chain_curves, chain_gaps = errors.generalization(experiments.chain(scale), seed)
+chain_curves, chain_gaps = errors.generalization(experiments.chain(scale, sizes), seed)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rivals=patch_rivals)
 results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps)
 

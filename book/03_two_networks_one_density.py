@@ -34,6 +34,7 @@
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring and sampling, not for training
+sizes = None  # work with networks of these N only, e.g. [100, 30000] (None: all)
 
 # %%
 from ghr import experiments, sampling, similarity
@@ -41,7 +42,7 @@ from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure import agreement, beyond, samples
 
-faces, patches = experiments.faces(scale), experiments.photographs(scale)
+faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sampling seeds
 
 # %% [markdown]
@@ -63,8 +64,8 @@ results.keep(distance=distance, agreement=agreements)
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
-sizes = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
-for n, curve in [(n, distance.where(n=n)) for n in sizes]:
+three = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
+for n, curve in [(n, distance.where(n=n)) for n in three]:
     plots.band(right, curve["input_psnr"], curve["apart"], color=plots.shade(n, faces.sizes))
     plots.band(right, curve["input_psnr"], curve["error"], color=plots.shade(n, faces.sizes), linestyle=":")
 left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
@@ -104,7 +105,7 @@ plots.Picture(figure)
 # Two more trainings tell the two apart: one on A's images with B's seed, one on B's images with A's seed.
 
 # %%
-crossed, pairs, chances = agreement.chance(experiments.controls(scale), seed)
+crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
 results.keep(crossed=crossed, pairs=pairs, chances=chances)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N, networks that differ in their seed alone (dotted) are as far apart as networks of two halves (solid), and further than those with one seed and other images (dashed).** Disagreement of network A with three others in dB, on test faces, against input PSNR, with 95% intervals over images; higher is closer: B (other images, other seed; solid), a network with other images and A's seed (dashed), and one with A's images and another seed (dotted)."}, "image": {"alt": "Disagreement in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
@@ -141,7 +142,7 @@ moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image.", "classes": "dark-light"}}
-keys = [(n, half) for n in sizes for half in "AB"]
+keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
 
@@ -267,7 +268,7 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 # half A and one of half B draw from the same noise as the two UNets.
 
 # %%
-chain = experiments.chain(scale)
+chain = experiments.chain(scale, sizes)
 chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 1000 * seed + 2 * few)}
 exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
@@ -357,7 +358,7 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 # their gradients, which falls when images are blurred, and their power spectrum in rings of frequency.
 
 # %%
-wide = samples.draw(experiments.flagship(scale), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))})
+wide = samples.draw(experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))})
 quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")

@@ -4,6 +4,7 @@ What is measured on a study goes elsewhere: into tables (`ghr.measure`). A netwo
 first, after saying so.
 """
 
+import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ghr.images.photographs import regions as regions_of
 from ghr.recipes import Run
 from ghr.tables import Table
 
+#: N to work with; or what `papermill -p sizes "[100, 30000]"` hands on; None for all
+Sizes = Collection[int] | str | None
 Key = tuple[int, str]  #: N, and what tells a network from the others of this N: its half, or a longer label
 
 
@@ -41,8 +44,8 @@ class Study:
 
     @property
     def few(self) -> int:
-        """The smallest N above one."""
-        return min(n for n in self.sizes if n > 1)
+        """The smallest N above one, or one where there is no other."""
+        return min((n for n in self.sizes if n > 1), default=1)
 
     @property
     def largest(self) -> int:
@@ -85,55 +88,55 @@ class Network:
     held_out: int  #: test images
 
 
-def faces(scale: str, sizes: Collection[int] | None = None) -> Study:
+def faces(scale: str, sizes: Sizes = None) -> Study:
     """UNets of cartoon faces, both halves of every N: keys (n, "A") and (n, "B").
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
-        sizes: work with these N only (None: all of the table).
+        sizes: work with those of these N that the table has (None: all).
 
     Returns:
         Study.
 
     Raises:
-        ValueError: for another scale, or an N that the table lacks.
+        ValueError: for another scale, an N that no table has, or none that this one has.
     """
     return _of_table(scale, "avatars", "UNet", sizes)
 
 
-def photographs(scale: str, sizes: Collection[int] | None = None) -> Study:
+def photographs(scale: str, sizes: Sizes = None) -> Study:
     """UNets of patches of photographs, both halves of every N: keys (n, "A") and (n, "B").
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
-        sizes: work with these N only (None: all of the table).
+        sizes: work with those of these N that the table has (None: all).
 
     Returns:
         Study with the regions of its patches.
 
     Raises:
-        ValueError: for another scale, or an N that the table lacks.
+        ValueError: for another scale, an N that no table has, or none that this one has.
     """
     return _of_table(scale, "photographs", "UNet", sizes)
 
 
-def chain(scale: str, sizes: Collection[int] | None = None) -> Study:
+def chain(scale: str, sizes: Sizes = None) -> Study:
     """BF-CNNs of cartoon faces, a chain of convolutions without scales, both halves: keys (n, "A") and (n, "B").
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
-        sizes: work with these N only (None: all of the table).
+        sizes: work with those of these N that the table has (None: all).
 
     Returns:
         Study.
 
     Raises:
-        ValueError: for another scale, or an N that the table lacks.
+        ValueError: for another scale, an N that no table has, or none that this one has.
     """
     return _of_table(scale, "avatars", "BFCNN", sizes)
 
 
-def controls(scale: str, sizes: Collection[int] | None = None) -> Study:
+def controls(scale: str, sizes: Sizes = None) -> Study:
     """What do data and seed each do? UNets of faces, and the same with the seeds of the halves exchanged.
 
     Keys (n, "A"), (n, "B"), (n, "A, seed of B"), (n, "B, seed of A"): A and "A, seed of B" differ in their seed alone,
@@ -141,34 +144,40 @@ def controls(scale: str, sizes: Collection[int] | None = None) -> Study:
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
-        sizes: work with these N only (None: all of the table).
+        sizes: work with those of these N that the table has (None: all).
 
     Returns:
         Study.
 
     Raises:
-        ValueError: for another scale, or an N that the table lacks.
+        ValueError: for another scale, an N that no table has, or none that this one has.
     """
     exchanged = recipes.controls(scale)
     own = [run for run in recipes.table(scale, "avatars") if run.n in {other.n for other in exchanged}]
     seeds = {"A": "A, seed of B", "B": "B, seed of A"}
     named = {(run.n, run.half): run for run in own} | {(run.n, seeds[run.half]): run for run in exchanged}
-    return study(_only(named, sizes))
+    return study(_only(named, sizes, scale))
 
 
-def flagship(scale: str) -> Study:
+def flagship(scale: str, sizes: Sizes = None) -> Study:
     """The pair whose faces are shown: the largest N, wider where a scale has wider networks; keys (n, "A"), (n, "B").
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
+        sizes: work with those of these N that the table has (None: all); the pair of the table where its largest N is
+            not among them.
 
     Returns:
         Study.
 
     Raises:
-        ValueError: for another scale.
+        ValueError: for another scale, an N that no table has, or none that this one has.
     """
-    return study({(run.n, run.half): run for run in recipes.flagship(scale)})
+    chosen = {(run.n, run.half): run for run in recipes.table(scale, "avatars")}
+    widest = {(run.n, run.half): run for run in recipes.flagship(scale)}
+    wanted = _only(chosen, sizes, scale)
+    largest = max(n for n, _ in wanted)
+    return study({key: widest.get(key, run) for key, run in wanted.items() if key[0] == largest})
 
 
 def others(scale: str) -> Study:
@@ -207,16 +216,17 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
     return tuple(study({(run.n, run.half): run}) for run in chosen)
 
 
-def prepare(scale: str) -> None:
+def prepare(scale: str, sizes: Sizes = None) -> None:
     """Draw the images that studies of a scale need, with a bar, and say which networks they will train first.
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
+        sizes: which N are worked with (None: all).
 
     Raises:
-        ValueError: for another scale.
+        ValueError: for another scale, or an N that no table has.
     """
-    chosen = recipes.table(scale)
+    chosen = [run for run in recipes.table(scale) if sizes is None or run.n in _wanted(sizes, scale)]
     for run in {(run.size, run.pool): run for run in chosen if run.images == "avatars"}.values():
         images.load(run.images, run.size, run.pool)
     _tell(chosen)
@@ -225,11 +235,14 @@ def prepare(scale: str) -> None:
 def _tell(chosen: Collection[Run]) -> None:
     """Say which runs have no checkpoint, and what it takes to train them."""
     if missing := [run for run in chosen if not runs.path(run).exists()]:
-        wanted = "; ".join(
-            f"{run.network} of {run.n:,} {run.images}, half {run.half}, {run.images_seen:,} images seen"
-            for run in missing
-        )
-        tqdm.write(f"Without a checkpoint in {runs.folder()}: {wanted}. {plan.cost(missing)}", file=sys.stderr)
+        kinds: dict[tuple[str, str], set[int]] = {}
+        for run in missing:
+            kinds.setdefault((run.network, run.images), set()).add(run.n)
+        wanted = [
+            f"{network} of {', '.join(f'{n:,}' for n in sorted(of))} {name}" for (network, name), of in kinds.items()
+        ]
+        told = f"Without a checkpoint in {runs.folder()}: {'; '.join(wanted)}. {plan.cost(missing)}"
+        tqdm.write(told, file=sys.stderr)
 
 
 def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
@@ -292,15 +305,29 @@ class _Data(Mapping[int, Halves]):
         return len(self.runs)
 
 
-def _of_table(scale: str, name: str, network: str, sizes: Collection[int] | None) -> Study:
+def _of_table(scale: str, name: str, network: str, sizes: Sizes) -> Study:
     table = {(run.n, run.half): run for run in recipes.table(scale, name, network)}
-    return study(_only(table, sizes), max(table.values(), key=lambda run: run.n))
+    return study(_only(table, sizes, scale), max(table.values(), key=lambda run: run.n))
 
 
-def _only(chosen: Mapping[Key, Run], sizes: Collection[int] | None) -> Mapping[Key, Run]:
+def _only(chosen: Mapping[Key, Run], sizes: Sizes, scale: str) -> Mapping[Key, Run]:
     if sizes is None:
         return chosen
-    known = sorted({n for n, _ in chosen})
-    if unknown := set(sizes) - set(known):
-        raise ValueError(f"No networks of N = {sorted(unknown)} in this table: expected some of {known}.")
-    return {key: run for key, run in chosen.items() if key[0] in sizes}
+    wanted = _wanted(sizes, scale)
+    if not (found := {key: run for key, run in chosen.items() if key[0] in wanted}):
+        known = sorted({n for n, _ in chosen})
+        raise ValueError(f"No networks of N = {sorted(wanted)} in this table: expected some of {known}.")
+    return found
+
+
+def _wanted(sizes: Collection[int] | str, scale: str) -> set[int]:
+    """N that a person asked for, each of which some table of the scale must have."""
+    try:
+        wanted = set(json.loads(sizes) if isinstance(sizes, str) else sizes)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sizes is {sizes!r}: expected a list of N, e.g. [100, 30000].") from error
+    known = {run.n for run in recipes.table(scale)}
+    if unknown := wanted - known:
+        named = ", ".join(map(str, sorted(unknown, key=str)))
+        raise ValueError(f"No table of scale {scale} has N = {named}: expected some of {sorted(known)}.")
+    return wanted

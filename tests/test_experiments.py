@@ -48,9 +48,29 @@ def test_test_images_are_those_of_the_tables_largest_n_whichever_n_are_wanted(st
     assert torch.equal(whole.held_out, runs.data(TABLE[-1]).held_out)
 
 
-def test_an_n_that_the_table_lacks_is_refused(stand_ins):
-    with pytest.raises(ValueError, match=r"No networks of N = \[4, 9\] in this table: expected some of \[1, 3, 27\]"):
+def test_an_n_that_no_table_has_is_refused_and_one_of_another_table_is_passed_over(stand_ins, monkeypatch):
+    """The table of faces has 1, 3 and 27; that of all runs 81, too."""
+    other = dataclasses.replace(TABLE[0], n=81)
+    monkeypatch.setattr(recipes, "table", lambda scale, *of: TABLE if of else (*TABLE, other))
+    with pytest.raises(ValueError, match=r"No table of scale smoke has N = 4, 9: expected some of \[1, 3, 27, 81\]"):
         experiments.faces("smoke", sizes=(9, 3, 4))
+    assert experiments.faces("smoke", sizes=(3, 81)).sizes == [3]
+    with pytest.raises(ValueError, match=r"No networks of N = \[81\] in this table: expected some of \[1, 3, 27\]"):
+        experiments.faces("smoke", sizes=[81])
+
+
+def test_sizes_may_be_what_papermill_hands_on(stand_ins):
+    assert experiments.faces("smoke", sizes="[1, 3]").sizes == [1, 3]
+    for wrong in ("1, 3", "3", "few"):
+        with pytest.raises(ValueError, match="expected a list of N, e.g. "):
+            experiments.faces("smoke", sizes=wrong)
+
+
+def test_the_flagship_is_the_widest_pair_of_the_largest_n_that_is_worked_with(stand_ins, monkeypatch):
+    wide = tuple(dataclasses.replace(run, width=2 * run.width) for run in TABLE[-2:])
+    monkeypatch.setattr(recipes, "flagship", lambda scale: wide)
+    assert tuple(experiments.flagship("smoke").runs.values()) == wide
+    assert tuple(experiments.flagship("smoke", [1, 3]).runs.values()) == TABLE[2:4]
 
 
 def test_nothing_in_a_study_can_be_changed(stand_ins):
@@ -67,7 +87,7 @@ def test_a_study_says_which_networks_it_trains_first(stand_ins, capsys):
     told = capsys.readouterr().err
     assert told.startswith(f"Without a checkpoint in {runs.folder()}: ")
     assert "1 network to train, " in told
-    assert "UNet of 3 discs, half B, 1,048,576 images seen" in told
+    assert "UNet of 3 discs. " in told
     runs.path(TABLE[3]).touch()
     experiments.faces("smoke", sizes=[3])
     assert capsys.readouterr().err == ""
