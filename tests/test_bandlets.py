@@ -11,7 +11,7 @@ import torch
 
 from ghr.jacobian import jacobian
 from ghr.noise import add_noise, psnr
-from ghr.references.bandlets import ELSEWHERE, PENALTY, BandletDenoiser, analysis, best_basis, synthesis
+from ghr.references.bandlets import ELSEWHERE, PENALTY, BandletDenoiser, _directed, analysis, best_basis, synthesis
 
 
 def soft_step(distance):
@@ -119,7 +119,7 @@ def test_squares_of_three_sizes_cost_what_the_recursion_says(penalty):
 
     for x in (straight(32, 32), curved(32, 32)):
         bands = pywt.dwt2(x[0, 0].numpy(), "sym8", "periodization")[1]  # one scale: the filter is long
-        geometry = best_basis(x, threshold, wavelet="sym8", penalty=penalty)
+        geometry = best_basis(x, threshold, wavelet="sym8", penalty=penalty, largest=16)
         expected = sum(map(cheapest, bands))
         assert lagrangian(x, geometry, threshold, penalty) == pytest.approx(expected, rel=1e-10)
 
@@ -128,16 +128,19 @@ def test_no_other_images_basis_is_cheaper():
     """Trees of three sizes of squares; plain wavelets are among the others."""
     images = [straight(32, 64), curved(32, 64), add_noise(curved(32, 64), 0.1, torch.Generator().manual_seed(1))]
     for threshold in (0.1, 0.3):
-        bases = [best_basis(x, threshold) for x in images] + [best_basis(images[0], threshold, penalty=math.inf)]
+        bases = [best_basis(x, threshold, largest=16) for x in images]
+        bases.append(best_basis(images[0], threshold, largest=16, penalty=math.inf))
         costs = np.array([[lagrangian(x, basis, threshold) for basis in bases] for x in images])
         assert (costs.diagonal()[:, None] <= costs + 1e-12).all()
         assert (costs.diagonal() < 0.99 * costs[:, -1]).all()
     assert {side for tree in bases[0].squares for side in tree if (tree[side] >= 0).any()} == {4, 8, 16}
 
 
-@pytest.mark.parametrize(("image", "wavelet"), [(noise, "db2"), (straight, "haar"), (curved, "db4")])
-def test_every_basis_is_orthonormal(image, wavelet):
-    geometry = best_basis(image(16, 32), 0.3, wavelet=wavelet, penalty=0.02)
+@pytest.mark.parametrize(
+    ("image", "wavelet", "moments"), [(noise, "db2", 1), (straight, "haar", 3), (curved, "db4", 2)]
+)
+def test_every_basis_is_orthonormal(image, wavelet, moments):
+    geometry = best_basis(image(16, 32), 0.3, wavelet=wavelet, penalty=0.02, moments=moments)
     assert any((choice >= 0).any() for tree in geometry.squares for choice in tree.values())
     vectors = analysis(torch.eye(512).view(512, 1, 16, 32), geometry).flatten(1)
     assert torch.allclose(vectors @ vectors.T, torch.eye(512).double(), rtol=0, atol=1e-12)
@@ -156,6 +159,27 @@ def test_images_come_back_from_their_coefficients():
         alone = y[k : k + 1, channel : channel + 1]
         expected = analysis(alone, best_basis(alone, 0.3, penalty=0.02))
         assert torch.allclose(analysis(y, geometry)[k, channel], expected[0, 0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("side", [4, 8])
+@pytest.mark.parametrize("moments", [1, 2, 3, 4])
+def test_polynomials_across_a_direction_leave_as_many_coefficients_as_they_have_terms(side, moments):
+    """And those of the next degree more: on the points of a square, whose distances from a line are irregular."""
+    i, j = np.divmod(np.arange(side * side), side)
+    for k, matrix in enumerate(_directed(side, moments).numpy()):
+        angle = (k + 0.5) * math.pi / (4 * side)
+        t = (i * math.cos(angle) - j * math.sin(angle)) / side
+        powers = t[:, None] ** np.arange(moments + 1)
+        c = matrix @ powers
+        assert np.allclose(c[moments:, :moments], 0, rtol=0, atol=1e-10)
+        assert np.abs(c[moments:, moments]).max() > 1e-4
+        assert np.allclose(matrix @ matrix.T, np.eye(side * side), rtol=0, atol=1e-12)
+
+
+def test_one_moment_is_haars_transform_of_the_points_in_order():
+    for k, matrix in enumerate(_directed(4, 1).numpy()):
+        expected = np.stack([haar(column[direction_order(4, k)]) for column in np.eye(16).reshape(16, 4, 4)], 1)
+        assert np.allclose(np.abs(matrix), np.abs(expected), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("wavelet", ["db2", "db4"])
@@ -223,6 +247,22 @@ def test_shifts_are_averaged_and_make_no_difference_to_a_shifted_image():
     assert (single(y, 0.1) - expected).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("border", [4, 16])
+def test_borders_are_mirrored(border):
+    """As numpy pads, edges repeated."""
+    y = add_noise(straight(16, 24), 0.1, torch.Generator().manual_seed(0))
+    padded = torch.from_numpy(np.pad(y.numpy(), [(0, 0), (0, 0), (border,) * 2, (border,) * 2], "symmetric"))
+    expected = BandletDenoiser()(padded, 0.1)[..., border:-border, border:-border]
+    assert torch.equal(BandletDenoiser(border=border)(y, 0.1), expected)
+
+
+def test_mirrored_borders_denoise_better_where_a_contour_crosses_them():
+    x = curved(64, 80).expand(6, -1, -1, -1)
+    y = add_noise(x, 0.05, torch.Generator().manual_seed(0))
+    gains = psnr(x, BandletDenoiser(border=32)(y, 0.05)) - psnr(x, BandletDenoiser()(y, 0.05))
+    assert gains.mean() > 4 * gains.std() / 6**0.5
+
+
 def test_the_unit_of_images_does_not_matter():
     y = add_noise(straight(32, 48), 0.1, torch.Generator().manual_seed(0))
     f = BandletDenoiser()
@@ -243,5 +283,9 @@ def test_what_has_no_bandlets_is_refused():
         BandletDenoiser()(noise(12, 32), 0.1)
     with pytest.raises(ValueError, match="bior2.2 is not an orthogonal wavelet, as bandlets need: take haar"):
         BandletDenoiser(wavelet="bior2.2")(noise(16, 32), 0.1)
+    with pytest.raises(ValueError, match="border must be from 0 to the side of the image, got 17 for 16 by 32 pixels"):
+        BandletDenoiser(border=17)(noise(16, 32), 0.1)
+    with pytest.raises(ValueError, match="moments must be from 1 to 16, the points of the smallest square, got 17"):
+        best_basis(noise(16, 32), 0.1, moments=17)
     with pytest.raises(ValueError, match="shifts must be at least 1, got 0"):
         BandletDenoiser(shifts=0)

@@ -349,6 +349,12 @@ CLAIMS = named(
         Claim(
             "passing-shows-no-geometry", "05", '{passing[denoiser="TI db4"].passed} >= {passing[denoiser=UNet].passed}'
         ),
+        Claim(
+            "moments-gain-nothing",
+            "05",
+            "{variants[border=0].output_psnr.value} < {variants[moments=1,border>0].output_psnr.value} and "
+            "max({*variants[moments>1].output_psnr.value}) < {variants[moments=1,border>0].output_psnr.value} + .1",
+        ),
         Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
         Claim(
             "nearer-to-the-true-regularity",

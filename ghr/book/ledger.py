@@ -141,13 +141,16 @@ TARGETS = {
         "level over bandlets with mirrored borders, mean of input 9-27 dB, smallest over alpha (dB)",
         *_at_least(1, 1),
         on=("c_alpha",),
-        waits="such bandlets",
+        asked={
+            "c_alpha": "05:worst[network=UNet].least_over_bandlets",
+            "c_alpha BFCNN": "05:worst[network=BFCNN].least_over_bandlets",
+        },
     ),
     "T14b": Target(
         "loss against exact Wiener where it is largest for sigma in [.02, .7] (dB)",
         *_at_most(0.2, 0.2),
         on=("fields-2",),
-        waits="the new chapter 5",
+        asked={"fields-2": "05:losses[loss=max].loss"},
     ),
     "T15": Target(
         "alignment of five leading singular vectors with the tangent, sigma = .04",

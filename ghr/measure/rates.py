@@ -29,8 +29,9 @@ INPUT_PSNR = np.arange(9.0, 34, 3)  #: dB
 _SIGMAS = 10 ** (-INPUT_PSNR / 20)
 WINDOWS = ((9, 33), (15, 30))  #: input PSNR, dB: where slopes are fitted
 LEVEL = (9, 27)  #: where levels are compared
+SOME = 0.1  #: noise level at which kinds of bandlets are compared
 BEYOND = np.arange(36.0, 55, 6)  #: input PSNR at noise weaker than any contour, dB
-SHIFTS = 4  #: of the bandlets, in each direction: 8 gain about 0.3 dB and take four times as long
+SHIFTS = 6  #: of the bandlets, in each direction: eight neighbouring ones do no better
 RIVALS = ("TI db4", "bandlets", "Wiener")
 BASELINE = "TI db4"
 PAPER = {1: 0.46, 2: 0.61, 3: 0.75, 5: 0.83}  #: its slopes by alpha, at 80 by 80 pixels; the window is not stated
@@ -107,15 +108,25 @@ def rate(alpha: float | np.ndarray) -> float | np.ndarray:
     return alpha / (alpha + 1)
 
 
-def beside_rivals(
-    studies: Sequence[Study], tested: int = 100, few: int = 20, fitted: int = 20_000, seed: int = 0
-) -> Errors:
+def bandlets(size: int, **options) -> BandletDenoiser:
+    """The rival that follows contours: bandlets with mirrored borders, as wide as makes the image periodic.
+
+    Args:
+        size: side of the images, pixels.
+        **options: others than those of the rival, see `BandletDenoiser`.
+
+    Returns:
+        Denoiser.
+    """
+    return BandletDenoiser(**{"shifts": SHIFTS, "border": size // 2} | options)
+
+
+def beside_rivals(studies: Sequence[Study], tested: int = 64, fitted: int = 20_000, seed: int = 0) -> Errors:
     """Errors of networks and of their rivals on the same noisy test images.
 
     Args:
         studies: of one network each; of one image set there may be several.
         tested: test images of each set.
-        few: how many of them the bandlets meet, which are slow.
         fitted: training images of the Wiener denoiser at most, the first of half A.
         seed: of the noise.
 
@@ -130,9 +141,8 @@ def beside_rivals(
         if (study.name, BASELINE) not in found:
             x, training = study.held_out[:tested], min(study.largest, fitted)
             wiener = WienerDenoiser(images.load(study.name, x.shape[-1], training))
-            bandlets = BandletDenoiser(shifts=SHIFTS)
-            for name, rival, some in zip(RIVALS, (WaveletDenoiser(), bandlets, wiener), (x, x[:few], x), strict=True):
-                found[study.name, name] = errors(rival, some, _SIGMAS, seed)
+            for name, rival in zip(RIVALS, (WaveletDenoiser(), bandlets(x.shape[-1]), wiener), strict=True):
+                found[study.name, name] = errors(rival, x, _SIGMAS, seed)
     return found
 
 
@@ -162,7 +172,7 @@ def curves(measured: Errors, input_psnr: Float[np.ndarray, " k"] = INPUT_PSNR) -
     """
     rows = []
     for (name, denoiser), own in measured.items():
-        baseline = _first(measured[name, BASELINE], own)
+        baseline = measured[name, BASELINE]
         for level, a, b in zip(input_psnr, own, baseline, strict=True):
             rows.append(Output(name, denoiser, float(level), estimate(psnr_of_mean, a), estimate(psnr_gap, a, b)))
     return Table(tuple(rows))
@@ -240,25 +250,25 @@ def leads(measured: Errors) -> Table[Lead]:
             continue
         level = float(psnr_of_mean(own)[within(LEVEL)].mean())
         for rival in RIVALS:
-            other = measured[name, rival]
-            pair = _first(own, other), other
+            pair = own, measured[name, rival]
             rows.append(Lead(name, network, rival, estimate(steeper, *pair), estimate(lead, *pair), level))
     return Table(tuple(rows))
 
 
 @dataclass(frozen=True)
 class Worst:
-    """A network beside TI db4 on the paper's images, at the regularity where it stands worst."""
+    """A network beside wavelets and bandlets on the paper's images, at the regularity where it stands worst."""
 
     images: str  #: "c_alpha" for all sets of that kind whose regions and contour are named alike
     network: str  #: key of ghr.recipes.NETWORKS
     alphas: str  #: which, in words
     least_slope: Estimate  #: smallest difference of slopes, network less TI db4
-    least_lead: Estimate  #: smallest difference of levels, dB
+    least_lead: Estimate  #: smallest difference of levels, network less TI db4, dB
+    least_over_bandlets: Estimate  #: and network less bandlets, dB
 
 
 def worst(measured: Errors) -> Table[Worst]:
-    """Is a network at every regularity as steep as TI db4, and better?
+    """Is a network at every regularity as steep as TI db4, and better than TI db4 and bandlets?
 
     Args:
         measured: errors, at INPUT_PSNR; equally many images of each set.
@@ -270,9 +280,12 @@ def worst(measured: Errors) -> Table[Worst]:
     rows = []
     for network in dict.fromkeys(network for _, network in paper):
         names = [name for name, other in paper if other == network]
-        pair = [np.stack([measured[name, denoiser] for name in names], 1) for denoiser in (network, BASELINE)]
+        own, wavelets, along = (
+            np.stack([measured[name, denoiser] for name in names], 1) for denoiser in (network, BASELINE, "bandlets")
+        )
         alphas = ", ".join(f"{regularity(name).alpha:g}" for name in names)
-        rows.append(Worst("c_alpha", network, alphas, estimate(_least_steeper, *pair), estimate(_least_lead, *pair)))
+        least = (estimate(_least_steeper, own, wavelets), estimate(_least_lead, own, wavelets))
+        rows.append(Worst("c_alpha", network, alphas, *least, estimate(_least_lead, own, along)))
     return Table(tuple(rows))
 
 
@@ -311,6 +324,38 @@ def passing(found: Table[Slope], network: str = "UNet") -> Table[Passing]:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Bandlets of another kind on one image set."""
+
+    images: str  #: image set
+    moments: int  #: vanishing moments of the transform along a direction; Haar has one
+    border: int  #: mirrored pixels at each side; 0 takes the image for periodic
+    output_psnr: Estimate  #: dB, at SOME
+    over_wavelets: Estimate  #: less that of TI db4 on the same noisy images, dB
+
+
+def variants(study: Study, tested: int = 32, seed: int = 0) -> Table[Variant]:
+    """Do mirrored borders and more vanishing moments help bandlets?
+
+    Args:
+        study: of C^alpha images.
+        tested: test images.
+        seed: of the noise.
+
+    Returns:
+        One row for each number of moments with mirrored borders, and one with periodic ones.
+    """
+    x, rows = study.held_out[:tested], []
+    (baseline,) = errors(WaveletDenoiser(), x, [SOME], seed)
+    half = x.shape[-1] // 2
+    for moments, border in ((1, 0), (1, half), (2, half), (4, half)):
+        (own,) = errors(bandlets(x.shape[-1], moments=moments, border=border), x, [SOME], seed)
+        level, over = estimate(psnr_of_mean, own), estimate(psnr_gap, own, baseline)
+        rows.append(Variant(study.name, moments, border, level, over))
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
 class Beyond:
     """Slope of TI db4 at noise that is weaker still, where theory with ever finer pixels has it fall to 1/2."""
 
@@ -321,12 +366,12 @@ class Beyond:
     rise: float  #: lower end of `after` less `before`, above 0 when it certainly rises
 
 
-def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyond]:
+def beyond(studies: Sequence[Study], tested: int = 64, seed: int = 0) -> Table[Beyond]:
     """Does the slope of wavelets fall or rise when the noise gets weaker than any contour?
 
     Args:
         studies: of C^alpha images.
-        few: test images.
+        tested: test images.
         seed: of the noise.
 
     Returns:
@@ -337,7 +382,7 @@ def beyond(studies: Sequence[Study], few: int = 20, seed: int = 0) -> Table[Beyo
         before, after = (
             estimate(
                 partial(slope, input_psnr=psnr),
-                errors(WaveletDenoiser(), study.held_out[:few], 10 ** (-psnr / 20), seed),
+                errors(WaveletDenoiser(), study.held_out[:tested], 10 ** (-psnr / 20), seed),
             )
             for psnr in windows
         )
@@ -437,11 +482,6 @@ def _least_lead(own: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray | n
 
 def _off_middle(own: np.ndarray, a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return _steepness(own, axis) - (_steepness(a, axis) + _steepness(b, axis)) / 2
-
-
-def _first(errors: np.ndarray, beside: np.ndarray) -> np.ndarray:
-    """The images that another denoiser met as well: the first ones."""
-    return errors[:, : beside.shape[1]]
 
 
 # Gaussian fields --------------------------------------------------------------------------------------------------
