@@ -203,7 +203,7 @@ results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 #
 # *Are these bandlets a fair rival?* They need mirrored borders, which TI db4 has, too. More vanishing moments, as theory wants them, gain nothing
 # in squares of a few pixels. {claim}`moments-gain-nothing`
-#
+
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of bandlets"}
 variants.show(
     f"Bandlets at sigma = {rates.SOME}",

@@ -173,14 +173,15 @@ plots.Picture(figure)
 # If the network were as free as the optimum, then its eigenvectors, with the pixels put back, would be those of the network of faces.
 
 # %%
-chosen = faces.held_out[: 4 if scale == "smoke" else 8]
+chosen = faces.held_out[: 4 if scale == "smoke" else 32]
 filters = shuffles.filters(studies, chosen, seed=seed)  # networks as matrices, by the side of the blocks
 principal = harmonic.principal(faces.training(n), d // 2).float()
 kept = shuffles.kept(filters, principal)
 spectra = shuffles.spectra(filters, np.unique(np.geomspace(1, d // 2, 30).round().astype(int)).tolist())
 before = shuffles.untrained(shuffled[-1], chosen, seed=seed)
 harmonicity = shuffles.harmonicity(filters, chosen, principal, before)
-results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity)
+frequencies = shuffles.frequencies(filters, before)
+results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** One test face at σ = 0.3. Rows: the network of faces; then, for each shuffle, what the network of shuffled faces sees, and the same with the pixels put back. Columns: noisy, denoised, and eigenvectors by rank k, blue below zero, red above."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
 ranks, rows, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
@@ -261,6 +262,23 @@ harmonicity.show(
 # {num}`harmonicity[block=max,basis="its network, pixels put back"].h1.value:.2f`: more than on the grid that it sees, {claim}`more-harmonic-when-put-back`
 # but far from the {num}`harmonicity[basis=faces' network].h1.value:.2f` of the network of faces. {claim}`not-harmonic-when-put-back` The order that it has
 # is that of faces, and there is little of it.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+figure, (ax,) = plots.panels(1, height=2.6)
+styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
+for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):
+    middle = [(row.first * row.last) ** 0.5 for row in rows]
+    plots.band(ax, middle, rows["frequency"], color=colour, linestyle=line, marker="o", markersize=3, label=name)
+ax.axhline(frequencies["random"][0], color=plots.INK, linestyle=":", linewidth=1)
+ax.set(xlabel="rank k", ylabel="squared frequency", xscale="log", ylim=(0, None))
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% [markdown]
+# H1 looks at ranks alone. How rough are the vectors? Random ones have a squared frequency of {num}`frequencies[block=1,first=1].random:.2f`. The first
+# three of the whole shuffle's network have {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f` when put back. From rank 8
+# on they are as rough as random ones on both grids: the network has learned a few modes of faces, and the rest of its basis is harmonic on neither.
+# {claim}`few-modes-then-noise`
 #
 # ## What it comes to
 #

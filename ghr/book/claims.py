@@ -446,6 +446,14 @@ CLAIMS = named(
             "07",
             "max({*controls.change}) < {controls[denoiser=Wiener].rounding}",
         ),
+        Claim(
+            "few-modes-then-noise",
+            "07",
+            '{frequencies[basis="its network, pixels put back",first=1].frequency.high} < '
+            "{frequencies[block=1,first=1].random} / 2 and "
+            "min({*frequencies[block>1,basis!=an untrained network,first>=8].frequency.low}) > .85 * "
+            "{frequencies[block=1,first=1].random}",
+        ),
         Claim("shuffling-costs", "07", "{deficit.least_loss.low} > 0"),
         Claim("larger-blocks-cost-more", "07", "{deficit.least_rise.low} > 0"),
         Claim(

@@ -5,6 +5,7 @@ leave. A block of side 1 is no shuffle. Errors are arrays whose first axis runs 
 runs over faces; they are keyed by the side of the blocks.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ NAMED = (0.1, 0.3, 0.5)  #: noise levels of text and tables
 LEVELS = np.sort(np.append(SIGMAS, NAMED))
 JUDGED = (0.1, 0.5)  #: noise levels between which losses have their targets
 BASES_AT = 0.3  #: noise level of the bases, the paper's for shuffled faces
+GROUPS = (1, 4, 8, 16, 32, 64, 128)  #: where groups of ranks begin
 PAPER = {5: 1.182, 17: 1.07, 29: 0.974, 41: 0.91, 53: 0.87}  #: its eigenvalues by rank, whole shuffle, 80 by 80 pixels
 
 Errors = Mapping[int, np.ndarray]  #: by side of the blocks: noise levels by faces
@@ -457,6 +459,54 @@ def spectra(found: Mapping[int, Sequence[bases.Filter]], ranks: Sequence[int]) -
     for block, some in found.items():
         values = np.array([one.eigenvalues.numpy() for one in some])
         rows += [Eigenvalue(block, int(k), estimate(np.mean, values[:, k - 1])) for k in ranks]
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """How fine the eigenvectors of a group of ranks are, on one grid."""
+
+    block: int  #: side of the blocks of the images, pixels
+    basis: str  #: whose
+    grid: str  #: "shuffled", or that of "faces"
+    first: int  #: rank, from 1
+    last: int  #: rank
+    frequency: Estimate  #: mean of e' L e over the group's vectors e of unit norm; over faces
+    random: float  #: of random vectors: tr L / d
+
+
+def frequencies(
+    found: Mapping[int, Sequence[bases.Filter]], before: Sequence[bases.Filter], ranks: Sequence[int] = GROUPS
+) -> Table[Frequency]:
+    """Smooth on which grid, and up to which rank? Squared frequency of eigenvectors, in groups of ranks. ::
+
+        e' L e = sum of (e_i - e_j)^2 over neighbouring pixels i, j
+
+    Args:
+        found: of `filters`, block 1 among them.
+        before: of `untrained`, of the largest blocks.
+        ranks: where groups begin, from 1, and where the last one ends.
+
+    Returns:
+        Of faces and of the largest blocks: the network's own basis, the same put back, and that of an untrained
+        network; one row for each group that has as many vectors.
+    """
+    block = max(found)
+    own = bases.vectors(found[block])
+    judged = {
+        (1, "faces' network", "faces"): bases.vectors(found[1]),
+        (block, "its network", "shuffled"): own,
+        (block, "its network, pixels put back", "faces"): put_back(own, block),
+        (block, "an untrained network", "shuffled"): bases.vectors(before),
+    }
+    h, w = own[0].shape[-2:]
+    random, rows = 2 * (h * (w - 1) + w * (h - 1)) / (h * w), []
+    for key, some in judged.items():
+        finest = torch.stack([harmonic.energy(vectors) for vectors in some]).numpy()
+        for first, after in itertools.pairwise(ranks):
+            if after - 1 <= finest.shape[1]:
+                mean = estimate(np.mean, finest[:, first - 1 : after - 1].mean(1))
+                rows.append(Frequency(*key, first, after - 1, mean, random))
     return Table(tuple(rows))
 
 

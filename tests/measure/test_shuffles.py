@@ -1,5 +1,7 @@
 """Shuffles: what treats pixels as a list loses nothing, and a moved network has a moved basis."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -172,6 +174,21 @@ def test_a_moved_basis_is_harmonic_on_the_grid_of_faces_alone(found, faces):
     assert (before.h1_more, own.h1_more) == (Estimate(0, 0, 0), Estimate(0, 0, 0))
     assert far.h1_more.value == pytest.approx(own.h1.value - far.h1.value)
     assert components.h1_more.value == pytest.approx(plain.h1.value - components.h1.value)
+
+
+def test_vectors_that_are_smooth_on_one_grid_alone_say_so(found):
+    """Cosines of the grid of faces, as a network's of shuffled faces: their eigenvalues there, about random's here."""
+    modes = harmonic.dct(12, 12)[:40]
+    own = [dataclasses.replace(one, eigenvectors=shuffle(modes, 12)) for one in found[4]]
+    plain = [dataclasses.replace(one, eigenvectors=modes) for one in found[4]]
+    rows = shuffles.frequencies({1: plain, 12: own}, plain, (1, 4, 16, 64))
+    assert [(row.first, row.last) for row in rows.where(basis="faces' network")] == [(1, 3), (4, 15)]
+    first = {row.basis: row for row in rows.where(first=1)}
+    expected = (0 + 2 * (2 - 2 * np.cos(np.pi / 12))) / 3
+    for basis in ("faces' network", "its network, pixels put back", "an untrained network"):
+        assert first[basis].frequency.value == pytest.approx(expected, abs=1e-6)
+    assert first["its network"].frequency.value > 1
+    assert rows["random"] == pytest.approx([harmonic.energy(harmonic.dct(12, 12)).mean().item()] * len(rows))
 
 
 def test_noise_is_moved_along_with_the_pixels(faces):
