@@ -263,7 +263,7 @@ harmonicity.show(
 # but far from the {num}`harmonicity[basis=faces' network].h1.value:.2f` of the network of faces. {claim}`not-harmonic-when-put-back` The order that it has
 # is that of faces, and there is little of it.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):
@@ -276,8 +276,9 @@ plots.Picture(figure)
 
 # %% [markdown]
 # H1 looks at ranks alone. How rough are the vectors? Random ones have a squared frequency of {num}`frequencies[block=1,first=1].random:.2f`. The first
-# three of the whole shuffle's network have {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f` when put back. From rank 8
-# on they are as rough as random ones on both grids: the network has learned a few modes of faces, and the rest of its basis is harmonic on neither.
+# three of the whole shuffle's network have {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f` when put back. From rank 16
+# on they are nearly as rough as random ones on both grids: the network has learned a few modes of faces, and the rest of its basis is harmonic on
+# neither.
 # {claim}`few-modes-then-noise`
 #
 # ## What it comes to

@@ -461,7 +461,7 @@ CLAIMS = named(
             "07",
             '{frequencies[basis="its network, pixels put back",first=1].frequency.high} < '
             "{frequencies[block=1,first=1].random} / 2 and "
-            "min({*frequencies[block>1,basis!=an untrained network,first>=8].frequency.low}) > .85 * "
+            "min({*frequencies[block>1,basis!=an untrained network,first>=16].frequency.low}) > .9 * "
             "{frequencies[block=1,first=1].random}",
         ),
         Claim("shuffling-costs", "07", "{deficit.least_loss.low} > 0"),
