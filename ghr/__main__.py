@@ -1,4 +1,4 @@
-"""The command line: `ghr train`, `runs`, `images`, `check`, `measure`, `book` and `chapter`.
+"""The command line: `ghr train`, `runs`, `images`, `check`, `need`, `measure`, `book` and `chapter`.
 
 Help texts are the docstrings.
 """
@@ -18,8 +18,10 @@ from tqdm.auto import tqdm
 
 from ghr import check as checks
 from ghr import images as sets
-from ghr import plan, recipes, runs
-from ghr.images import archives
+from ghr import need as needs
+from ghr import plan, recipes, report, runs
+from ghr.images import archives, names
+from ghr.tables import Table
 
 Scale = Literal["smoke", "laptop", "paper"]
 Units = Literal["unit", "signed", "bytes"]
@@ -173,7 +175,7 @@ def check(
     if size < checks.SMALLEST:
         raise ValueError(f"--size must be at least {checks.SMALLEST} pixels, got {size}.")
     checks.require_apart(samples=samples, training=train, held_out=held_out)
-    checks.require_out(out)
+    report.require_out(out, *checks.FILES)
     folders = {"samples": samples, "training": train} | ({"held-out": held_out} if held_out else {})
     read = [checks.read(path, what, size, colour) for what, path in folders.items()]
     for folder in read:
@@ -184,6 +186,44 @@ def check(
         print(line)
     if fail_above is not None and found.judged.share.low > fail_above:
         raise ValueError(f"more than {fail_above:.3g} of the samples are copies: see {page}.")
+
+
+def need(
+    images: str,
+    size: int = 32,
+    sizes: list[int] | None = None,
+    images_seen: int = needs.IMAGES_SEEN,
+    width: int = 16,
+    out: Path = Path("ghr-need"),
+) -> None:
+    """How many images does a set need, before networks stop to memorize it? `ghr need PHOTOGRAPHS` trains and answers.
+
+    Pairs of small networks learn from growing numbers of images. Interrupted, the same command goes on where it
+    stopped. Writes report.html, need.csv and crossings.csv.
+
+    Args:
+        images: Folder of images, or the name of a set, e.g. avatars; may stand without --images.
+        size: Side of the images in pixels.
+        sizes: Numbers of images to try, e.g. --sizes 30 300 (default: two a decade, as far as the set goes).
+        images_seen: Images that each network sees, with repetition: longer trainings memorize more.
+        width: Channels of the networks' first scale.
+        out: Folder for the page and the tables.
+    """
+    report.require_out(out, *needs.FILES)
+    name = names.spelled(images)
+    pairs = needs.plan(name, size, sizes, images_seen, width)
+    if account := sets.account(name, size):
+        tqdm.write(account, file=sys.stderr)
+    told = f"N = {', '.join(f'{n:,}' for n in pairs)}. {plan.cost([run for pair in pairs.values() for run in pair])}"
+    tqdm.write(told, file=sys.stderr)
+    rows = []
+    for row in needs.answer(pairs):
+        rows.append(row)
+        print(needs.told(row), flush=True)
+    table = Table(tuple(rows))
+    page = needs.write(name, table, out)
+    print(needs.verdict(table, needs.crossings(table)))
+    print(page)
 
 
 def measure(
@@ -291,10 +331,12 @@ def _say(message, *_) -> None:
 
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
-    commands = {"train": train, "runs": show, "images": images, "check": check, "measure": measure}
+    commands = {"train": train, "runs": show, "images": images, "check": check, "need": need, "measure": measure}
     commands |= {"book": book, "chapter": chapter}
     words = sys.argv[1:]
-    first = {"images": "--name", "chapter": "--name", "measure": "--denoiser"}.get(words[0] if words else "")
+    first = {"images": "--name", "chapter": "--name", "measure": "--denoiser", "need": "--images"}.get(
+        words[0] if words else ""
+    )
     if first and not (words[1:] or ["-"])[0].startswith("-"):
         words.insert(1, first)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -28,7 +28,7 @@ SMALLEST = copies.SMALLEST  #: side at which images can be compared, pixels
 SHOWN, OPEN = 24, 9  #: pairs on the page; those that are open
 OF_ONE = 2  # of them at most so many of one training image
 LISTED = 20  # groups of duplicates that the page names
-PAGE, TABLE, DUPLICATES = "report.html", "copies.csv", "duplicates.csv"  # what the output folder holds
+FILES = PAGE, TABLE, DUPLICATES = "report.html", "copies.csv", "duplicates.csv"  #: what the output folder holds
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,6 @@ class Answer:
         order = np.argsort(self.groups.numpy(), kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(self.groups.numpy()[order])) + 1)
         return sorted((part for part in parts if len(part) > 1), key=lambda part: (-len(part), part[0]))
-
-
-def require_out(out: Path) -> None:
-    """Refuses an output folder that holds an answer, or cannot be written.
-
-    Args:
-        out: the folder, made where it is missing.
-
-    Raises:
-        ValueError: when it holds one.
-        OSError: when it cannot be made or written.
-    """
-    if held := [name for name in (PAGE, TABLE, DUPLICATES) if (out / name).exists()]:
-        raise ValueError(f"There is {held[0]} in {out}: give another --out, or take it away.")
-    cache.writable(out, "output", "give another --out")
 
 
 def require_apart(**folders: Path | None) -> None:

@@ -89,10 +89,7 @@ def load(name: str, size: int, channels: int, many: int, train: str | None = Non
 
 
 def _read(name: str, size: int, channels: int, most: int) -> Tensor:
-    if Path(name).expanduser().is_dir():
-        name = f"folder:{name}"
-    elif "/" in name.removeprefix("folder:") and not name.startswith("folder:"):
-        raise FileNotFoundError(f"There is no folder {name}.")
+    name = names.spelled(name)
     named = names.parse(name, size)
     if named.source == "files":
         pool = pools.pool(named.base.text, size, True, channels == 3)

@@ -5,12 +5,16 @@ It follows the reader's light or dark mode and fits a phone. Used by commands; t
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
+
+from ghr.files import cache
+from ghr.stats import Estimate
 
 BINS = 40  #: of a histogram
 STYLE = """
@@ -40,6 +44,8 @@ td { white-space: nowrap; }
   transform: translateY(50%); color: var(--muted); }
 .plot .mark { position: absolute; top: -1.3rem; font-size: .8rem; line-height: 1.2; white-space: nowrap; }
 .axis { display: flex; justify-content: space-between; margin-left: 2.6rem; font-size: .8rem; color: var(--muted); }
+.places { position: relative; height: 1.3rem; margin-left: 2.6rem; font-size: .8rem; color: var(--muted); }
+.places span { position: absolute; transform: translateX(-50%); }
 .axis + .axis { justify-content: center; text-align: center; }
 .key { display: flex; flex-wrap: wrap; gap: 0 1.2rem; font-size: .9rem; margin: 0 0 .6rem 2.6rem; }
 .key span::before { content: ""; display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
@@ -53,6 +59,22 @@ details { margin: 1rem 0; }
 summary { cursor: pointer; }
 .pairs figcaption { margin-top: .3rem; line-height: 1.4; }
 """
+
+
+def require_out(out: Path, *files: str) -> None:
+    """Refuses an output folder that holds an answer, or cannot be written.
+
+    Args:
+        out: the folder, made where it is missing.
+        files: names of what will be written.
+
+    Raises:
+        ValueError: when one of them is there.
+        OSError: when it cannot be made or written.
+    """
+    if held := [name for name in files if (out / name).exists()]:
+        raise ValueError(f"There is {held[0]} in {out}: give another --out, or take it away.")
+    cache.writable(out, "output", "give another --out")
 
 
 def page(title: str, about: str, body: str) -> str:
@@ -166,6 +188,52 @@ def histogram(
 <div class="axis"><span>0</span><span>0.25</span><span>0.5</span><span>0.75</span><span>1</span></div>
 <div class="axis"><span>{escape(axis)}</span></div>
 <figcaption>Share of images in each bin, on a root scale.</figcaption>
+</figure>"""
+
+
+def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str, axis: str) -> str:
+    """A measured number with its intervals, against a number on a log scale.
+
+    Args:
+        x: positive, increasing.
+        values: what was measured, one for each.
+        mark: where a line stands.
+        what: what was measured, with its unit.
+        axis: what x is.
+
+    Returns:
+        HTML.
+    """
+    places = np.log([*x]) - np.log(x[0])
+    places = 100 * places / places[-1] if len(x) > 1 else np.array([50.0])
+    places = 3 + 0.94 * places  # the ends of intervals are seen whole
+    low, high = min(0.0, mark, *(e.low for e in values)), max(mark, *(e.high for e in values))
+    top, bottom = high + 0.05 * (high - low), low - 0.05 * (high - low) * (low < 0)
+
+    def height(value: float) -> float:
+        return 100 * (value - bottom) / (top - bottom)
+
+    line = "M" + "L".join(f"{a:.2f} {100 - height(e.value):.2f}" for a, e in zip(places, values, strict=True))
+    ends = "".join(
+        f"M{a:.2f} {100 - height(e.low):.2f}V{100 - height(e.high):.2f}" for a, e in zip(places, values, strict=True)
+    )
+    still = 'vector-effect="non-scaling-stroke" fill="none"'
+    drawn = (
+        f'<path d="M0 {100 - height(mark):.2f}H100" stroke="var(--ink)" stroke-dasharray="5 3" {still}/>'
+        f'<path d="{line}" stroke="var(--one)" stroke-width="2" {still}/>'
+        f'<path d="{ends}" stroke="var(--one)" stroke-width="2" {still}/>'
+    )
+    levels = sorted(v for v in {0.0, mark, float(f"{high:.1g}")} if bottom <= v <= top)
+    ticks = "".join(f'<span class="level" style="bottom:{height(v):.2f}%">{v:g}</span>' for v in levels)
+    below = "".join(f'<span style="left:{a:.2f}%">{n:,.0f}</span>' for a, n in zip(places, x, strict=True))
+    words = "; ".join(f"{n:,.0f}: {e:.2f}" for n, e in zip(x, values, strict=True))
+    return f"""<figure>
+<div class="key"><span class="one">{escape(what)}</span></div>
+<div class="plot" role="img" aria-label="{escape(f"{what}, by {axis}: {words}. The line is at {mark:g}.")}">
+<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>{ticks}</div>
+<div class="places">{below}</div>
+<div class="axis"><span></span><span>{escape(axis)}</span><span></span></div>
+<figcaption>With 95% intervals; dashed: the line at {mark:g}.</figcaption>
 </figure>"""
 
 

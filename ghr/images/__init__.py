@@ -117,6 +117,42 @@ def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | Non
     return _as_named(named, read(_places(p, n, held_out)[2]))
 
 
+def count(name: str, size: int) -> int:
+    """How many images a set has.
+
+    Args:
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
+        size: side in pixels.
+
+    Returns:
+        Number; of formulas, the usual one.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    named = names.parse(name, size)
+    return sum(map(len, photographs.patches(size))) if named.kind == "photographs" else _part(named, size, None)[0]
+
+
+def most(name: str, size: int, held_out: int) -> int:
+    """The largest n that `split` can give beside so many test images.
+
+    Args:
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
+        size: side in pixels.
+        held_out: test images.
+
+    Returns:
+        Images per half; 0 for a set of too few.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    if names.parse(name, size).kind == "photographs":
+        return min(map(len, photographs.patches(size)[:2]))
+    return max(0, (count(name, size) - held_out) // 2)
+
+
 def account(name: str, size: int, distinct: bool = True) -> str | None:
     """What was found, used and passed over in a set of files, each with its reason, in one line.
 

@@ -88,6 +88,25 @@ class Name:
         return f"{shown}-{hashlib.sha256(os.fsencode(self.text.removeprefix('folder:'))).hexdigest()[:6]}"
 
 
+def spelled(text: str) -> str:
+    """The name of a set that a person named by its name or, where a folder is there, by its path alone.
+
+    Args:
+        text: e.g. "avatars", "folder:PATH" or "PATH".
+
+    Returns:
+        Name, for `parse`.
+
+    Raises:
+        FileNotFoundError: for a path at which there is no folder.
+    """
+    if Path(text).expanduser().is_dir() and text.partition("-")[0] not in KINDS:
+        return f"folder:{text}"
+    if os.sep in text and not text.startswith("folder:"):
+        raise FileNotFoundError(f"There is no folder {text}.")
+    return text
+
+
 def parse(name: str, size: int | None = None) -> Name:
     """What a name of an image set says.
 
