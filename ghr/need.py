@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ghr import experiments, images, recipes, report, runs, similarity
+from ghr import copies, experiments, images, recipes, report, runs
 from ghr.experiments import Study
 from ghr.files import cache
 from ghr.measure import beyond, samples
 from ghr.measure.errors import NAMED_PSNR, errors
 from ghr.recipes import Run
-from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, share
+from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
 
 IMAGES_SEEN = 2**16  #: by each network, with repetition
@@ -63,8 +63,7 @@ class Row:
     views: float  #: of each training image
     gap: Estimate  #: PSNR on training images less PSNR on new ones, input 21 dB, mean of both halves, dB
     psnr: Estimate  #: PSNR on new images at input 21 dB, mean of both halves, dB
-    copies: Estimate  #: share of samples three times nearer to one training image than to any other, of both halves
-    false_copies: Estimate  #: the same share of new images: what chance makes
+    copies: Estimate  #: share of copies among samples, as `ghr.copies.judge` tells it, mean of both halves
     agreement: Estimate  #: median rho(A - W_A, B - W_B) of samples from the same noise; W: Wiener's samples
     floor: Estimate  #: the same of samples from other noise
 
@@ -116,8 +115,10 @@ def plan(
         Runs of halves A and B by N, increasing.
 
     Raises:
-        ValueError: for a set of too few images, an N that it cannot give, or what makes no `Run`.
+        ValueError: for images that are too small, a set of too few, an N that it cannot give, or what makes no `Run`.
     """
+    if size < copies.SMALLEST:
+        raise ValueError(f"size must be at least {copies.SMALLEST}, below which copies cannot be told, got {size}.")
     count = images.count(name, size)
     if count < LEAST:
         raise ValueError(f"{name} has {count} images: at least {LEAST} are needed, better some thousands.")
@@ -150,20 +151,34 @@ def answer(pairs: dict[int, tuple[Run, Run]], seed: int = 0) -> Iterator[Row]:
     for n, pair in pairs.items():
         for run in pair:
             runs.fit(run)
-        yield measured(experiments.study({(n, run.half): run for run in pair}), seed)
+        yield measured(experiments.study({(n, run.half): run for run in pair}), n, seed)
 
 
-def measured(study: Study, seed: int = 0) -> Row:
+def of_study(study: Study, seed: int = 0) -> Table[Row]:
+    """The same of networks that are there.
+
+    Args:
+        study: networks of halves A and B.
+        seed: of the noise used for measuring and sampling.
+
+    Returns:
+        A row for each N above one: one image has no second nearest, and no covariance.
+    """
+    return Table(tuple(measured(study, n, seed) for n in study.sizes if n > 1))
+
+
+def measured(study: Study, n: int, seed: int = 0) -> Row:
     """Gap, copies and agreement of two networks.
 
     Args:
-        study: networks of halves A and B of one N.
+        study: networks of halves A and B.
+        n: training images of each.
         seed: of the noise used for measuring and sampling.
 
     Returns:
         Row.
     """
-    n, sigma = study.largest, [10 ** (-NAMED_PSNR / 20)]
+    sigma = [10 ** (-NAMED_PSNR / 20)]
     new = study.held_out[:TESTED]
     gaps, levels = [], []
     for half in "AB":
@@ -175,11 +190,14 @@ def measured(study: Study, seed: int = 0) -> Row:
     drawn = samples.draw(study, {n: range(1000 * seed, 1000 * seed + SEEDS)})
     _, near = samples.compare(drawn)
     (both,), _ = beyond.compare(drawn, beyond.wiener(drawn), near)
-    copied = [similarity.distance_ratio(drawn.images[n, half], study.training(n, half)) for half in "AB"]
-    chance = [similarity.distance_ratio(study.held_out, study.training(n, half)) for half in "AB"]
-    shares = (share(torch.cat(ratios) < samples.COPY) for ratios in (copied, chance))
-    run = study.runs[n, "A"]
-    return Row(n, run.images_seen / n, _mean(gaps), _mean(levels), *shares, both.residual, both.null)
+    copied = []
+    for half in "AB":
+        near, null = (
+            copies.joined(copies.search(x, study.training(n, half))).ratio for x in (drawn.images[n, half], new)
+        )
+        copied.append(copies.judge(near, null).share)
+    views = study.runs[n, "A"].images_seen / n
+    return Row(n, views, _mean(gaps), _mean(levels), _mean(copied), both.residual, both.null)
 
 
 def _mean(halves: Sequence[Estimate]) -> Estimate:
@@ -210,7 +228,7 @@ def crossings(rows: Table[Row], lines: Sequence[Line] = LINES) -> Table[Crossing
         ]
         middle, *ends = (_crossed(rows["n"], part) for part in signed)
         low, high = ends if line.falling else ends[::-1]
-        largest, seen = rows["n"][-1], rows["views"][0] * rows["n"][0]
+        largest = rows["n"][-1]
         if middle is None:
             found.append(Crossing(line.field, line.level, "cannot say", None, low, high, None))
         elif middle == 0:
@@ -218,8 +236,15 @@ def crossings(rows: Table[Row], lines: Sequence[Line] = LINES) -> Table[Crossing
         else:
             how = "extrapolated" if middle > largest else "crossed"
             low = low or None  # 0 is below the smallest N
-            found.append(Crossing(line.field, line.level, how, middle, low, high, seen / middle))
+            found.append(Crossing(line.field, line.level, how, middle, low, high, _views(rows, middle)))
     return Table(tuple(found), Crossing)
+
+
+def _views(rows: Table[Row], n: float) -> float:
+    """Of each image at an N between those that were tried; beyond the largest, by networks trained as long as its."""
+    if n > rows["n"][-1]:
+        return rows["views"][-1] * rows["n"][-1] / n
+    return float(np.exp(np.interp(math.log(n), np.log(rows["n"]), np.log(rows["views"]))))
 
 
 def _crossed(n: Sequence[int], over: np.ndarray) -> float | None:
@@ -253,8 +278,8 @@ def verdict(rows: Table[Row], found: Table[Crossing]) -> str:
     Returns:
         Sentence.
     """
-    seen = rows["views"][0] * rows["n"][0]
-    length = f"when each network sees {seen:,.0f} images"
+    seen = sorted(row.views * row.n for row in rows)
+    length = f"when each network sees {seen[0]:,.0f}{f' to {seen[-1]:,.0f}' * (seen[-1] > 1.01 * seen[0])} images"
     known = [row for row in found if row.found in ("crossed", "extrapolated")]
     if any(row.found == "cannot say" for row in found):
         return (
@@ -362,13 +387,12 @@ def _page(name: str, rows: Table[Row], found: Table[Crossing]) -> str:
         )
     table = rows.show(
         "Two networks of each N",
-        {"gap": "gap (dB)", "psnr": "new images (dB)", "false_copies": "copies by chance"},
+        {"gap": "gap (dB)", "psnr": "new images (dB)"},
         n=",",
         views=",.0f",
         gap=".2f",
         psnr=".2f",
         copies=".0%",
-        false_copies=".1%",
         agreement=".2f",
         floor=".2f",
     )

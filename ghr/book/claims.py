@@ -502,5 +502,30 @@ CLAIMS = named(
             '{harmonicity[block=max,basis="its network, pixels put back"].h1.high} '
             """< {harmonicity[basis="faces' network"].h1.low}""",
         ),
+        Claim(
+            "few-images-are-copied",
+            "09",
+            "{copied[n=10,half=A].found.low} > .5 and {*copied[n=max].found.low} == [0, 0]",
+        ),
+        Claim(
+            "planted-copies-are-found",
+            "09",
+            "min({*detected[rule=nearness,alteration=mirrored].found.low}) > .9 and "
+            'max({*detected[rule="d1/d2 < 1/3",alteration=mirrored].found.high}) < .3',
+        ),
+        Claim(
+            "rates-are-recovered",
+            "09",
+            " and ".join(
+                f"{{recovered[planted~{rate}].found.low}} <= {{recovered[planted~{rate}].planted}} "
+                f"<= {{recovered[planted~{rate}].found.high}}"
+                for rate in (0.02, 0.1, 0.5)
+            ),
+        ),
+        Claim(
+            "faces-and-photographs-need-different-numbers",
+            "09",
+            "{faces_need[measure=gap].high} < {patches_need[measure=gap].low}",
+        ),
     )
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ghr import copies, similarity
 from ghr.experiments import Study
+from ghr.measure.samples import Samples
 from ghr.stats import Estimate, share
 from ghr.tables import Table
 
@@ -45,6 +46,41 @@ class Recovered:
     planted: float  #: share of samples that are training images, moved by one or two pixels or mirrored
     found: Estimate  #: share of copies as `copies.judge` tells it
     samples: int  #: samples
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Copies among the samples of two networks of one N."""
+
+    images: str  #: image set
+    n: int  #: training images of each network
+    half: str  #: label of the network
+    samples: int  #: sampling seeds
+    found: Estimate  #: share of copies as `copies.judge` tells it
+    rule: Estimate  #: share of samples with d1 / d2 < 1/3, pixel by pixel
+
+
+def copied(samples: Samples) -> Table[Copied]:
+    """Do samples copy? The test of `ghr check` beside the published rule.
+
+    Args:
+        samples: of both networks; half of the held-out images are the null.
+
+    Returns:
+        One row for each N above one, and half.
+
+    Raises:
+        ValueError: for fewer than four held-out images.
+    """
+    study, rows = samples.study, []
+    for (n, half), x in samples.images.items():
+        if n > 1:
+            training = study.training(n, half)
+            _, null, _ = _parts(study, n)
+            told = copies.judge(_ratio(x, training), _ratio(null, training)).share
+            rule = share(similarity.distance_ratio(x, training) < COPY)
+            rows.append(Copied(study.name, n, half, len(x), told, rule))
+    return Table(tuple(rows), Copied)
 
 
 def detection(*studies: Study, n: int | None = None, planted: int = PLANTED, seed: int = 0) -> Table[Detection]:
