@@ -68,7 +68,9 @@ copied.show("Copies among samples", {"found": "copies", "rule": "d1/d2 < 1/3"}, 
 
 # %% [markdown]
 # Of the samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are copies; at the largest $N$ there is no
-# sign of any. {claim}`few-images-are-copied` With your own folders:
+# sign of any. {claim}`few-images-are-copied` The published rule counts a copy where the nearest training image is three times nearer than the second,
+# pixel by pixel {cite:p}`yoon2023diffusion`. At $N$ = {num}`copied[n~100,half=A].n` it finds {num}`copied[n~100,half=A].rule.value:.0%` where this test
+# finds {num}`copied[n~100,half=A].found.value:.0%`: a copy of lower contrast is none to it. {claim}`the-published-rule-misses-copies` With your own folders:
 #
 # ```sh
 # ghr check samples --train training-images --held-out other-images
@@ -113,7 +115,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["avatars"], faces_need=crossed["avatars"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies end first, then the gap closes; two halves agree at about the same N.** Networks of faces (blue) and of patches of photographs (grey), each N trained equally long, with 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies end first, then the gap closes, and last two halves agree.** Networks of faces (blue) and of patches of photographs (grey), each N trained equally long, with 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.5)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("avatars", plots.HALF["A"]), ("photographs", plots.TRAINING)):
@@ -131,9 +133,10 @@ crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
 # %% [markdown]
-# On faces the gap is below 1 dB from about {num}`faces_need[measure=gap].n:,.0f` images on, on photographs from {num}`patches_need[measure=gap].n:,.0f`.
-# These are numbers *for this length of training*. There a network has seen each face about {num}`faces_need[measure=gap].views:,.0f` times. Train ten
-# times as long, and you need more images; stop earlier, and you need fewer. {claim}`faces-and-photographs-need-different-numbers` For your own images:
+# As $N$ grows copies end first; then the gap closes, and last two halves agree. {claim}`copies-end-first` On faces the gap is below 1 dB from about {num}`faces_need[measure=gap].n:,.0f` images on, on photographs from {num}`patches_need[measure=gap].n:,.0f`.
+# {claim}`faces-and-photographs-need-different-numbers` These are numbers *for this length of training*: there a network has seen each face about
+# {num}`faces_need[measure=gap].views:,.0f` times. One that is trained longer sees each image more often, and remembers larger sets
+# ([chapter 2](02_memorization_to_generalization.py)). For your own images:
 #
 # ```sh
 # ghr need my-images --size 32

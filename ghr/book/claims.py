@@ -525,7 +525,18 @@ CLAIMS = named(
         Claim(
             "faces-and-photographs-need-different-numbers",
             "09",
-            "{faces_need[measure=gap].high} < {patches_need[measure=gap].low}",
+            "{patches_need[measure=gap].high} < {faces_need[measure=gap].low}",
+        ),
+        Claim(
+            "the-published-rule-misses-copies",
+            "09",
+            "{copied[n~100,half=A].rule.high} < {copied[n~100,half=A].found.low} / 2",
+        ),
+        Claim(
+            "copies-end-first",
+            "09",
+            "{faces_need[measure=copies].n} < {faces_need[measure=gap].n} < {faces_need[measure=agreement].n} and "
+            "{patches_need[measure=copies].n} < {patches_need[measure=gap].n} < {patches_need[measure=agreement].n}",
         ),
     )
 )
