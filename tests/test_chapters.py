@@ -8,6 +8,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
+from ghr import experiments
 from ghr.book import claims, ledger, percent, press, query, schema, words
 
 REPO = Path(__file__).resolve().parents[1]
@@ -138,3 +139,16 @@ def test_no_two_figures_or_equations_of_the_book_have_one_label():
     found = [a or b for a, b in labels]
     assert len(found) > 50
     assert sorted(found) == sorted(set(found))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_chapter_that_is_told_n_hands_them_to_every_study_that_takes_them(name):
+    """Or a list of its own."""
+    takes = {name for name in vars(experiments) if "sizes" in getattr(vars(experiments)[name], "__annotations__", {})}
+    tree = ast.parse(SOURCES[name])
+    told = {"sizes"} & {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    studies = [call for call in calls if ast.unparse(call.func).removeprefix("experiments.") in takes]
+    if told:
+        assert studies
+        assert [ast.unparse(call) for call in studies if len(call.args) + len(call.keywords) < 2] == []
