@@ -7,7 +7,9 @@ import base64
 import dataclasses
 import importlib.util
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each: waiting threads would take the other's
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -429,3 +431,80 @@ def cut(packed: dict, k: int) -> np.ndarray:
     h, w = packed["side"]
     row, column = divmod(k, packed["columns"])
     return sheet(packed)[row * h :, column * w :][:h, :w]
+
+
+# A site of networks ------------------------------------------------------------------------------------------------
+
+SIZES = (10, 4454)  #: of its networks of photographs
+DISCS = recipes.Run(images="discs", n=100, pool=400, held_out=20)  #: there is no half B
+
+
+FIVE = [[0.2, 0.25], [0.35, 0.8], [0.8, 0.75], [0.75, 0.3], [0.5, 0.15]]  #: images of two pixels
+
+
+def tmp_path_with_pins(folder: Path) -> Path:
+    """A folder with the files that say which versions are used."""
+    for name in ("requirements.txt", "package.json", "package-lock.json"):
+        shutil.copy(REPO / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A site of few networks, where the last network of photographs also stands for one that was trained on discs.
+
+    Its pages: a front page, the laboratory, and live figures as a chapter would carry them.
+
+    Returns html, listed (the list of its networks), networks by (n, half), data by n.
+    """
+    from ghr import runs
+    from ghr.book import laboratory, live, pages, plots
+    from ghr.files import checkpoints
+
+    if not shutil.which("npm"):
+        assert not os.environ.get("CI"), "npm is missing"
+        pytest.skip("npm is missing: apt-get install npm")
+    root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
+    chosen = {(run.n, run.half): run for run in recipes.table("laptop", "photographs") if run.n in SIZES}
+    (root / "checkpoints").mkdir()
+    for run in chosen.values():
+        shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
+    weights, log = checkpoints.read(root / "checkpoints" / f"{run.name}.safetensors", run)
+    checkpoints.write(root / "checkpoints" / f"{DISCS.name}.safetensors", weights, DISCS, log)
+    shutil.copy(REPO / "_config.yml", root)
+    shutil.copytree(REPO / "book" / "assets", root / "book" / "assets")
+    for name in ("references.bib", "references.md"):
+        shutil.copy(REPO / "book" / name, root / "book")
+    text = (REPO / "book" / "laboratory.md").read_text()
+    (root / "book" / "laboratory.md").write_text(re.sub(r"\[(.+?)\]\(\w+\.py\)", r"\1", text, flags=re.DOTALL))
+    (root / "index.md").write_text("# Front\n\nThis page is here to be light.\n")
+    still = plots.image_grid([torch.full((2, 1, 8, 8), 0.5)], ["a still"])
+    figures = {
+        "plane": live.Live("plane", still, "Still of the plane", points=FIVE, sigmas=[0.3, 0.05]),
+        "draw": live.Live("draw", still, "Still of samples", networks="photographs"),
+    }
+    page = "".join(
+        f'```{{raw}} html\n<figure id="fig-{name}">{figure.html}<figcaption>Caption.</figcaption></figure>\n```\n\n'
+        for name, figure in figures.items()
+    )
+    (root / "book" / "figures.md").write_text(f"# Figures\n\n{page}")
+    chapters = "[{file: book/laboratory}, {file: book/figures}, {file: book/references}]"
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters: {chapters}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
+        photographs = laboratory.networks("laptop")
+        patch.setattr(laboratory, "networks", lambda scale: [*photographs, DISCS])
+        listed = laboratory.export("laptop", root)
+        before = listed.stat().st_mtime_ns
+        assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
+        pages.render("laptop", root, root / "_build" / "html")
+        networks = {key: runs.load(run) for key, run in chosen.items()}
+    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
+    contents = json.loads(listed.read_text())
+    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=contents, networks=networks, data=data)
+
+
+@pytest.fixture(scope="session")
+def address(lab):
+    with serve(lab.html) as address:
+        yield address

@@ -23,7 +23,7 @@ ORDER = [
     *("report", "check", "portrait", "costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
-    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "widgets"),
+    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "widgets"),
     *("press", "kernel", "laboratory", "pages", "speed", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))

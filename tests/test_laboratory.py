@@ -1,34 +1,27 @@
 """The laboratory: its graphs and files, and its page in headless Chromium, whose numbers must equal torch's.
 
-A site of this page alone is made from shipped networks of photographs, one of which also stands for a network that was
-trained on discs. Screenshots go to build/screenshots.
+Its site is that of `conftest.py`. Screenshots go to build/screenshots.
 """
 
 import json
-import os
 import re
-import shutil
 import sys
 import zlib
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import CHROMIUM, DESK, FLAGS, PHONE, excite, hear, serve
+from conftest import CHROMIUM, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, tmp_path_with_pins
 from PIL import Image
 
 from ghr import jacobian, networks, noise, recipes, runs, sampling, similarity
-from ghr.book import laboratory, pages
-from ghr.files import checkpoints
+from ghr.book import laboratory
 
 REPO = Path(__file__).resolve().parents[1]
-SIZES = (10, 4454)  # of the site's networks of photographs
-DISCS = recipes.Run(images="discs", n=100, pool=400, held_out=20)  # there is no half B
 
 
 # Graphs -----------------------------------------------------------------------------------------------------------
@@ -152,12 +145,6 @@ def test_a_book_without_networks_says_so(tmp_path, monkeypatch):
     assert (listed.parent / "figure.html").read_text() == ""
 
 
-def tmp_path_with_pins(folder: Path) -> Path:
-    for name in ("requirements.txt", "package.json", "package-lock.json"):
-        shutil.copy(REPO / name, folder)
-    return folder
-
-
 def test_without_npm_the_locked_version_comes_from_a_cdn(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     found = laboratory.runtime(tmp_path_with_pins(tmp_path))
@@ -170,49 +157,7 @@ def test_without_npm_the_locked_version_comes_from_a_cdn(tmp_path, monkeypatch, 
     assert "cdn.jsdelivr.net" in capsys.readouterr().out
 
 
-# A site of this page ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    """A site with the laboratory and a front page: html, listed (its list), networks by (n, half), data by n."""
-    if not shutil.which("npm"):
-        assert not os.environ.get("CI"), "npm is missing"
-        pytest.skip("npm is missing: apt-get install npm")
-    root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
-    chosen = {(run.n, run.half): run for run in recipes.table("laptop", "photographs") if run.n in SIZES}
-    (root / "checkpoints").mkdir()
-    for run in chosen.values():
-        shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
-    weights, log = checkpoints.read(root / "checkpoints" / f"{run.name}.safetensors", run)
-    checkpoints.write(root / "checkpoints" / f"{DISCS.name}.safetensors", weights, DISCS, log)
-    shutil.copy(REPO / "_config.yml", root)
-    shutil.copytree(REPO / "book" / "assets", root / "book" / "assets")
-    for name in ("references.bib", "references.md"):
-        shutil.copy(REPO / "book" / name, root / "book")
-    text = (REPO / "book" / "laboratory.md").read_text()
-    (root / "book" / "laboratory.md").write_text(re.sub(r"\[(.+?)\]\(\w+\.py\)", r"\1", text, flags=re.DOTALL))
-    (root / "index.md").write_text("# Front\n\nThis page is here to be light.\n")
-    chapters = "[{file: book/laboratory}, {file: book/references}]"
-    (root / "_toc.yml").write_text(f"format: jb-book\nroot: index\nchapters: {chapters}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
-        photographs = laboratory.networks("laptop")
-        patch.setattr(laboratory, "networks", lambda scale: [*photographs, DISCS])
-        listed = laboratory.export("laptop", root)
-        before = listed.stat().st_mtime_ns
-        assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
-        pages.render("laptop", root, root / "_build" / "html")
-        networks = {key: runs.load(run) for key, run in chosen.items()}
-    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
-    contents = json.loads(listed.read_text())
-    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=contents, networks=networks, data=data)
-
-
-@pytest.fixture(scope="session")
-def address(lab):
-    with serve(lab.html) as address:
-        yield address
+# A reader -----------------------------------------------------------------------------------------------------------
 
 
 class Page:
@@ -882,7 +827,7 @@ def cdn(visit, lab, tmp_path, monkeypatch):
 
     def listed(route):
         soup = BeautifulSoup(route.fetch().text(), "html.parser")
-        script = soup.select_one("#lab script")
+        script = soup.select_one("#networks")
         script.string = json.dumps({**json.loads(script.string), "runtime": engine})
         route.fulfill(body=str(soup), content_type="text/html")
 

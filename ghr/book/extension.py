@@ -18,6 +18,7 @@ from PIL import Image
 
 from ghr import recipes
 from ghr.book import ledger, percent, speed, words
+from ghr.book.live import inlined
 from ghr.book.pages import lay_out, measured, published, told
 from ghr.book.percent import FORMAT, notebook
 from ghr.book.press import (
@@ -243,10 +244,12 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         file = Path(app.outdir, "_sources", context["ipynb_source"])
         file.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(percent.numbered(nb), file)
-    if 'class="explorer"' in context.get("body", ""):  # no other page gets heavier
-        app.add_css_file("explorer.css")
+    alone = re.findall(r'class="(explorer)"|class="live" data-script="(\w+)">', context.get("body", ""))
+    for script in sorted({one or other for one, other in alone}):  # no other page gets heavier
         # written into the page: a module of its own would not be loaded where pages are opened as files
-        app.add_js_file(None, body=(PACKAGE / "book" / "assets" / "explorer.js").read_text("utf8"), type="module")
+        app.add_js_file(None, body=inlined(script), type="module")
+    if alone or 'class="live"' in context.get("body", ""):
+        app.add_css_file("explorer.css")
     if pagename == app.config.notfound_pagename:
         context["content_root"] = app.config.notfound_urls_prefix
     if "body" in context:

@@ -1,9 +1,10 @@
-"""Trained networks enter, files leave with which a page runs them in the reader's browser.
+"""Trained networks enter, files leave with which pages run them in the reader's browser.
 
 Enters: the checkpoints of a scale. Leaves: `build/laboratory/<scale>`, which a build of the book copies to its pages:
 two graphs for each architecture, weights, images and starts, a static figure, and `laboratory.json`, which lists them.
-The scripts of the page are in `book/assets/lab`; what runs the graphs is onnxruntime-web, from npm or else from a CDN.
-This module is also the Sphinx extension that puts the laboratory on its page.
+The scripts are in `book/assets/lab`, of which `engine.js` runs networks for any figure; what runs the graphs is
+onnxruntime-web, from npm or else from a CDN. This module is also the Sphinx extension that puts the laboratory on its
+page, and the list of networks on each page with a figure that asks them (`ghr.book.live`).
 
 A network becomes two graphs, because J'v cannot be had from forward passes: `forward` also tells which ReLUs are open,
 `products` multiplies with J and J' while they stay so. The graphs of an architecture hold no weights, which are a file
@@ -15,6 +16,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import warnings
@@ -478,20 +480,29 @@ def setup(app) -> dict:
                 return [nodes.paragraph("", "This build of the book has no trained networks.")]
             caption = nodes.caption()
             self.state.nested_parse(self.content, self.content_offset, caption)
-            files = "../" * self.env.docname.count("/") + "_static/laboratory/"
-            data = json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
-            opening = f'<div id="lab" class="lab" data-files="{files}"><figure class="lab-still">'
-            closing = f'<script type="application/json">{data}</script></div>'
+            opening = '<div id="lab" class="lab" data-script="lab" data-networks=""><figure class="lab-still">'
             return [
                 nodes.raw("", opening + (folder / "figure.html").read_text("utf8") + "<figcaption>", format="html"),
                 *caption.children,
-                nodes.raw("", "</figcaption></figure>" + closing, format="html"),
+                nodes.raw("", "</figcaption></figure></div>", format="html"),
             ]
 
     def scripts(app, pagename, templatename, context, doctree) -> None:
-        if pagename == PAGE and 'id="lab"' in context.get("body", ""):  # no other page gets heavier
+        asking = re.findall(r'data-script="(\w+)" data-networks="([^"]*)"', context.get("body", ""))
+        if not asking or not (folder / "laboratory.json").exists():  # no other page gets heavier
+            return
+        listed = json.loads((folder / "laboratory.json").read_text("utf8"))
+        wanted = {images for _, images in asking}
+        listed["sets"] = [images for images in listed["sets"] if wanted & {"", images["name"]}]
+        if not listed["sets"]:
+            return
+        files = "../" * pagename.count("/") + "_static/laboratory/"
+        data = json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
+        context["body"] += f'<script type="application/json" id="networks" data-files="{files}">{data}</script>'
+        for script in sorted({script for script, _ in asking}):
+            app.add_js_file(f"lab/{script}.js", type="module")
+        if ("lab", "") in asking:
             app.add_css_file("lab/lab.css")
-            app.add_js_file("lab/lab.js", type="module")
 
     def files(app, error) -> None:
         if error or app.builder.format != "html" or not (folder / "laboratory.json").exists():

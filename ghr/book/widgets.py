@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
@@ -24,7 +23,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-ASSETS = Path(__file__).parent / "assets"
+from ghr.book.live import ASSETS, inlined
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ class Explorer(anywidget.AnyWidget):
         ValueError: when a slider shows or carries a value that it does not have.
     """
 
-    _esm = ASSETS / "explorer.js"
+    _esm = inlined("explorer")
     _css = ASSETS / "explorer.css"
-    sliders = traitlets.List().tag(sync=True)  # of each: label, texts of all positions, first position
+    sliders = traitlets.List().tag(sync=True)  # of each: name, label, texts of all positions, first position
     place = traitlets.List(traitlets.Int()).tag(sync=True)  # position of each slider, set by the reader
     shown = traitlets.Dict().tag(sync=True)  # the frame there
     form = traitlets.Dict().tag(sync=True)  # columns, and the curve's axes as SVG
@@ -116,7 +115,9 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(f'The slider "{slider.label}" has no value {lost[0]}: its values are {known}.')
         self._frame, self._given, self._axes = frame, tuple(sliders), axes
         place = [[*slider.values].index(slider.first) for slider in sliders]
-        form = {"columns": columns} | ({"axes": _svg(axes)} if axes else {})
+        form = {"columns": columns}
+        if axes:
+            form |= {"axes": _svg(axes), "x": [*axes.x], "labels": [axes.x_label, axes.y_label]}
         super().__init__(sliders=_controls(sliders, [s.values for s in sliders]), place=place, form=form)
         self.shown = self._at(place)
 
@@ -152,7 +153,7 @@ class Explorer(anywidget.AnyWidget):
 
 def _controls(sliders: Sequence[Slider], values: Sequence[Sequence]) -> list[dict]:
     return [
-        {"label": s.label, "texts": [s.form.format(v) for v in known], "start": [*known].index(s.first)}
+        {"name": s.name, "label": s.label, "texts": [s.form.format(v) for v in known], "start": [*known].index(s.first)}
         for s, known in zip(sliders, values, strict=True)
     ]
 
@@ -166,8 +167,8 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
 
     Returns:
         A dict of sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
-        curves (distinct ones, as SVG paths) and frames. Each frame has tiles (place in the sheet, title, note, half),
-        words, and where there is a curve its place among them and the marked point.
+        curves (distinct ones, as SVG paths), their values and frames. Each frame has tiles (place in the sheet, title,
+        note, half), words, and where there is a curve its place among them and the marked point.
 
     Raises:
         ValueError: when frames differ in their number of tiles, or tiles in size.
@@ -177,7 +178,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
     if len(sides) != 1 or len(counts) != 1:
         raise ValueError(f"Frames need equally many tiles of one size, got {sorted(counts)} tiles of {sorted(sides)}.")
     pictures: dict[bytes, tuple[int, np.ndarray]] = {}
-    curves: dict[str, int] = {}
+    curves: dict[str, tuple[int, list[float]]] = {}
     listed = []
     for frame in frames:
         tiles = []
@@ -189,7 +190,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
         if frame.curve is not None:
             points = _points(frame.curve, axes)
             path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-            entry["curve"] = curves.setdefault(path, len(curves))
+            entry["curve"], _ = curves.setdefault(path, (len(curves), [float(f"{v:.4g}") for v in frame.curve]))
             entry["mark"] = None if frame.mark is None else [round(v, 1) for v in points[frame.mark]]
         listed.append(entry)
     h, w = colours.shape[:2]
@@ -198,7 +199,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
     for k, picture in pictures.values():
         sheet[k // columns * h :, k % columns * w :][:h, :w] = picture
     packed = {"sheet": _webp(sheet), "side": [h, w], "columns": columns, "frames": listed}
-    return packed | ({"curves": list(curves)} if curves else {})
+    return packed | ({"curves": list(curves), "values": [values for _, values in curves.values()]} if curves else {})
 
 
 def pixels(tile: Tile) -> np.ndarray:

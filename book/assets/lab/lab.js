@@ -1,14 +1,12 @@
 // The laboratory as the reader meets it: controls on the page, pictures drawn from what worker.js computes.
 // The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
-import { gaussian, nearest, psnr, rho } from "./maths.js";
+import { called, link, linked, tools } from "../figure.js";
+import { floats, list, loading, megabytes, paint, pictures, quiet, seat, size, spec, start } from "./engine.js";
+import { DEFAULTS, gaussian, nearest, psnr, rho } from "./maths.js";
 
 const root = document.getElementById("lab");
-const list = JSON.parse(root.querySelector("script").textContent);
 const still = root.querySelector(".lab-still");
-const files = new URL(root.dataset.files, document.baseURI).href;
-const [steps, first, last] = [20, 1, 0.01]; // of the sampler: the defaults of ghr.sampling.sample
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const { size } = list;
+const { steps } = DEFAULTS;
 
 // Elements ---------------------------------------------------------------------------------------------------------
 
@@ -78,67 +76,17 @@ const [tiles, caption, progress, status, trouble] = [
 const control = Object.fromEntries([...root.querySelectorAll("[name]")].map((element) => [element.name, element]));
 const radio = (name) => root.querySelector(`[name=${name}]:checked`).value;
 
-// The worker -------------------------------------------------------------------------------------------------------
+// The engine -------------------------------------------------------------------------------------------------------
 
-let worker;
-let asked = 0;
-const waiting = new Map();
-
-function employ() {
-  worker?.terminate();
-  for (const { fail } of waiting.values()) fail({ message: "" }); // what the last worker still owed
-  waiting.clear();
-  worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-  let answered = false; // a script that has spoken was loaded: what it stumbles over later is something else
-  worker.onerror = ({ message: text }) => {
-    const message = answered
-      ? `The networks could not be run: ${text}`
-      : `The script that runs the networks could not be loaded: is there a connection to the network?${text ? ` (${text})` : ""}`;
-    for (const { fail } of waiting.values()) fail({ message, fatal: true });
-  };
-  worker.onmessage = ({ data }) => {
-    answered = true;
-    const { done, fail, tell } = waiting.get(data.id) ?? {};
-    if (data.tell) return tell?.(data.tell);
-    waiting.delete(data.id);
-    data.error ? fail?.({ message: data.error, fatal: data.fatal }) : done?.(data.result);
-  };
-}
-
-const ask = (task, rest, tell = loading) =>
-  new Promise((done, fail) => {
-    waiting.set(++asked, { done, fail, tell });
-    worker.postMessage({ id: asked, task, ...rest });
-  });
-
-function loading({ name, got, bytes }) {
-  if (!name) return;
-  progress.hidden = false;
-  Object.assign(progress, bytes ? { max: bytes, value: got } : {});
-  status.textContent = `Loading ${name}: ${megabytes(got)}${bytes ? ` of ${megabytes(bytes)}` : ""}`;
-}
-
-function quiet() {
-  progress.hidden = true;
-  progress.removeAttribute("value");
-  status.textContent = "";
-}
+const bar = loading(news);
+const asks = seat();
+const ask = (task, rest, tell = bar) => asks(task, rest, tell);
 
 // What is chosen ---------------------------------------------------------------------------------------------------
 
 const images = new Map(); // of each set, once loaded
 let shown; // the set whose images stand on the page: not the one chosen while that is loading, or could not be had
 let own = null; // an uploaded or drawn image
-
-async function pixels(file) {
-  const levels = await ask("file", { file });
-  return Array.from({ length: levels.length / size ** 2 }, (_, i) =>
-    Float32Array.from(
-      levels.subarray(i * size ** 2, (i + 1) * size ** 2),
-      (v) => file.low + (v / 255) * (file.high - file.low),
-    ),
-  );
-}
 
 const trained = () => list.sets[control.trained.value];
 const sizes = () => [...new Map(trained().networks.map((net) => [`${net.n} ${net.width}`, net])).values()];
@@ -148,7 +96,6 @@ function chosen(half) {
   return trained().networks.find((net) => net.n === n && net.width === width && net.half === half);
 }
 
-const spec = ({ weights, graph }) => ({ weights, graph: list.graphs[graph] });
 const sigma = () => 10 ** control.sigma.value;
 const seed = () => Math.min(list.seeds - 1, Math.max(0, Math.round(+control.seed.value))); // whatever was typed
 const words = ({ n, width }, what = "") => {
@@ -203,14 +150,6 @@ function tile(name, title, half = "") {
   return found.firstElementChild;
 }
 
-function paint(canvas, values, colour) {
-  const context = canvas.getContext("2d", { willReadFrequently: true }); // small and made on the CPU
-  const image = context.createImageData(size, size);
-  values.forEach((v, i) => image.data.set([...colour(v), 255], 4 * i));
-  context.putImageData(image, 0, 0);
-}
-
-const grey = (v) => Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, v))));
 const DIVERGING = [
   [5, 48, 97],
   [67, 147, 195],
@@ -238,33 +177,33 @@ const EXPERIMENTS = {
     const [x, y, level, net, who] = [clean(), noisy(), sigma(), chosen(radio("half")), network()];
     const x_hat = await ask("denoise", { network: spec(net), size, y });
     const [before, after] = [psnr(x, y), psnr(x, x_hat)];
-    paint(tile("clean", "clean"), x, grey);
-    paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y, grey);
-    paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat, grey);
+    paint(tile("clean", "clean"), x);
+    paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y);
+    paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat);
     const gain = `${decibels(before)} before, ${decibels(after)} after`;
     caption.textContent = `Network ${net.half}, ${who}: σ = ${level.toPrecision(2)}, ${gain}.`;
-    return { x, y, x_hat, sigma: level, before, after };
+    const rows = [["sigma", "noisy (dB)", "denoised (dB)"], [level, before, after]];
+    return { x, y, x_hat, sigma: level, before, after, rows };
   },
 
   async sample() {
     const [pair, who] = [["A", "B"].map(chosen).filter(Boolean), network()];
-    const starts = new Float32Array((await ask("file", { file: trained().starts })).slice().buffer);
+    const starts = await floats(ask, trained().starts, bar);
     const chance = seed();
-    const start = starts.slice(chance * size ** 2, (chance + 1) * size ** 2);
+    const noise = starts.slice(chance * size ** 2, (chance + 1) * size ** 2);
     const training = [];
-    for (const net of pair) training.push(net.training && (await pixels(net.training)));
+    for (const net of pair) training.push(net.training && (await pictures(ask, net.training, bar)));
     const moments = [];
     caption.textContent = "";
     const show = ({ sigma: level, walks }) => {
       const known = walks.map(({ x_hat }, i) => training[i] && nearest(x_hat, training[i]));
       pair.forEach(({ half }, i) => {
-        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y, grey);
-        paint(tile(`x ${half}`, `<b>${half}</b> denoised`, half), walks[i].x_hat, grey);
+        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y);
+        paint(tile(`x ${half}`, `<b>${half}</b> denoised`, half), walks[i].x_hat);
         if (known[i])
           paint(
             tile(`n ${half}`, `nearest in ${half}, ρ\u00a0=\u00a0<b>${known[i].rho.toFixed(2)}</b>`, half),
             training[i][known[i].index],
-            grey,
           );
       });
       return { known, rho: walks.length > 1 ? rho(walks[0].x_hat, walks[1].x_hat) : null };
@@ -278,9 +217,9 @@ const EXPERIMENTS = {
       control.step.closest("label").querySelector("b").textContent = `${step} of ${steps}`;
       control.step.setAttribute("aria-valuetext", `${step} of ${steps}`);
     };
-    const done = await ask("sample", { pair: pair.map(spec), size, start, steps, first, last }, (moment) => {
-      if (moment.name) return loading(moment);
-      quiet();
+    const done = await ask("sample", { pair: pair.map(spec), size, start: noise, ...DEFAULTS }, (moment) => {
+      if (moment.name) return bar(moment);
+      quiet(news);
       moments.push(moment);
       say(moment.step);
       show(moment);
@@ -298,20 +237,22 @@ const EXPERIMENTS = {
       return found;
     };
     const { rho: alike, known } = conclude(steps);
-    return { start, seed: chance, moments, rho: alike, nearest: known, conclude };
+    const rows = moments.map((m) => [m.step, m.sigma, ...(pair.length > 1 ? [rho(...m.walks.map((w) => w.x_hat))] : [])]);
+    rows.unshift(["step", "sigma", ...(pair.length > 1 ? ["rho"] : [])]);
+    return { start: noise, seed: chance, moments, rho: alike, nearest: known, conclude, rows };
   },
 
   async basis() {
     const [y, level, net, who, k] = [noisy(), sigma(), chosen(radio("half")), network(), +control.k.value];
-    const found = await ask("basis", { network: spec(net), size, y, k }, (news) => {
-      if (news.name) return loading(news);
+    const found = await ask("basis", { network: spec(net), size, y, k }, (heard) => {
+      if (heard.name) return bar(heard);
       progress.hidden = true;
-      status.textContent = `Looking for eigenvectors: ${news.products} products with the Jacobian`;
+      status.textContent = `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
     });
     if (!found) return null;
     if (tiles.childElementCount !== k + 2) tiles.replaceChildren();
-    paint(tile("noisy", "noisy"), y, grey);
-    paint(tile("denoised", "denoised", net.half), found.x_hat, grey);
+    paint(tile("noisy", "noisy"), y);
+    paint(tile("denoised", "denoised", net.half), found.x_hat);
     found.vectors.forEach((vector, i) =>
       paint(
         tile(`e ${i + 1}`, `λ<sub>${i + 1}</sub>\u00a0=\u00a0<b>${found.values[i].toFixed(2)}</b>`),
@@ -322,7 +263,7 @@ const EXPERIMENTS = {
     const range = `λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}`;
     const directions = `the ${k} directions that the network keeps most, of ${size ** 2}`;
     caption.textContent = `Network ${net.half}, ${who}, σ = ${level.toPrecision(2)}: ${directions}. ${range}.`;
-    return { y, ...found };
+    return { y, ...found, rows: [["k", "eigenvalue"], ...found.values.map((value, i) => [i + 1, value])] };
   },
 };
 
@@ -341,6 +282,7 @@ async function update() {
   mishap = null;
   trouble.textContent = "";
   refresh();
+  link(root, state());
   again = true;
   if (busy) return void ask("stop", {}).catch(() => {}); // a worker that is gone has stopped
   busy = true;
@@ -368,7 +310,7 @@ async function update() {
 // A sentence on what went wrong takes the place of the pictures, and the static figure comes back. After what the
 // worker cannot mend, it has to be started again.
 function told(error) {
-  quiet();
+  quiet(news);
   trouble.textContent = error?.message ?? "";
   still.hidden = !error;
   root.querySelector(".lab-stage").hidden = Boolean(error);
@@ -380,11 +322,13 @@ gate.querySelector("button").addEventListener("click", async ({ target }) => {
   target.disabled = true;
   trouble.textContent = "";
   try {
-    employ();
-    await ask("start", { runtime: list.runtime, files });
-    await thumbnails();
-    told(null);
+    await start(bar);
     largest();
+    const view = linked(root);
+    revisit(view);
+    await thumbnails();
+    tick("image", view.image);
+    told(null);
     root.querySelector("[name=mode]:checked").focus({ preventScroll: true });
     root.scrollIntoView(); // the button was below the static figure, the pictures are where that began
     await update();
@@ -402,13 +346,45 @@ function largest() {
   control.n.value = nets.findIndex(({ n }) => n === nets.at(-1).n);
 }
 
+// The address of a view ---------------------------------------------------------------------------------------------
+
+const SHOWN = { denoise: ["half", "sigma", "seed", "set", "image"], sample: ["seed"] };
+SHOWN.basis = [...SHOWN.denoise, "k"];
+
+function state() {
+  const mode = radio("mode");
+  const { n, width } = sizes()[control.n.value];
+  const all = { half: radio("half"), sigma: sigma().toPrecision(3), seed: seed(), k: control.k.value };
+  Object.assign(all, { set: list.sets[control.set.value].name, image: own ? "" : radio("image") });
+  return { mode, trained: trained().name, n, width, ...Object.fromEntries(SHOWN[mode].map((name) => [name, all[name]])) };
+}
+
+const tick = (name, value) =>
+  root.querySelectorAll(`[name=${name}]`).forEach((input) => (input.checked ||= input.value === value));
+
+// What an address says and the laboratory does not have is as it was.
+function revisit(view) {
+  for (const [name, wanted] of [["trained", view.trained], ["set", view.set]]) {
+    const k = list.sets.findIndex((set) => set.name === wanted);
+    if (k >= 0) control[name].value = k;
+  }
+  if (view.trained) largest();
+  const k = sizes().findIndex(({ n, width }) => n === +view.n && [undefined, `${width}`].includes(view.width));
+  if (k >= 0) control.n.value = k;
+  if (view.sigma > 0) control.sigma.value = Math.log10(view.sigma);
+  if (view.seed) control.seed.value = view.seed;
+  for (const option of control.k.options) option.selected ||= option.value === view.k;
+  tick("mode", view.mode);
+  tick("half", view.half);
+}
+
 // Choosing, uploading and drawing images -----------------------------------------------------------------------------
 
 async function thumbnails() {
   const key = control.set.value;
   const set = list.sets[key];
   try {
-    if (!images.has(key)) images.set(key, await pixels(set.images));
+    if (!images.has(key)) images.set(key, await pictures(ask, set.images, bar));
   } catch (error) {
     if (key !== control.set.value) return;
     control.set.value = shown ?? key;
@@ -420,7 +396,7 @@ async function thumbnails() {
     const label = make(
       `<label><input type="radio" name="image" value="${i}" aria-label="${set.label}, image ${i + 1}"><canvas class="dark-light" width="${size}" height="${size}"></canvas></label>`,
     );
-    paint(label.lastElementChild, image, grey);
+    paint(label.lastElementChild, image);
     return label;
   });
   choices[0].firstElementChild.checked = true;
@@ -464,7 +440,7 @@ function ink() {
     tone = +control.ink.value;
   const inside = (i) => Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius;
   adopt(clean().map((v, i) => (inside(i) ? tone : v)));
-  paint(root.querySelector("[data-name=clean] canvas"), own, grey);
+  paint(root.querySelector("[data-name=clean] canvas"), own);
   update();
 }
 
@@ -509,6 +485,9 @@ tiles.addEventListener("keydown", (event) => {
   mark(canvas);
   if (event.key === " ") ink();
 });
+
+const name = () => called(root, state());
+tools(root.querySelector(".lab-controls"), root.querySelector(".lab-stage"), name, () => root.result?.rows ?? []);
 
 // What the controls do -----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,9 @@ export function gaussian(seed, n) {
   );
 }
 
+// Of the sampler: those of ghr.sampling.sample.
+export const DEFAULTS = { steps: 20, first: 1, last: 0.01 };
+
 // Noise levels of the sampler: ghr.sampling.schedule.
 export function schedule(steps, first, last) {
   const a = first ** 0.2,

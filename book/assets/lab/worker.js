@@ -1,5 +1,6 @@
-// The laboratory's worker: loads files and runs networks. A message asks {id, task, ...}, answers are {id, tell: ...} while
-// it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message ends the work for an older one.
+// The engine's worker: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
+// while it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message from the same figure ends the
+// work for an older one.
 import { crc32, gaussian, leading, schedule } from "./maths.js";
 
 const SIMD = [
@@ -7,17 +8,18 @@ const SIMD = [
 ];
 const KEPT = 6; // networks in memory; the one unused for longest goes first
 const files = new Map(),
-  networks = new Map();
-let ort, root, latest;
+  networks = new Map(),
+  latest = new Map(); // message of each figure
+let ort, root;
 
 class Trouble extends Error {} // its message is a sentence for the reader, and the worker can go on
 
-self.onmessage = async ({ data: { id, task, ...rest } }) => {
-  latest = id;
+self.onmessage = async ({ data: { id, from, task, ...rest } }) => {
+  latest.set(from, id);
   const tell = (news) => self.postMessage({ id, tell: news });
   const stale = async () => {
     await new Promise((resolve) => setTimeout(resolve)); // newer messages come in only between two tasks of the browser
-    return latest !== id;
+    return latest.get(from) !== id;
   };
   try {
     self.postMessage({ id, result: await TASKS[task](rest, tell, stale) });

@@ -1,18 +1,11 @@
 // A figure with sliders, in two lives. In Jupyter (`render`) a kernel computes each frame; in a page the element carries
 // them. Either way it is drawn here, from what ghr.book.widgets.pack makes.
 
-const make = (name, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children);
-  return element;
-};
+import { called, link, linked, make, picture, place as found, tools } from "./figure.js";
 
-async function picture(url) {
-  const image = new Image();
-  image.src = url;
-  await image.decode();
-  return image;
-}
+// What the sliders say, by their names.
+const state = (sliders, place) =>
+  Object.fromEntries(sliders.map(({ name, texts }, k) => [name, texts[place[k]].replaceAll(",", "")]));
 
 // Draws frames into el and builds its sliders; `moved` is told the position of each slider.
 function figure(el, { sliders, form, moved }) {
@@ -23,6 +16,7 @@ function figure(el, { sliders, form, moved }) {
   const parts = [tiles];
   if (form.axes) parts.push(make("div", { innerHTML: form.axes }).firstChild);
   const place = sliders.map(({ start }) => start);
+  let shown; // packed, and the frame of it
   const controls = sliders.map(({ label, texts, start }, k) => {
     const output = make("output", { textContent: texts[start] });
     output.setAttribute("aria-hidden", "true"); // the slider says it already
@@ -38,10 +32,14 @@ function figure(el, { sliders, form, moved }) {
     });
     return make("label", { hidden: texts.length < 2 }, make("span", { textContent: label }), output, input);
   });
+  const stage = make("div", {}, ...parts, words);
   el.classList.add("explorer");
-  el.replaceChildren(...parts, words, make("div", { className: "explorer-sliders" }, ...controls));
+  el.replaceChildren(stage, make("div", { className: "explorer-sliders" }, ...controls));
+  const rows = () => [form.labels, ...form.x.map((x, i) => [x, shown[0].values[shown[1].curve][i]])];
+  tools(el, stage, () => called(el, state(sliders, place)), form.axes && rows);
 
   return (sheet, packed, frame) => {
+    shown = [packed, frame];
     const [h, w] = packed.side;
     frame.tiles.forEach(([k, title, note, half], i) => {
       let box = tiles.children[i];
@@ -105,17 +103,24 @@ async function start(el) {
   if (!script) return; // a widget's own
   const packed = JSON.parse(script.textContent);
   const sheet = await picture(packed.sheet);
+  const wanted = linked(el);
+  const sliders = packed.sliders.map((slider) => {
+    const k = found(slider.texts, wanted[slider.name]);
+    return k < 0 ? slider : { ...slider, start: k };
+  });
+  const show = (place) => {
+    draw(sheet, packed, packed.frames[place.reduce((sum, k, i) => sum * sliders[i].texts.length + k, 0)]);
+    el.dataset.place = place;
+  };
   const draw = figure(el, {
     ...packed,
+    sliders,
     moved(place) {
-      const index = place.reduce((sum, k, i) => sum * packed.sliders[i].texts.length + k, 0);
-      draw(sheet, packed, packed.frames[index]);
-      el.dataset.place = place;
+      show(place);
+      link(el, state(sliders, place));
     },
   });
-  const index = packed.sliders.reduce((sum, { start, texts }) => sum * texts.length + start, 0);
-  draw(sheet, packed, packed.frames[index]);
-  el.dataset.place = packed.sliders.map(({ start }) => start);
+  show(sliders.map(({ start }) => start));
 }
 
 for (const el of document.querySelectorAll("div.explorer")) start(el);
