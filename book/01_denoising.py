@@ -250,7 +250,26 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # What did we train for? The least squared error *on the training images*. The exact optimum of that is
 # {eq}`eq-posterior-mean` with the density that has only the training images in it: a weighted mean of training images,
 # which at weak noise is the nearest one. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
-# {num}`network.n:,` instead of five. We can write it down and sample with it, and also with the opposite simplification: the
+# {num}`network.n:,` instead of five. Follow its score in that world of two pixels: turn the noise down and up, and drag the
+# images.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** A world of images of two pixels, five of them for training (rings; over each, its two pixels). Particles are noisy images that follow the score of the memorizing optimum at one noise level. In the page: drag the rings or move them with the arrow keys, and turn a slider down while the particles flow, which is reverse diffusion. At which noise level do they begin to choose?"}}
+from ghr.book.live import Live
+
+sigmas = (0.5, 0.05)
+figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
+for ax, sigma in zip(axes, sigmas, strict=True):
+    moves = (EmpiricalDenoiser(world)(plane, sigma) - plane).view(81, 81, 2)
+    arrows = dict(color=plots.INK, density=0.6, linewidth=0.6, arrowsize=0.7)
+    ax.streamplot(ticks.numpy(), ticks.numpy(), *moves.permute(2, 1, 0).numpy(), **arrows)
+    ax.plot(*world.view(-1, 2).T, "o", color=plots.TRAINING, markersize=5)
+    ax.set(title=f"σ = {sigma}", xlabel="first pixel", aspect="equal")
+axes[0].set_ylabel("second pixel")
+alt = "Ways along the score in a plane with five training images: at strong noise all end at their mean, at weak noise at one of them."
+Live("plane", plots.Picture(figure), alt, points=five, sigmas=sigmas)
+
+# %% [markdown]
+# The memorizing optimum can be sampled in the space of our faces as well, and so can the opposite simplification: the
 # Gaussian density that has the mean and the covariance of the training images.
 
 # %%
@@ -263,7 +282,7 @@ copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, d
 compared = {"memorizing optimum": copies, "network": drawn, "new faces": held_out[:300]}
 results.keep(likeness=denoising.likeness(compared, training))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** Networks and optimum walk from the same eight starts, the Gaussian's images are drawn at once; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.7", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** Networks and optimum walk from the same eight starts, the Gaussian's images are drawn at once; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
 clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
 near = [training[nearest(samples, training)[1]] for samples in (copies, drawn)]
 labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]

@@ -166,6 +166,24 @@ every = Slider("n", "training images, N", faces.sizes, start=faces.largest, form
 Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seeds.values()))), range(8))])
 
 # %% [markdown]
+# And from a noise of your own: guess first, then let both networks draw. Then turn the noise into the next: does what they draw
+# turn with it, or does it jump?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise (left), what A and B draw from it, and the training image nearest to each. In the page: any noise, and blends of two, of which each has the law of the start; the networks run in your browser. Of more than 100 training images, those in the groups most like the sample are compared."}}
+import torch
+
+from ghr.book.live import Live
+
+begin, one_start = sampling.gaussian_start(faces.held_out, [1000 * seed]), []
+for n in (faces.few, faces.largest):
+    both = [image for half in "AB" for image in drawn.beside(n, half, slice(1))]
+    one_start.append(torch.cat([begin, *both]))
+titles = ["noise", "A draws", "nearest in A", "B draws", "nearest in B"]
+still = plots.image_grid(one_start, [f"N = {n:,}" for n in (faces.few, faces.largest)], titles)
+alt = "A noise, samples of networks A and B from it and their nearest training images: two copies at the smallest N, one new face at the largest."
+Live("draw", still, alt, networks="avatars")
+
+# %% [markdown]
 # How nearly, for all $N$? Three similarities tell, each the median over seeds: $c_{AB}$ of A's and B's sample from the same
 # noise; $c_{NN}$ of a sample to its nearest training image; and, its null, $c_{null}$ of a *held-out* face to its nearest
 # training image. Three shares go with them: P(AB>NN), the seeds for which B's sample is closer to A's than any training image of A is;
@@ -173,7 +191,7 @@ Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seed
 # and the same with distances to the *rays* of the training images. The last counts copies in other tones too, and those
 # are what a bias-free network makes: it cannot tell an image from a brighter one, $f(ay) = a f(y)$.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds: between A's and B's sample (black), a sample of A and its nearest training image (grey), a held-out face and its nearest training image (dashed). Right: shares of seeds, half A. With 95% intervals, against N."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds: between A's and B's sample (black), a sample of A and its nearest training image (grey), a held-out face and its nearest training image (dashed). Right: shares of seeds, half A. With 95% intervals, against N."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -223,7 +241,7 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians over seeds, against N, with 95% intervals; faces left, photographs right. Dashed: A's and B's samples from the same noise. Green: a sample and the Wiener sample from the same noise, the floor. Solid: A's and B's samples beyond Wiener. Grey: beyond Wiener, half A's sample and the nearest training image. Dotted: beyond Wiener, A's sample and one of B from other noise, the null."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians over seeds, against N, with 95% intervals; faces left, photographs right. Dashed: A's and B's samples from the same noise. Green: a sample and the Wiener sample from the same noise, the floor. Solid: A's and B's samples beyond Wiener. Grey: beyond Wiener, half A's sample and the nearest training image. Dotted: beyond Wiener, A's sample and one of B from other noise, the null."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(
     axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
@@ -273,7 +291,7 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Median similarity of samples from the same noise at the largest N, with 95% intervals over seeds, for each two of four networks: a UNet and a BF-CNN of each half. Left: samples as they are. Right: beyond Wiener. Dots: other images, same architecture. Squares: same images, other architecture. Grey: both differ."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Median similarity of samples from the same noise at the largest N, with 95% intervals over seeds, for each two of four networks: a UNet and a BF-CNN of each half. Left: samples as they are. Right: beyond Wiener. Dots: other images, same architecture. Squares: same images, other architecture. Grey: both differ."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = (
     exchanged.where(n=max(exchanged["n"])),
@@ -315,7 +333,7 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(
@@ -363,7 +381,7 @@ quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and most can be told from real ones.** Upper rows: samples of network A of the largest N (the widest, where there are several), the first seeds, none left out. Lower rows: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.10", "code_prompt_hide": "Code: Fig. 3.10", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and most can be told from real ones.** Upper rows: samples of network A of the largest N (the widest, where there are several), the first seeds, none left out. Lower rows: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
 count = min(32, len(wide.images[faces.largest, "A"]))
 rows = [x[k : k + 8] for x in (wide.images[faces.largest, "A"], faces.held_out) for k in range(0, count, 8)]
 blanks = [""] * (len(rows) // 2 - 1)
@@ -385,7 +403,7 @@ patch_moved, patch_samplers = samples.moved(patch_drawn), samples.samplers(seeds
 results.keep(patch_distance=patch_distance, patch_agreement=patch_agreements, patch_moved=patch_moved)
 results.keep(patch_quality=patch_quality, patch_spectrum=patch_spectrum, patch_samplers=patch_samplers)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.10", "code_prompt_hide": "Code: Fig. 3.10", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
 keys = [(n, half) for n in (patches.few, patches.largest) for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labels)

@@ -64,7 +64,15 @@ def _private_folders(tmp_path_factory):
 
 #: Files that take minutes, in the order in which workers begin them. A worker holds two files: the second of the first
 #: worker is a short one.
-LONG = ("test_book.py", "test_laboratory.py", "test_tables.py", "test_widgets.py", "test_pages.py", "test_cluster.py")
+LONG = (
+    "test_book.py",
+    "test_laboratory.py",
+    "test_tables.py",
+    "test_widgets.py",
+    "test_pages.py",
+    "test_cluster.py",
+    "test_live.py",
+)
 LAST = ("test_chapters.py",)  #: reads what test_book.py has executed
 
 
@@ -480,7 +488,7 @@ def lab(tmp_path_factory):
     (root / "index.md").write_text("# Front\n\nThis page is here to be light.\n")
     still = plots.image_grid([torch.full((2, 1, 8, 8), 0.5)], ["a still"])
     figures = {
-        "plane": live.Live("plane", still, "Still of the plane", points=FIVE, sigmas=[0.3, 0.05]),
+        "plane": live.Live("plane", still, "Still of the plane", points=FIVE, sigmas=[0.5, 0.05]),
         "draw": live.Live("draw", still, "Still of samples", networks="photographs"),
     }
     page = "".join(

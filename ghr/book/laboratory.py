@@ -48,7 +48,9 @@ LABELS = {  # what a reader would call image sets whose names say little; the pa
 }
 SHOWN = 16  #: held-out images to choose from
 SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
-SHIPPED = 100  #: training sets up to this size are shipped, for the nearest training image
+SHIPPED = 100  #: training sets up to this size are shipped as one file, for the nearest training image
+SEARCHED = {images for images, _ in recipes.STUDIES}  #: image sets whose larger training sets are shipped in groups
+GROUP = 200  #: images of a group, on average
 SIGMA = 0.2  #: noise level of the static figure, image units
 RUNTIME = "onnxruntime-web"
 # its files and their SHA-256 in the locked version: what a CDN sends is run only if it is this
@@ -299,7 +301,7 @@ def export(scale: str, root: Path) -> Path:
 def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Path) -> dict:
     """Writes the files of one image set and its networks, and says what they are."""
     largest = runs.data(group[-1])
-    entries = []
+    entries, known = [], {}
     for run in group:
         network = runs.load(run, "cpu")
         kind = f"unet-{run.width}-{run.scales}-{run.size}"
@@ -308,16 +310,20 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
             architectures[kind] = {name: _file(folder, f"{kind}-{name}.onnx", data) for name, data in files.items()}
         entry = {"n": run.n, "half": run.half, "width": run.width, "graph": kind}
         entry["weights"] = _file(folder, f"{run.name}.weights", weights(network))
-        if run.n <= SHIPPED:
-            known = getattr(runs.data(run), run.half.lower())
-            entry["training"] = _pixels(folder, f"{run.name}.training", known)
+        few, key = run.n <= SHIPPED, (run.n, run.half)
+        if (few or images in SEARCHED) and key not in known:
+            training = getattr(runs.data(run), run.half.lower())
+            known[key] = (_pixels if few else _groups)(folder, f"{images}-n{run.n}-{run.half}.training", training)
+        if key in known:
+            entry["training" if few else "groups"] = known[key]
         entries.append(entry)
-    starts = _starts(largest.held_out).numpy().astype("<f4")
+    starts, mean = (x.numpy().astype("<f4") for x in (_starts(largest.held_out), largest.held_out.mean(0)))
     return {
         "name": images,
         "label": _label(images),
         "images": _pixels(folder, f"{images}.images", largest.held_out[:SHOWN]),
         "starts": _file(folder, f"{images}.starts", starts.tobytes()),
+        "mean": _file(folder, f"{images}.mean", mean.tobytes()),
         "networks": entries,
     }
 
@@ -346,11 +352,30 @@ def _file(folder: Path, name: str, data: bytes) -> dict:
     return {"path": path.name, "bytes": len(data), "crc32": checksum}
 
 
-def _pixels(folder: Path, name: str, x: Float[Tensor, "n 1 h w"]) -> dict:
+def _pixels(folder: Path, name: str, x: Float[Tensor, "n 1 h w"], deflated: bool = False) -> dict:
     """Images in 256 levels from low to high: exact for sets that come from 8-bit pictures."""
     low, high = min(0.0, x.min().item()), max(1.0, x.max().item())
-    levels = ((x - low) / (high - low) * 255).round().to(torch.uint8)
-    return {**_file(folder, name, levels.numpy().tobytes()), "low": low, "high": high}
+    levels = ((x - low) / (high - low) * 255).round().to(torch.uint8).numpy().tobytes()
+    file = _file(folder, name, zlib.compress(levels) if deflated else levels)
+    return {**file, "low": low, "high": high} | ({"deflated": True} if deflated else {})
+
+
+def _groups(folder: Path, name: str, x: Float[Tensor, "n 1 h w"]) -> dict:
+    """Many images in groups of like ones, each a file: a page finds the nearest without loading all.
+
+    Groups are those of k-means by centred cosine; each has the mean of its images as its centre.
+    """
+    flat = x.flatten(1) - x.flatten(1).mean(1, keepdim=True)
+    flat = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    centres = flat[:: max(1, GROUP)]
+    for _ in range(8):
+        group = (flat @ centres.T).argmax(1)
+        centres = nn.functional.normalize(torch.zeros_like(centres).index_add_(0, group, flat))
+    members = [x[group == k] for k in group.unique()]
+    found = [_pixels(folder, f"{name}-{k}", images, deflated=True) for k, images in enumerate(members)]
+    centred = _pixels(folder, f"{name}.centres", torch.stack([images.mean(0) for images in members]))
+    listed = json.dumps({"centres": centred, "groups": found}, separators=(",", ":"))
+    return _file(folder, f"{name}.groups", listed.encode())
 
 
 def runtime(root: Path) -> dict:

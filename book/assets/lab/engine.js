@@ -10,7 +10,7 @@ let asked = 0;
 let seats = 0;
 
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-export const spec = ({ weights, graph }) => ({ weights, graph: list.graphs[graph] });
+export const spec = (network) => ({ ...network, graph: list.graphs[network.graph] });
 
 // What a figure hears while files are loaded: shows it in its news, a progress bar and a line of text.
 export const loading = (news) => {
@@ -81,15 +81,7 @@ function dismiss(error) {
 }
 
 // Images of a file that ghr.book.laboratory wrote.
-export async function pictures(ask, file, tell) {
-  const levels = await ask("file", { file }, tell);
-  return Array.from({ length: levels.length / size ** 2 }, (_, i) =>
-    Float32Array.from(
-      levels.subarray(i * size ** 2, (i + 1) * size ** 2),
-      (v) => file.low + (v / 255) * (file.high - file.low),
-    ),
-  );
-}
+export const pictures = (ask, file, tell) => ask("images", { file, size }, tell);
 
 export async function floats(ask, file, tell) {
   return new Float32Array((await ask("file", { file }, tell)).slice().buffer);

@@ -1,11 +1,12 @@
 // The engine's worker: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
 // while it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message from the same figure ends the
 // work for an older one.
-import { crc32, gaussian, leading, schedule } from "./maths.js";
+import { crc32, gaussian, leading, nearest, rho, schedule } from "./maths.js";
 
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ];
+const SEARCHED = 8; // groups of training images in which the nearest is looked for
 const KEPT = 6; // networks in memory; the one unused for longest goes first
 const files = new Map(),
   networks = new Map(),
@@ -84,6 +85,18 @@ function kept(file, tell) {
   return files.get(file.path);
 }
 
+// Images that ghr.book.laboratory wrote: levels from low to high.
+async function images(file, size, tell) {
+  let levels = await kept(file, tell);
+  if (file.deflated) {
+    const stream = new Blob([levels]).stream().pipeThrough(new DecompressionStream("deflate"));
+    levels = new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  const one = (i) => levels.subarray(i * size ** 2, (i + 1) * size ** 2);
+  const unit = (v) => file.low + (v / 255) * (file.high - file.low);
+  return Array.from({ length: levels.length / size ** 2 }, (_, i) => Float32Array.from(one(i), unit));
+}
+
 // A network's two sessions; that of the products is made when it is first wanted.
 async function session(network, graph, tell) {
   const key = network.weights.path;
@@ -136,6 +149,27 @@ const TASKS = {
   stop: () => null, // being newer is enough
 
   file: ({ file }, tell) => kept(file, tell),
+
+  images: ({ file, size }, tell) => images(file, size, tell),
+
+  // The training image nearest to an image: of a few all are compared, of many those in the groups most like it.
+  async nearest({ network: { training, groups }, size, image }, tell) {
+    if (!training && !groups) return null;
+    let files = [training];
+    if (groups) {
+      const listed = JSON.parse(new TextDecoder().decode(await kept(groups, tell)));
+      const alike = (await images(listed.centres, size, tell)).map((centre) => rho(image, centre));
+      const order = [...alike.keys()].sort((i, j) => alike[j] - alike[i]);
+      files = order.slice(0, SEARCHED).map((k) => listed.groups[k]);
+    }
+    let best = { rho: -Infinity };
+    for (const file of files) {
+      const known = await images(file, size, tell);
+      const found = nearest(image, known);
+      if (found.rho > best.rho) best = { rho: found.rho, image: known[found.index] };
+    }
+    return best;
+  },
 
   async denoise({ network, size, y }, tell) {
     return (await denoiser(network, size, tell))(y);

@@ -30,6 +30,7 @@ function flow(y, sigma, points, share) {
 
 const distance = ([a, b], [p, q]) => Math.hypot(a - p, b - q);
 const between = (low, x, high) => Math.min(high, Math.max(low, x));
+const mean = (points) => [0, 1].map((k) => points.reduce((sum, x) => sum + x[k], 0) / points.length);
 const lattice = (side) =>
   Array.from({ length: side ** 2 }, (_, i) =>
     [i % side, Math.floor(i / side)].map((k) => LOW + ((k + 0.5) / side) * (HIGH - LOW)),
@@ -49,10 +50,9 @@ function ends(sigma, points) {
 function seen(sigma, points) {
   const found = ends(sigma, points);
   const learned = found.filter((y) => points.some((x) => distance(x, y) < 0.03)).length;
-  const mean = [0, 1].map((k) => points.reduce((sum, x) => sum + x[k], 0) / points.length);
   if (points.length === 1) return "there is one training image, and everything falls into it.";
   if (found.length === 1)
-    return distance(found[0], mean) < 0.03
+    return distance(found[0], mean(points)) < 0.03
       ? `everything flows to one place, the mean of all ${points.length} images.`
       : "everything flows to one place, an average of images.";
   if (learned === found.length)
@@ -143,6 +143,16 @@ class Panel {
     context.fillText("second pixel →", -this.at([0, 0])[1], left - 5 * dot);
     context.restore();
 
+    figure.points.forEach((x, k) => this.swatch(context, x, dot, colours, k === figure.held));
+    const [across, down] = this.at(mean(figure.points));
+    context.strokeStyle = colours.muted;
+    context.beginPath();
+    for (const [p, q] of [[-1, -1], [1, 1], [-1, 1], [1, -1]])
+      context[p === -1 ? "moveTo" : "lineTo"](across + 5 * p * dot, down + 5 * q * dot);
+    context.stroke();
+    context.fillStyle = colours.muted;
+    context.fillText("mean", across + 9 * dot, down + 4 * dot);
+
     const paths = figure.moving ? this.particles.map(({ y, trail }) => [...trail, y]) : this.streams();
     context.strokeStyle = context.fillStyle = colours.flow;
     context.globalAlpha = 0.35;
@@ -155,7 +165,6 @@ class Panel {
       context.fillRect(a - 1.25 * dot, b - 1.25 * dot, 2.5 * dot, 2.5 * dot);
     }
     context.globalAlpha = 1;
-    figure.points.forEach((x, k) => this.swatch(context, x, dot, colours, k === figure.held));
   }
 
   // Where nothing moves: whole ways, from all over the plane.
@@ -167,12 +176,15 @@ class Panel {
     });
   }
 
-  // A training image as what it is: two pixels.
+  // A training image: its point, and over it what it is, two pixels.
   swatch(context, x, dot, colours, held) {
-    const [a, b] = this.at(x);
-    const side = 11 * dot;
-    context.lineWidth = (held ? 3 : 1.5) * dot;
+    const [a, point] = this.at(x);
+    const [side, b] = [10 * dot, point - 15 * dot];
+    context.lineWidth = (held ? 3.5 : 2) * dot;
     context.strokeStyle = colours.training;
+    context.beginPath();
+    context.arc(a, point, 6 * dot, 0, 2 * Math.PI);
+    context.stroke();
     x.forEach((level, k) => {
       context.fillStyle = `rgb(${Array(3).fill(Math.round(255 * level))})`;
       context.fillRect(a + (k - 1) * side, b - side / 2, side, side);
@@ -215,7 +227,7 @@ class Plane {
     const again = this.button("Start again", () => this.restart());
     const buttons = make("p", { className: "live-buttons" }, this.play, this.more, this.fewer, again);
     el.replaceChildren(this.stage, this.words, buttons);
-    tools(el, this.stage, () => called(el, this.state()));
+    tools(el, this.stage, () => called(el, { ...this.state(), points: this.points.length }));
     this.handles = make("div", { className: "live-handles", role: "application" });
     this.handles.ariaLabel = "Training images: arrow keys move the one in focus";
     this.panels[0].box.append(this.handles);
@@ -272,8 +284,10 @@ class Plane {
   pressed(event, k) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (move) this.set(k, this.points[k].map((x, i) => x + move[i] * (event.shiftKey ? 0.1 : 0.02)));
-    else if (event.key === "Delete") this.remove(k);
-    else return;
+    else if (event.key === "Delete") {
+      this.remove(k);
+      this.handles.children[Math.min(k, this.points.length - 1)].focus();
+    } else return;
     event.preventDefault();
   }
 

@@ -1,0 +1,410 @@
+"""Live figures as chapters carry them, in headless Chromium: by mouse, touch and keyboard, against torch's numbers."""
+
+import csv
+import io
+import json
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from conftest import DESK, FIVE, PHONE, SIZES, hear
+from PIL import Image
+
+from ghr import sampling, similarity
+from ghr.book import laboratory, live
+from ghr.references import EmpiricalDenoiser
+
+#: what a page may load for its figures before one of them is used
+LIGHT = 250_000
+
+
+# Scripts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["explorer", "plane"])
+def test_a_script_in_a_page_imports_nothing(name):
+    text = live.inlined(name)
+    assert not re.search(r"^(import|export (?!default))", text, re.MULTILINE)
+    assert "function png" in text
+    assert len(text.encode()) < 30_000
+
+
+def test_a_figure_is_a_still_with_a_word_until_its_script_runs(lab):
+    page = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
+    plane, draw = page.select(".live")
+    assert [figure.select_one("img")["alt"] for figure in (plane, draw)] == ["Still of the plane", "Still of samples"]
+    assert [figure.select_one(".live-why").text for figure in (plane, draw)] == [live.ALONE, live.SERVED]
+    assert json.loads(plane.script.string)["points"] == FIVE
+    listed = json.loads(page.select_one("#networks").string)
+    assert [images["name"] for images in listed["sets"]] == ["photographs"]  # no others than it asks for
+
+
+def test_groups_hold_every_training_image_once(tmp_path):
+    x = torch.rand(450, 1, 4, 6, generator=torch.Generator().manual_seed(0)).mul(255).round().div(255)
+    file = laboratory._groups(tmp_path, "x", x)
+    listed = json.loads((tmp_path / file["path"]).read_text())
+    found = []
+    for group in listed["groups"]:
+        levels = laboratory.zlib.decompress((tmp_path / group["path"]).read_bytes())
+        found.append(np.frombuffer(levels, np.uint8).reshape(-1, 4, 6))
+    wanted = x.mul(255).round().to(torch.uint8).numpy()[:, 0]
+    assert 1 < len(found) <= 450 // laboratory.GROUP + 1
+    assert listed["centres"]["bytes"] == 24 * len(found)
+    np.testing.assert_array_equal(*(np.unique(a, axis=0) for a in (np.concatenate(found), wanted)))
+    for group in found:
+        images = torch.from_numpy(group[:, None] / 255.0)
+        assert (
+            similarity.rho(images, images.mean(0, keepdim=True).expand_as(images)).mean() > 0.2
+        )  # unrelated: half of it
+
+
+# Pages ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """visit(state, viewport, mode) -> the page with the figures; what it complains about fails the test."""
+    opened, heard = [], []
+
+    def visit(state="", viewport=DESK, mode="light", **options):
+        context = chromium.new_context(viewport=viewport, color_scheme=mode, accept_downloads=True, **options)
+        page = context.new_page()
+        opened.append(context)
+        page.complaints = hear(page, address, "figures")
+        heard.append(page.complaints)
+        page.goto(f"{address}book/figures.html{state}", wait_until="networkidle")
+        return page
+
+    yield visit
+    for context in opened:
+        context.close()
+    assert [complaint for complaints in heard for complaint in complaints] == []
+
+
+def plane(page):
+    return page.locator('[data-script="plane"]')
+
+
+def points(page) -> list[list[float]]:
+    return page.evaluate("document.querySelector('[data-script=plane]').live.points()")
+
+
+def sentences(page) -> list[str]:
+    return plane(page).locator(".live-planes p").all_text_contents()
+
+
+def at(page, point, panel=0) -> tuple[float, float]:
+    """Where a point of the plane is on the screen."""
+    box = plane(page).locator("canvas").nth(panel).bounding_box()
+    across, up = ((v + 0.12) / 1.24 for v in point)
+    return box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"]
+
+
+def view(page) -> tuple[dict, str]:
+    """State and figure in the address, once it has been written."""
+    page.wait_for_timeout(400)
+    address = urlsplit(page.url)
+    return {name: value[0] for name, value in parse_qs(address.query).items()}, address.fragment
+
+
+def test_the_denoiser_of_the_plane_is_that_of_torch(visit):
+    page = visit()
+    y = torch.rand(40, 1, 1, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.4 - 0.2
+    world = torch.tensor(FIVE, dtype=torch.float64).view(5, 1, 1, 2)
+    for sigma in (0.02, 0.05, 0.2, 1.0):
+        script = "([ys, sigma]) => ys.map(y => document.querySelector('[data-script=plane]').live.denoise(y, sigma))"
+        found = torch.tensor(page.evaluate(script, [y.view(-1, 2).tolist(), sigma]), dtype=torch.float64)
+        torch.testing.assert_close(found.view_as(y), EmpiricalDenoiser(world)(y, sigma), atol=1e-5, rtol=0)
+
+
+def test_the_first_state_shows_the_point(visit):
+    left, right = sentences(visit())
+    assert left == "σ = 0.50: everything flows to one place, the mean of all 5 images."
+    assert right == "σ = 0.05: everything falls into one of the 5 training images: they are known by heart."
+
+
+def test_training_images_are_dragged_by_the_mouse_and_the_view_can_be_linked(visit):
+    page = visit()
+    plane(page).scroll_into_view_if_needed()
+    page.mouse.move(*at(page, FIVE[1], panel=1))
+    page.mouse.down()
+    page.mouse.move(*at(page, (0.6, 0.6), panel=1), steps=5)
+    page.mouse.move(*at(page, (0.9, 1.5), panel=1), steps=5)  # no pixel is brighter than 1
+    page.mouse.up()
+    found = points(page)
+    assert found[1] == pytest.approx([0.9, 1], abs=0.01)
+    assert found[:1] + found[2:] == FIVE[:1] + FIVE[2:]
+    slider = plane(page).locator("input").last
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.99 * box["width"], box["y"] + box["height"] / 2)
+    assert re.match(r"σ = (1\.00|0\.9\d): .* one place, the mean of all 5 images", sentences(page)[1])
+    plane(page).get_by_text("Add an image").click()
+    plane(page).get_by_text("Add an image").click()
+    plane(page).get_by_text("Remove one").click()
+    assert len(points(page)) == 6
+    assert view(page)[1] == "fig-plane"
+    again = visit(f"?{urlsplit(page.url).query}#fig-plane")
+    assert points(again) == pytest.approx(np.array(points(page)), abs=0.006)
+    assert sentences(again) == sentences(page)
+    assert sentences(visit(f"?{urlsplit(page.url).query}#fig-draw"))[1].startswith("σ = 0.05")  # another figure's view
+    page.mouse.move(*at(page, (0.9, 1.0)))
+    plane(page).get_by_text("Start again").click()
+    assert points(page) == FIVE
+
+
+def test_training_images_are_moved_by_the_keyboard(visit):
+    page = visit()
+    handle = plane(page).locator(".live-handle").nth(2)
+    handle.focus()
+    for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowUp"):
+        page.keyboard.press(key)
+    assert points(page)[2] == pytest.approx([FIVE[2][0] - 0.02, FIVE[2][1] + 0.12])
+    assert handle.get_attribute("aria-label") == "Training image 3: first pixel 0.78, second pixel 0.87"
+    page.keyboard.press("Delete")
+    assert points(page) == [FIVE[k] for k in (0, 1, 3, 4)]
+    for _ in range(9):
+        page.keyboard.press("Delete")
+    assert len(points(page)) == 1
+    assert sentences(page)[0].endswith("there is one training image, and everything falls into it.")
+    assert plane(page).get_by_text("Remove one").is_disabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert plane(page).locator("input").first.get_attribute("aria-valuetext") == "0.02"
+    page.wait_for_timeout(600)
+    assert plane(page).locator("[aria-live]").text_content().startswith("Left, σ = 0.02: there is one training image")
+
+
+def touch(page, *places) -> None:
+    """One finger goes down at the first place, through the others, and up."""
+    session = page.context.new_cdp_session(page)
+    kinds = ["touchStart", *["touchMove"] * (len(places) - 1)]
+    for kind, (x, y) in zip(kinds, places, strict=True):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_on_a_training_image_moves_it_and_elsewhere_the_page(visit):
+    page = visit(viewport=PHONE, has_touch=True)
+    plane(page).scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    (x, y), (_, top) = at(page, FIVE[2]), at(page, (0.8, 0.95))
+    touch(page, (x, y), (x, y + (top - y) / 2), (x, top))
+    assert points(page)[2] == pytest.approx([0.8, 0.95], abs=0.02)
+    assert page.evaluate("scrollY") == before
+    x, y = at(page, (0.55, 0.5))
+    touch(page, (x, y), *((x, y - 20 * k) for k in range(1, 8)))
+    page.wait_for_timeout(300)
+    assert points(page)[2] == pytest.approx([0.8, 0.95], abs=0.02)
+    assert page.evaluate("scrollY") > before
+
+
+def test_what_moves_keeps_pace_and_can_be_stopped(visit, record_property):
+    page = visit()
+    frames = "document.querySelector('[data-script=plane]').live.frames"
+    plane(page).scroll_into_view_if_needed()
+    begin, start = page.evaluate(frames), time.monotonic()
+    page.wait_for_timeout(1500)
+    pace = (page.evaluate(frames) - begin) / (time.monotonic() - start)
+    record_property("frames a second of the plane", f"{pace:.0f}")
+    assert pace > 25  # 60 on an idle machine
+    plane(page).get_by_text("Pause").click()
+    page.wait_for_timeout(100)
+    begin = page.evaluate(frames)
+    page.wait_for_timeout(300)
+    assert page.evaluate(frames) == begin
+    still = visit(reduced_motion="reduce")
+    still.wait_for_timeout(300)
+    assert still.evaluate(frames) < 10
+    assert plane(still).get_by_text("Play").is_visible()
+    drawn = """() => { const canvas = document.querySelector("[data-script=plane] canvas");
+        return canvas.getContext("2d").getImageData(0, 0, 200, 200).data.some(v => v > 0); }"""
+    assert still.evaluate(drawn)
+
+
+def test_files_show_the_plane_alive_and_the_networks_still(chromium, lab):
+    page = chromium.new_page()
+    page.goto((lab.html / "book" / "figures.html").as_uri() + "?left=0.1")
+    assert sentences(page)[0].startswith("σ = 0.10")
+    draw = page.locator('[data-script="draw"]')
+    assert draw.locator("img").is_visible()
+    assert draw.locator(".live-why").inner_text() == live.SERVED
+    assert draw.locator("button").count() == 0
+    page.close()
+
+
+def download(page, figure, kind: str):
+    with page.expect_download() as found:
+        figure.locator(".explorer-tools").get_by_text(kind, exact=True).click()
+    return found.value.suggested_filename, found.value.path().read_bytes()
+
+
+def test_what_is_shown_can_be_downloaded(visit):
+    page = visit()
+    name, data = download(page, plane(page), "PNG")
+    assert name == "fig-plane_left-0.500_right-0.050_points-5.png"
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert picture.shape[1] > 1200
+    assert len(np.unique(picture[::7, ::7].reshape(-1, 3), axis=0)) > 30
+
+
+# Networks ---------------------------------------------------------------------------------------------------------
+
+
+class Draw:
+    """The figure in which two networks draw, and what a reader does there."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="draw"]')
+
+    def begin(self):
+        self.figure.get_by_text("Draw from a noise of your own").click()
+        self.figure.locator("canvas").first.wait_for()
+        return self
+
+    def guess(self, words: str) -> dict:
+        self.figure.get_by_text(words).click()
+        return self.drawn()
+
+    def drawn(self) -> dict:
+        self.page.wait_for_function(
+            "() => { const el = document.querySelector('[data-script=draw]'); return el.result && !el.ariaBusy; }",
+            timeout=60_000,
+        )
+        script = """() => JSON.stringify(document.querySelector("[data-script=draw]").result,
+            (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"""
+        return json.loads(self.page.evaluate(script))
+
+    def words(self) -> str:
+        return self.figure.locator(".explorer-words").text_content()
+
+
+def image(values) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, 32, 32)
+
+
+def test_nothing_heavy_is_loaded_before_a_figure_is_used(visit, lab):
+    page = visit()
+    script = "() => performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
+    loaded = {name.rpartition("/")[2].partition("?")[0]: size for name, size in page.evaluate(script)}
+    ours = {"engine.js", "draw.js", "maths.js", "figure.js", "explorer.css"}
+    assert ours <= set(loaded)
+    assert not [name for name in loaded if re.search(r"worker|ort|\.(weights|starts|onnx)", name)]
+    html = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
+    figures = sum(len(str(part)) for part in html.select(".live, #networks"))
+    assert figures + sum(loaded[name] for name in ours) + len(live.inlined("plane")) < LIGHT
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_both_networks_draw_as_torch_and_the_nearest_images_are_found(visit, lab, n):
+    """From a noise of the chapters, and half way from it to the next."""
+    draw = Draw(visit(f"?n={n}&seed=3#fig-draw")).begin()
+    start = sampling.gaussian_start(lab.data[4454].held_out, [3, 4])
+    mean = lab.data[4454].held_out.mean(0, keepdim=True)
+    half_way = mean + ((start - mean).sum(0, keepdim=True)) / 2**0.5
+    found = draw.guess("Two images")
+    for wanted in (start[:1], half_way):
+        torch.testing.assert_close(image(found["start"]), wanted, atol=1e-5, rtol=0)
+        samples = [sampling.last(sampling.sample(lab.networks[n, half], wanted)) for half in "AB"]
+        for half, sample, there, near in zip("AB", samples, found["samples"], found["nearest"], strict=True):
+            assert (image(there) - sample).abs().max() < 1e-3
+            value, index = similarity.nearest(sample, getattr(lab.data[n], half.lower()))
+            assert value.item() - 0.02 < near["rho"] < value.item() + 1e-3
+            if n == SIZES[0]:
+                assert (image(near["image"]) - getattr(lab.data[n], half.lower())[index]).abs().max() < 1e-6
+        assert found["rho"] == pytest.approx(similarity.rho(*samples).item(), abs=1e-3)
+        draw.figure.locator("input").last.fill("10")
+        draw.page.wait_for_function("document.querySelector('[data-script=draw]').result?.blend === .5", timeout=60_000)
+        found = draw.drawn()
+    assert found["verdict"] == ("two" if n == SIZES[0] else "one")
+    assert draw.words().startswith("Two images" if n == SIZES[0] else "One new image, drawn twice")
+
+
+def test_a_guess_comes_before_the_answer_and_is_counted(visit):
+    page = visit()
+    draw = Draw(page)
+    draw.figure.get_by_text("Draw from a noise of your own").focus()
+    page.keyboard.press("Enter")
+    draw.figure.locator("canvas").first.wait_for()
+    assert "Guess." in draw.words()
+    assert draw.figure.locator("canvas").nth(1).get_attribute("aria-label") == "A draws: not yet drawn"
+    assert page.evaluate("document.activeElement.textContent") == "One image"
+    page.keyboard.press("Enter")
+    found = draw.drawn()
+    assert draw.words().endswith(f"You guessed {int(found['verdict'] == 'one')} of 1 right.")
+    assert draw.figure.locator("canvas").nth(1).get_attribute("aria-label") == "A draws"
+    assert draw.figure.get_by_text("One image").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")  # new noise
+    assert "Guess." in draw.words()
+    other = draw.guess("Two images")
+    assert other["seed"] == found["seed"] + 1
+    assert draw.words().endswith(" of 2 right.")
+    state, figure = view(page)
+    assert (state, figure) == ({"n": "10", "seed": "1", "blend": "0.00"}, "fig-draw")
+    name, data = download(page, draw.figure, "CSV")
+    assert name == "fig-draw_n-10_seed-1_blend-0.00.csv"
+    (row,) = csv.DictReader(io.StringIO(data.decode()))
+    assert float(row["rho of A and B"]) == pytest.approx(other["rho"])
+    draw.figure.locator("input").first.press("End")
+    assert "4,454 images" in draw.words()
+    assert "Guess." in draw.words()
+
+
+def test_noises_beyond_those_of_the_chapters_have_their_law(visit, lab):
+    draw = Draw(visit("?seed=1000#fig-draw")).begin()
+    held_out = lab.data[4454].held_out.flatten(1).double()
+    covariance = held_out.T.cov() + torch.eye(1024, dtype=torch.float64)
+    found = [draw.guess("One image")["start"]]
+    z = torch.tensor(found[0], dtype=torch.float64) - held_out.mean(0)
+    assert z @ torch.linalg.solve(covariance, z) == pytest.approx(1024, abs=5 * 2048**0.5)
+
+
+def test_a_denoiser_answers_at_once(visit, record_property):
+    draw = Draw(visit()).begin()
+    draw.guess("One image")
+    script = """async () => {
+        const { list, seat, spec } = await import(new URL("../_static/lab/engine.js", location));
+        const [network, ask, y] = [spec(list.sets[0].networks[0]), seat(), new Float32Array(1024)];
+        await ask("denoise", { network, size: 32, y });
+        const start = performance.now();
+        for (let k = 0; k < 10; k++) await ask("denoise", { network, size: 32, y });
+        return (performance.now() - start) / 10;
+    }"""
+    milliseconds = draw.page.evaluate(script)
+    record_property("milliseconds of a denoiser's answer", f"{milliseconds:.0f}")
+    assert milliseconds < 100
+
+
+def test_a_file_that_is_missing_is_told_and_can_be_tried_again(chromium, address):
+    page = chromium.new_page()
+    page.route("**/*.starts", lambda route: route.fulfill(status=404))
+    page.goto(f"{address}book/figures.html", wait_until="networkidle")
+    draw = Draw(page)
+    draw.figure.get_by_text("Draw from a noise of your own").click()
+    page.wait_for_selector("[data-script=draw] [role=alert]:not(:empty)")
+    told = draw.figure.locator("[role=alert]").inner_text()
+    assert re.fullmatch(r"The file \S+ is missing on the server \(status 404\)\.", told)
+    assert draw.figure.locator("img").is_visible()
+    page.unroute("**/*.starts")
+    draw.figure.get_by_text("Try again").click()
+    draw.figure.locator("canvas").first.wait_for()
+    page.close()
+
+
+@pytest.mark.parametrize(("viewport", "mode"), [(DESK, "light"), (PHONE, "dark")])
+def test_figures_are_accessible_and_fit(visit, viewport, mode):
+    page = visit(viewport=viewport, mode=mode)
+    draw = Draw(page).begin()
+    draw.guess("Two images")
+    plane(page).get_by_text("Pause").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    found = [x for x in Axe().run(page).response["violations"] if x["impact"] in ("serious", "critical")]
+    page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
+    assert [f"{x['id']}: {node['html'][:200]}" for x in found for node in x["nodes"]] == []
