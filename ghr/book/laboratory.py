@@ -367,7 +367,7 @@ def _groups(folder: Path, name: str, x: Float[Tensor, "n 1 h w"]) -> dict:
     """
     flat = x.flatten(1) - x.flatten(1).mean(1, keepdim=True)
     flat = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    centres = flat[:: max(1, GROUP)]
+    centres = flat[::GROUP]
     for _ in range(8):
         group = (flat @ centres.T).argmax(1)
         centres = nn.functional.normalize(torch.zeros_like(centres).index_add_(0, group, flat))

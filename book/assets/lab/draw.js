@@ -244,7 +244,7 @@ class Draw {
       this.fresh = false;
     }
     const what = { one: "One new image, drawn twice", two: "Two images" }[verdict];
-    const than = { one: "more than", two: "no more than" }[verdict];
+    const than = { one: "more than", two: "less than" }[verdict];
     const copies = found.nearest.map((x) => x?.rho.toFixed(2)).join(" and ");
     const tell = known ? `, ${than} to their nearest training images (${copies})` : "";
     this.words.textContent = `${what}: A's and B's are alike to ${found.rho.toFixed(2)}${tell}. You guessed ${this.right} of ${this.guesses} right.`;
