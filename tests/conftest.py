@@ -490,6 +490,7 @@ def lab(tmp_path_factory):
     figures = {
         "plane": live.Live("plane", still, "Still of the plane", points=FIVE, sigmas=[0.5, 0.05]),
         "draw": live.Live("draw", still, "Still of samples", networks="photographs"),
+        "rebuild": live.Live("rebuild", still, "Still of rebuilt images", networks="photographs"),
     }
     page = "".join(
         f'```{{raw}} html\n<figure id="fig-{name}">{figure.html}<figcaption>Caption.</figcaption></figure>\n```\n\n'

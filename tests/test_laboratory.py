@@ -163,9 +163,9 @@ def test_without_npm_the_locked_version_comes_from_a_cdn(tmp_path, monkeypatch, 
 class Page:
     """The laboratory's page and what a reader does there."""
 
-    def __init__(self, page, complaints, address):
+    def __init__(self, page, complaints, address, state=""):
         self.page, self.complaints, self.address = page, complaints, address
-        page.goto(f"{address}book/laboratory.html", wait_until="networkidle")
+        page.goto(f"{address}book/laboratory.html{state}", wait_until="networkidle")
 
     def start(self):
         self.page.click(".lab-start")
@@ -227,11 +227,11 @@ def visit(chromium, address):
     """visit(viewport, mode) -> Page; what it complains about is looked at when the test ends, unless it was cleared."""
     opened = []
 
-    def visit(viewport=DESK, mode="light", browser=chromium, prepare=lambda page: None, **options) -> Page:
+    def visit(viewport=DESK, mode="light", browser=chromium, prepare=lambda page: None, state="", **options) -> Page:
         context = browser.new_context(viewport=viewport, color_scheme=mode, **options)
         page = context.new_page()
         prepare(page)
-        opened.append((context, Page(page, hear(page, address, "laboratory"), address)))
+        opened.append((context, Page(page, hear(page, address, "laboratory"), address, state)))
         return opened[-1][1]
 
     yield visit
@@ -494,6 +494,28 @@ def test_the_steps_of_a_sample_can_be_looked_at_again(visit):
     np.testing.assert_array_equal(page.canvas("y A"), grey(found["moments"][3]["walks"][0]["y"]))
     assert "step 4 of 20" in page.caption()
     assert page.page.get_attribute("[name=step]", "aria-valuetext") == "4 of 20"
+
+
+@pytest.mark.browser
+def test_a_view_has_an_address_and_can_be_downloaded(visit):
+    page = visit(state="?mode=basis&n=10&half=B&sigma=0.316&seed=7&k=6&image=3&set=photographs#lab")
+    found = page.start()
+    assert (found["mode"], len(found["values"])) == ("basis", 6)
+    assert "Network B, N = 10 photographs, σ = 0.32" in page.caption()
+    assert page.page.input_value("[name=seed]") == "7"
+    assert page.page.locator('[name=image][value="3"]').is_checked()
+    page.choose(mode="sample")
+    page.page.wait_for_url("**/laboratory.html?mode=sample&trained=photographs&n=10&width=16&seed=7#lab")
+    again = visit(state=f"?{page.page.url.partition('?')[2]}")
+    assert again.start()["seed"] == 7
+    with again.page.expect_download() as started:
+        again.page.locator(".explorer-tools").get_by_text("CSV").click()
+    assert started.value.suggested_filename == "lab_mode-sample_trained-photographs_n-10_width-16_seed-7.csv"
+    rows = started.value.path().read_text().splitlines()
+    assert rows[0] == "step,sigma,rho"
+    assert len(rows) == 21
+    nothing = visit(state="?mode=fly&trained=ducks&n=7&half=C&sigma=x&seed=x&k=5&image=99&set=ducks#lab")
+    assert nothing.start()["mode"] == "denoise"
 
 
 @pytest.mark.browser

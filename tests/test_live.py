@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from conftest import DESK, FIVE, PHONE, SIZES, hear
 from PIL import Image
 
-from ghr import sampling, similarity
+from ghr import harmonic, jacobian, sampling, similarity
 from ghr.book import laboratory, live
 from ghr.references import EmpiricalDenoiser
 
@@ -36,9 +36,10 @@ def test_a_script_in_a_page_imports_nothing(name):
 
 def test_a_figure_is_a_still_with_a_word_until_its_script_runs(lab):
     page = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
-    plane, draw = page.select(".live")
+    plane, draw, rebuild = page.select(".live")
     assert [figure.select_one("img")["alt"] for figure in (plane, draw)] == ["Still of the plane", "Still of samples"]
-    assert [figure.select_one(".live-why").text for figure in (plane, draw)] == [live.ALONE, live.SERVED]
+    whys = [figure.select_one(".live-why").text for figure in (plane, draw, rebuild)]
+    assert whys == [live.ALONE, live.SERVED, live.SERVED]
     assert json.loads(plane.script.string)["points"] == FIVE
     listed = json.loads(page.select_one("#networks").string)
     assert [images["name"] for images in listed["sets"]] == ["photographs"]  # no others than it asks for
@@ -292,7 +293,7 @@ def test_nothing_heavy_is_loaded_before_a_figure_is_used(visit, lab):
     page = visit()
     script = "() => performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     loaded = {name.rpartition("/")[2].partition("?")[0]: size for name, size in page.evaluate(script)}
-    ours = {"engine.js", "draw.js", "maths.js", "figure.js", "explorer.css"}
+    ours = {"engine.js", "asking.js", "draw.js", "rebuild.js", "maths.js", "figure.js", "explorer.css"}
     assert ours <= set(loaded)
     assert not [name for name in loaded if re.search(r"worker|ort|\.(weights|starts|onnx)", name)]
     html = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
@@ -366,6 +367,91 @@ def test_noises_beyond_those_of_the_chapters_have_their_law(visit, lab):
     assert z @ torch.linalg.solve(covariance, z) == pytest.approx(1024, abs=5 * 2048**0.5)
 
 
+class Rebuild:
+    """The figure that rebuilds an image from few vectors, and what a reader does there."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="rebuild"]')
+
+    def begin(self) -> dict:
+        self.figure.get_by_text("Rebuild images, your own too").click()
+        return self.found()
+
+    def found(self) -> dict:
+        self.page.wait_for_timeout(30)
+        self.page.wait_for_function(
+            "() => { const el = document.querySelector('[data-script=rebuild]'); return el.result && !el.ariaBusy; }",
+            timeout=60_000,
+        )
+        script = """() => JSON.stringify(document.querySelector("[data-script=rebuild]").result,
+            (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"""
+        return json.loads(self.page.evaluate(script))
+
+
+def psnr_of_sum(x, mean, vectors, k: int, largest: bool) -> float:
+    """PSNR of an image that is rebuilt from its mean and k coefficients."""
+    off = (x - mean).flatten().double()
+    coefficients = vectors.flatten(1).double() @ off
+    chosen = coefficients.abs().argsort(descending=True)[:k] if largest else torch.arange(k)
+    near = mean.flatten().double() + coefficients[chosen] @ vectors.flatten(1).double()[chosen]
+    return -10 * torch.log10((near - x.flatten()).square().mean()).item()
+
+
+@pytest.mark.parametrize(("n", "k"), [(4454, 32), (10, 8)])
+def test_an_image_is_rebuilt_as_torch_rebuilds_it_and_filters_are_rows_of_the_jacobian(visit, lab, n, k):
+    rebuild = Rebuild(visit(f"?n={n}&k={k}&image=2&x=20&y=9#fig-rebuild"))
+    found = rebuild.begin()
+    x, y, network = image(found["x"]), image(found["y"]), lab.networks[n, "A"]
+    torch.testing.assert_close(x, lab.data[4454].held_out[1:2])
+    assert (y - x).std().item() == pytest.approx(0.1, rel=0.1)
+    training = lab.data[4454].a
+    mean = training.mean(0, keepdim=True)
+    j = jacobian.jacobian(network, y)
+    _, vectors = torch.linalg.eigh((j + j.T).double() / 2)
+    wanted = {
+        "eigenvectors": psnr_of_sum(x, mean, vectors.flip(1).T, k, largest=False),
+        "cosines": psnr_of_sum(x, mean, harmonic.dct(32, 32), k, largest=True),
+        "wavelets": psnr_of_sum(x, mean, harmonic.wavelets(32, 32), k, largest=True),
+        "principal": psnr_of_sum(x, mean, harmonic.principal(training, laboratory.COMPONENTS), k, largest=True),
+    }
+    assert found["quality"] == pytest.approx(wanted, abs=0.1)
+    assert {name: found["quality"][name] for name in list(wanted)[1:]} == pytest.approx(
+        {name: wanted[name] for name in list(wanted)[1:]}, abs=1e-3
+    )
+    pixel = 9 * 32 + 20
+    np.testing.assert_allclose(found["row"], j[pixel], atol=1e-5)
+    np.testing.assert_allclose(found["column"], j[:, pixel], atol=1e-5)
+    assert not np.allclose(j[pixel], j[:, pixel], atol=1e-3)  # else they could not be told apart
+
+
+def test_pixels_are_picked_by_mouse_and_keyboard_and_vectors_counted_by_a_slider(visit, tmp_path):
+    page = visit("?k=8#fig-rebuild")
+    rebuild = Rebuild(page)
+    before = rebuild.begin()
+    canvas = rebuild.figure.locator("canvas").first
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 4.5 / 32, box["y"] + box["height"] * 7.5 / 32)
+    picked = rebuild.found()
+    assert picked["pixel"] == [4, 7]
+    assert np.argmax(picked["row"]) % 32 == pytest.approx(4, abs=2)  # a filter looks where its pixel is
+    assert picked["quality"] == before["quality"]
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    assert rebuild.found()["pixel"] == [5, 9]
+    assert "column 6, row 10" in canvas.get_attribute("aria-label")
+    rebuild.figure.locator("input").first.press("End")
+    assert rebuild.found()["quality"]["cosines"] > before["quality"]["cosines"]
+    assert "first 100 eigenvectors" in rebuild.figure.locator(".explorer-words").text_content()
+    assert view(page) == ({"n": "4454", "k": "100", "image": "1", "x": "5", "y": "9"}, "fig-rebuild")
+    _, data = download(page, rebuild.figure, "CSV")
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert float(rows[3]["cosines"]) == pytest.approx(before["quality"]["cosines"])
+    Image.new("L", (64, 64), 128).save(tmp_path / "own.png")
+    rebuild.figure.locator("[type=file]").set_input_files(tmp_path / "own.png")
+    page.wait_for_function("document.querySelector('[data-script=rebuild]').result?.x[0] === 128 / 255", timeout=60_000)
+    assert rebuild.figure.locator(".explorer-tiles p").first.inner_text() == "your image"
+
+
 def test_a_denoiser_answers_at_once(visit, record_property):
     draw = Draw(visit()).begin()
     draw.guess("One image")
@@ -403,6 +489,7 @@ def test_figures_are_accessible_and_fit(visit, viewport, mode):
     page = visit(viewport=viewport, mode=mode)
     draw = Draw(page).begin()
     draw.guess("Two images")
+    Rebuild(page).begin()
     plane(page).get_by_text("Pause").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     found = [x for x in Axe().run(page).response["violations"] if x["impact"] in ("serious", "critical")]

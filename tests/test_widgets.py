@@ -1,5 +1,7 @@
 """Explorers: their frames, the page that carries them, in headless Chromium, and a real JupyterLab that computes."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from conftest import DESK, canvases, cut, hear, new_project, serve, sheet
+from PIL import Image
 
 from ghr import images, noise, recipes, runs
 from ghr.book import pages
@@ -191,6 +194,33 @@ def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, 
         assert [float(dot.get_attribute(c)) for c in ("cx", "cy")] == packed["frames"][0]["mark"]
         assert line.get_attribute("d") == packed["curves"][0]
     assert complaints == []
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_view_has_an_address_and_can_be_downloaded(chromium, site):
+    page = chromium.new_page(viewport=DESK)
+    with serve(site / "_build" / "html") as address:
+        page.goto(f"{address}book/08_x.html?n=5&sigma=0.6#fig-sliders", wait_until="networkidle")
+        page.wait_for_selector(".explorer canvas")
+        see(page, frame(5, 0.5))  # the nearest that the page carries
+        page.locator(".explorer input").last.press("End")
+        page.wait_for_url("**/08_x.html?n=5&sigma=1.00#fig-sliders")
+        found = {}
+        for kind in ("PNG", "CSV"):
+            with page.expect_download() as started:
+                page.locator(".explorer-tools").get_by_text(kind, exact=True).click()
+            assert started.value.suggested_filename == f"fig-sliders_n-5_sigma-1.00.{kind.lower()}"
+            found[kind] = started.value.path().read_bytes()
+        head, *rows = csv.reader(io.StringIO(found["CSV"].decode()))
+        assert head == ["rank", "λ"]
+        np.testing.assert_allclose(np.array(rows, float), np.stack([AXES.x, frame(5, 1.0).curve], 1))
+        stage = page.locator(".explorer > div").first.bounding_box()
+        picture = np.asarray(Image.open(io.BytesIO(found["PNG"])).convert("RGB"))
+        assert picture.shape[:2] == (int(3 * (stage["height"] + 20)), int(3 * (stage["width"] + 20)))
+        tile = page.locator(".explorer canvas").first.bounding_box()
+        place = [int(3 * (tile[a] - stage[a] + 10 + tile[b] / 14)) for a, b in (("y", "height"), ("x", "width"))]
+        assert abs(picture[place[0], place[1]].astype(int) - pixels(frame(5, 1.0).tiles[0])[0, 0]).max() <= 1
     page.close()
 
 

@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
-from ghr import jacobian, noise, recipes, runs, sampling
+from ghr import harmonic, jacobian, noise, recipes, runs, sampling
 from ghr.book import plots
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
@@ -50,6 +50,7 @@ SHOWN = 16  #: held-out images to choose from
 SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
 SHIPPED = 100  #: training sets up to this size are shipped as one file, for the nearest training image
 SEARCHED = {images for images, _ in recipes.STUDIES}  #: image sets whose larger training sets are shipped in groups
+COMPONENTS = 100  #: principal components that are shipped, of those sets
 GROUP = 200  #: images of a group, on average
 SIGMA = 0.2  #: noise level of the static figure, image units
 RUNTIME = "onnxruntime-web"
@@ -318,6 +319,11 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
             entry["training" if few else "groups"] = known[key]
         entries.append(entry)
     starts, mean = (x.numpy().astype("<f4") for x in (_starts(largest.held_out), largest.held_out.mean(0)))
+    found = {}
+    if images in SEARCHED:
+        count = min(COMPONENTS, len(largest.a) - 1, largest.a[0].numel())
+        rows = torch.cat([largest.a.mean(0, keepdim=True), harmonic.principal(largest.a, count)])
+        found["components"] = _file(folder, f"{images}.components", rows.numpy().astype("<f4").tobytes())
     return {
         "name": images,
         "label": _label(images),
@@ -325,6 +331,7 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
         "starts": _file(folder, f"{images}.starts", starts.tobytes()),
         "mean": _file(folder, f"{images}.mean", mean.tobytes()),
         "networks": entries,
+        **found,  # the mean of the largest training set, and its principal components
     }
 
 

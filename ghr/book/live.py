@@ -22,7 +22,7 @@ class Live:
     """A figure that a page of the book brings to life, as the last line of a cell.
 
     Args:
-        script: its name, "plane" or "draw".
+        script: its name, "plane", "draw" or "rebuild".
         still: what stands there before, and wherever no script runs.
         alt: what the still shows, for those who cannot see it.
         networks: image set whose networks it asks; none by default.

@@ -95,3 +95,47 @@ export function paint(canvas, values, colour = grey) {
 }
 
 export const grey = (v) => Array(3).fill(Math.round(255 * Math.min(1, Math.max(0, v))));
+
+const DIVERGING = [
+  [5, 48, 97],
+  [67, 147, 195],
+  [247, 247, 247],
+  [214, 96, 77],
+  [103, 0, 31],
+]; // anchors of RdBu, reversed
+
+// Blue below zero, red above, on the vector's own scale; one pixel in a hundred lies beyond its ends (ghr.plots).
+export function signed(vector) {
+  const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
+  return (v) => {
+    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit));
+    const k = Math.floor(place);
+    return DIVERGING[k].map((c, i) => Math.round(c + (place - k) * (DIVERGING[k + 1][i] - c)));
+  };
+}
+
+export const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
+
+// A reader's own image as the networks take it: a square from its middle, reduced and grey.
+export async function prepared(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw { message: `The file ${file.name} could not be read as an image.` };
+  }
+  const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const side = Math.min(bitmap.width, bitmap.height);
+  if (side < size) {
+    const found = `${file.name} is ${bitmap.width} by ${bitmap.height} pixels`;
+    throw { message: `The image ${found}: the networks take ${size} by ${size}, choose a larger one.` };
+  }
+  context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
+  context.fillRect(0, 0, size, size);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
+  bitmap.close();
+  const { data } = context.getImageData(0, 0, size, size);
+  return Float32Array.from({ length: size ** 2 }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
+}

@@ -1,7 +1,9 @@
 // The laboratory as the reader meets it: controls on the page, pictures drawn from what worker.js computes.
 // The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
 import { called, link, linked, tools } from "../figure.js";
-import { floats, list, loading, megabytes, paint, pictures, quiet, seat, size, spec, start } from "./engine.js";
+import {
+  decibels, floats, list, loading, megabytes, paint, pictures, prepared, quiet, seat, signed, size, spec, start,
+} from "./engine.js";
 import { DEFAULTS, gaussian, nearest, psnr, rho } from "./maths.js";
 
 const root = document.getElementById("lab");
@@ -149,26 +151,6 @@ function tile(name, title, half = "") {
   found.firstElementChild.setAttribute("aria-label", found.lastElementChild.textContent);
   return found.firstElementChild;
 }
-
-const DIVERGING = [
-  [5, 48, 97],
-  [67, 147, 195],
-  [247, 247, 247],
-  [214, 96, 77],
-  [103, 0, 31],
-]; // anchors of RdBu, reversed
-
-// Blue below zero, red above, on the vector's own scale; one pixel in a hundred lies beyond its ends (ghr.plots).
-function signed(vector) {
-  const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
-  return (v) => {
-    const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit));
-    const k = Math.floor(place);
-    return DIVERGING[k].map((c, i) => Math.round(c + (place - k) * (DIVERGING[k + 1][i] - c)));
-  };
-}
-
-const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
 
 // The three experiments: each asks the worker, draws, and returns what it found, or null when it was overtaken. ------
 
@@ -410,29 +392,6 @@ function adopt(image) {
   for (const input of root.querySelectorAll("[name=image]")) input.checked = false;
 }
 
-async function upload(file) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    throw { message: `The file ${file.name} could not be read as an image.` };
-  }
-  const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  const side = Math.min(bitmap.width, bitmap.height);
-  if (side < size) {
-    const found = `${file.name} is ${bitmap.width} by ${bitmap.height} pixels`;
-    throw { message: `The image ${found}: the networks take ${size} by ${size}, choose a larger one.` };
-  }
-  context.fillStyle = "white"; // what is transparent goes on white, as in ghr.images
-  context.fillRect(0, 0, size, size);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
-  bitmap.close();
-  const { data } = context.getImageData(0, 0, size, size);
-  return Float32Array.from({ length: size ** 2 }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
-}
-
 const cursor = { x: Math.floor(size / 2), y: Math.floor(size / 2) };
 
 function ink() {
@@ -504,7 +463,7 @@ app.addEventListener("input", async ({ target }) => {
   reading++;
   try {
     if (name === "set") await thumbnails();
-    if (name === "upload") adopt(await upload(file));
+    if (name === "upload") adopt(await prepared(file));
   } catch (error) {
     mishap = error;
     return told(error);

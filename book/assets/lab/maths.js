@@ -1,4 +1,4 @@
-// Mathematics of the laboratory, on plain arrays: nothing here knows of networks, pages or workers.
+// Mathematics of the engine and its figures, on plain arrays: nothing here knows of networks, pages or workers.
 
 // White noise of a seed: mulberry32 for uniform numbers, Box & Muller for normal ones.
 export function gaussian(seed, n) {
@@ -46,6 +46,70 @@ export function nearest(image, known) {
   const all = known.map((other) => rho(image, other));
   const index = all.indexOf(Math.max(...all));
   return { index, rho: all[index] };
+}
+
+// Bases of n by n images that know no image, as functions from an image to its coefficients (of sides) and back. ---------
+
+// All matrices that follow are orthonormal, so that back is transposed.
+const sandwich = (rows, image, n, back) => {
+  const half = new Float64Array(n * n),
+    whole = new Float64Array(n * n);
+  const entry = back ? (a, i) => rows[i][a] : (a, i) => rows[a][i];
+  for (let a = 0; a < n; a++)
+    for (let j = 0; j < n; j++) for (let i = 0; i < n; i++) half[a * n + j] += entry(a, i) * image[i * n + j];
+  for (let a = 0; a < n; a++)
+    for (let b = 0; b < n; b++) for (let j = 0; j < n; j++) whole[a * n + b] += entry(b, j) * half[a * n + j];
+  return whole;
+};
+
+// The cosine modes: ghr.harmonic.dct.
+export function cosines(n) {
+  const rows = Array.from({ length: n }, (_, a) =>
+    Float64Array.from({ length: n }, (_, i) => Math.sqrt((a ? 2 : 1) / n) * Math.cos((Math.PI * (i + 0.5) * a) / n)),
+  );
+  return { to: (x) => sandwich(rows, x, n, false), back: (c) => sandwich(rows, c, n, true) };
+}
+
+// Daubechies' wavelets with four vanishing moments on periodic images, of two scales: ghr.harmonic.wavelets.
+const DB4 = [
+  -0.010597401785069032, 0.0328830116668852, 0.030841381835560764, -0.18703481171909309, -0.027983769416859854,
+  0.6308807679298589, 0.7148465705529157, 0.2303778133088965,
+];
+export function wavelets(n) {
+  const scale = (m) =>
+    Array.from({ length: m }, (_, a) => {
+      const row = new Float64Array(m);
+      for (let j = 0; j < 8; j++)
+        row[(((2 * a + 4 - j) % m) + m) % m] += a < m / 2 ? DB4[j] : (j % 2 ? 1 : -1) * DB4[7 - j];
+      return row;
+    });
+  const [fine, coarse] = [scale(n), scale(n / 2)];
+  const m = n / 2;
+  const corner = (x, change) => {
+    const small = change(Float64Array.from({ length: m * m }, (_, i) => x[Math.floor(i / m) * n + (i % m)]));
+    return x.map((v, i) => (i % n < m && i < m * n ? small[Math.floor(i / n) * m + (i % n)] : v));
+  };
+  return {
+    to: (x) => corner(sandwich(fine, x, n, false), (small) => sandwich(coarse, small, m, false)),
+    back: (c) => sandwich(fine, corner(Float64Array.from(c), (small) => sandwich(coarse, small, m, true)), n, true),
+  };
+}
+
+// Given vectors, of which there may be fewer than pixels.
+export const spanned = (vectors) => ({
+  to: (x) => Float64Array.from(vectors, (e) => dot(e, x)),
+  back: (c) =>
+    vectors.reduce((sum, e, k) => (c[k] ? sum.map((v, i) => v + c[k] * e[i]) : sum), new Float64Array(vectors[0].length)),
+});
+
+// An image rebuilt from k coefficients, the first ones or the largest.
+export function rebuilt({ to, back }, x, k, largest) {
+  const all = to(x);
+  const order = [...all.keys()];
+  if (largest) order.sort((i, j) => Math.abs(all[j]) - Math.abs(all[i]));
+  const kept = new Float64Array(all.length);
+  for (const i of order.slice(0, k)) kept[i] = all[i];
+  return back(kept);
 }
 
 // CRC-32 as zlib has it, against damage on the way.

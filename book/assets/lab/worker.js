@@ -200,7 +200,7 @@ const TASKS = {
   },
 
   // Leading eigenvectors of the Jacobian's symmetric part at y, as ghr.jacobian.leading.
-  async basis({ network, size, y, k }, tell, stale) {
+  async basis({ network, size, y, k, tolerance }, tell, stale) {
     const forward = await session(network, "forward", tell);
     const products = await session(network, "products", tell);
     const { x_hat, gates } = await forward.run({ y: tensor(y, size) });
@@ -208,7 +208,17 @@ const TASKS = {
       const { push, pull } = await products.run({ gates, v: tensor(v, size) });
       return (await stale()) ? null : Float64Array.from(push.data, (x, i) => (x + pull.data[i]) / 2);
     };
-    const found = await leading(multiply, gaussian(0, size * size), k, (done) => tell({ products: done }));
+    const found = await leading(multiply, gaussian(0, size * size), k, (done) => tell({ products: done }), tolerance);
     return found && { x_hat: x_hat.data, ...found };
+  },
+
+  // A pixel's filter, which is its row of the Jacobian at y, and where the pixel goes, its column.
+  async filter({ network, size, y, pixel }, tell) {
+    const forward = await session(network, "forward", tell);
+    const products = await session(network, "products", tell);
+    const { gates } = await forward.run({ y: tensor(y, size) });
+    const one = tensor(Float32Array.from({ length: size * size }, (_, i) => +(i === pixel)), size);
+    const { push, pull } = await products.run({ gates, v: one });
+    return { row: pull.data, column: push.data };
   },
 };

@@ -1,0 +1,100 @@
+// What figures have in common that ask networks: a still and a button at first, then parts that follow the reader.
+import { link, make } from "../figure.js";
+import { list, loading, megabytes, quiet, seat, size, start } from "./engine.js";
+
+export class Asking {
+  // invitation: on the button; first: what is loaded after the runtime, in words.
+  constructor(el, invitation, first) {
+    const { bytes } = list.runtime.wasm;
+    this.el = el;
+    this.set = list.sets.find(({ name }) => name === el.dataset.networks);
+    this.asks = seat();
+    this.trouble = make("p", { className: "live-trouble", role: "alert" });
+    this.news = make("div", {}, make("progress", { hidden: true, ariaLabel: "Loading" }), make("p"));
+    this.bar = loading(this.news);
+    this.opener = this.button(invitation, () => this.begin());
+    el.querySelector(".live-why").textContent =
+      `Loads what runs networks in your browser${bytes ? ` (${megabytes(bytes)}, less when the server compresses)` : ""}, then ${first}.`;
+    el.querySelector("script").remove();
+    el.append(make("p", { className: "live-buttons" }, this.opener), this.trouble, this.news);
+  }
+
+  ask(task, rest, tell = this.bar) {
+    return this.asks(task, { size, ...rest }, tell);
+  }
+
+  // A figure says what it loads, how it is built, and how it begins.
+  async begin() {
+    this.opener.disabled = true;
+    this.trouble.textContent = "";
+    try {
+      await start(this.bar);
+      await this.load();
+      quiet(this.news);
+      this.build();
+      this.ready();
+    } catch ({ message }) {
+      quiet(this.news);
+      this.trouble.textContent = message;
+      this.opener.textContent = "Try again";
+    }
+    this.opener.disabled = false;
+  }
+
+  // Work that the reader asks for: one at a time, the last one wins.
+  async work(once) {
+    this.next = once;
+    if (this.busy) return;
+    this.busy = true;
+    this.el.setAttribute("aria-busy", "true");
+    while (this.next) {
+      const now = this.next;
+      this.next = null;
+      this.trouble.textContent = "";
+      this.el.result = null;
+      try {
+        await now();
+      } catch ({ message }) {
+        this.trouble.textContent = message;
+      }
+      quiet(this.news);
+    }
+    this.busy = false;
+    this.el.removeAttribute("aria-busy");
+  }
+
+  button(textContent, act) {
+    const made = make("button", { type: "button", textContent });
+    made.addEventListener("click", act);
+    return made;
+  }
+
+  // A slider over texts; set(k) moves it, and so does the reader, which is told.
+  slider(label, texts, k, moved) {
+    const output = make("output", { ariaHidden: "true" });
+    const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, ariaLabel: label });
+    const set = (place) => {
+      input.value = place;
+      output.textContent = texts[place];
+      input.setAttribute("aria-valuetext", texts[place]);
+    };
+    input.addEventListener("input", () => {
+      set(+input.value);
+      moved(+input.value);
+    });
+    set(k);
+    return { element: make("label", {}, make("span", { textContent: label }), output, input), set };
+  }
+
+  // A canvas, with role and name, over its caption.
+  tile(half = "") {
+    const canvas = make("canvas", { width: size, height: size, className: "dark-light", role: "img" });
+    return make("div", { className: half && `explorer-${half}` }, canvas, make("p"));
+  }
+
+  linked() {
+    link(this.el, this.state());
+  }
+}
+
+export const bold = (textContent) => make("b", { textContent });

@@ -1,0 +1,214 @@
+// An image rebuilt from few vectors: those of the network's basis at it, cosines, wavelets and principal components; and what
+// the network does at a pixel, its filter and where it sends it.
+// What was found is at hand in the console as `document.querySelector("[data-script=rebuild]").result`.
+import { called, linked, make, place, tools } from "../figure.js";
+import { Asking, bold } from "./asking.js";
+import { decibels, floats, paint, pictures, prepared, quiet, signed, size, spec } from "./engine.js";
+import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js";
+
+const d = size ** 2;
+const KS = [1, 2, 4, 8, 16, 32, 64, 100]; // vectors
+const SIGMA = 0.1; // of the noise at which the network is looked at
+const BASES = { eigenvectors: "first", cosines: "largest", wavelets: "largest", principal: "largest" };
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+class Rebuild extends Asking {
+  constructor(el) {
+    super(el, "Rebuild images, your own too", "a network");
+    const { networks } = this.set;
+    this.networks = networks.filter(({ half, width }) => half === "A" && width === networks[0].width);
+    this.texts = this.networks.map(({ n }) => n.toLocaleString("en"));
+    const view = linked(el);
+    const or = (k, other) => (k < 0 ? other : k);
+    this.n = or(place(this.texts, view.n), this.texts.length - 1);
+    this.k = or(place(KS.map(String), view.k), KS.indexOf(32));
+    this.wanted = view.image;
+    this.pixel = ["x", "y"].map((name) => (view[name] >= 0 && view[name] < size ? Math.floor(view[name]) : size / 2));
+  }
+
+  async load() {
+    this.images = await pictures(this.asks, this.set.images, this.bar);
+    const rows = await floats(this.asks, this.set.components, this.bar);
+    const row = (k) => rows.subarray(k * d, (k + 1) * d);
+    this.mean = row(0);
+    const components = Array.from({ length: rows.length / d - 1 }, (_, k) => row(k + 1));
+    this.bases = { cosines: cosines(size), wavelets: wavelets(size), principal: spanned(components) };
+    this.names = this.images.map((_, i) => `${i + 1}`);
+    this.image = Math.max(0, place(this.names, this.wanted));
+    this.own = null;
+  }
+
+  // Elements ---------------------------------------------------------------------------------------------------------
+
+  build() {
+    this.tiles = make("div", { className: "explorer-tiles live-four" });
+    this.tiles.style.setProperty("--columns", 4);
+    this.shown = Object.fromEntries(
+      ["clean", "eigenvectors", "row", "column", "noisy", "cosines", "wavelets", "principal"].map((name) => {
+        const tile = this.tile(["eigenvectors", "row", "column"].includes(name) ? "A" : "");
+        this.tiles.append(tile);
+        return [name, tile];
+      }),
+    );
+    this.words = make("p", { className: "explorer-words" });
+    this.words.setAttribute("aria-live", "polite");
+    this.stage = make("div", {}, this.tiles, this.words);
+    this.pick(this.shown.clean);
+    const seen = this.slider("training images, N", this.texts, this.n, (k) => {
+      this.n = k;
+      this.look();
+    });
+    const count = this.slider("vectors, K", KS.map(String), this.k, (k) => {
+      this.k = k;
+      this.rebuild();
+    });
+    const chosen = this.slider("image", this.names, this.image, (k) => {
+      [this.image, this.own] = [k, null];
+      this.look();
+    });
+    const sliders = [count, chosen, seen].map(({ element }) => element);
+    this.el.replaceChildren(
+      this.stage,
+      make("div", { className: "explorer-sliders" }, ...sliders),
+      make("p", { className: "live-buttons" }, this.upload()),
+      this.trouble,
+      this.news,
+    );
+    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.el.querySelector("input").focus({ preventScroll: true });
+  }
+
+  upload() {
+    const input = make("input", { type: "file", accept: "image/*" });
+    input.addEventListener("input", async () => {
+      const [file] = input.files;
+      input.value = ""; // so that the same file chosen again is an event again
+      if (!file) return;
+      try {
+        this.own = await prepared(file);
+        this.look();
+      } catch ({ message }) {
+        this.trouble.textContent = message;
+      }
+    });
+    return make("label", { className: "live-upload" }, "Your own image ", input);
+  }
+
+  // A pixel is picked by a pointer, or by arrow keys.
+  pick(tile) {
+    const [canvas] = tile.children;
+    Object.assign(canvas, { role: "application", tabIndex: 0 });
+    canvas.style.cursor = "crosshair";
+    tile.classList.add("live-picked");
+    canvas.addEventListener("pointerdown", ({ clientX, clientY }) => {
+      const { left, top, width } = canvas.getBoundingClientRect();
+      this.at([clientX - left, clientY - top].map((x) => Math.floor((x / width) * size)));
+    });
+    canvas.addEventListener("keydown", (event) => {
+      const move = MOVES[event.key];
+      if (!move) return;
+      event.preventDefault();
+      this.at(this.pixel.map((x, i) => x + move[i]));
+    });
+  }
+
+  at(pixel) {
+    this.pixel = pixel.map((x) => Math.min(size - 1, Math.max(0, x)));
+    this.mark();
+    this.linked();
+    if (!this.busy) this.work(() => this.filter()); // else what is under way ends with the filter
+  }
+
+  mark() {
+    const [x, y] = this.pixel;
+    const [canvas] = this.shown.clean.children;
+    canvas.ariaLabel = `Clean image: arrow keys choose a pixel, now column ${x + 1}, row ${y + 1}`;
+    canvas.parentElement.style.setProperty("--x", (x + 0.5) / size);
+    canvas.parentElement.style.setProperty("--y", (y + 0.5) / size);
+  }
+
+  state() {
+    const [x, y] = this.pixel;
+    const image = this.own ? "" : this.names[this.image];
+    return { n: this.texts[this.n].replaceAll(",", ""), k: KS[this.k], image, x, y };
+  }
+
+  rows() {
+    const found = KS.map((k) => [k, ...Object.values(this.all(k)).map((image) => psnr(this.x, image))]);
+    return [["K", ...Object.keys(BASES)], ...found];
+  }
+
+  show(name, title, values, colour) {
+    const [canvas, caption] = this.shown[name].children;
+    caption.replaceChildren(...title);
+    if (name !== "clean") canvas.ariaLabel = caption.textContent;
+    paint(canvas, values, colour);
+  }
+
+  // What is found ----------------------------------------------------------------------------------------------------
+
+  ready() {
+    this.look();
+  }
+
+  look() {
+    this.linked();
+    this.work(() => this.basis());
+  }
+
+  async basis() {
+    const z = gaussian(0, d);
+    this.x = this.own ?? this.images[this.image];
+    this.y = this.x.map((v, i) => v + SIGMA * z[i]);
+    this.show("clean", [bold(this.own ? "your image" : "image")], this.x);
+    this.show("noisy", [bold("noisy"), ` σ = ${SIGMA}`], this.y);
+    this.mark();
+    const network = spec(this.networks[this.n]);
+    const found = await this.ask("basis", { network, y: this.y, k: KS.at(-1), tolerance: 0.01 }, (heard) => {
+      if (heard.name) return this.bar(heard);
+      quiet(this.news);
+      this.news.lastElementChild.textContent = `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
+    });
+    if (!found || this.next) return;
+    this.values = found.values;
+    this.bases.eigenvectors = spanned(found.vectors);
+    await this.filter();
+  }
+
+  async filter() {
+    const [x, y] = this.pixel;
+    const network = spec(this.networks[this.n]);
+    const { row, column } = await this.ask("filter", { network, y: this.y, pixel: y * size + x });
+    if (this.next) return;
+    if (this.pixel[0] !== x || this.pixel[1] !== y) return this.filter(); // another was picked meanwhile
+    this.show("row", [bold("filter"), " of the pixel"], row, signed(row));
+    this.show("column", [bold("where"), " it goes"], column, signed(column));
+    this.filters = { row, column };
+    this.rebuild();
+  }
+
+  all(k) {
+    const off = this.x.map((v, i) => v - this.mean[i]);
+    const one = ([name, choice]) => {
+      const near = rebuilt(this.bases[name], off, k, choice === "largest");
+      return [name, near.map((v, i) => v + this.mean[i])];
+    };
+    return Object.fromEntries(Object.entries(BASES).map(one));
+  }
+
+  rebuild() {
+    this.linked();
+    if (!this.filters) return;
+    const k = KS[this.k];
+    const images = this.all(k);
+    const quality = Object.fromEntries(Object.entries(images).map(([name, image]) => [name, psnr(this.x, image)]));
+    const titles = { eigenvectors: `first ${k} of its own`, cosines: `${k} cosines`, wavelets: `${k} wavelets` };
+    titles.principal = `${k} principal components`;
+    for (const name of Object.keys(BASES)) this.show(name, [bold(titles[name]), ` ${decibels(quality[name])}`], images[name]);
+    const others = ["cosines", "wavelets", "principal"].map((name) => quality[name].toFixed(1));
+    this.words.textContent = `From the first ${k} eigenvectors of the network of N = ${this.texts[this.n]} the image is rebuilt to ${decibels(quality.eigenvectors)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
+    this.el.result = { x: this.x, y: this.y, k, quality, values: this.values, ...this.filters, pixel: this.pixel };
+  }
+}
+
+for (const el of document.querySelectorAll('.live[data-script="rebuild"]')) new Rebuild(el);
