@@ -448,7 +448,8 @@ def test_pixels_are_picked_by_mouse_and_keyboard_and_vectors_counted_by_a_slider
     assert float(rows[3]["cosines"]) == pytest.approx(before["quality"]["cosines"])
     Image.new("L", (64, 64), 128).save(tmp_path / "own.png")
     rebuild.figure.locator("[type=file]").set_input_files(tmp_path / "own.png")
-    page.wait_for_function("document.querySelector('[data-script=rebuild]').result?.x[0] === 128 / 255", timeout=60_000)
+    grey = "document.querySelector('[data-script=rebuild]').result?.x[0] === Math.fround(128 / 255)"
+    page.wait_for_function(grey, timeout=60_000)
     assert rebuild.figure.locator(".explorer-tiles p").first.inner_text() == "your image"
 
 
