@@ -20,7 +20,7 @@ ORDER = [
     *("files", "images"),
     *("denoiser", "noise", "networks", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
     *("stats", "similarity", "copies", "tables", "recipes", "runs", "plan", "foreign", "experiments", "measure"),
-    *("report", "check", "portrait", "costs", "cluster", "book", "__main__"),
+    *("report", "check", "need", "portrait", "costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
     *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "widgets"),
