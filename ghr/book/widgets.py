@@ -65,8 +65,9 @@ class Frame(NamedTuple):
 
     tiles: Sequence[Tile]  #: equally many at every position, of one size
     words: str  #: what is seen, in a sentence, read out when a slider moves
-    curve: Sequence[float] | None = None  #: values over the explorer's axes
-    mark: int | None = None  #: which of them is marked
+    #: values over the explorer's axes, or several lists of them, a line each
+    curve: Sequence[float] | Sequence[Sequence[float]] | None = None
+    mark: int | None = None  #: which of them is marked, of several lines on the first
 
 
 @dataclass(frozen=True)
@@ -187,10 +188,10 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
             tiles.append([place, tile.title, tile.note, tile.half])
         entry = {"tiles": tiles, "words": frame.words}
         if frame.curve is not None:
-            points = _points(frame.curve, axes)
-            path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+            lines = [_points(values, axes) for values in (frame.curve if np.ndim(frame.curve) > 1 else [frame.curve])]
+            path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line) for line in lines)
             entry["curve"] = curves.setdefault(path, len(curves))
-            entry["mark"] = None if frame.mark is None else [round(v, 1) for v in points[frame.mark]]
+            entry["mark"] = None if frame.mark is None else [round(v, 1) for v in lines[0][frame.mark]]
         listed.append(entry)
     h, w = colours.shape[:2]
     columns = math.ceil(math.sqrt(len(pictures)))
