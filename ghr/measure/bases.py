@@ -166,8 +166,8 @@ class Filters:
     x: Float[Tensor, "m c h w"]  #: clean test images; of photographs, one from each of the first regions
     sigmas: tuple[float, ...]  #: noise levels, image units, lowest first
     seed: int  #: of the noise
-    #: by N, half and noise level, at the first images of x: at all of them for the largest N and the lowest level, at
-    #: half of them for the largest N and the other levels, at few for smaller N and the lowest level
+    #: by N, half and noise level, at the first images of x: the largest N at all of them for the lowest level and at
+    #: half of them for the others, smaller N at few of them for the lowest level
     at: Mapping[tuple[int, str, float], tuple[Filter, ...]]
     #: the largest N's network of half A before its training, at few test images and the lowest level
     untrained: tuple[Filter, ...]
@@ -244,18 +244,19 @@ def of_study(
     few: int = 0,
     sigmas: Sequence[float] = (0.1, 0.3),
     seed: int = 0,
-    whole: bool = False,
+    thorough: bool = False,
 ) -> Filters:
     """The networks of a study as matrices, at some of its test images.
 
     Args:
         study: networks of halves A and B, and images.
-        many: test images of the largest N at the lowest noise level; half as many at the others.
-        few: images of smaller N (both halves; of N = 1 half A alone), of the untrained network, and training images of
-            two networks, that of the largest N and that of the N nearest to 100; none of all these by default.
+        many: test images of the largest N at the lowest noise level; half as many at the others, but not below few.
+        few: test images of smaller N (both halves; of N = 1 half A alone) and of the untrained network; by default
+            these are left out.
         sigmas: noise standard deviations, image units, lowest first.
         seed: of the noise, the same for every network.
-        whole: keep Jacobians and all their eigenvectors, of the largest N, half A, at the lowest noise level.
+        thorough: keep Jacobians and all their eigenvectors, of the largest N, half A, at the lowest noise level; and
+            differentiate that network, and the one of the N nearest to 100, at few training images as well.
 
     Returns:
         Filters.
@@ -265,16 +266,17 @@ def of_study(
     at: dict[tuple[int, str, float], tuple[Filter, ...]] = {}
     for (n, half), denoiser in study.denoisers.items():
         for sigma in sigmas if n == top else sigmas[:1]:
-            count = few if n < top else len(x) if sigma == low else len(x) // 2
+            count = few if n < top else len(x) if sigma == low else max(len(x) // 2, min(few, len(x)))
             if count and (n > 1 or half == "A"):
-                kept_whole = whole and (n, half, sigma) == (top, "A", low)
-                most = x[0].numel() if kept_whole else None
-                at[n, half, sigma] = filters(denoiser, x[:count], noisy[sigma][:count], sigma, most, kept_whole)
+                whole = thorough and (n, half, sigma) == (top, "A", low)
+                most = x[0].numel() if whole else None
+                at[n, half, sigma] = filters(denoiser, x[:count], noisy[sigma][:count], sigma, most, whole)
     untrained: tuple[Filter, ...] = ()
     seen = {}
     if few:
         before = runs.untrained(study.runs[top, "A"], study.training(top, "A"), seed)
         untrained = filters(before, x[:few], noisy[low][:few], low)
+    if thorough:
         small = min(study.sizes, key=lambda n: (abs(math.log(n / 100)), n))
         for n in sorted({small, top}):
             images = _first(study.training(n, "A"), few)
@@ -701,6 +703,41 @@ def circle(sigmas: Iterable[float], points: int = 720) -> Table[Circle]:
         factors = [(way @ j @ way).item() for way in (along, across)]
         rows.append(Circle(sigma, *y.tolist(), *x_hat.tolist(), *factors))
     return Table(tuple(rows))
+
+
+def ring(points: int = 97) -> Float[Tensor, "k 2"]:
+    """The circle of clean images, closed.
+
+    Args:
+        points: on it, the first one twice.
+
+    Returns:
+        Images of two pixels.
+    """
+    return CENTRE + RADIUS * _direction(torch.linspace(0, 2 * math.pi, points))
+
+
+Pair = tuple[Float[Tensor, "1 2"], Float[Tensor, "k 2"]]  #: an image of two pixels, and images around it
+
+
+def changes(row: Circle, size: float = 0.08) -> tuple[Pair, Pair]:
+    """All small changes of a noisy image that have one size, and what the denoiser makes of them to first order. ::
+
+        y + v   ->   f(y) + J v,     ||v|| = size
+
+    Args:
+        row: of `circle`.
+        size: image units.
+
+    Returns:
+        The noisy image and a circle around it, the denoised image and an ellipse around it.
+    """
+    y, x_hat = torch.tensor([[row.first, row.second]]), torch.tensor([[row.x_first, row.x_second]])
+    across = (y - CENTRE) / (y - CENTRE).norm()
+    along = across.flip(1) * torch.tensor([-1.0, 1.0])
+    turn = _direction(torch.linspace(0, 2 * math.pi, 97)) * size
+    before, after = (turn @ torch.cat([a * along, b * across]) for a, b in ((1, 1), (row.tangent, row.normal)))
+    return (y, y + before), (x_hat, x_hat + after)
 
 
 def _direction(angle: Tensor) -> Tensor:
