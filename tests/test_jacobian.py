@@ -53,6 +53,17 @@ def test_the_jacobian_is_that_of_row_by_row_gradients(denoiser, y):
     assert (expected - torch.eye(240)).norm() > 1  # an excited network is not the identity
 
 
+def test_the_symmetric_part_acts_as_the_matrix_does(denoiser, images):
+    y = add_noise(images[:3], 0.2, torch.Generator().manual_seed(0))
+    f, s_y = jacobian.symmetric(denoiser, y)
+    assert torch.allclose(f, denoiser(y), atol=1e-12)
+    for one, expected in zip(s_y, y.split(1), strict=True):
+        j = jacobian.jacobian(denoiser, expected)
+        assert torch.allclose(one.flatten(), (j + j.T) / 2 @ expected.flatten(), atol=1e-10)
+    assert not f.requires_grad
+    assert not s_y.requires_grad
+
+
 def test_a_bias_free_network_is_its_jacobian_times_the_image(denoiser, y):
     f, j = denoiser(y).detach().flatten(), jacobian.jacobian(denoiser, y)
     assert (f - j @ y.flatten()).norm() < 1e-10 * f.norm()

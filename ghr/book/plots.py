@@ -261,7 +261,7 @@ def noise_axis(axes: Axes) -> None:
         above.spines[:].set_visible(False)
 
 
-def sketch(lines: Sequence[tuple[Float[Tensor, "k 2"], float, float]], side: int = 192) -> Float[Tensor, "1 side side"]:
+def sketch(lines: Sequence[tuple[Float[Tensor, "_ 2"], float, float]], side: int = 192) -> Float[Tensor, "1 side side"]:
     """Lines in the unit square as a grey picture, for a tile of an explorer.
 
     Args:

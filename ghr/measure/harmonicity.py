@@ -16,7 +16,7 @@ from torch import Tensor
 from ghr import harmonic, recipes, runs
 from ghr.experiments import Study
 from ghr.measure.bases import Filter, Filters, filters, kept, values, vectors
-from ghr.stats import Estimate, margin, psnr_of_mean, student
+from ghr.stats import Estimate, estimate, margin, psnr_of_mean, student
 from ghr.tables import Table
 
 LESS_IS_BETTER = ("H3",)
@@ -67,7 +67,10 @@ def indices(
 
 
 def margins(
-    found: Mapping[str, Mapping[str, np.ndarray]], own: str = "its own", against: Sequence[str] | None = None
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    own: str = "its own",
+    against: Sequence[str] | None = None,
+    interval: Callable[..., Estimate] = estimate,
 ) -> dict[str, Estimate]:
     """By how much one basis is ahead of the best of others, index by index.
 
@@ -75,6 +78,7 @@ def margins(
         found: by basis and index, one value for each image, e.g. of `indices`.
         own: the basis that is judged.
         against: its controls (default: all others).
+        interval: `ghr.stats.estimate`, or `student` where images are few.
 
     Returns:
         By index, own less the best control in the mean. Above 0 is ahead, but of H3, where less is better, below 0.
@@ -83,7 +87,7 @@ def margins(
     rows = {}
     for index in found[own]:
         sign = -1 if index in LESS_IS_BETTER else 1
-        ahead = student(margin, *(sign * found[name][index] for name in (own, *names)))
+        ahead = interval(margin, *(sign * found[name][index] for name in (own, *names)))
         rows[index] = Estimate(sign * ahead.value, *sorted((sign * ahead.low, sign * ahead.high)))
     return rows
 
@@ -141,7 +145,7 @@ def harmonicity(*found: Filters) -> tuple[Table[Indices], Table[Margin]]:
             measured = indices(controls(own, training), counts, one.x[: len(some)])
             where = (study.name, study.network, n, half, sigma)
             rows += [Indices(*where, basis, **_means(by_index)) for basis, by_index in measured.items()]
-            by_index = margins(measured, against=JUDGES)
+            by_index = margins(measured, against=JUDGES, interval=student)
             ahead.append(Margin(*where, **{name.lower(): by_index[name] for name in ("H2", "H3", "H4")}))
     return Table(tuple(rows)), Table(tuple(ahead))
 
