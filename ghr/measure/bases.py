@@ -166,8 +166,8 @@ class Filters:
     x: Float[Tensor, "m c h w"]  #: clean test images; of photographs, one from each of the first regions
     sigmas: tuple[float, ...]  #: noise levels, image units, lowest first
     seed: int  #: of the noise
-    #: by N, half and noise level, at the first images of x: the largest N at all of them for the lowest level and at
-    #: half of them for the others, smaller N at few of them for the lowest level
+    #: by N, half and noise level, at the first images of x: the largest N at all of them for half A and the lowest
+    #: level and at half of them else, smaller N at few of them for the lowest level
     at: Mapping[tuple[int, str, float], tuple[Filter, ...]]
     #: the largest N's network of half A before its training, at few test images and the lowest level
     untrained: tuple[Filter, ...]
@@ -250,7 +250,8 @@ def of_study(
 
     Args:
         study: networks of halves A and B, and images.
-        many: test images of the largest N at the lowest noise level; half as many at the others, but not below few.
+        many: test images of the largest N, half A, at the lowest noise level; half as many, but not below few, for half
+            B and other levels.
         few: test images of smaller N (both halves; of N = 1 half A alone) and of the untrained network; by default
             these are left out.
         sigmas: noise standard deviations, image units, lowest first.
@@ -266,9 +267,10 @@ def of_study(
     at: dict[tuple[int, str, float], tuple[Filter, ...]] = {}
     for (n, half), denoiser in study.denoisers.items():
         for sigma in sigmas if n == top else sigmas[:1]:
-            count = few if n < top else len(x) if sigma == low else max(len(x) // 2, min(few, len(x)))
+            main = (n, half, sigma) == (top, "A", low)
+            count = few if n < top else len(x) if main else max(len(x) // 2, min(few, len(x)))
             if count and (n > 1 or half == "A"):
-                whole = thorough and (n, half, sigma) == (top, "A", low)
+                whole = thorough and main
                 most = x[0].numel() if whole else None
                 at[n, half, sigma] = filters(denoiser, x[:count], noisy[sigma][:count], sigma, most, whole)
     untrained: tuple[Filter, ...] = ()
@@ -640,7 +642,8 @@ def agreement(*found: Filters) -> Table[Agreement]:
         sigma = one.sigmas[0]
         if (n, "B", sigma) not in one.at:
             continue
-        a, b = (one.at[n, half, sigma] for half in "AB")
+        b = one.at[n, "B", sigma]
+        a = one.at[n, "A", sigma][: len(b)]
         own, counts = vectors(a), kept(a)
         rows.append(
             Agreement(
