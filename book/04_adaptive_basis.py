@@ -14,9 +14,9 @@
 # # Shrinkage in an adaptive basis
 #
 # ```{admonition} In short
-# **Claim.** At each noisy image a trained denoiser is a matrix that shrinks: it keeps some coefficients and removes others, in a basis that the
-# image chooses. Its vectors are waves along contours and in flat regions, finer as less of them is kept: a *geometry-adaptive harmonic
-# basis* {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** At each noisy image a trained denoiser is a matrix that shrinks: in a basis that the image chooses it keeps some coefficients and
+# removes others. The vectors are waves along contours and in flat regions: a *geometry-adaptive harmonic basis*
+# {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** The basis follows the image, {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` and holds it better than any
 # fixed one. {claim}`own-basis-holds-faces-best` But shrinkage is not all: the matrix is not symmetric, and its symmetric part alone
@@ -71,19 +71,18 @@ Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1.05), "noise,
 # ## A matrix for each image
 #
 # Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it. {claim}`circle-has-one-dimension`
-# Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best denoiser's $J$ is always symmetric: it is the covariance of
-# the clean images that could be behind $y$, over $\sigma^2$ {cite:p}`miyasawa1961empirical`.
+# Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best denoiser's $J$ is symmetric: it is the covariance of the clean
+# images that could be behind $y$, over $\sigma^2$ {cite:p}`miyasawa1961empirical`.
 #
-# Our networks add no constant anywhere, so that
+# Our networks add no constant, so that $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly ({target}`T10`): {claim}`f-is-its-matrix`
 #
-# $$f(y) = J(y)\, y$$ (eq-linear)
+# $$f(y) = J(y)\, y.$$ (eq-linear)
 #
-# is exact ({target}`T10`): {claim}`f-is-its-matrix` $J$ is how a network filters *this* image {cite:p}`mohan2020robust`. Were it symmetric, it
-# would shrink, in its eigenvectors $e_k$ by its eigenvalues $\lambda_k$,
+# Were it symmetric, it would shrink, in its eigenvectors $e_k$ by its eigenvalues $\lambda_k$:
 #
 # $$f(y) = \sum_k \lambda_k \langle y, e_k \rangle\, e_k.$$ (eq-shrinkage)
 #
-# We first look at the eigenvectors of its symmetric part, $S = (J + J^\top)/2$, then at the rest.
+# First the eigenvectors of its symmetric part, $S = (J + J^\top)/2$, then the rest.
 
 # %%
 many, few = {"laptop": (32, 8)}.get(scale, (8, 4))  # test images at which whole Jacobians are taken
@@ -127,7 +126,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 # %% [markdown]
 # ## What is kept?
 #
-# A shrinkage works where an image has few coefficients and noise has all of them.
+# A shrinkage works where an image has few coefficients and noise has all.
 
 # %%
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
@@ -149,11 +148,10 @@ plots.Picture(figure)
 # %% [markdown]
 # ## How few waves make a face?
 #
-# The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The very first directions are enlarged, which is
-# too much: {claim}`first-direction-is-amplified-too-much` they were found at this very noise, and it has more than its share there.
+# The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The very first directions, found at this very noise, are
+# enlarged too much. {claim}`first-direction-is-amplified-too-much`
 #
-# How good is the basis? We rebuild a face from $K$ of its vectors. The other bases get their best case: the $K$ largest coefficients of
-# the clean face.
+# How good is the basis? We rebuild a face from $K$ vectors. Other bases get their best case, the $K$ largest coefficients of the clean face.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**From 64 vectors its own waves make the best face.** A test face, the sum of the mean face and K vectors: eigenvectors of S (largest N, σ = 0.1), the first K and those of the K largest coefficients; cosines, wavelets and principal components, K largest. Below: PSNR."}}
 rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
@@ -193,9 +191,9 @@ plots.Picture(figure)
 # ## What the picture leaves out
 #
 # From 64 vectors the network's own basis makes {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB, the best fixed one
-# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` The basis for *another* face is
-# worse than cosines. {claim}`basis-of-another-face-is-worse-than-cosines` (The own basis was found at the noisy face, of which it tells something;
-# and from very few vectors principal components make more.) {claim}`components-are-best-at-first`
+# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for *another* face is worse than
+# cosines. {claim}`basis-of-another-face-is-worse-than-cosines` (Found at the noisy face, the own basis knows something of it; and from very few vectors
+# principal components make more.) {claim}`components-are-best-at-first`
 #
 # Now the rest. Since $Jy = f(y)$, one backward pass gives $Sy$: what would the symmetric part do alone?
 
@@ -220,18 +218,18 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# The symmetric part leaves out {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].left.value:.3f` of the energy of $f(y)$. That is
-# little, and much for a denoiser: $Sy$ is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse,
-# {claim}`symmetric-part-falls-short` on photographs more. {claim}`symmetric-part-falls-shorter-on-photographs` Nor would a longer training mend
-# it: the wider pair is *less* symmetric. {claim}`asymmetry-grows-with-training` An adaptive filter averages over pixels that look alike, with
-# weights that add to one: rows of $J$ do. Its columns need not {cite:p}`milanfar2013tour`. {claim}`rows-sum-to-one-rather-than-columns`
+# The symmetric part leaves out {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].left.value:.3f` of the energy of $f(y)$. That is much for a
+# denoiser: $Sy$ is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse, {claim}`symmetric-part-falls-short` on photographs
+# more. {claim}`symmetric-part-falls-shorter-on-photographs` Longer training would not mend it: the wider pair is *less* symmetric.
+# {claim}`asymmetry-grows-with-training` (A filter averages over pixels that look alike: rows of $J$ add to one, columns need
+# not {cite:p}`milanfar2013tour`.) {claim}`rows-sum-to-one-rather-than-columns`
 #
-# The best denoiser's squared error is $\sigma^2\, \mathbb{E} \operatorname{tr} J$, so that
+# *Do errors fit?* The best denoiser's squared error is $\sigma^2\, \mathbb{E} \operatorname{tr} J$:
 # $\mathrm{SC} = \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1. It nearly is at the largest $N$ ({target}`T11d`);
-# {claim}`accounts-balance` at $N$ = 100 the network errs on new faces far beyond what it keeps ({target}`T11e`).
-# {claim}`memory-errs-beyond-its-dimensions` The noise level that the largest saw is right ({target}`T22b`). {claim}`noise-level-is-seen`
+# {claim}`accounts-balance` memory errs far beyond what it keeps ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that they
+# saw is right ({target}`T22b`). {claim}`noise-level-is-seen`
 #
-# What do $J$ and $S$ share? Any matrix reads in one basis and writes in another, its right and left singular vectors,
+# *What do $J$ and $S$ share?* A matrix reads in one basis and writes in another, its right and left singular vectors,
 # $J = \sum_k s_k u_k v_k^\top$. Of a symmetric one they are the same.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left and K right singular vectors (dark), and of either with eigenvectors of S (blue); grey: chance. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
@@ -252,14 +250,14 @@ plots.Picture(figure)
 # %% [markdown]
 # ## How the basis appears
 #
-# The first 128 vectors read and written span nearly one space, {num}`singular[k=128].left_right.value:.2f` of each lies in the other, with the
-# eigenvectors of $S$ between them. {claim}`one-space-two-bases` So the symmetric picture has the right directions; it misses how the network turns
-# one into another. {claim}`singular-terms-reach-the-answer`
+# The first 128 of each span nearly one space, with an alignment of {num}`singular[k=128].left_right.value:.2f`, and the eigenvectors of $S$ lie
+# between. {claim}`one-space-two-bases` So the symmetric picture has the right directions; it misses how the network turns one into
+# another. {claim}`singular-terms-reach-the-answer`
 #
 # ## How the basis appears
 #
-# Is the basis at a training face another one than at a test face? And do two networks that share no training face find the same one? With $U$
-# and $V$ the first $K = \operatorname{tr} J$ eigenvectors of each, their *alignment* $\|U^\top V\|_F^2 / K$ is 1 for one space.
+# The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$ vectors, is 1 for one space; here $K = \operatorname{tr} J$. Do
+# networks of two halves find one basis? And has a network another for its training faces?
 
 # %%
 shared, growth = bases.agreement(of_faces, of_patches, of_chain), harmonicity.growth(of_faces)
@@ -288,23 +286,22 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# At $N$ = {num}`seen[n=min,at=test].n` the network keeps {num}`seen[n=min,at=training].trace.value:.0f` dimensions at a training face and many
-# useless ones at a test face; at the largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only` There A and B
-# agree to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, more than at two faces: they agree on the image. {claim}`halves-find-one-basis`
+# At $N$ = 100 the network keeps {num}`seen[n~100,at=training].trace.value:.0f` dimensions at a training face and many useless ones at a test face; at
+# the largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only` There A and B agree to
+# {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, and less at two faces: they agree on the image. {claim}`halves-find-one-basis`
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
-# The paper does not define the words. We propose four numbers of the first $K$ vectors. On the grid of pixels, each joined to its four neighbours,
-# a unit vector $e$ has the squared frequency $e^\top L e = \sum (e_i - e_j)^2$. With the weights of an image,
-# $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, differences across its contours are free; this energy is $e^\top L_x e$.
+# The paper does not define the words; we propose four numbers. Join each pixel to its four neighbours. A unit vector $e$ then has the squared
+# frequency $e^\top L e = \sum (e_i - e_j)^2$. With weights $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across contours of $x$ are free:
+# $e^\top L_x e$.
 #
 # - **H1, frequency grows**: rank correlation of $k$ with $e_k^\top L e_k$.
-# - **H2, geometry gain**: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, the share of a vector's energy across contours.
-# - **H3, along against across**: gradient energy along over across the strongest edges, over that of cosines of equal frequency. Less is better.
-# - **H4, alignment**: with the $K$ smoothest functions on $x$, the lowest eigenvectors of $L_x$.
+# - **H2, geometry gain**: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, the share of energy across contours.
+# - **H3, along against across**: gradient energy along over across the strongest edges, over that of cosines of equal frequency; less is better.
+# - **H4, alignment**: with the $K$ lowest eigenvectors of $L_x$, the smoothest functions on $x$.
 #
-# From H2 and H4 we take off the same with another test image: one basis for all images has 0. Beside stand bases that cannot know the
-# image, among them the network's for a *third* one.
+# From H2 and H4 the same with another test image is taken off, so that one basis for all images has 0.
 
 # %%
 indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
@@ -329,8 +326,8 @@ plots.Picture(figure)
 # {num}`margins[images=photographs,h2=min].h2:+.2f` on photographs ({target}`T20a photographs`, {target}`T20c photographs`): the basis follows the
 # image, {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` from $N$ = 1,000 on. {claim}`bases-adapt-as-n-grows`
 #
-# H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`) too. {claim}`frequency-grows-with-rank` In H3 principal components of
-# faces, which run along the contours of faces, beat the network ({target}`T20b`), those of photographs do not
+# H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`) too. {claim}`frequency-grows-with-rank` In H3 principal components of faces,
+# which run along the contours of faces, beat the network ({target}`T20b`); at $\sigma$ = .1 those of photographs do not
 # ({target}`T20b photographs`). {claim}`components-of-faces-run-along-faces`
 #
 # ## Architecture or training?
@@ -345,17 +342,15 @@ units = {"ahead": "training images ahead (dB)", "psnr": "PSNR (dB)", "trace": "t
 kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **forms, h2=".2f", h4=".2f")
 
 # %% [markdown]
-# Untrained networks have none of it: the basis is learned. {claim}`adapted-bases-are-learned` Networks with biases and networks that are told $\sigma$ learn it
-# too, and so does BF-CNN, a chain of 21 convolutions with a tenth of the parameters. {claim}`chain-adapts-too` BF-CNN does not memorize a hundred
-# faces, and adapts already then. {claim}`less-memory-more-adaptation` It differs in size as well, so this does not say which counts.
+# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with biases or without, told $\sigma$ or not. BF-CNN learns
+# it too, a chain of 21 convolutions with a tenth of the parameters. {claim}`chain-adapts-too` It does not memorize a hundred faces, and adapts already
+# then; {claim}`less-memory-more-adaptation` whether for its architecture or its size we do not know.
 #
 # ## What it comes to
 #
-# *The paper says* that a denoiser shrinks in waves that the image chooses. *We find* these waves: two networks that share no training image
-# agree on them, {claim}`halves-find-one-basis` and nothing that does not know the image equals them. {claim}`basis-follows-the-face` Where noise hides the
-# pixels, it is better to average along a contour than across.
+# *The paper says* that a denoiser shrinks in waves that the image chooses. *We find* the waves: two networks that share no training image agree on
+# them, {claim}`halves-find-one-basis` and nothing that does not know the image equals them. {claim}`basis-follows-the-face` Where noise hides the pixels, it is
+# better to average along a contour than across. *We do not find* that shrinkage is all. {claim}`symmetric-part-falls-short`
 #
-# *We do not find* that shrinkage is all: better networks are even less symmetric. {claim}`asymmetry-grows-with-training`
-#
-# *Limits.* Matrices were taken at {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or fewer, of one pair of
-# trainings. Each image serves as another's *other*, so that intervals are a little narrow.
+# *Limits.* Matrices were taken at {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or fewer, of one pair of trainings. Each
+# image is also another's *other*, so that intervals are a little narrow.

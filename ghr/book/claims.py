@@ -373,12 +373,13 @@ CLAIMS = named(
         Claim(
             "basis-follows-the-photograph",
             "04",
-            "min({*margins[images=photographs].h2.low}) > 0 and min({*margins[images=photographs].h4.low}) > 0",
+            "min({*margins[images=photographs].h2.low}) > 0 and"
+            " min({*margins[images=photographs,sigma=0.1].h4.low}) > 0",
         ),
         Claim(
             "bases-adapt-as-n-grows",
             "04",
-            "min({*growth[n>=1000].h2.low}) > 0 and max({*growth[n<=100].h2.low}) < 0 and "
+            "min({*growth[n>=1000].h2.low}) > max({*growth[n<=100].h2.value}) and "
             "min({*growth[n>=1000].h4.low}) > max({*growth[n<=100].h4.high})",
         ),
         Claim(
@@ -389,7 +390,7 @@ CLAIMS = named(
         Claim(
             "components-of-faces-run-along-faces",
             "04",
-            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > {margins[images=photographs,h3=max].h3.high}",
+            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > max({*margins[images=photographs,sigma=0.1].h3.high})",
         ),
         Claim(
             "adapted-bases-are-learned",
