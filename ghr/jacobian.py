@@ -373,21 +373,3 @@ def noise_level(
     Source: E||y - f||^2 = sigma^2 (d - tr J) at the optimum.
     """
     return ((y - x_hat).square().sum((1, 2, 3)) / (y[0].numel() - traces)).sqrt()
-
-
-def oracle(coefficients: Float[Tensor, "... k"], sigma: float) -> tuple[Float[Tensor, "... k"], Float[Tensor, "... k"]]:
-    """The best shrinkage factors in an orthonormal basis, were the clean coefficients known, and what they leave. ::
-
-        lambda_k = c_k^2 / (c_k^2 + sigma^2),     E (lambda_k <y, e_k> - c_k)^2 = sigma^2 lambda_k
-
-    Args:
-        coefficients: c_k = <x, e_k> of clean images.
-        sigma: noise standard deviation, image units.
-
-    Returns:
-        Factors, and squared error of each coefficient.
-
-    Source: Donoho & Johnstone 1994.
-    """
-    factors = coefficients.square() / (coefficients.square() + sigma**2)
-    return factors, sigma**2 * factors

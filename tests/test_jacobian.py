@@ -205,18 +205,6 @@ def test_the_noise_level_comes_back():
     assert (y - f(y, 0.3)).square().mean().sqrt() < 0.23
 
 
-def test_oracle_shrinkage_leaves_what_it_says():
-    coefficients = torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64)
-    factors, left = jacobian.oracle(coefficients, 0.5)
-    assert factors.tolist() == pytest.approx([4 / 4.25, 0.5, 0])
-    z = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    errors = (factors * (coefficients + 0.5 * z) - coefficients).square()
-    assert ((errors.mean(0) - left).abs() <= 4 * errors.std(0) / 200_000**0.5).all()
-    for change in (0.9, 1.1):  # no other factors leave less
-        other = (change * factors * (coefficients + 0.5 * z) - coefficients).square().sum(1)
-        assert other.mean() > errors.sum(1).mean()
-
-
 def test_a_denoiser_in_training_mode_is_refused_and_nothing_is_changed(unet, y):
     before = {name: value.clone() for name, value in unet.state_dict().items()}
     copy, generator = y.clone(), torch.get_rng_state()

@@ -390,7 +390,8 @@ CLAIMS = named(
         Claim(
             "components-of-faces-run-along-faces",
             "04",
-            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > max({*margins[images=photographs,sigma=0.1].h3.high})",
+            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > "
+            "max({*margins[images=photographs,sigma=0.1].h3.high})",
         ),
         Claim(
             "adapted-bases-are-learned",
