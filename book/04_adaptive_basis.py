@@ -68,11 +68,11 @@ noise = Slider("sigma", "noise, σ", strengths, start=strengths[12], form="{:.2f
 Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1.05), "noise, σ", "eigenvalues"))
 
 # %% [markdown]
-# ## A matrix for each image
-#
 # Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it. {claim}`circle-has-one-dimension`
 # Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best denoiser's $J$ is symmetric: it is the covariance of the clean
 # images that could be behind $y$, over $\sigma^2$ {cite:p}`miyasawa1961empirical`.
+#
+# ## A matrix for each image
 #
 # Our networks add no constant, so that $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly ({target}`T10`): {claim}`f-is-its-matrix`
 #
@@ -85,12 +85,14 @@ Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1.05), "noise,
 # First the eigenvectors of its symmetric part, $S = (J + J^\top)/2$, then the rest.
 
 # %%
-many, few = {"laptop": (32, 8)}.get(scale, (8, 4))  # test images at which whole Jacobians are taken
-faces, patches, chain = studies = experiments.faces(scale), experiments.photographs(scale), experiments.chain(scale)
+many, few = {"laptop": (32, 8)}.get(scale, (8, 4))  # images of whole Jacobians
+faces, patches = experiments.faces(scale), experiments.photographs(scale)
+chain = experiments.chain(scale)
 of_faces = bases.of_study(faces, many, few, seed=seed, thorough=True)
-of_patches, of_chain = bases.of_study(patches, many, seed=seed), bases.of_study(chain, few, few, seed=seed)
-anatomy = bases.anatomy(of_faces, of_patches, of_chain)
-results.keep(networks=experiments.networks(*studies), anatomy=anatomy)
+of_patches = bases.of_study(patches, many, seed=seed)
+of_chain = bases.of_study(chain, few, few, seed=seed)
+results.keep(networks=experiments.networks(faces, patches, chain))
+results.keep(anatomy=bases.anatomy(of_faces, of_patches, of_chain))
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** A test face and a patch of a photograph, each at two noise levels: noisy, denoised by network A of the largest N, and eigenvectors of S by rank k, blue below zero, red above; thin lines: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
 ranks = [k for k in (1, 8, 20, 50) if k <= faces.held_out[0].numel() // 2]
@@ -146,10 +148,10 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# ## How few waves make a face?
-#
 # The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The very first directions, found at this very noise, are
 # enlarged too much. {claim}`first-direction-is-amplified-too-much`
+#
+# ## How few waves make a face?
 #
 # How good is the basis? We rebuild a face from $K$ vectors. Other bases get their best case, the $K$ largest coefficients of the clean face.
 
@@ -188,22 +190,23 @@ plots.legend(ax)
 plots.Picture(figure)
 
 # %% [markdown]
-# ## What the picture leaves out
-#
 # From 64 vectors the network's own basis makes {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB, the best fixed one
 # {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for *another* face is worse than
 # cosines. {claim}`basis-of-another-face-is-worse-than-cosines` (Found at the noisy face, the own basis knows something of it; and from very few vectors
 # principal components make more.) {claim}`components-are-best-at-first`
 #
-# Now the rest. Since $Jy = f(y)$, one backward pass gives $Sy$: what would the symmetric part do alone?
+# ## What the picture leaves out
+#
+# Since $Jy = f(y)$, one backward pass gives $Sy$: what would the symmetric part do alone?
 
 # %%
-levels = balance.levels(*studies, tested=2 * many, seed=seed)
-wide = balance.levels(experiments.flagship(scale), tested=2 * many, seed=seed)
+levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
+flagship = experiments.flagship(scale)
+wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases = bases.singular(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** 64 test faces, one colour for each N, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width, four times the training. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** 64 test faces, one colour for each N, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width, four times the training. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
@@ -248,8 +251,6 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# ## How the basis appears
-#
 # The first 128 of each span nearly one space, with an alignment of {num}`singular[k=128].left_right.value:.2f`, and the eigenvectors of $S$ lie
 # between. {claim}`one-space-two-bases` So the symmetric picture has the right directions; it misses how the network turns one into
 # another. {claim}`singular-terms-reach-the-answer`
@@ -260,8 +261,9 @@ plots.Picture(figure)
 # networks of two halves find one basis? And has a network another for its training faces?
 
 # %%
-shared, growth = bases.agreement(of_faces, of_patches, of_chain), harmonicity.growth(of_faces)
-results.keep(agreement=shared, growth=growth, seen=harmonicity.seen(of_faces))
+shared = bases.agreement(of_faces, of_patches, of_chain)
+growth, seen = harmonicity.growth(of_faces), harmonicity.seen(of_faces)
+results.keep(agreement=shared, growth=growth, seen=seen)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many, training and test faces have bases of one kind.** Half A, σ = 0.1; as {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
 places = [(n, training) for n in of_faces.seen for training in (True, False)]
@@ -292,7 +294,7 @@ plots.Picture(figure)
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
-# The paper does not define the words; we propose four numbers. Join each pixel to its four neighbours. A unit vector $e$ then has the squared
+# The paper does not define the words; we propose four numbers of the first $K$ vectors. Join each pixel to its four neighbours. A unit vector $e$ then has the squared
 # frequency $e^\top L e = \sum (e_i - e_j)^2$. With weights $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across contours of $x$ are free:
 # $e^\top L_x e$.
 #

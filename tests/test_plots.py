@@ -134,6 +134,7 @@ def test_contours_are_drawn_over_functions_alone_and_functions_are_smooth(monkey
     for axes in signed:
         (drawn,) = axes.collections
         assert drawn.levels.tolist() == [0.25, 0.5, 0.75]
+        assert mpl.colors.to_hex(drawn.get_edgecolor()[0]) not in plots._DARK  # a white map has no light contours
     flat = plots.image_grid([row], ["a"], signed=2, contours=[image * 0]).figure.axes
     assert not any(axes.collections for axes in flat)
 

@@ -240,7 +240,7 @@ def _outline(axes: Axes, image: Tensor) -> None:
     grey = image[0].detach().cpu().numpy()
     levels = np.linspace(grey.min(), grey.max(), 5)[1:-1]
     if levels[0] < levels[-1]:
-        axes.contour(grey, levels, colors="#1b1b1b88", linewidths=0.35)
+        axes.contour(grey, levels, colors="#222222", alpha=0.6, linewidths=0.35)  # dark in dark mode, too
 
 
 def noise_axis(axes: Axes) -> None:
