@@ -223,7 +223,8 @@ plots.Picture(figure)
 # %% [markdown]
 # The symmetric part leaves out {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].left.value:.3f` of the energy of $f(y)$. That is much for a
 # denoiser: $Sy$ is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse, {claim}`symmetric-part-falls-short` on photographs
-# more. {claim}`symmetric-part-falls-shorter-on-photographs` Longer training would not mend it: the wider pair is *less* symmetric.
+# more. {claim}`symmetric-part-falls-shorter-on-photographs` Neither width nor training mends it: a network twice as wide, trained four times as long, is *less*
+# symmetric.
 # {claim}`asymmetry-grows-with-training` (A filter averages over pixels that look alike: rows of $J$ add to one, columns need
 # not {cite:p}`milanfar2013tour`.) {claim}`rows-sum-to-one-rather-than-columns`
 #
@@ -233,7 +234,8 @@ plots.Picture(figure)
 # saw is right ({target}`T22b`). {claim}`noise-level-is-seen`
 #
 # *What do $J$ and $S$ share?* A matrix reads in one basis and writes in another, its right and left singular vectors,
-# $J = \sum_k s_k u_k v_k^\top$. Of a symmetric one they are the same.
+# $J = \sum_k s_k u_k v_k^\top$; a symmetric one in the same. The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$
+# vectors, is 1 when these span one space.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left and K right singular vectors (dark), and of either with eigenvectors of S (blue); grey: chance. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
@@ -251,14 +253,13 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# The first 128 of each span nearly one space, with an alignment of {num}`singular[k=128].left_right.value:.2f`, and the eigenvectors of $S$ lie
+# The first 128 of each are aligned to {num}`singular[k=128].left_right.value:.2f`, and the eigenvectors of $S$ lie
 # between. {claim}`one-space-two-bases` So the symmetric picture has the right directions; it misses how the network turns one into
 # another. {claim}`singular-terms-reach-the-answer`
 #
 # ## How the basis appears
 #
-# The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$ vectors, is 1 for one space; here $K = \operatorname{tr} J$. Do
-# networks of two halves find one basis? And has a network another for its training faces?
+# Do networks of two halves find one basis of $K = \operatorname{tr} J$ vectors? And has a network another for its training faces?
 
 # %%
 shared = bases.agreement(of_faces, of_patches, of_chain)
