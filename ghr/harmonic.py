@@ -205,7 +205,7 @@ def indices(
     return dict(zip(INDICES, np.array(found).T, strict=True))
 
 
-def alignment(u: Float[Tensor, "k c h w"], v: Float[Tensor, "k c h w"]) -> float:
+def alignment(u: Float[Tensor, "k *image"], v: Float[Tensor, "k *image"]) -> float:
     """How much of one subspace lies in another of the same dimension. ::
 
         (1/k) ||U'V||_F^2

@@ -262,6 +262,34 @@ def _linear(f, y: Tensor, sigma: float | Tensor | None) -> Callable[[Tensor], Te
     return torch.no_grad()(push)
 
 
+def symmetric(
+    f, y: Float[Tensor, "b c h w"], sigma: float | None = None
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
+    """What a homogeneous denoiser does to images, and what the symmetric part of its Jacobian alone would do. ::
+
+        f(y) = J y,     S y = (f(y) + J'y) / 2
+
+    Args:
+        f: denoiser, in evaluation mode.
+        y: noisy images, image units.
+        sigma: their noise standard deviation, image units; None for blind denoisers.
+
+    Returns:
+        f(y) and S y; where f is not homogeneous, the second one is not S y.
+
+    Raises:
+        TypeError: as `ghr.denoiser.denoise`.
+        ValueError: as `ghr.denoiser.denoise`, or where no gradient passes.
+    """
+    _require(f, y)
+    pairs = []
+    for part, level in batches(y, sigma, 64):
+        part, x_hat = _passed(f, part.detach().clone(memory_format=torch.preserve_format), level)
+        pairs.append((x_hat.detach(), (x_hat.detach() + _gradient(x_hat, part, part.detach())) / 2))
+    x_hat, s_y = (torch.cat(each) for each in zip(*pairs, strict=True))
+    return x_hat, s_y
+
+
 def trace(
     f,
     y: Float[Tensor, "b c h w"],
@@ -345,21 +373,3 @@ def noise_level(
     Source: E||y - f||^2 = sigma^2 (d - tr J) at the optimum.
     """
     return ((y - x_hat).square().sum((1, 2, 3)) / (y[0].numel() - traces)).sqrt()
-
-
-def oracle(coefficients: Float[Tensor, "... k"], sigma: float) -> tuple[Float[Tensor, "... k"], Float[Tensor, "... k"]]:
-    """The best shrinkage factors in an orthonormal basis, were the clean coefficients known, and what they leave. ::
-
-        lambda_k = c_k^2 / (c_k^2 + sigma^2),     E (lambda_k <y, e_k> - c_k)^2 = sigma^2 lambda_k
-
-    Args:
-        coefficients: c_k = <x, e_k> of clean images.
-        sigma: noise standard deviation, image units.
-
-    Returns:
-        Factors, and squared error of each coefficient.
-
-    Source: Donoho & Johnstone 1994.
-    """
-    factors = coefficients.square() / (coefficients.square() + sigma**2)
-    return factors, sigma**2 * factors

@@ -78,6 +78,38 @@ def estimate(
     return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
+def student(statistic: Callable, *samples: Tensor | np.ndarray) -> Estimate:
+    """A smooth statistic of few per-image values, with its 95% interval by jackknife and Student's t. ::
+
+        value -+ t sqrt((n - 1) / n sum_i (s_i - mean s)^2),   s_i: the statistic without image i
+
+    t is that of n - 1 degrees of freedom. Of a mean this is Student's interval, which holds its level for any number of
+    normal values, where percentiles of a bootstrap of eight hold about 88%.
+
+    Args:
+        statistic: ``f(*samples, axis=-1)`` -> a number, e.g. np.mean, `psnr_of_mean` or `ratio`; no median or extreme.
+        samples: arrays whose last axis runs over the same images.
+
+    Returns:
+        Estimate in the statistic's unit.
+
+    Raises:
+        ValueError: for fewer than two values, samples of unequal length, or a statistic that is not finite.
+
+    Source: Tukey 1958; Efron & Stein 1981.
+    """
+    arrays = [_array(sample) for sample in samples]
+    lengths = {array.shape[-1] for array in arrays}
+    if len(lengths) > 1 or (n := lengths.pop()) < 2:
+        raise ValueError(f"An interval needs two values or more, equally many: {[a.shape[-1] for a in arrays]}.")
+    others = np.array([np.delete(np.arange(n), i) for i in range(n)])
+    value, without = (statistic(*each, axis=-1) for each in (arrays, [array[..., others] for array in arrays]))
+    arm = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) * np.var(without))
+    if not np.isfinite([value, arm]).all():
+        raise ValueError("The statistic is not finite, with all images or without one of them: it has no interval.")
+    return Estimate(float(value), float(value - arm), float(value + arm))
+
+
 def _array(sample: Tensor | np.ndarray) -> np.ndarray:
     sample = sample.detach().cpu().double().numpy() if isinstance(sample, Tensor) else sample
     return np.asarray(sample, dtype=np.float64)

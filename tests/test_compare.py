@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from conftest import without_types
 from hypothesis import given
@@ -151,6 +152,33 @@ def test_values_that_are_not_finite_are_counted_and_refused():
 def test_values_that_carry_a_graph_or_few_bits_are_taken():
     values = torch.arange(8.0, requires_grad=True)
     assert stats.estimate(np.mean, values) == stats.estimate(np.mean, values.detach().bfloat16())
+
+
+def test_students_interval_of_a_mean_is_the_known_one():
+    values = np.random.default_rng(0).normal(size=8)
+    e = stats.student(np.mean, values)
+    arm = scipy.stats.t.ppf(0.975, 7) * values.std(ddof=1) / 8**0.5
+    assert (e.value, e.low, e.high) == pytest.approx((values.mean(), values.mean() - arm, values.mean() + arm))
+
+
+def test_students_interval_of_a_ratio_covers_it_nineteen_times_in_twenty():
+    """Eight images: a bootstrap's interval holds the truth about 88 times in a hundred."""
+    generator = np.random.default_rng(0)
+    held = [
+        e.low <= 2 <= e.high
+        for pair in (generator.normal((2.0, 1.0), 0.2, size=(400, 8, 2)).transpose(0, 2, 1))
+        for e in [stats.student(stats.ratio, *pair)]
+    ]
+    assert np.mean(held) == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 400) ** 0.5)
+
+
+def test_students_interval_takes_samples_of_one_length_and_two_values_at_least():
+    with pytest.raises(ValueError, match="two values or more, equally many"):
+        stats.student(stats.ratio, np.ones(3), np.ones(4))
+    with pytest.raises(ValueError, match="two values or more"):
+        stats.student(np.mean, np.ones(1))
+    with np.errstate(divide="ignore", invalid="ignore"), pytest.raises(ValueError, match="not finite"):
+        stats.student(stats.psnr_of_mean, np.zeros(3))
 
 
 def test_a_share_of_nothing_is_refused():

@@ -125,6 +125,40 @@ def test_signed_columns_have_limits_of_their_own_about_zero(monkeypatch):
     assert limits[1:] == [(-m, m) for m in (image.abs().quantile(0.99).item() for image in row[1:])]
 
 
+def test_contours_are_drawn_over_functions_alone_and_functions_are_smooth(monkeypatch):
+    row, image = torch.rand(3, 1, 5, 7), torch.linspace(0, 1, 35).view(1, 5, 7)
+    assert plots.image_grid([row], ["a"], signed=2).svg.count("image-rendering:") == 2 * 1  # of the grey one, twice
+    monkeypatch.setattr(plots.Picture, "__init__", lambda self, figure: setattr(self, "figure", figure))
+    grey, *signed = plots.image_grid([row], ["a"], signed=2, contours=[image]).figure.axes
+    assert not grey.collections
+    for axes in signed:
+        (drawn,) = axes.collections
+        assert drawn.levels.tolist() == [0.25, 0.5, 0.75]
+        assert mpl.colors.to_hex(drawn.get_edgecolor()[0]) not in plots._DARK  # a white map has no light contours
+    flat = plots.image_grid([row], ["a"], signed=2, contours=[image * 0]).figure.axes
+    assert not any(axes.collections for axes in flat)
+
+
+def test_noise_levels_stand_where_their_psnr_is():
+    _, (axes,) = plots.panels(1)
+    axes.set_xlim(5, 30)
+    plots.noise_axis(axes)
+    (above,) = axes.child_axes
+    named = dict(zip([tick.get_text() for tick in above.get_xticklabels()], above.get_xticks(), strict=True))
+    assert list(named) == ["0.05", "0.1", "0.2", "0.5"]
+    assert named["0.1"] == pytest.approx(20)
+
+
+def test_a_sketch_has_its_lines_where_they_are():
+    """A dark line along the diagonal and a grey dot in the upper left corner."""
+    line, dot = torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([[0.1, 0.9]])
+    (picture,) = plots.sketch([(line, 0.0, 3), (dot, 0.5, 6)], side=64)
+    assert picture.shape == (64, 64)
+    assert max(picture[63 - k, k] for k in range(5, 59)) < 0.1
+    assert picture[6, 6].item() == pytest.approx(0.5, abs=0.01)
+    assert picture[50, 6] == picture[32, 60] == 1
+
+
 def test_shares_of_a_histogram_add_to_one():
     _, (axes,) = plots.panels(1)
     plots.histogram(axes, torch.tensor([0.1, 0.1, 0.6, 0.9]), np.linspace(0, 1, 3))

@@ -87,6 +87,14 @@ def test_a_curve_runs_from_left_to_right_on_a_log_axis_and_its_mark_lies_on_it()
     assert packed["frames"][0]["mark"] == list(points[1])
 
 
+def test_several_curves_are_one_path_and_the_mark_lies_on_the_first():
+    tiles = [Tile(X, "")]
+    both = pack([Frame(tiles, "", ([1.0, 2.0, 3.0], [0.0, 1.0, 0.5]), 2)], AXES)
+    alone = [pack([Frame(tiles, "", values, 2)], AXES) for values in ([1.0, 2.0, 3.0], [0.0, 1.0, 0.5])]
+    assert both["curves"] == ["".join(one["curves"][0] for one in alone)]
+    assert both["frames"][0]["mark"] == alone[0]["frames"][0]["mark"]
+
+
 def test_the_widget_computes_each_position_that_the_reader_sets(explorer):
     assert explorer.place == [4, 0]
     for place in ([1, 2], [5, 0]):

@@ -268,32 +268,96 @@ CLAIMS = named(
             "{alike[n=max].same_noise.low} > 0.9 and {beyond[n=max].strong} == 'holds'"
             " and min({*samplers.same_noise.low}) > 0.85",
         ),
+        Claim(
+            "circle-has-one-dimension", "04", "{circle[sigma=min].tangent} > 0.97 and {circle[sigma=min].normal} < 0.01"
+        ),
         Claim("f-is-its-matrix", "04", "max({*anatomy.hom.high}) < 1e-4"),
         Claim(
-            "symmetric-part-falls-short",
+            "faces-lie-where-eigenvalues-are-one",
             "04",
-            "{anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].loss.low} > 1",
+            "abs({coefficients[clean=max].eigenvalue.value} - 1) < 0.1 and "
+            "{coefficients[last=max].clean.high} < {coefficients[last=max].noise.low}",
         ),
         Claim(
             "first-direction-is-amplified-too-much",
             "04",
-            "{coefficients[first=1].eigenvalue.low} > max(1, {coefficients[first=1].best.high})",
+            "{coefficients[first=1].eigenvalue.low} > max(1, {coefficients[first=1].best.high}) and "
+            "{coefficients[first=1].noise.low} > 0.1",
+        ),
+        Claim(
+            "own-basis-holds-faces-best",
+            "04",
+            '{rebuilt[basis="its own",choice=largest,k=64].psnr.low} > '
+            "{rebuilt[basis=principal,choice=largest,k=64].psnr.high} and "
+            "{rebuilt[basis=principal,choice=largest,k=64].psnr.value} > "
+            "max({rebuilt[basis=cosines,choice=largest,k=64].psnr.value}, "
+            '{rebuilt[basis="db4 wavelets",choice=largest,k=64].psnr.value}, '
+            '{rebuilt[basis="Haar wavelets",choice=largest,k=64].psnr.value})',
+        ),
+        Claim(
+            "basis-of-another-face-is-worse-than-cosines",
+            "04",
+            '{rebuilt[basis="another image\'s",choice=largest,k=64].psnr.high} < '
+            "{rebuilt[basis=cosines,choice=largest,k=64].psnr.low}",
+        ),
+        Claim(
+            "components-are-best-at-first",
+            "04",
+            "{rebuilt[basis=principal,choice=largest,k=4].psnr.low} > "
+            '{rebuilt[basis="its own",choice=largest,k=4].psnr.high}',
+        ),
+        Claim("symmetric-part-falls-short", "04", "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.low} > 1"),
+        Claim(
+            "symmetric-part-falls-shorter-on-photographs",
+            "04",
+            "{levels[images=photographs,n=max,sigma=0.1].loss.low} > "
+            "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high}",
+        ),
+        Claim(
+            "asymmetry-grows-with-training",
+            "04",
+            "{wide[sigma=0.1].loss.low} > {levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high}",
+        ),
+        Claim(
+            "rows-sum-to-one-rather-than-columns",
+            "04",
+            "{anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].rows.high} < "
+            "{anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].columns.low} / 2",
         ),
         Claim(
             "accounts-balance",
             "04",
-            "min({*balance[images=avatars,network=UNet,n=max].smallest.low}"
-            " + {*balance[images=photographs,n=max].smallest.low}) > 0.7 and "
-            "max({*balance[images=avatars,network=UNet,n=max].largest.high}"
-            " + {*balance[images=photographs,n=max].largest.high}) < 1.25",
+            "min({*levels[n=max,sigma=0.1].sc.low}) > 0.85 and max({*levels[n=max,sigma=0.1].sc.high}) < 1.25",
         ),
-        Claim("noise-level-is-seen", "04", "max({*balance[images=avatars,network=UNet,n=max].misjudged.high}) < 0.05"),
         Claim(
             "memory-errs-beyond-its-dimensions",
             "04",
-            "min({*balance[images=avatars,network=UNet,n>=10,n<=100].smallest.low}) > 2",
+            "min({*levels[images=avatars,network=UNet,n>=10,n<=100,sigma=0.1].sc.low}) > 3",
         ),
-        Claim("basis-of-one-image-is-made-of-it", "04", "{spans[images=avatars,n=min,at=training].more.low} > 0"),
+        Claim(
+            "noise-level-is-seen",
+            "04",
+            "min({*levels[n=max,sigma=0.1].seen.low}) > 0.95 and max({*levels[n=max,sigma=0.1].seen.high}) < 1.05",
+        ),
+        Claim(
+            "one-space-two-bases",
+            "04",
+            "{singular[k=128].left_right.low} > 0.85 and "
+            "min({singular[k=128].left_own.low}, {singular[k=128].right_own.low}) > {singular[k=128].left_right.high}",
+        ),
+        Claim(
+            "singular-terms-reach-the-answer",
+            "04",
+            "{singular[k=128].rest.high} < {singular[k=128].eigen_rest.low} / 3",
+        ),
+        Claim(
+            "training-faces-differ-in-small-sets-only",
+            "04",
+            "{seen[n=min,at=training].trace.high} < {seen[n=min,at=test].trace.low} / 2 and "
+            "{seen[n=min,at=training].psnr.low} > {seen[n=min,at=test].psnr.high} + 10 and "
+            "{seen[n=max,at=training].trace.high} > {seen[n=max,at=test].trace.low} and "
+            "abs({seen[n=max,at=training].h2.value} - {seen[n=max,at=test].h2.value}) < 0.1",
+        ),
         Claim(
             "halves-find-one-basis",
             "04",
@@ -307,16 +371,16 @@ CLAIMS = named(
             "min({*margins[images=avatars].h2.low}) > 0 and min({*margins[images=avatars].h4.low}) > 0",
         ),
         Claim(
-            "photographs-leave-adaptation-open",
+            "basis-follows-the-photograph",
             "04",
-            "{margins[images=photographs,h2=min].h2.low} < 0 < {margins[images=photographs,h2=min].h2.high} and "
-            "{margins[images=photographs,h4=min].h4.low} < 0 < {margins[images=photographs,h4=min].h4.high}",
+            "min({*margins[images=photographs].h2.low}) > 0 and"
+            " min({*margins[images=photographs,sigma=0.1].h4.low}) > 0",
         ),
         Claim(
             "bases-adapt-as-n-grows",
             "04",
-            "{growth[n=max,half=A].h2.low} > {growth[n=min,half=A].h2.high} and "
-            "{growth[n=max,half=A].h4.low} > {growth[n=min,half=A].h4.high}",
+            "min({*growth[n>=1000].h2.low}) > max({*growth[n<=100].h2.value}) and "
+            "min({*growth[n>=1000].h4.low}) > max({*growth[n<=100].h4.high})",
         ),
         Claim(
             "frequency-grows-with-rank",
@@ -326,16 +390,21 @@ CLAIMS = named(
         Claim(
             "components-of-faces-run-along-faces",
             "04",
-            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > {margins[images=photographs,h3=max].h3.high}",
+            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > "
+            "max({*margins[images=photographs,sigma=0.1].h3.high})",
         ),
         Claim(
             "adapted-bases-are-learned",
             "04",
             "min({kinds[network=BiasedUNet].h2.low}, {kinds[network=ConditionalUNet].h2.low},"
-            " {kinds[network=UNet,n=max,half=A].h2.low}) > max({*kinds[n=0].h2.high})",
+            " {kinds[network=UNet,n=max,half=A].h2.low}, {kinds[network=BFCNN,n=max,half=A].h2.low}) >"
+            " max({*kinds[n=0].h2.high})",
         ),
         Claim(
-            "chain-adapts-too", "04", "{kinds[network=BFCNN,n=max,half=A].h2.low} > {kinds[network=BFCNN,n=0].h2.high}"
+            "chain-adapts-too",
+            "04",
+            "{kinds[network=BFCNN,n=max,half=A].h2.low} > {kinds[network=BFCNN,n=0].h2.high} and "
+            "{kinds[network=BFCNN,n=max,half=A].parameters} < {kinds[network=UNet,n=max,half=A].parameters} / 10",
         ),
         Claim(
             "less-memory-more-adaptation",

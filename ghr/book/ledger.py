@@ -128,9 +128,11 @@ TARGETS = {
         "SC = MSE / (sigma^2 E tr J) at sigma = .1, N_max, half A",
         (0.85, 1.25),
         (0.9, 1.15),
-        waits="the new chapter 4",
+        asked=_of_bases("levels", "n=max,sigma=0.1", "sc"),
     ),
-    "T11e": Target("SC at sigma = .1, N = 100, half A", *_at_least(3, 3), waits="the new chapter 4"),
+    "T11e": Target(
+        "SC at sigma = .1, N = 100, half A", *_at_least(3, 3), asked=_of_bases("levels", "n=100,sigma=0.1", "sc")
+    ),
     "T13": Target(
         "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)",
         *_at_least(1, 1.5),
@@ -223,7 +225,10 @@ TARGETS = {
         | {"avatars BFCNN": "03:samplers[network=BFCNN,same_noise=min].same_noise"},
     ),
     "T22b": Target(
-        "sigma_hat / sigma at sigma = .1, N_max, half A", (0.95, 1.05), (0.97, 1.03), waits="the new chapter 4"
+        "sigma_hat / sigma at sigma = .1, N_max, half A",
+        (0.95, 1.05),
+        (0.97, 1.03),
+        asked=_of_bases("levels", "n=max,sigma=0.1", "seen"),
     ),
     "T23a": Target(
         "gradient energy of samples over that of held-out images, N_max",

@@ -9,13 +9,16 @@ import base64
 import html
 import io
 import math
+import re
 from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ghr.stats import Estimate
@@ -57,7 +60,11 @@ _STYLE = {
     "svg.hashsalt": "ghr",
     "svg.fonttype": "path",
 }
+LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  #: noise levels that are named above an axis in dB
 WIDTH = 5.2  #: inches: text stays readable when a phone shrinks the figure to its width
+
+
+_SMOOTH = "smooth"  # how ids of images begin that are
 
 
 class Picture:
@@ -71,7 +78,9 @@ class Picture:
         file = io.BytesIO()
         with matplotlib.rc_context(_STYLE):
             figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-        svg = file.getvalue().decode()
+        # matplotlib keeps the pixels of every image; functions of either sign are shown smooth
+        rough = re.compile(' style="image-rendering[^"]*"')
+        svg = re.sub(rf'<image [^>]*id="{_SMOOTH}[^>]*>', lambda tag: rough.sub("", tag[0]), file.getvalue().decode())
         names = {colour: f"--c{k}" for k, colour in enumerate(_DARK)}
         light = "".join(f"{name}:{colour};" for colour, name in names.items())
         dark = "".join(f"{names[colour]}:{shade};" for colour, shade in _DARK.items())
@@ -185,6 +194,7 @@ def image_grid(
     labels: Sequence[str],
     titles: Sequence[str] | None = None,
     signed: int = 0,
+    contours: Sequence[Float[Tensor, "1 h w"]] | None = None,
 ) -> Picture:
     """Rows of grey images on one scale from 0 to 1, a label at the left of each row, titles above the columns.
 
@@ -193,7 +203,8 @@ def image_grid(
         labels: of the rows.
         titles: of the columns.
         signed: so many columns at the right show functions of either sign, e.g. eigenvectors, each on a scale of its
-            own from blue (below zero) over white to red; one pixel in a hundred lies beyond its ends.
+            own from blue (below zero) over white to red, smoothed; one pixel in a hundred lies beyond its ends.
+        contours: an image for each row, whose contours are drawn thin over its functions.
 
     Returns:
         Picture.
@@ -204,12 +215,17 @@ def image_grid(
         figure = Figure(figsize=(WIDTH, side * len(rows) + (0.2 if titles else 0)), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         grid = figure.subplots(len(rows), columns, squeeze=False)
-        for axes_row, images, label in zip(grid, rows, labels, strict=True):
+        drawn = [None] * len(rows) if contours is None else contours
+        for number, (axes_row, images, label, over) in enumerate(zip(grid, rows, labels, drawn, strict=True)):
             for place, (axes, image) in enumerate(zip(axes_row, images, strict=True)):
                 limit = image.abs().quantile(0.99).item()
                 low, high, colours = (0, 1, "gray") if place < columns - signed else (-limit, limit, "RdBu_r")
                 shown = image[0].detach().clamp(low, high).cpu().numpy()
-                axes.imshow(shown, cmap=colours, vmin=low, vmax=high, interpolation="none")
+                picture = axes.imshow(shown, cmap=colours, vmin=low, vmax=high, interpolation="none")
+                if place >= columns - signed:
+                    picture.set_gid(f"{_SMOOTH}-{number}-{place}")
+                    if over is not None:
+                        _outline(axes, over)
                 axes.set(xticks=[], yticks=[])
                 axes.grid(False)
                 axes.spines[:].set_visible(False)
@@ -217,6 +233,57 @@ def image_grid(
         for axes, title in zip(grid[0], titles or [], strict=False):
             axes.set_title(title)
     return Picture(figure)
+
+
+def _outline(axes: Axes, image: Tensor) -> None:
+    """The contours of an image, thin, where it steps from dark to bright."""
+    grey = image[0].detach().cpu().numpy()
+    levels = np.linspace(grey.min(), grey.max(), 5)[1:-1]
+    if levels[0] < levels[-1]:
+        axes.contour(grey, levels, colors="#222222", alpha=0.6, linewidths=0.35)  # dark in dark mode, too
+
+
+def noise_axis(axes: Axes) -> None:
+    """Noise levels above an axis of input PSNR in dB. ::
+
+        p = -20 log10 sigma
+
+    Args:
+        axes: whose x axis is input PSNR, with its limits.
+    """
+    low, high = axes.get_xlim()
+    there = [(-20 * math.log10(sigma), f"{sigma:g}") for sigma in LEVELS]
+    there = [(place, name) for place, name in there if low <= place <= high]
+    with matplotlib.rc_context(_STYLE):
+        above = axes.secondary_xaxis("top")
+        above.set_xticks([place for place, _ in there], [name for _, name in there])
+        above.set_xlabel("noise, σ")
+        above.spines[:].set_visible(False)
+
+
+def sketch(lines: Sequence[tuple[Float[Tensor, "_ 2"], float, float]], side: int = 192) -> Float[Tensor, "1 side side"]:
+    """Lines in the unit square as a grey picture, for a tile of an explorer.
+
+    Args:
+        lines: of each, its points (across, up), each from 0 to 1, its grey, 0 black and 1 white, and its width in
+            pixels; a line of one point is a dot of this radius. Later ones lie above.
+        side: pixels.
+
+    Returns:
+        Picture on white, image units.
+    """
+    fine = 4  # drawn so much larger, and averaged
+    picture = Image.new("L", (side * fine, side * fine), 255)
+    draw = ImageDraw.Draw(picture)
+    for points, grey, width in lines:
+        places = [(x * side * fine, (1 - y) * side * fine) for x, y in points.tolist()]
+        if len(places) == 1:
+            ((x, y),), r = places, width * fine
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=round(255 * grey))
+        else:
+            draw.line(places, round(255 * grey), round(width * fine), "curve")
+    shrunk = np.asarray(picture.reduce(fine), np.float32) / 255
+    return torch.from_numpy(shrunk)[None]
 
 
 def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:

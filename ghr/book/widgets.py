@@ -64,8 +64,9 @@ class Frame(NamedTuple):
 
     tiles: Sequence[Tile]  #: equally many at every position, of one size
     words: str  #: what is seen, in a sentence, read out when a slider moves
-    curve: Sequence[float] | None = None  #: values over the explorer's axes
-    mark: int | None = None  #: which of them is marked
+    #: values over the explorer's axes, or several lists of them, a line each
+    curve: Sequence[float] | Sequence[Sequence[float]] | None = None
+    mark: int | None = None  #: which of them is marked, of several lines on the first
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
 
     Returns:
         A dict of sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
-        curves (distinct ones, as SVG paths), their values and frames. Each frame has tiles (place in the sheet, title,
+        curves (distinct ones, as SVG paths), their values (a list for each line) and frames. Each frame has tiles (place in the sheet, title,
         note, half), words, and where there is a curve its place among them and the marked point.
 
     Raises:
@@ -178,7 +179,7 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
     if len(sides) != 1 or len(counts) != 1:
         raise ValueError(f"Frames need equally many tiles of one size, got {sorted(counts)} tiles of {sorted(sides)}.")
     pictures: dict[bytes, tuple[int, np.ndarray]] = {}
-    curves: dict[str, tuple[int, list[float]]] = {}
+    curves: dict[str, tuple[int, list[list[float]]]] = {}
     listed = []
     for frame in frames:
         tiles = []
@@ -188,10 +189,12 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
             tiles.append([place, tile.title, tile.note, tile.half])
         entry = {"tiles": tiles, "words": frame.words}
         if frame.curve is not None:
-            points = _points(frame.curve, axes)
-            path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-            entry["curve"], _ = curves.setdefault(path, (len(curves), [float(f"{v:.4g}") for v in frame.curve]))
-            entry["mark"] = None if frame.mark is None else [round(v, 1) for v in points[frame.mark]]
+            numbers = [list(line) for line in (frame.curve if np.ndim(frame.curve) > 1 else [frame.curve])]
+            lines = [_points(line, axes) for line in numbers]
+            path = "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line) for line in lines)
+            rounded = [[float(f"{v:.4g}") for v in line] for line in numbers]
+            entry["curve"], _ = curves.setdefault(path, (len(curves), rounded))
+            entry["mark"] = None if frame.mark is None else [round(v, 1) for v in lines[0][frame.mark]]
         listed.append(entry)
     h, w = colours.shape[:2]
     columns = math.ceil(math.sqrt(len(pictures)))

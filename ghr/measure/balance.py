@@ -1,10 +1,11 @@
-"""Is the shrinkage right? A study enters, error and kept dimensions of its networks leave, beside what the optimum has.
+"""Is it a shrinkage, and is it the right one? A study enters, errors, kept dimensions and asymmetry of networks leave.
 
-The optimum's squared error is sigma^2 E tr J. So three numbers are 1 for it: self-consistency SC, Stein's estimate of
-the error over the error, and the noise level that a blind network saw over the one that is there.
+The optimum's J is symmetric, and its squared error sigma^2 E tr J. So four numbers are known for it: what the symmetric
+part of J leaves out is 0; self-consistency SC, Stein's estimate of the error over the error, and the noise level that a
+blind network saw over the one that is there are 1. None of them takes the matrix J: a few products with it suffice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,15 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ghr import jacobian
-from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.noise import SIGMAS, add_noise, mse
-from ghr.stats import Estimate, estimate, psnr_of_mean, ratio
+from ghr.measure.bases import first_images
+from ghr.noise import add_noise, mse
+from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, ratio
 from ghr.tables import Table
 
-STRONG = SIGMAS[SIGMAS >= 0.05]  #: where the noise level can be seen
-MODERATE = STRONG <= 0.5  #: of these, where SC is judged
-PROBES = 8  #: of each trace
+SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  #: noise levels, image units; below, a level is hardly seen
+PROBES = 4  #: of each trace; their chance is small beside that of 64 images
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,18 @@ class Accounts:
     """What one denoiser does at some noise levels (rows), image by image (columns)."""
 
     errors: Float[np.ndarray, "k n"]  #: ||f(y) - x||^2 / d, squared image units
+    symmetric: Float[np.ndarray, "k n"]  #: ||S y - x||^2 / d, S the symmetric part of J, squared image units
+    left: Float[np.ndarray, "k n"]  #: ||f(y) - S y||^2 / d, squared image units
+    power: Float[np.ndarray, "k n"]  #: ||f(y)||^2 / d, squared image units
     traces: Float[np.ndarray, "k n"]  #: tr J, by Hutchinson's estimator
     stein: Float[np.ndarray, "k n"]  #: Stein's estimate of the error, which needs no clean image
     seen: Float[np.ndarray, "k n"]  #: noise level seen by an optimal blind denoiser, image units
 
 
 def accounts(
-    denoiser, x: Float[Tensor, "n c h w"], sigmas: Sequence[float] | Float[np.ndarray, " k"] = STRONG, seed: int = 0
+    denoiser, x: Float[Tensor, "n c h w"], sigmas: Sequence[float] | Float[np.ndarray, " k"] = SIGMAS, seed: int = 0
 ) -> Accounts:
-    """Error, trace, Stein's estimate and noise level of a denoiser.
+    """Errors, trace, Stein's estimate and noise level of a homogeneous denoiser.
 
     Args:
         denoiser: called f(y, sigma), in evaluation mode.
@@ -52,15 +55,16 @@ def accounts(
     Raises:
         ValueError: for a module in training mode.
 
-    Source: `ghr.jacobian.trace`, `sure` and `noise_level`.
+    Source: `ghr.jacobian.symmetric`, `trace`, `sure` and `noise_level`.
     """
     columns = []
     for sigma in map(float, sigmas):
         y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-        x_hat = denoise(denoiser, y, sigma)
+        x_hat, s_y = jacobian.symmetric(denoiser, y, sigma)
         traces, _ = jacobian.trace(denoiser, y, sigma, probes=PROBES, seed=seed)
         seen = jacobian.noise_level(y, x_hat, traces)
-        columns.append([mse(x, x_hat), traces, jacobian.sure(y, x_hat, traces, sigma), seen])
+        pairs = [mse(x, x_hat), mse(x, s_y), mse(x_hat, s_y), x_hat.square().mean((1, 2, 3))]
+        columns.append([*pairs, traces, jacobian.sure(y, x_hat, traces, sigma), seen])
     return Accounts(*(torch.stack(column).double().numpy() for column in zip(*columns, strict=True)))
 
 
@@ -87,30 +91,9 @@ def self_consistency(
     return share * d / _rows(sigma, share) ** 2
 
 
-def misjudged(seen: np.ndarray, sigma: Float[np.ndarray, " k"], axis: int = -1) -> np.ndarray | np.floating:
-    """Largest relative error of the mean noise level seen. ::
-
-        max_sigma |mean(sigma_hat) / sigma - 1|
-
-    Args:
-        seen: sigma_hat, noise levels in rows, image units.
-        sigma: noise standard deviation of each row.
-        axis: of images.
-
-    Returns:
-        Share of the noise level.
-    """
-    mean = np.mean(seen, axis)
-    return np.abs(mean / _rows(sigma, mean) - 1).max(0)
-
-
 def _rows(sigma: float | np.ndarray, values: np.ndarray | np.floating) -> np.ndarray:
     """Noise levels, shaped to divide what has noise levels in its first axis."""
     return np.reshape(sigma, (-1, *[1] * (np.ndim(values) - 1))) if np.ndim(sigma) else np.asarray(sigma)
-
-
-def _extreme(choose: Callable, errors: np.ndarray, traces: np.ndarray, sigma: np.ndarray, d: int, axis: int):
-    return choose(self_consistency(errors, traces, sigma, d, axis), axis=0)
 
 
 @dataclass(frozen=True)
@@ -119,71 +102,52 @@ class Level:
 
     images: str  #: image set
     network: str  #: key of ghr.recipes.NETWORKS
+    width: int  #: channels of its first scale
     n: int  #: training images
     half: str  #: of the training images
+    tested: int  #: test images
     sigma: float  #: noise standard deviation, image units
     input_psnr: float  #: dB
-    psnr: Estimate  #: dB
+    psnr: Estimate  #: of f(y), dB
+    loss: Estimate  #: PSNR of f(y) over that of S y, dB
+    left: Estimate  #: ||f(y) - S y||^2 over ||f(y)||^2, share of energy
     trace: Estimate  #: tr J, dimensions kept
     sc: Estimate  #: error over sigma^2 tr J
     stein: Estimate  #: Stein's estimate of the error over the error
     seen: Estimate | None  #: noise level seen over that there is; None where not fewer than all dimensions are kept
 
 
-@dataclass(frozen=True)
-class Balance:
-    """The accounts of one network over noise levels."""
-
-    images: str  #: image set
-    network: str  #: key of ghr.recipes.NETWORKS
-    n: int  #: training images
-    half: str  #: of the training images
-    smallest: Estimate  #: SC for sigma between .05 and .5
-    largest: Estimate  #: SC for sigma between .05 and .5
-    #: largest ``|sigma_hat / sigma - 1|``; None where not fewer than all dimensions are kept
-    misjudged: Estimate | None
-
-
-def balance(*studies: Study, tested: int = 64, seed: int = 0) -> tuple[Table[Level], Table[Balance]]:
-    """Do errors agree with the dimensions that networks keep?
+def levels(*studies: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Table[Level]:
+    """Do networks do what the symmetric part of their Jacobian does, and err as the dimensions that they keep say?
 
     Args:
-        *studies: networks of halves A and B, and images.
-        tested: test images.
+        *studies: homogeneous networks of both halves, and images.
+        tested: test images; of photographs, one from each of the first regions.
+        half: of the training images.
         seed: of the noise and of the probes.
 
     Returns:
-        Half A of every N, and half B of N from 10 to 100 and of the largest; a row for each noise level, and one over
-        noise levels.
+        One row for each N and noise level.
     """
-    levels, rows = [], []
-    for study, (n, half), denoiser in [(s, *item) for s in studies for item in s.denoisers.items()]:
-        if half == "A" or 10 <= n <= 100 or n == study.largest:
-            found = accounts(denoiser, study.held_out[:tested], STRONG, seed)
-            of_images = partial(estimate, regions=study.regions and study.regions.held_out[:tested])
-            where, d = (study.name, study.network, n, half), study.held_out[0].numel()
-            levels += [_level(where, found, k, d, of_images) for k in range(len(STRONG))]
-            pair = found.errors[MODERATE], found.traces[MODERATE]
-            extremes = (partial(_extreme, choose, sigma=STRONG[MODERATE], d=d) for choose in (np.min, np.max))
-            smallest, largest = (of_images(extreme, *pair) for extreme in extremes)
-            off = _if_finite(of_images, partial(misjudged, sigma=STRONG), found.seen)
-            rows.append(Balance(*where, smallest, largest, off))
-    return Table(tuple(levels)), Table(tuple(rows))
+    rows = []
+    for study in studies:
+        x, d = first_images(study, tested), study.held_out[0].numel()
+        for n in study.sizes:
+            found, run = accounts(study.denoisers[n, half], x, SIGMAS, seed), study.runs[n, half]
+            where = (study.name, study.network, run.width, n, half, len(x))
+            rows += [Level(*where, sigma, **_numbers(found, k, sigma, d)) for k, sigma in enumerate(SIGMAS)]
+    return Table(tuple(rows))
 
 
-def _level(where: tuple[str, str, int, str], found: Accounts, k: int, d: int, of_images: Callable) -> Level:
-    sigma, errors, traces = float(STRONG[k]), found.errors[k], found.traces[k]
-    return Level(
-        *where,
-        sigma,
-        input_psnr=float(-20 * np.log10(sigma)),
-        psnr=of_images(psnr_of_mean, errors),
-        trace=of_images(np.mean, traces),
-        sc=of_images(partial(self_consistency, sigma=sigma, d=d), errors, traces),
-        stein=of_images(ratio, found.stein[k], errors),
-        seen=_if_finite(of_images, np.mean, found.seen[k] / sigma),
-    )
-
-
-def _if_finite(of_images: Callable, statistic: Callable, values: np.ndarray) -> Estimate | None:
-    return of_images(statistic, values) if np.isfinite(values).all() else None
+def _numbers(found: Accounts, k: int, sigma: float, d: int) -> dict[str, float | Estimate | None]:
+    errors, traces, seen = found.errors[k], found.traces[k], found.seen[k]
+    return {
+        "input_psnr": float(-20 * np.log10(sigma)),
+        "psnr": estimate(psnr_of_mean, errors),
+        "loss": estimate(psnr_gap, errors, found.symmetric[k]),
+        "left": estimate(ratio, found.left[k], found.power[k]),
+        "trace": estimate(np.mean, traces),
+        "sc": estimate(partial(self_consistency, sigma=sigma, d=d), errors, traces),
+        "stein": estimate(ratio, found.stein[k], errors),
+        "seen": estimate(np.mean, seen / sigma) if np.isfinite(seen).all() else None,
+    }

@@ -1,11 +1,14 @@
 """In which basis does a denoiser shrink, and whose basis is it? A study enters, its networks as matrices leave.
 
-`of_study` differentiates the networks of a study at some noisy test images, once; the other functions read what it
-found. Departure from the paper: bases are those of the symmetric part of J, and what that leaves out is measured.
+`of_study` differentiates the networks of a study at some noisy images, once; the other functions read what it found.
+Images are few, a Jacobian of a thousand pixels taking half a second: intervals are Student's. Departure from the paper:
+bases are those of the symmetric part of J; singular vectors stand beside them, and `ghr.measure.balance` measures what
+the symmetric part leaves out.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,8 +21,11 @@ from ghr import harmonic, jacobian, runs
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.noise import add_noise
-from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
+from ghr.references import EmpiricalDenoiser
+from ghr.stats import Estimate, psnr_of_mean, student
 from ghr.tables import Table
+
+KS = tuple(2**k for k in range(9))  #: numbers of vectors at which bases are compared
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Filter:
     symmetric_error: float  #: ||S y - x||^2 / d, squared image units
     rows: float  #: standard deviation of the row sums of J over pixels
     columns: float  #: standard deviation of the column sums of J over pixels
+    j: Float[Tensor, "d d"] | None = None  #: J itself, where it was asked for
 
 
 def filters(
@@ -43,6 +50,7 @@ def filters(
     y: Float[Tensor, "n c h w"],
     sigma: float | None = None,
     most: int | None = None,
+    whole: bool = False,
 ) -> tuple[Filter, ...]:
     """A denoiser as a matrix, at each of some noisy images.
 
@@ -52,6 +60,7 @@ def filters(
         y: the same with noise.
         sigma: noise standard deviation of y; blind denoisers need none.
         most: eigenvectors that are kept of each (default: half of all).
+        whole: keep each Jacobian as well.
 
     Returns:
         One Filter for each image.
@@ -60,7 +69,9 @@ def filters(
         ValueError: for a module in training mode.
     """
     return tuple(
-        of_matrix(jacobian.jacobian(denoiser, seen, sigma), clean[None], seen, denoise(denoiser, seen, sigma), most)
+        of_matrix(
+            jacobian.jacobian(denoiser, seen, sigma), clean[None], seen, denoise(denoiser, seen, sigma), most, whole
+        )
         for clean, seen in zip(x, y.split(1), strict=True)
     )
 
@@ -71,6 +82,7 @@ def of_matrix(
     y: Float[Tensor, "1 c h w"],
     x_hat: Float[Tensor, "1 c h w"],
     most: int | None = None,
+    whole: bool = False,
 ) -> Filter:
     """What a denoiser's Jacobian at one noisy image says.
 
@@ -80,6 +92,7 @@ def of_matrix(
         y: the same with noise.
         x_hat: the same denoised.
         most: eigenvectors that are kept (default: half of all).
+        whole: keep j as well.
 
     Returns:
         Filter.
@@ -97,6 +110,7 @@ def of_matrix(
         symmetric_error=((j + j.T) @ seen / 2 - clean).square().mean().item(),
         rows=j.sum(1).std().item(),
         columns=j.sum(0).std().item(),
+        j=j if whole else None,
     )
 
 
@@ -146,21 +160,19 @@ def kept(some: Sequence[Filter]) -> Int[np.ndarray, " n"]:
 
 @dataclass(frozen=True)
 class Filters:
-    """The networks of one study as matrices, at the same noisy test images."""
+    """The networks of one study as matrices, at the same noisy images."""
 
     study: Study  #: networks of halves A and B, and images
     x: Float[Tensor, "m c h w"]  #: clean test images; of photographs, one from each of the first regions
     sigmas: tuple[float, ...]  #: noise levels, image units, lowest first
     seed: int  #: of the noise
-    #: by N, half and noise level; the largest N at every level, smaller N at the lowest and at half of the images
+    #: by N, half and noise level, at the first images of x: the largest N at all of them for half A and the lowest
+    #: level and at half of them else, smaller N at few of them for the lowest level
     at: Mapping[tuple[int, str, float], tuple[Filter, ...]]
-    #: by noise level; the largest N's network of half A before its training
-    untrained: Mapping[float, tuple[Filter, ...]]
-
-    @property
-    def few(self) -> Float[Tensor, "k c h w"]:
-        """The images at which there are filters of every N."""
-        return self.x[: len(self.x) // 2]
+    #: the largest N's network of half A before its training, at few test images and the lowest level
+    untrained: tuple[Filter, ...]
+    #: by N, networks of half A at few of their own training images and the lowest level
+    seen: Mapping[int, tuple[Filter, ...]]
 
     def largest(self, half: str = "A", sigma: float | None = None) -> tuple[Filter, ...]:
         """The filters of the largest N.
@@ -185,8 +197,25 @@ class Filters:
         """
         return _noisy(self.x, sigma, self.seed)
 
+    def training(self, n: int) -> Float[Tensor, "k c h w"]:
+        """The training images at which a network of half A was differentiated.
+
+        Args:
+            n: its N, one of `seen`.
+
+        Returns:
+            Clean images; of a set with fewer, some twice.
+        """
+        return _first(self.study.training(n, "A"), len(self.seen[n]))
+
     def row(
-        self, image: int, ranks: Sequence[int], n: int | None = None, sigma: float | None = None, half: str = "A"
+        self,
+        image: int,
+        ranks: Sequence[int],
+        n: int | None = None,
+        sigma: float | None = None,
+        half: str = "A",
+        training: bool = False,
     ) -> Float[Tensor, "k c h w"]:
         """What a reader wants to see of one filter.
 
@@ -196,41 +225,70 @@ class Filters:
             n: training images of the network (default: the largest).
             sigma: noise level (default: the lowest).
             half: of the training images.
+            training: whether it is a training image, at the lowest noise level and of half A.
 
         Returns:
             Noisy image, denoised image, and the eigenvectors.
         """
         n = self.study.largest if n is None else n
         sigma = self.sigmas[0] if sigma is None else sigma
-        y = self.y(sigma)[image : image + 1]
+        y = (_noisy(self.training(n), sigma, self.seed) if training else self.y(sigma))[image : image + 1]
+        some = self.seen[n] if training else self.at[n, half, sigma]
         x_hat = denoise(self.study.denoisers[n, half], y, sigma)
-        chosen = self.at[n, half, sigma][image].eigenvectors[[rank - 1 for rank in ranks]]
-        return torch.cat([y, x_hat, chosen])
+        return torch.cat([y, x_hat, some[image].eigenvectors[[rank - 1 for rank in ranks]]])
 
 
-def of_study(study: Study, many: int = 8, sigmas: Sequence[float] = (0.1, 0.3), seed: int = 0) -> Filters:
-    """Every network of a study as a matrix, at some of its test images.
+def of_study(
+    study: Study,
+    many: int = 32,
+    few: int = 0,
+    sigmas: Sequence[float] = (0.1, 0.3),
+    seed: int = 0,
+    thorough: bool = False,
+) -> Filters:
+    """The networks of a study as matrices, at some of its test images.
 
     Args:
         study: networks of halves A and B, and images.
-        many: test images; smaller N are differentiated at half as many, at least 2.
-        sigmas: noise standard deviations, image units, lowest first; smaller N are differentiated at the first.
+        many: test images of the largest N, half A, at the lowest noise level; half as many, but not below few, for half
+            B and other levels.
+        few: test images of smaller N (both halves; of N = 1 half A alone) and of the untrained network; by default
+            these are left out.
+        sigmas: noise standard deviations, image units, lowest first.
         seed: of the noise, the same for every network.
+        thorough: keep Jacobians and all their eigenvectors, of the largest N, half A, at the lowest noise level; and
+            differentiate that network, and the one of the N nearest to 100, at few training images as well.
 
     Returns:
-        Filters of trained networks, and of the untrained one.
+        Filters.
     """
-    x, top = first_images(study, many), study.largest
-    many = len(x)
+    x, top, low = first_images(study, many), study.largest, sigmas[0]
     noisy = {sigma: _noisy(x, sigma, seed) for sigma in sigmas}
-    at = {}
+    at: dict[tuple[int, str, float], tuple[Filter, ...]] = {}
     for (n, half), denoiser in study.denoisers.items():
         for sigma in sigmas if n == top else sigmas[:1]:
-            some = slice(many if n == top else many // 2)
-            at[n, half, sigma] = filters(denoiser, x[some], noisy[sigma][some])
-    before = runs.untrained(study.runs[top, "A"], study.training(top, "A"), seed)
-    untrained = {sigma: filters(before, x, y) for sigma, y in noisy.items()}
-    return Filters(study, x, tuple(sigmas), seed, MappingProxyType(at), MappingProxyType(untrained))
+            main = (n, half, sigma) == (top, "A", low)
+            count = few if n < top else len(x) if main else max(len(x) // 2, min(few, len(x)))
+            if count and (n > 1 or half == "A"):
+                whole = thorough and main
+                most = x[0].numel() if whole else None
+                at[n, half, sigma] = filters(denoiser, x[:count], noisy[sigma][:count], sigma, most, whole)
+    untrained: tuple[Filter, ...] = ()
+    seen = {}
+    if few:
+        before = runs.untrained(study.runs[top, "A"], study.training(top, "A"), seed)
+        untrained = filters(before, x[:few], noisy[low][:few], low)
+    if thorough:
+        small = min(study.sizes, key=lambda n: (abs(math.log(n / 100)), n))
+        for n in sorted({small, top}):
+            images = _first(study.training(n, "A"), few)
+            seen[n] = filters(study.denoisers[n, "A"], images, _noisy(images, low, seed), low)
+    frozen = MappingProxyType(at), untrained, MappingProxyType(seen)
+    return Filters(study, x, tuple(sigmas), seed, *frozen)
+
+
+def _first(x: Tensor, many: int) -> Tensor:
+    return x[torch.arange(many) % len(x)]
 
 
 def first_images(study: Study, many: int) -> Float[Tensor, "m c h w"]:
@@ -272,27 +330,71 @@ class Anatomy:
     columns: Estimate  #: standard deviation of column sums
     trace: Estimate  #: tr J
     top: Estimate  #: largest eigenvalue of the symmetric part
-    psnr: Estimate  #: of f(y), dB
-    loss: Estimate  #: PSNR of f(y) over that of S y, dB
 
 
 def anatomy(*found: Filters) -> Table[Anatomy]:
-    """How far are Jacobians symmetric, and what does the asymmetry do?
+    """How far are Jacobians symmetric?
 
     Args:
         *found: filters of each study.
 
     Returns:
-        One row for each network and noise level.
+        One row for each network and noise level, at its test images.
     """
     rows = []
     for one, (n, half, sigma), some in [(f, *item) for f in found for item in f.at.items()]:
         fields = ("hom", "asym", "rows", "columns", "trace")
-        means = {field: estimate(np.mean, values(some, field)) for field in fields}
-        means["top"] = estimate(np.mean, np.array([each.eigenvalues[0].item() for each in some]))
-        errors = values(some, "error"), values(some, "symmetric_error")
-        gains = {"psnr": estimate(psnr_of_mean, errors[0]), "loss": estimate(psnr_gap, *errors)}
-        rows.append(Anatomy(one.study.name, one.study.network, n, half, sigma, len(some), **means, **gains))
+        means = {field: student(np.mean, values(some, field)) for field in fields}
+        means["top"] = student(np.mean, np.array([each.eigenvalues[0].item() for each in some]))
+        rows.append(Anatomy(one.study.name, one.study.network, n, half, sigma, len(some), **means))
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Singular:
+    """The first K singular vectors of J beside the first K eigenvectors of its symmetric part S, mean over images."""
+
+    images: str  #: image set
+    k: int  #: vectors
+    value: Estimate  #: singular value of rank k
+    eigenvalue: Estimate  #: eigenvalue of rank k
+    left_right: Estimate  #: alignment of left with right singular vectors: what is written with what is read
+    right_own: Estimate  #: alignment of right singular vectors with eigenvectors
+    left_own: Estimate  #: alignment of left singular vectors with eigenvectors
+    chance: float  #: alignment of random subspaces, K / d
+    rest: Estimate  #: share of ||f(y)||^2 that K terms of J's singular expansion leave out
+    eigen_rest: Estimate  #: share of ||f(y)||^2 that K terms of the expansion of S leave out
+
+
+def singular(found: Filters, ks: Iterable[int] = KS) -> Table[Singular]:
+    """Is the basis in which a network writes the one in which it reads, and is either the eigenbasis of S? ::
+
+        J y = sum_k s_k u_k <v_k, y>,     S y = sum_k lambda_k e_k <e_k, y>
+
+    Args:
+        found: filters of a study whose Jacobians were kept.
+        ks: numbers of vectors; those above the number of pixels are left out.
+
+    Returns:
+        One row for each number, of the largest N, half A, at the lowest noise level.
+    """
+    d = found.x[0].numel()
+    ks = [k for k in (*ks, d) if k <= d]
+    per_image = []
+    for one, seen in zip(found.largest(), found.y(found.sigmas[0]).flatten(1), strict=True):
+        u, s, vt = torch.linalg.svd(one.j)
+        u, own, x_hat = u.T, one.eigenvectors.flatten(1), one.j @ seen
+        terms = ((s * (vt @ seen))[:, None] * u, (one.eigenvalues * (own @ seen))[:, None] * own)
+        rests = [(x_hat - each.cumsum(0)).square().sum(1) / x_hat.square().sum() for each in terms]
+        pairs = [harmonic.alignment(a[:k], b[:k]) for k in ks for a, b in ((u, vt), (vt, own), (u, own))]
+        places = [k - 1 for k in ks]
+        columns = [s[places], one.eigenvalues[places], *torch.tensor(pairs).view(-1, 3).T, *(r[places] for r in rests)]
+        per_image.append(torch.stack([column.double() for column in columns]))
+    numbers = torch.stack(per_image, -1).numpy()  # what, k, image
+    rows = []
+    for at, k in enumerate(ks):
+        found_at = [student(np.mean, what[at]) for what in numbers]
+        rows.append(Singular(found.study.name, k, *found_at[:5], k / d, *found_at[5:]))
     return Table(tuple(rows))
 
 
@@ -343,10 +445,10 @@ def coefficients(
                 first=a,
                 last=b - 1,
                 centre=float(np.sqrt(a * (b - 1))),
-                noise=estimate(_rms, mean((seen - clean) ** 2)),
-                clean=estimate(_rms, mean(clean**2)),
-                eigenvalue=estimate(np.mean, mean(factors)),
-                best=estimate(best_factor, mean(clean * seen), mean(seen**2)),
+                noise=student(_rms, mean((seen - clean) ** 2)),
+                clean=student(_rms, mean(clean**2)),
+                eigenvalue=student(np.mean, mean(factors)),
+                best=student(best_factor, mean(clean * seen), mean(seen**2)),
             )
         )
     return Table(tuple(rows))
@@ -372,103 +474,115 @@ def _rms(squares: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return np.sqrt(np.mean(squares, axis))
 
 
-@dataclass(frozen=True)
-class Approximation:
-    """How well a basis holds images, by as many of its vectors as the network keeps."""
-
-    basis: str  #: whose
-    left: Estimate  #: share of the clean image, less the mean image, that K vectors leave out
-    psnr: Estimate  #: of the best shrinkage in these vectors, were the clean coefficients known, dB
+# How few of its vectors rebuild an image? ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Remainder:
-    """How much of images a number of a basis' vectors leaves out."""
+class Rebuilt:
+    """How near K vectors of a basis come to clean images."""
 
     basis: str  #: whose
-    k: int  #: vectors, the first of the basis
-    left: float  #: share of the clean image, less the mean image; mean over images
+    choice: str  #: which K: the "first" of the basis, or those of the "largest" coefficients of each image
+    k: int  #: vectors
+    psnr: Estimate  #: of the rebuilt images, dB
 
 
-def approximation(found: Filters) -> tuple[Table[Approximation], Table[Remainder]]:
-    """How well do test images lie in the network's own basis, and in bases that do not know the image?
+def rebuilt(found: Filters, ks: Sequence[int] = KS) -> Table[Rebuilt]:
+    """How few vectors rebuild a test image, of the network's own basis and of bases that do not know the image?
 
     Args:
         found: filters of a study; those of the largest N, half A, at the lowest noise level count.
+        ks: numbers of vectors.
 
     Returns:
-        One row for each basis of `rivals`, by as many vectors as the network keeps, and the curve of each over K.
+        One row for each basis of `rivals`, choice and number.
     """
-    sigma, some = found.sigmas[0], found.largest()
     mean = found.study.training(found.study.largest, "A").mean(0)
-    return approximate(rivals(found), kept(some), found.x, found.y(sigma), sigma, mean)
+    return rebuild(rivals(found), ks, found.x, mean)
 
 
-def approximate(
+def rebuild(
     bases: Mapping[str, Sequence[Float[Tensor, "_ c h w"]]],
-    counts: Sequence[int] | Int[np.ndarray, " n"],
+    ks: Sequence[int],
     x: Float[Tensor, "n c h w"],
-    y: Float[Tensor, "n c h w"],
-    sigma: float,
     mean: Float[Tensor, "c h w"],
-) -> tuple[Table[Approximation], Table[Remainder]]:
-    """How well do the first vectors of each basis hold clean images? ::
-
-        left(K) = 1 - sum_{k<=K} <x - m, e_k>^2 / ||x - m||^2
+) -> Table[Rebuilt]:
+    """How near do K vectors of each basis come to clean images?
 
     Args:
         bases: by name, orthonormal vectors for each image.
-        counts: K for each image, how many vectors may be used in the shrinkage.
-        x: clean images.
-        y: noisy images.
-        sigma: their noise standard deviation, image units.
-        mean: image m that is taken off first, since what all images share counts for no basis.
+        ks: numbers of vectors; those above the size of a basis, or not below the number of pixels, are left out.
+        x: clean images, known to whoever chooses coefficients.
+        mean: image from which all start, since what all images share counts for no basis.
 
     Returns:
-        One row for each basis, and the curve of each over K.
-
-    Source: best factors: `ghr.jacobian.oracle`.
+        One row for each basis, choice and number.
     """
-    rows, curves = [], []
+    rows = []
     for name, own in bases.items():
-        shares, errors = [], []
-        for clean, seen, basis, count in zip(x, y, own, counts, strict=True):
-            clean, seen = ((image - mean).flatten().double() for image in (clean, seen))
-            flat = basis.flatten(1).double()
-            c = flat @ clean
-            shares.append(1 - c.square().cumsum(0) / clean.square().sum())
-            factors, _ = jacobian.oracle(c[:count], sigma)
-            shrunk = (factors * (flat[:count] @ seen)) @ flat[:count]
-            errors.append((shrunk - clean).square().mean().item())
-        at_k = np.array([share[count - 1].item() for share, count in zip(shares, counts, strict=True)])
-        rows.append(Approximation(name, estimate(np.mean, at_k), estimate(psnr_of_mean, np.array(errors))))
-        curves += [Remainder(name, k, left) for k, left in enumerate(torch.stack(shares).mean(0).tolist(), 1)]
-    return Table(tuple(rows)), Table(tuple(curves))
+        for choice in ("first", "largest"):
+            for k in (k for k in ks if k <= min(map(len, own)) and k < x[0].numel()):
+                pairs = zip(x, own, strict=True)
+                near = torch.stack([partial_sum(clean, basis, mean, k, choice) for clean, basis in pairs])
+                errors = (near - x).square().mean((1, 2, 3))
+                rows.append(Rebuilt(name, choice, k, student(psnr_of_mean, errors)))
+    return Table(tuple(rows))
 
 
-def rivals(found: Filters) -> dict[str, list[Float[Tensor, "k c h w"]]]:
-    """Bases that could hold test images: the network's own, and four that do not know the image.
+def partial_sum(
+    x: Float[Tensor, "c h w"],
+    basis: Float[Tensor, "_ c h w"],
+    mean: Float[Tensor, "c h w"],
+    k: int,
+    choice: str = "first",
+) -> Float[Tensor, "c h w"]:
+    """An image rebuilt from K vectors. ::
+
+        m + sum_{k in K} <x - m, e_k> e_k
+
+    Args:
+        x: clean image.
+        basis: orthonormal vectors.
+        mean: image m.
+        k: how many vectors.
+        choice: which: the "first", or those of the "largest" coefficients: no other K come nearer.
+
+    Returns:
+        Image in the precision of x.
+
+    Raises:
+        ValueError: for another choice.
+    """
+    if choice not in ("first", "largest"):
+        raise ValueError(f"Vectors are chosen as the first or the largest, not {choice!r}.")
+    flat = basis.flatten(1).double()
+    c = flat @ (x - mean).flatten().double()
+    chosen = slice(k) if choice == "first" else c.abs().topk(k).indices
+    return mean + (c[chosen] @ flat[chosen]).view_as(x).to(x)
+
+
+def rivals(found: Filters) -> dict[str, Sequence[Float[Tensor, "_ c h w"]]]:
+    """Bases that could hold test images: the network's own, and five that do not know the image.
 
     Args:
         found: filters of a study; those of the largest N, half A, at the lowest noise level count.
 
     Returns:
-        Vectors for each image by name, "its own", "another image's", "principal", "cosines" and "db4 wavelets", these
-        three in the order of their mean energy in training images.
+        Vectors for each image by name, "its own", "another image's", "principal", "cosines", "db4 wavelets" and "Haar
+        wavelets", these three in the order of their mean energy in training images.
     """
-    own = vectors(found.largest())
-    most, many = len(own[0]), len(own)
-    training = found.study.training(found.study.largest, "A")
+    own, training = vectors(found.largest()), found.study.training(found.study.largest, "A")
     sides = training.shape[-2:]
     fixed = {
-        "principal": harmonic.principal(training, min(most, len(training) - 1)),
-        "cosines": harmonic.by_energy(harmonic.dct(*sides), training)[:most],
-        "db4 wavelets": harmonic.by_energy(harmonic.wavelets(*sides), training)[:most],
+        "principal": harmonic.principal(training, min(training[0].numel(), len(training) - 1)),
+        "cosines": harmonic.by_energy(harmonic.dct(*sides), training),
+        "db4 wavelets": harmonic.by_energy(harmonic.wavelets(*sides), training),
+        "Haar wavelets": harmonic.by_energy(harmonic.wavelets(*sides, "haar"), training),
     }
     return {
         "its own": own,
         "another image's": [*own[1:], own[0]],
-        **{name: [basis] * many for name, basis in fixed.items()},
+        **{name: [basis] * len(own) for name, basis in fixed.items()},
     }
 
 
@@ -506,6 +620,7 @@ class Agreement:
     images: str  #: image set
     network: str  #: key of ghr.recipes.NETWORKS
     n: int  #: training images of each half
+    tested: int  #: images at which both networks were differentiated
     sigma: float  #: noise standard deviation, image units
     trace: Estimate  #: tr J of network A
     same: Estimate  #: alignment of A's with B's basis at the same image
@@ -520,82 +635,113 @@ def agreement(*found: Filters) -> Table[Agreement]:
         *found: filters of each study.
 
     Returns:
-        One row for each N, at the lowest noise level and the images that every N has.
+        One row for each N of which both networks were differentiated, at the lowest noise level.
     """
     rows = []
     for one, n in [(f, n) for f in found for n in f.study.sizes]:
         sigma = one.sigmas[0]
-        a, b = (one.at[n, half, sigma][: len(one.few)] for half in "AB")
+        if (n, "B", sigma) not in one.at:
+            continue
+        b = one.at[n, "B", sigma]
+        a = one.at[n, "A", sigma][: len(b)]
         own, counts = vectors(a), kept(a)
         rows.append(
             Agreement(
                 one.study.name,
                 one.study.network,
                 n,
+                len(a),
                 sigma,
-                trace=estimate(np.mean, values(a, "trace")),
-                same=estimate(np.mean, alignments(own, vectors(b), counts)),
-                other=estimate(np.mean, alignments(own, [*own[1:], own[0]], counts)),
+                trace=student(np.mean, values(a, "trace")),
+                same=student(np.mean, alignments(own, vectors(b), counts)),
+                other=student(np.mean, alignments(own, [*own[1:], own[0]], counts)),
                 chance=float(counts.mean() / one.x[0].numel()),
             )
         )
     return Table(tuple(rows))
 
 
+# The idea in two pixels ---------------------------------------------------------------------------------------------
+
+
+RADIUS = 0.35  #: of the circle of clean images, image units
+CENTRE = 0.5  #: of the circle, each of the two pixels, image units
+_ANGLE, _MOVE = 0.7, (0.5, 0.35)  # the clean image that gets noise, and its noise along and across the circle, sigmas
+
+
 @dataclass(frozen=True)
-class Span:
-    """Is a basis made of training images? Shares of its energy in their span, mean over images."""
+class Circle:
+    """The best denoiser of a world of images of two pixels that lie on a circle, at one noisy image."""
 
-    images: str  #: image set
-    network: str  #: key of ghr.recipes.NETWORKS
-    n: int  #: training images
-    at: str  #: which noisy images the network was differentiated at, "test" or "training"
-    own: Estimate  #: in the span of its N training images
-    other: Estimate  #: in the span of the other half's N images
-    more: Estimate  #: own less other, image by image
-    chance: float  #: N / d
+    sigma: float  #: noise standard deviation, image units
+    first: float  #: pixel of the noisy image
+    second: float  #: pixel of the noisy image
+    x_first: float  #: pixel of the denoised image
+    x_second: float  #: pixel of the denoised image
+    tangent: float  #: eigenvalue of J along the circle
+    normal: float  #: eigenvalue of J across the circle
 
 
-def spans(*found: Filters, most: int = 100) -> Table[Span]:
-    """Is the basis of a network with few images made of these?
+def circle(sigmas: Iterable[float], points: int = 720) -> Table[Circle]:
+    """A Jacobian that can be drawn: that of the exact denoiser of images on a circle.
 
     Args:
-        *found: filters of each study.
-        most: the largest N that is asked.
+        sigmas: noise standard deviations, image units.
+        points: clean images, evenly spread; their distance is to be well below the noise.
 
     Returns:
-        Rows of half A at the lowest noise level, for each N up to `most`, at test images and at training images.
+        One row for each noise level: the noisy image is the same clean one with the same noise, only stronger.
     """
+    angles = torch.arange(points, dtype=torch.float64) * (2 * math.pi / points)
+    denoiser = EmpiricalDenoiser((CENTRE + RADIUS * _direction(angles)).view(-1, 1, 1, 2))
+    angle = torch.tensor(_ANGLE, dtype=torch.float64)
+    normal, tangent = _direction(angle), _direction(angle + math.pi / 2)
     rows = []
-    for one, n in [(f, n) for f in found for n in f.study.sizes if n <= most]:
-        study, sigma = one.study, one.sigmas[0]
-        a, b = (study.training(n, half) for half in "AB")
-        seen = a[torch.arange(len(one.few)) % n]
-        at_seen = filters(study.denoisers[n, "A"], seen, _noisy(seen, sigma, one.seed))
-        for at, some in (("test", one.at[n, "A", sigma]), ("training", at_seen)):
-            own, other = inside(some, a), inside(some, b)
-            estimates = (estimate(np.mean, shares) for shares in (own, other, own - other))
-            rows.append(Span(study.name, study.network, n, at, *estimates, chance=n / one.x[0].numel()))
+    for sigma in map(float, sigmas):
+        y = CENTRE + RADIUS * normal + sigma * (_MOVE[0] * normal + _MOVE[1] * tangent)
+        image = y.view(1, 1, 1, 2)
+        j, x_hat = jacobian.jacobian(denoiser, image, sigma), denoise(denoiser, image, sigma).flatten()
+        across = (y - CENTRE) / (y - CENTRE).norm()
+        along = torch.stack([-across[1], across[0]])
+        factors = [(way @ j @ way).item() for way in (along, across)]
+        rows.append(Circle(sigma, *y.tolist(), *x_hat.tolist(), *factors))
     return Table(tuple(rows))
 
 
-def inside(some: Sequence[Filter], training: Float[Tensor, "n c h w"]) -> Float[np.ndarray, " m"]:
-    """Share of the first vectors of each basis that lies in the span of some images. ::
-
-        (1/K) ||Q'U||_F^2,     Q: orthonormal basis of the span, U: the first K vectors, K = tr J but at most n
+def ring(points: int = 97) -> Float[Tensor, "k 2"]:
+    """The circle of clean images, closed.
 
     Args:
-        some: filters, one for each image.
-        training: images whose span counts.
+        points: on it, the first one twice.
 
     Returns:
-        One share for each filter; 1 for a basis made of these images, about n / d by chance.
+        Images of two pixels.
     """
-    span = torch.linalg.qr(training.flatten(1).T).Q
-    counts = np.minimum(kept(some), len(training))
-    return np.array(
-        [
-            (one.eigenvectors[:k].flatten(1) @ span).square().sum().item() / k
-            for one, k in zip(some, counts, strict=True)
-        ]
-    )
+    return CENTRE + RADIUS * _direction(torch.linspace(0, 2 * math.pi, points))
+
+
+Pair = tuple[Float[Tensor, "1 2"], Float[Tensor, "k 2"]]  #: an image of two pixels, and images around it
+
+
+def changes(row: Circle, size: float = 0.08) -> tuple[Pair, Pair]:
+    """All small changes of a noisy image that have one size, and what the denoiser makes of them to first order. ::
+
+        y + v   ->   f(y) + J v,     ||v|| = size
+
+    Args:
+        row: of `circle`.
+        size: image units.
+
+    Returns:
+        The noisy image and a circle around it, the denoised image and an ellipse around it.
+    """
+    y, x_hat = torch.tensor([[row.first, row.second]]), torch.tensor([[row.x_first, row.x_second]])
+    across = (y - CENTRE) / (y - CENTRE).norm()
+    along = across.flip(1) * torch.tensor([-1.0, 1.0])
+    turn = _direction(torch.linspace(0, 2 * math.pi, 97)) * size
+    before, after = (turn @ torch.cat([a * along, b * across]) for a, b in ((1, 1), (row.tangent, row.normal)))
+    return (y, y + before), (x_hat, x_hat + after)
+
+
+def _direction(angle: Tensor) -> Tensor:
+    return torch.stack([angle.cos(), angle.sin()], -1)

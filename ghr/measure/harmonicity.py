@@ -16,7 +16,7 @@ from torch import Tensor
 from ghr import harmonic, recipes, runs
 from ghr.experiments import Study
 from ghr.measure.bases import Filter, Filters, filters, kept, values, vectors
-from ghr.stats import Estimate, estimate, margin, psnr_of_mean
+from ghr.stats import Estimate, estimate, margin, psnr_of_mean, student
 from ghr.tables import Table
 
 LESS_IS_BETTER = ("H3",)
@@ -26,28 +26,25 @@ JUDGES = ("a third image's", "principal")  #: the controls against which a verdi
 def controls(
     own: Sequence[Float[Tensor, "k 1 h w"]],
     training: Float[Tensor, "n 1 h w"],
-    untrained: Sequence[Float[Tensor, "k 1 h w"]] | None = None,
 ) -> dict[str, Sequence[Float[Tensor, "_ 1 h w"]]]:
     """A basis for each image, and the bases that it is held against.
 
     Args:
         own: the denoiser's basis at each image, at least three.
         training: images whose principal components are a control.
-        untrained: an untrained network's basis at each image.
 
     Returns:
         Vectors for each image by name, "its own", "a third image's" (the second image is the other one of H2 and H4),
-        "principal", "cosines", "random" and, where given, "untrained".
+        "principal", "cosines" and "random".
     """
     many, most, (h, w) = len(own), len(own[0]), training.shape[-2:]
-    found = {
+    return {
         "its own": own,
         "a third image's": [*own[2:], *own[:2]],
         "principal": [harmonic.principal(training, min(most, len(training) - 1))] * many,
         "cosines": [harmonic.dct(h, w)] * many,
         "random": [harmonic.random(most, h, w, seed=i) for i in range(many)],
     }
-    return found if untrained is None else {**found, "untrained": untrained}
 
 
 def indices(
@@ -70,7 +67,10 @@ def indices(
 
 
 def margins(
-    found: Mapping[str, Mapping[str, np.ndarray]], own: str = "its own", against: Sequence[str] | None = None
+    found: Mapping[str, Mapping[str, np.ndarray]],
+    own: str = "its own",
+    against: Sequence[str] | None = None,
+    interval: Callable[..., Estimate] = estimate,
 ) -> dict[str, Estimate]:
     """By how much one basis is ahead of the best of others, index by index.
 
@@ -78,6 +78,7 @@ def margins(
         found: by basis and index, one value for each image, e.g. of `indices`.
         own: the basis that is judged.
         against: its controls (default: all others).
+        interval: `ghr.stats.estimate`, or `student` where images are few.
 
     Returns:
         By index, own less the best control in the mean. Above 0 is ahead, but of H3, where less is better, below 0.
@@ -86,7 +87,7 @@ def margins(
     rows = {}
     for index in found[own]:
         sign = -1 if index in LESS_IS_BETTER else 1
-        ahead = estimate(margin, *(sign * found[name][index] for name in (own, *names)))
+        ahead = interval(margin, *(sign * found[name][index] for name in (own, *names)))
         rows[index] = Estimate(sign * ahead.value, *sorted((sign * ahead.low, sign * ahead.high)))
     return rows
 
@@ -139,11 +140,12 @@ def harmonicity(*found: Filters) -> tuple[Table[Indices], Table[Margin]]:
         training = study.training(n, half)
         for sigma in one.sigmas:
             some = one.largest(half, sigma)
-            rivals = controls(vectors(some), training, vectors(one.untrained[sigma]))
-            measured = indices(rivals, kept(some), one.x)
+            counts = kept(some)
+            own = [basis[: counts.max()] for basis in vectors(some)]
+            measured = indices(controls(own, training), counts, one.x[: len(some)])
             where = (study.name, study.network, n, half, sigma)
             rows += [Indices(*where, basis, **_means(by_index)) for basis, by_index in measured.items()]
-            by_index = margins(measured, against=JUDGES)
+            by_index = margins(measured, against=JUDGES, interval=student)
             ahead.append(Margin(*where, **{name.lower(): by_index[name] for name in ("H2", "H3", "H4")}))
     return Table(tuple(rows)), Table(tuple(ahead))
 
@@ -155,20 +157,59 @@ def growth(*found: Filters) -> Table[Indices]:
         *found: filters of each study.
 
     Returns:
-        One row for each half and N, at the lowest noise level and the images that every N has.
+        One row for each half and N that was differentiated, at the lowest noise level.
     """
     rows = []
     for one, half in itertools.product(found, "AB"):
-        study, sigma, x = one.study, one.sigmas[0], one.few
-        counts = kept(one.largest(half))[: len(x)]
+        study, sigma, counts = one.study, one.sigmas[0], kept(one.largest(half))
         for n in study.sizes:
-            measured = harmonic.indices(vectors(one.at[n, half, sigma][: len(x)]), counts, x)
-            rows.append(Indices(study.name, study.network, n, half, sigma, "its own", **_means(measured)))
+            if some := one.at.get((n, half, sigma)):
+                measured = harmonic.indices(vectors(some), counts[: len(some)], one.x[: len(some)])
+                rows.append(Indices(study.name, study.network, n, half, sigma, "its own", **_means(measured)))
+    return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A network of half A at its own training images or at test images, mean over images."""
+
+    images: str  #: image set
+    n: int  #: training images
+    at: str  #: which images it was differentiated at, "training" or "test"
+    tested: int  #: so many
+    sigma: float  #: noise standard deviation, image units
+    psnr: Estimate  #: of the denoised images, dB
+    trace: Estimate  #: tr J
+    h2: Estimate  #: as in Indices, of as many vectors as the network of the largest N keeps at these images
+    h4: Estimate  #: as in Indices, of as many vectors
+
+
+def seen(found: Filters) -> Table[Seen]:
+    """Does the basis of a training image look different from that of a test image?
+
+    Args:
+        found: filters of a study, some of them at training images.
+
+    Returns:
+        Two rows for each N of which there are such, at equally many images and the lowest noise level.
+    """
+    study, sigma, top = found.study, found.sigmas[0], found.study.largest
+    rows = []
+    for n, at_training in found.seen.items():
+        many = len(at_training)
+        there = {
+            "training": (at_training, kept(found.seen[top]), found.training(n)),
+            "test": (found.at[n, "A", sigma][:many], kept(found.largest())[:many], found.x[:many]),
+        }
+        for at, (some, counts, x) in there.items():
+            means = _means(harmonic.indices(vectors(some), counts, x))
+            psnr, trace = student(psnr_of_mean, values(some, "error")), student(np.mean, values(some, "trace"))
+            rows.append(Seen(study.name, n, at, many, sigma, psnr, trace, means["h2"], means["h4"]))
     return Table(tuple(rows))
 
 
 def _means(by_index: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
-    return {index.lower(): estimate(np.mean, per_image) for index, per_image in by_index.items()}
+    return {index.lower(): student(np.mean, per_image) for index, per_image in by_index.items()}
 
 
 # Kinds of networks --------------------------------------------------------------------------------------------------
@@ -197,7 +238,7 @@ class Kind:
 def kinds(found: Sequence[Filters], others: Study) -> Table[Kind]:
     """Does an adapted basis come with the architecture or with training?
 
-    All are measured at the same images, by as many vectors as the first study's largest network keeps.
+    All are measured at the same few images, by as many vectors as the first study's largest network keeps.
 
     Args:
         found: filters of studies of one image set; every N of half A counts, of the largest N half B as well, and the
@@ -205,19 +246,19 @@ def kinds(found: Sequence[Filters], others: Study) -> Table[Kind]:
         others: more networks of these images, blind or told.
 
     Returns:
-        One row for each network, at the lowest noise level and the images that every N has.
+        One row for each network, at the lowest noise level.
     """
     first = found[0]
-    x, y, sigma = first.few, first.y(first.sigmas[0])[: len(first.few)], first.sigmas[0]
-    counts = kept(first.largest())[: len(x)]
+    many, sigma = len(first.untrained), first.sigmas[0]
+    x, y, counts = first.x[:many], first.y(sigma)[:many], kept(first.largest())[:many]
     rows = []
     for one in found:
         for (n, half, level), some in one.at.items():
             if level == sigma:
                 run, denoiser = one.study.runs[n, half], one.study.denoisers[n, half]
-                rows.append(_kind(run, denoiser, some[: len(x)], counts, x, sigma))
+                rows.append(_kind(run, denoiser, some[:many], counts, x, sigma))
         run, denoiser = (each[one.study.largest, "A"] for each in (one.study.runs, one.study.denoisers))
-        rows.append(_kind(run, denoiser, one.untrained[sigma][: len(x)], counts, x, sigma, trained=False))
+        rows.append(_kind(run, denoiser, one.untrained, counts, x, sigma, trained=False))
     for key, run in others.runs.items():
         denoiser = others.denoisers[key]
         rows.append(_kind(run, denoiser, filters(denoiser, x, y, sigma), counts, x, sigma))
@@ -244,7 +285,7 @@ def _kind(
         parameters=sum(p.numel() for p in denoiser.parameters()),
         images_seen=run.images_seen if trained else 0,
         ahead=ahead,
-        psnr=estimate(psnr_of_mean, values(some, "error")),
-        **{field: estimate(np.mean, values(some, field)) for field in ("hom", "asym", "trace")},
+        psnr=student(psnr_of_mean, values(some, "error")),
+        **{field: student(np.mean, values(some, field)) for field in ("hom", "asym", "trace")},
         **_means(harmonic.indices(vectors(some), counts, x)),
     )

@@ -8,6 +8,7 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.measure import balance
+from ghr.noise import add_noise
 from ghr.recipes import Run
 
 H, W = 7, 13
@@ -33,13 +34,12 @@ def study(x, f, regions=None, sizes=(300,)):
 
 @pytest.fixture(scope="module")
 def optimum():
-    """Tables of the exact optimum at 200 images."""
-    return balance.balance(study(white(200) * VARIANCES.sqrt(), wiener, sizes=(1, 10, 300)), tested=200)
+    """Table of the exact optimum at 200 images."""
+    return balance.levels(study(white(200) * VARIANCES.sqrt(), wiener, sizes=(1, 300)), tested=200)
 
 
-def test_for_the_exact_optimum_everything_is_one(optimum):
-    levels, rows = optimum
-    for row in levels.where(n=300, half="A"):
+def test_for_the_exact_optimum_everything_is_one_and_nothing_is_left_out(optimum):
+    for row in optimum.where(n=300):
         for e in (row.sc, row.stein, row.seen):
             assert abs(e.value - 1) < e.high - e.low  # four standard errors
         assert row.sc.high - row.sc.low < 0.4
@@ -47,33 +47,39 @@ def test_for_the_exact_optimum_everything_is_one(optimum):
         assert row.trace.value == pytest.approx(kept, rel=1e-6)  # the probes of a diagonal matrix are exact
         assert row.psnr.value == pytest.approx(-10 * np.log10(row.sigma**2 * kept / D), abs=0.1)
         assert row.input_psnr == pytest.approx(-20 * np.log10(row.sigma))
-    (row,) = rows.where(n=300, half="A")
-    assert 0.88 < row.smallest.value <= row.largest.value < 1.12
-    assert row.misjudged.value < 0.03
+        assert (row.loss.value, row.left.value) == pytest.approx((0, 0), abs=1e-9)
 
 
-def test_both_halves_where_targets_are_and_one_elsewhere(optimum):
-    _, rows = optimum
-    assert [(row.n, row.half) for row in rows] == [(1, "A"), (10, "A"), (10, "B"), (300, "A"), (300, "B")]
-
-
-def test_extremes_are_over_moderate_noise_alone(optimum):
-    levels, rows = optimum
-    (row,) = rows.where(n=300, half="B")
-    inside = [level.sc.value for level in levels.where(n=300, half="B") if level.sigma <= 0.5]
-    assert 0 < len(inside) < len(levels.where(n=300, half="B").rows)
-    assert (row.smallest.value, row.largest.value) == pytest.approx((min(inside), max(inside)))
+def test_each_network_of_one_half_has_a_row_for_each_level(optimum):
+    assert [(row.n, row.half, row.sigma) for row in optimum] == [(n, "A", s) for n in (1, 300) for s in balance.SIGMAS]
+    assert set(optimum["tested"]) == {200}
 
 
 def test_what_leaves_noise_in_keeps_all_dimensions_and_sees_no_noise_level():
     """f(y) = y: error sigma^2, tr J = d, so SC and Stein's ratio are 1, and sigma_hat is 0 / 0."""
-    levels, rows = balance.balance(study(white(50), lambda y, sigma=None: y), tested=50)
-    for row in levels.where(n=300):
+    for row in balance.levels(study(white(50), lambda y, sigma=None: y), tested=50):
         assert row.trace.value == D
         assert row.sc.value == pytest.approx(1, abs=4 * (2 / 50 / D) ** 0.5)
         assert row.stein.value == pytest.approx(1, abs=4 * (2 / 50 / D) ** 0.5)
         assert row.seen is None
-    assert rows["misjudged"] == [None, None]
+
+
+def test_what_the_symmetric_part_leaves_out_is_the_rest():
+    """f(y) = (y + y turned upside down and shifted by a column) / 2, and S takes its transpose as well."""
+
+    def turned(y, sigma=None):
+        return (y + y.flip(2).roll(1, 3)) / 2
+
+    x = white(60)
+    found = balance.accounts(turned, x, (0.1,))
+    y = add_noise(x, 0.1, torch.Generator().manual_seed(0))
+    s_y = turned(y) / 2 + (y + y.roll(-1, 3).flip(2)) / 4
+    assert found.symmetric[0] == pytest.approx((s_y - x).square().mean((1, 2, 3)).numpy())
+    assert found.left[0] == pytest.approx((turned(y) - s_y).square().mean((1, 2, 3)).numpy())
+    assert found.power[0] == pytest.approx(turned(y).square().mean((1, 2, 3)).numpy())
+    (row,) = [row for row in balance.levels(study(x, turned), tested=60) if row.sigma == 0.1]
+    assert row.left.value == pytest.approx(found.left[0].sum() / found.power[0].sum())
+    assert row.loss.value == pytest.approx(10 * np.log10(found.symmetric[0].mean() / found.errors[0].mean()))
 
 
 def test_a_denoiser_that_takes_noise_for_weaker_errs_more_than_it_keeps():
@@ -94,21 +100,10 @@ def test_self_consistency_takes_one_level_or_one_for_each_row():
     assert of_rows[:, 0] == pytest.approx([10, 2.5])
 
 
-def test_the_noise_level_is_misjudged_by_the_worst_mean():
-    sigma = np.array([0.1, 0.5])
-    seen = np.array([[0.09, 0.11], [0.4, 0.5]])
-    assert balance.misjudged(seen, sigma) == pytest.approx(0.1)
-    assert balance.misjudged(np.stack([seen, seen], 1), sigma).tolist() == pytest.approx([0.1, 0.1])
-
-
-def test_images_of_one_region_are_drawn_together():
-    """Twenty images, each five times: intervals are wider than of a hundred independent ones."""
-    x = (white(20) * VARIANCES.sqrt()).repeat_interleave(5, 0)
-    x = x * torch.linspace(0.5, 1.5, 20, dtype=x.dtype).repeat_interleave(5).view(-1, 1, 1, 1)
+def test_of_photographs_one_image_of_each_region_counts():
     labels = np.repeat(np.arange(20), 5)
-    alone, together = (
-        balance.balance(study(x, wiener, regions), tested=100)[0].rows[-1]
-        for regions in (None, Regions(labels, labels, labels))
-    )
-    assert together.psnr.value == alone.psnr.value
-    assert together.psnr.high - together.psnr.low > 1.5 * (alone.psnr.high - alone.psnr.low)
+    x = white(100) * VARIANCES.sqrt()
+    of_regions = balance.levels(study(x, wiener, Regions(labels, labels, labels)), tested=100)
+    alone = balance.levels(study(x[::5], wiener), tested=100)
+    assert of_regions["tested"] == alone["tested"] == [20] * len(balance.SIGMAS)
+    assert of_regions["psnr"] == alone["psnr"]

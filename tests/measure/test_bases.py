@@ -12,9 +12,10 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.photographs import Regions
 from ghr.measure import bases
-from ghr.measure.bases import Filter
+from ghr.measure.bases import Filter, Filters
 from ghr.noise import add_noise
 from ghr.recipes import Run
+from ghr.references import EmpiricalDenoiser
 
 H, W = 7, 13
 D = H * W
@@ -50,6 +51,18 @@ def as_filter(vectors, trace=5.0, eigenvalues=None):
     """A filter of which only basis and trace count."""
     eigenvalues = torch.zeros(D, dtype=torch.float64) if eigenvalues is None else eigenvalues
     return Filter(eigenvalues, vectors, *(0.0, 0.0, trace, 0.1, 0.2, 0.0, 0.0))
+
+
+def found_by(matrices, x, sigma=0.1):
+    """Filters of a study of one network, a matrix for each image."""
+    y = noisy(x, sigma)
+    some = tuple(
+        bases.of_matrix(j, x[k : k + 1], y[k : k + 1], (j @ y[k].flatten()).view(1, 1, H, W), D, whole=True)
+        for k, j in enumerate(matrices)
+    )
+    run = Run(images="discs", size=8, n=40)
+    many = Study("discs", {(40, "A"): run}, {(40, "A"): linear(matrices[0])}, {40: Halves(pictures(40), x, x)}, x)
+    return Filters(many, x, (sigma,), 0, {(40, "A", sigma): some}, (), {})
 
 
 @pytest.fixture
@@ -136,54 +149,153 @@ def test_in_wieners_basis_eigenvalues_are_the_best_factors_and_noise_is_white():
         assert row.best.value == pytest.approx(best, abs=4 / many**0.5 * (best * (1 - best)) ** 0.5 + 0.01 * best)
 
 
-def test_a_basis_that_holds_an_image_leaves_nothing_out():
-    """Images 3 e_1 + 4 e_2 around their mean: one vector leaves out 16 / 25, two nothing."""
-    v, sigma = orthonormal(10), 0.2
+def test_an_image_is_rebuilt_from_the_vectors_that_hold_it():
+    """Images m + 3 e_1 + 4 e_5: the first vector leaves 16, the largest 9, two largest nothing."""
+    v = orthonormal(10)
     mean = pictures(1)[0]
-    x = mean + (3 * v[0] + 4 * v[1]).expand(4, 1, H, W)
-    y = noisy(x, sigma)
-    own, perpendicular = [v] * 4, [v[2:]] * 4
-    table, curves = bases.approximate({"own": own, "other": perpendicular}, [2] * 4, x, y, sigma, mean)
-    assert curves.where(basis="own")["left"] == pytest.approx([16 / 25] + [0] * 9, abs=1e-12)
-    assert curves.where(basis="own")["k"] == [*range(1, 11)]
-    assert curves.where(basis="other")["left"] == pytest.approx([1] * 8)
-    (of_own, of_other) = table
-    assert (of_own.left.value, of_other.left.value) == pytest.approx((0, 1), abs=1e-12)
-    errors = []
-    for seen in y:
-        noisy_c = v[:2].flatten(1) @ (seen - mean).flatten()
-        kept = sum(c**2 / (c**2 + sigma**2) * n * e for c, n, e in zip((3, 4), noisy_c, v, strict=False))
-        errors.append((mean + kept - x[0]).square().mean().item())
-    assert of_own.psnr.value == pytest.approx(-10 * np.log10(np.mean(errors)))
-    assert of_other.psnr.value == pytest.approx(-10 * np.log10(25 / D))  # the best shrinkage removes everything
+    x = mean + (3 * v[0] + 4 * v[4]).expand(4, 1, H, W)
+    table = bases.rebuild({"own": [v] * 4, "other": [v[5:]] * 4}, (1, 2, 7), x + 1e-6 * pictures(4), mean)
+    psnr = {(row.basis, row.choice, row.k): row.psnr.value for row in table}
+    assert {key[2] for key in psnr if key[0] == "own"} == {1, 2, 7}
+    assert {key[2] for key in psnr if key[0] == "other"} == {1, 2}  # it has five vectors
+    left = {("first", 1): 16, ("first", 2): 16, ("largest", 1): 9}
+    for (choice, k), energy in left.items():
+        assert psnr["own", choice, k] == pytest.approx(-10 * np.log10(energy / D), abs=1e-3)
+    assert psnr["own", "largest", 2] > 100
+    assert psnr["other", "largest", 2] == pytest.approx(-10 * np.log10(25 / D), abs=1e-3)
+    with pytest.raises(ValueError, match="first or the largest, not 'smallest'"):
+        bases.partial_sum(x[0], v, mean, 1, "smallest")
+
+
+def test_no_other_vectors_rebuild_an_image_better_than_those_of_the_largest_coefficients():
+    x, mean, v = pictures(1)[0], pictures(1, 1)[0], harmonic.dct(H, W)
+    best = bases.partial_sum(x, v, mean, 3, "largest")
+    tried = torch.randperm(D, generator=torch.Generator().manual_seed(0))[:90].view(30, 3)
+    others = [bases.partial_sum(x, v[list(some)], mean, 3) for some in tried.tolist()]
+    assert min((other - x).norm() for other in others) > (best - x).norm()
+    assert bases.partial_sum(x.float(), v, mean.float(), D).dtype == torch.float32
+    assert torch.allclose(bases.partial_sum(x, v, mean, D), x)
+
+
+def test_rivals_are_the_networks_basis_and_bases_that_do_not_know_the_image():
+    found = found_by([torch.eye(D, dtype=torch.float64)] * 3, pictures(3))
+    rivals = bases.rivals(found)
+    fixed = ("principal", "cosines", "db4 wavelets", "Haar wavelets")
+    assert tuple(rivals) == ("its own", "another image's", *fixed)
+    assert rivals["another image's"][2] is rivals["its own"][0]
+    for name in fixed:
+        flat = rivals[name][0].flatten(1)
+        assert torch.allclose(flat @ flat.T, torch.eye(len(flat), dtype=flat.dtype), atol=1e-9)
+    assert [len(rivals[name][0]) for name in fixed] == [39, D, D, D]  # 40 images have 39 components
+    table = bases.rebuilt(found, ks=(1, 50))
+    assert {(row.basis, row.k) for row in table} == {(name, k) for name in rivals for k in (1, 50)} - {
+        ("principal", 50)
+    }
+
+
+def test_a_symmetric_matrix_reads_and_writes_in_its_eigenbasis():
+    v = orthonormal(D)
+    factors = torch.linspace(2, 0.1, D, dtype=torch.float64)
+    j = (v.flatten(1).T * factors) @ v.flatten(1)
+    table = bases.singular(found_by([j] * 3, pictures(3)), ks=(1, 4, 200))
+    assert table["k"] == [1, 4, D]
+    for row in table:
+        assert (row.left_right.value, row.right_own.value, row.left_own.value) == pytest.approx((1, 1, 1))
+        assert row.value.value == pytest.approx(factors[row.k - 1].item())
+        assert row.eigenvalue.value == pytest.approx(row.value.value)
+        assert row.chance == pytest.approx(row.k / D)
+        assert row.rest.value == pytest.approx(row.eigen_rest.value)
+    assert table.rows[-1].rest.value < 1e-20
+
+
+def test_a_network_that_writes_elsewhere_than_it_reads_is_told_apart():
+    """J = 2 u v': u and v perpendicular, so that S has the eigenvalues 1 and -1 and leaves out half of J y."""
+    u, v = orthonormal(2).flatten(1)
+    table = bases.singular(found_by([2 * torch.outer(u, v)] * 3, pictures(3)), ks=(1,))
+    first, last = table
+    assert first.value.value == pytest.approx(2)
+    assert first.eigenvalue.value == pytest.approx(1)
+    assert first.left_right.value == pytest.approx(0, abs=1e-12)
+    assert (first.left_own.value, first.right_own.value) == pytest.approx((0.5, 0.5))  # (u + v) / sqrt(2)
+    assert first.rest.value < 1e-20
+    y = noisy(pictures(3))
+    expected = [((seen @ u) / (2 * (seen @ v))).square().item() + 1 / 4 for seen in y.flatten(1)]  # of (v - u ...) / 2
+    assert last.eigen_rest.value == pytest.approx(np.mean(expected))
+
+
+# The idea in two pixels ---------------------------------------------------------------------------------------------
+
+
+def test_at_weak_noise_a_circle_has_one_dimension():
+    weak, strong = bases.circle((0.01, 5.0))
+    distance = np.hypot(weak.first - bases.CENTRE, weak.second - bases.CENTRE)
+    assert weak.tangent == pytest.approx(bases.RADIUS / distance, abs=1e-3)  # of the projection on a circle
+    assert weak.normal == pytest.approx(0, abs=1e-3)
+    off = np.hypot(weak.x_first - bases.CENTRE, weak.x_second - bases.CENTRE)
+    assert off == pytest.approx(bases.RADIUS, abs=1e-3)
+    all_around = bases.RADIUS**2 / 2 / 5**2  # Cov / sigma^2 of the whole circle
+    assert (strong.tangent, strong.normal) == pytest.approx((all_around, all_around), rel=0.02)
+    assert (strong.x_first, strong.x_second) == pytest.approx((bases.CENTRE, bases.CENTRE), abs=0.03)
+
+
+def test_changes_become_those_that_the_denoiser_makes():
+    """Against the denoiser itself, at a change so small that it is straight."""
+    (row,) = bases.circle((0.2,))
+    (y, before), (x_hat, after) = bases.changes(row, size=1e-3)
+    denoiser = EmpiricalDenoiser(bases.ring(721)[:-1].double().view(-1, 1, 1, 2))
+    expected = denoiser(before.double().view(-1, 1, 1, 2), 0.2).view(-1, 2)
+    assert torch.allclose(
+        after.double() - x_hat.double(), expected - denoiser(y.double().view(1, 1, 1, 2), 0.2).view(1, 2), atol=2e-5
+    )
+    assert (before - y).norm(dim=1).numpy() == pytest.approx(1e-3, rel=1e-3)
+    assert torch.allclose((bases.ring(9) - bases.CENTRE).norm(dim=1), torch.tensor(bases.RADIUS))
 
 
 # A study ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_largest_network_is_differentiated_at_every_level_and_all_at_the_same_noise(study):
-    found = bases.of_study(study, many=6, sigmas=(0.1, 0.4), seed=3)
+    found = bases.of_study(study, many=6, few=2, sigmas=(0.1, 0.4), seed=3)
     counts = {key: len(some) for key, some in found.at.items()}
-    largest = {(27, half, sigma): 6 for half in "AB" for sigma in (0.1, 0.4)}
-    assert counts == {(2, "A", 0.1): 3, (2, "B", 0.1): 3, **largest}
+    largest = {(27, "A", 0.1): 6, (27, "A", 0.4): 3, (27, "B", 0.1): 3, (27, "B", 0.4): 3}
+    assert counts == {(2, "A", 0.1): 2, (2, "B", 0.1): 2, **largest}
     assert torch.equal(found.y(0.4), noisy(found.x, 0.4, seed=3))
-    assert torch.equal(found.few, study.held_out[:3])
     assert found.largest("B", 0.4) is found.at[27, "B", 0.4]
-    assert bases.values(found.untrained[0.4], "trace").tolist() == pytest.approx([D / 2] * 6)
+    assert bases.values(found.untrained, "trace").tolist() == pytest.approx([D / 2] * 2)
+    assert not found.seen
     (error, *_) = bases.values(found.largest("A", 0.4), "error")
     expected = study.denoisers[27, "A"](found.y(0.4)) - found.x
     assert error == pytest.approx(expected[0].square().mean().item())
+    alone = bases.of_study(study, many=6, sigmas=(0.1,))
+    assert {n for n, _, _ in alone.at} == {27}
+    assert not alone.untrained
+    assert {len(some) for some in bases.of_study(study, many=6, few=5).at.values()} == {5, 6}  # not below few
+
+
+def test_a_thorough_study_keeps_matrices_and_sees_training_images(study):
+    found = bases.of_study(study, many=4, few=3, thorough=True)
+    for one, seen in zip(found.largest(), found.y(0.1).flatten(1), strict=True):
+        assert torch.allclose(one.j @ seen, projection(orthonormal(12)[:4])(seen.view(1, 1, H, W)).flatten())
+        assert len(one.eigenvectors) == D
+    assert all(one.j is None for one in found.largest("B"))
+    assert list(found.seen) == [27]  # the N nearest to 100 is the largest one
+    assert torch.equal(found.training(27), study.training(27)[:3])
+    expected = study.denoisers[27, "A"](noisy(found.training(27))) - found.training(27)
+    assert bases.values(found.seen[27], "error").tolist() == pytest.approx(expected.square().mean((1, 2, 3)).tolist())
 
 
 def test_a_row_shows_the_noisy_and_the_denoised_image_and_eigenvectors(study):
-    found = bases.of_study(study, many=4)
+    found = bases.of_study(study, many=8, few=4, thorough=True)
     row = found.row(1, (1, 3), n=2)
     y = found.y(0.1)[1:2]
     assert torch.equal(row, torch.cat([y, study.denoisers[2, "A"](y), found.at[2, "A", 0.1][1].eigenvectors[[0, 2]]]))
     row = found.row(3, (5,), sigma=0.3, half="B")
-    y = found.y(0.3)[3:]
+    y = found.y(0.3)[3:4]
     assert torch.equal(row[:2], torch.cat([y, study.denoisers[27, "B"](y)]))
     assert torch.equal(row[2], found.at[27, "B", 0.3][3].eigenvectors[4])
+    row = found.row(2, (1,), training=True)
+    assert torch.equal(row[:1], noisy(study.training(27)[:4])[2:3])
+    assert torch.equal(row[2], found.seen[27][2].eigenvectors[0])
 
 
 def test_of_photographs_one_image_of_each_region_is_taken(study):
@@ -195,23 +307,21 @@ def test_of_photographs_one_image_of_each_region_is_taken(study):
 
 
 def test_anatomy_is_the_mean_over_images_of_each_network(study):
-    table = bases.anatomy(bases.of_study(study, many=4))
+    table = bases.anatomy(bases.of_study(study, many=6, few=3))
     assert [(r.n, r.half, r.sigma) for r in table][:3] == [(2, "A", 0.1), (2, "B", 0.1), (27, "A", 0.1)]
+    assert [r.tested for r in table] == [3, 3, 6, 3, 3, 3]
     assert [r.trace.value for r in table] == pytest.approx([4, 4, 4, 4, 5, 5])
     assert [r.top.value for r in table] == pytest.approx([1] * 6)
     assert max(r.hom.high for r in table) < 1e-12
-    assert [r.loss.value for r in table] == pytest.approx([0] * 6, abs=1e-9)  # all are symmetric
-    x, row = study.held_out[:4], table.rows[3]
-    left = (study.denoisers[27, "A"](noisy(x, 0.3)) - x).square().mean().item()
-    assert (row.n, row.half, row.sigma, row.tested) == (27, "A", 0.3, 4)
-    assert row.psnr.value == pytest.approx(-10 * np.log10(left))
+    assert max(r.asym.high for r in table) < 1e-12
 
 
 def test_halves_agree_where_their_bases_are_one(study):
-    few, largest = bases.agreement(bases.of_study(study, many=6))
-    assert (few.n, few.same.value) == (2, pytest.approx(0, abs=1e-12))  # perpendicular
-    assert (largest.n, largest.same.value) == (27, pytest.approx(1))  # K is A's
+    few, largest = bases.agreement(bases.of_study(study, many=6, few=4))
+    assert (few.n, few.tested, few.same.value) == (2, 4, pytest.approx(0, abs=1e-12))  # perpendicular
+    assert (largest.n, largest.tested, largest.same.value) == (27, 4, pytest.approx(1))  # K is A's
     assert (few.other.value, few.trace.value, few.chance) == pytest.approx((1, 4, 4 / D))  # one basis for all images
+    assert bases.agreement(bases.of_study(study, many=6))["n"] == [27]
 
 
 def test_alignments_are_those_of_each_image_and_of_its_own_count():
@@ -222,22 +332,8 @@ def test_alignments_are_those_of_each_image_and_of_its_own_count():
         bases.alignments([v, v], [v, v], [4])
 
 
-def test_a_basis_made_of_training_images_lies_in_their_span(study):
-    """Projections on 4 vectors, of which A's two training images are the first two; B's are perpendicular to these."""
-    table = bases.spans(bases.of_study(study, many=4))
-    assert [(r.n, r.at) for r in table] == [(2, "test"), (2, "training"), (27, "test"), (27, "training")]
-    of_two = projection(study.training(2, "A"))
-    x = pictures(3)
-    found = bases.filters(of_two, x, noisy(x))
-    assert bases.inside(found, study.training(2, "A")).tolist() == pytest.approx([1] * 3)
-    assert bases.inside(found, study.training(2, "B")).tolist() == pytest.approx([0] * 3, abs=1e-12)
-    for row in table:
-        assert row.more.value == pytest.approx(row.own.value - row.other.value)
-        assert row.chance == pytest.approx(row.n / D)
-
-
 def test_a_table_survives_its_csv(study):
     table = bases.anatomy(bases.of_study(study, many=4))
     read = list(csv.DictReader(io.StringIO(table.csv())))
-    assert [float(row["psnr_low"]) for row in read] == [row.psnr.low for row in table]
+    assert [float(row["trace_low"]) for row in read] == [row.trace.low for row in table]
     assert [int(row["n"]) for row in read] == table["n"]

@@ -12,6 +12,7 @@ from ghr.images import Halves
 from ghr.measure import harmonicity
 from ghr.measure.bases import Filter, Filters
 from ghr.recipes import Run
+from ghr.stats import student
 
 H, W = 10, 14
 D = H * W
@@ -44,7 +45,8 @@ def found_by(x, small, large, untrained, sigmas=(0.1, 0.3)):
     study = Study("discs", made, dict.fromkeys(keys, network), halves, x)
     at = {(5, half, 0.1): as_filters(small, 8.0)[: MANY // 2] for half in "AB"}
     at |= {(40, half, sigma): as_filters(large, 12.0) for half in "AB" for sigma in sigmas}
-    return Filters(study, x, sigmas, 0, at, {sigma: as_filters(untrained, 12.0) for sigma in sigmas})
+    seen = {n: as_filters(some, 12.0)[:3] for n, some in ((5, small), (40, large))}
+    return Filters(study, x, sigmas, 0, at, as_filters(untrained, 12.0)[: MANY // 2], seen)
 
 
 @pytest.fixture
@@ -63,7 +65,6 @@ def test_controls_know_other_images_or_none(x):
     assert len(found["principal"]) == MANY
     assert not torch.equal(found["random"][0], found["random"][1])
     assert len(harmonicity.controls(own, training(5))["principal"][0]) == 4  # 5 images have 4 components
-    assert harmonicity.controls(own, training(), own)["untrained"] is own
 
 
 def test_no_basis_counts_by_more_vectors_than_the_shortest_has(x):
@@ -95,6 +96,13 @@ def test_a_margin_is_held_against_the_best_control_and_of_h3_less_is_better():
     assert (behind["H2"].value, behind["H3"].value) == pytest.approx((-1.9, 1.9))
 
 
+def test_a_margin_over_few_images_has_students_interval():
+    own, control = np.random.default_rng(0).normal(size=(2, 8))
+    found = harmonicity.margins({"its own": {"H2": own}, "other": {"H2": control}}, interval=student)
+    expected = student(np.mean, own - control)
+    assert (found["H2"].low, found["H2"].high) == pytest.approx((expected.low, expected.high))
+
+
 def test_one_basis_for_all_images_gains_nothing(x):
     """What an image gains its successor loses."""
     cosines = [harmonic.dct(H, W)[: D // 2]] * MANY
@@ -112,7 +120,7 @@ def test_bases_made_for_their_images_are_ahead_of_every_control(adapted):
     assert min(row.h4.low for row in margins) > 0.1
     for half, rows in table.where(sigma=0.1).by("half"):
         by_basis = {row.basis: row for row in rows}
-        assert list(by_basis) == ["its own", "a third image's", "principal", "cosines", "random", "untrained"]
+        assert list(by_basis) == ["its own", "a third image's", "principal", "cosines", "random"]
         own, third, fixed = (by_basis[name].h4.value for name in ("its own", "a third image's", "principal"))
         (margin,) = margins.where(half=half, sigma=0.1)
         assert margin.h4.value == pytest.approx(own - max(third, fixed))
@@ -139,6 +147,22 @@ def test_growth_counts_as_many_vectors_at_every_n(adapted):
     expected = harmonic.indices([harmonic.dct(H, W)] * 3, [12] * 3, x)
     assert (small.h2.value, small.h4.value) == pytest.approx((expected["H2"].mean(), expected["H4"].mean()))
     assert large.h4.low > small.h4.high
+
+
+def test_bases_at_training_images_stand_beside_those_at_test_images(adapted):
+    """Filters at training images are those of test images here, so that only the images differ."""
+    table = harmonicity.seen(adapted)
+    assert [(row.n, row.at, row.tested) for row in table] == [
+        (n, at, 3) for n in (5, 40) for at in ("training", "test")
+    ]
+    x = adapted.x[:3]
+    for n, basis in ((5, [harmonic.dct(H, W)] * 3), (40, [harmonic.smoothest(image, 12) for image in x])):
+        for at, images in (("training", training()[:3]), ("test", x)):
+            row = table.one(n=n, at=at)
+            expected = harmonic.indices(basis, [12] * 3, images)
+            assert (row.h2.value, row.h4.value) == pytest.approx((expected["H2"].mean(), expected["H4"].mean()))
+            assert row.trace.value == {5: 8.0 if at == "test" else 12.0, 40: 12.0}[n]
+            assert row.psnr.value == pytest.approx(20)
 
 
 def test_kinds_are_measured_at_the_same_images_by_as_many_vectors(adapted, monkeypatch):

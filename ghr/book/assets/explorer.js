@@ -35,7 +35,11 @@ function figure(el, { sliders, form, moved }) {
   const stage = make("div", {}, ...parts, words);
   el.classList.add("explorer");
   el.replaceChildren(stage, make("div", { className: "explorer-sliders" }, ...controls));
-  const rows = () => [form.labels, ...form.x.map((x, i) => [x, shown[0].values[shown[1].curve][i]])];
+  const rows = () => {
+    const lines = shown[0].values[shown[1].curve];
+    const heads = lines.map((_, k) => form.labels[1] + (k ? `, line ${k + 1}` : ""));
+    return [[form.labels[0], ...heads], ...form.x.map((x, i) => [x, ...lines.map((line) => line[i])])];
+  };
   tools(el, stage, () => called(el, state(sliders, place)), form.axes && rows);
 
   return (sheet, packed, frame) => {
