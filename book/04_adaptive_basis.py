@@ -27,6 +27,7 @@
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
+sizes = None  # work with networks of these N only, e.g. [100, 30000] (None: all)
 
 # %%
 import numpy as np
@@ -34,6 +35,7 @@ import torch
 
 from ghr import experiments
 from ghr.book import plots, results
+from ghr.book.live import Live
 from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile
 from ghr.measure import balance, bases, harmonicity
 from ghr.noise import psnr
@@ -86,8 +88,8 @@ Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1.05), "noise,
 
 # %%
 many, few = {"laptop": (32, 8)}.get(scale, (8, 4))  # images of whole Jacobians
-faces, patches = experiments.faces(scale), experiments.photographs(scale)
-chain = experiments.chain(scale)
+faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
+chain = experiments.chain(scale, sizes)
 of_faces = bases.of_study(faces, many, few, seed=seed, thorough=True)
 of_patches = bases.of_study(patches, many, seed=seed)
 of_chain = bases.of_study(chain, few, few, seed=seed)
@@ -190,6 +192,14 @@ plots.legend(ax)
 plots.Picture(figure)
 
 # %% [markdown]
+# The same live, on these faces or an image of yours. Click a pixel of it: from which pixels does the network make this one?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**From which pixels does the network make this one?** Live in the browser: an image, noisy and denoised by the network, rebuilt from its first K eigenvectors and from the K largest cosines, wavelets and principal components; and of a chosen pixel the row of J, what it is made from, and the column, what it makes. Before it starts: a test face and eigenvectors."}}
+still = plots.image_grid([of_faces.row(1, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[1]])
+alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
+Live("rebuild", still, alt, networks="avatars")
+
+# %% [markdown]
 # From 64 vectors the network's own basis makes {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB, the best fixed one
 # {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for *another* face is worse than
 # cosines. {claim}`basis-of-another-face-is-worse-than-cosines` (Found at the noisy face, the own basis knows something of it; and from very few vectors
@@ -201,12 +211,12 @@ plots.Picture(figure)
 
 # %%
 levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
-flagship = experiments.flagship(scale)
+flagship = experiments.flagship(scale, sizes)
 wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases = bases.singular(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** 64 test faces, one colour for each N, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width, four times the training. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** 64 test faces, one colour for each N, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width, four times the training. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
@@ -237,7 +247,7 @@ plots.Picture(figure)
 # $J = \sum_k s_k u_k v_k^\top$; a symmetric one in the same. The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$
 # vectors, is 1 when these span one space.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left and K right singular vectors (dark), and of either with eigenvectors of S (blue); grey: chance. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left and K right singular vectors (dark), and of either with eigenvectors of S (blue); grey: chance. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 k, blue = pairs_of_bases["k"], plots.HALF["A"]
 plots.band(left, k, pairs_of_bases["left_right"], color=plots.INK, label="left, right")
@@ -266,14 +276,14 @@ shared = bases.agreement(of_faces, of_patches, of_chain)
 growth, seen = harmonicity.growth(of_faces), harmonicity.seen(of_faces)
 results.keep(agreement=shared, growth=growth, seen=seen)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many, training and test faces have bases of one kind.** Half A, σ = 0.1; as {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many, training and test faces have bases of one kind.** Half A, σ = 0.1; as {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
 places = [(n, training) for n in of_faces.seen for training in (True, False)]
 both = [of_faces.row(1, ranks, n=n, training=training) for n, training in places]
 names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training in places]
 faces_of_rows = [of_faces.training(n)[1] if training else of_faces.x[1] for n, training in places]
 plots.image_grid(both, names, titles, signed=len(ranks), contours=faces_of_rows)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left: alignment of networks A and B at one face (solid), of A at two faces (dotted), by chance (grey). Right: H2, defined below, of the bases of half A (blue) and B (orange); 0 does not know the image."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left: alignment of networks A and B at one face (solid), of A at two faces (dotted), by chance (grey). Right: H2, defined below, of the bases of half A (blue) and B (orange); 0 does not know the image."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 curve = shared.where(images=faces.name, network="UNet")
 plots.band(left, curve["n"], curve["same"], color=plots.INK, marker="o", label="A and B")
@@ -310,7 +320,7 @@ plots.Picture(figure)
 indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
 results.keep(indices=indices, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of four others at σ = 0.1, half A, largest N, with 95% intervals over test images. Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of four others at σ = 0.1, half A, largest N, with 95% intervals over test images. Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=1.9, sharey=True)
 heads = {"h1": "H1, frequency grows", "h2": "H2, geometry gain", "h3": "H3, along / across", "h4": "H4, alignment"}
 sets = ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1))
