@@ -126,7 +126,6 @@ def rivals(
     half: str = "A",
     *,
     few: int = FEW,
-    most: int | None = None,
 ) -> dict[str, Callable]:
     """The rivals of one network, made of its own training images.
 
@@ -136,16 +135,16 @@ def rivals(
         n: training images of the network (None: the largest N).
         half: label of the network.
         few: training images of ELS.
-        most: training images of LS, PSPC and PCA locality, the first ones (None: all); Wiener and memorizer have all.
 
     Returns:
         Denoisers by name, Wiener first.
     """
     x = study.training(n or study.largest, half)
+    principal = PrincipalLocalDenoiser(x)  # holds the Wiener denoiser of the same images
     return {
-        WIENER: WienerDenoiser(x),
-        **_windowed(x[:most], windows, few),
-        PRINCIPAL: PrincipalLocalDenoiser(x[:most]),
+        WIENER: principal.wiener,
+        **_windowed(x, windows, few),
+        PRINCIPAL: principal,
         "memorizer": EmpiricalDenoiser(x),
     }
 
