@@ -122,6 +122,9 @@ def named(claims: Iterable[Claim]) -> dict[str, Claim]:
     return found
 
 
+#: conditions on rivals in chapter 8: those that are no networks
+_MACHINES = 'rival!="other half",rival!="other architecture"'
+
 CLAIMS = named(
     (
         Claim("miyasawa-holds", "01", "max({*miyasawa.off}) < 1e-9"),
@@ -570,6 +573,167 @@ CLAIMS = named(
             "07",
             '{harmonicity[block=max,basis="its network, pixels put back"].h1.high} '
             """< {harmonicity[basis="faces' network"].h1.low}""",
+        ),
+        Claim(
+            "windows-grow-with-noise",
+            "08",
+            "min({windows[rival=LS,sigma=0.9,apart=min].window}, {windows[rival=ELS,sigma=0.9,apart=min].window},"
+            " {windows[rival=PSPC,sigma=0.9,apart=min].window})"
+            " >= 3 * max({windows[rival=LS,sigma=0.03,apart=min].window},"
+            " {windows[rival=ELS,sigma=0.03,apart=min].window}, {windows[rival=PSPC,sigma=0.03,apart=min].window})",
+        ),
+        Claim(
+            "composites-explain-most-of-all-rivals",
+            "08",
+            "min({*explained[network=UNet,sigma<0.5,rival=PSPC].beyond.low}) > 0 and "
+            + " and ".join(
+                f"{{explained[network=UNet,sigma={sigma},rival=PSPC].beyond.value}} >= max({{*explained"
+                f"[network=UNet,sigma={sigma},{_MACHINES}].beyond.value}})"
+                for sigma in (0.03, 0.1, 0.3)
+            ),
+        ),
+        Claim(
+            "composites-are-as-near-as-another-architecture",
+            "08",
+            "{explained[network=UNet,sigma=0.1,rival=PSPC].beyond.high}"
+            ' > {explained[network=UNet,sigma=0.1,rival="other architecture"].beyond.low}'
+            " and {explained[network=UNet,sigma=0.3,rival=PSPC].beyond.high}"
+            ' > {explained[network=UNet,sigma=0.3,rival="other architecture"].beyond.value}',
+        ),
+        Claim(
+            "the-other-half-is-nearer-than-any-rival",
+            "08",
+            " and ".join(
+                f'min({{*explained[sigma={sigma},rival="other half"].beyond.low}})'
+                f" > max({{*explained[sigma={sigma},{_MACHINES}].beyond.high}})"
+                for sigma in (0.1, 0.3)
+            ),
+        ),
+        Claim(
+            "wiener-is-nearest-at-strong-noise",
+            "08",
+            f"max({{*explained[sigma=0.9,rival!=Wiener,{_MACHINES}].beyond.low}}) < 0 and "
+            f"max({{*explained[network=UNet,sigma=0.9,rival!=Wiener,{_MACHINES}].beyond.value}}) < 0",
+        ),
+        Claim(
+            "principal-windows-explain-less-than-wiener",
+            "08",
+            'max({*explained[rival="PCA locality"].beyond.high}) < 0',
+        ),
+        Claim(
+            "memory-explains-nothing-of-a-generalizing-network",
+            "08",
+            "max({*explained[rival=memorizer].beyond.high}) < -1",
+        ),
+        Claim(
+            "unet-errs-less-than-every-rival",
+            "08",
+            " and ".join(
+                f"min({{*explained[network=UNet,sigma={sigma},{_MACHINES}]"
+                f".rival_error.value}}) > {{explained[network=UNet,sigma={sigma},rival=PSPC].network_error.value}}"
+                for sigma in (0.03, 0.1, 0.3, 0.9)
+            ),
+        ),
+        Claim(
+            "chain-errs-more-than-composites",
+            "08",
+            "{explained[network=BFCNN,sigma=0.1,rival=PSPC].network_error.value}"
+            " > {explained[network=BFCNN,sigma=0.1,rival=PSPC].rival_error.value}"
+            " and {explained[network=BFCNN,sigma=0.3,rival=PSPC].network_error.value}"
+            " > {explained[network=BFCNN,sigma=0.3,rival=PSPC].rival_error.value}"
+            " and {explained[network=BFCNN,sigma=0.9,rival=PSPC].network_error.value}"
+            " > {explained[network=BFCNN,sigma=0.9,rival=PSPC].rival_error.value}",
+        ),
+        Claim(
+            "equivariance-explains-the-chain-of-few-images",
+            "08",
+            "min({*explained_few[network=BFCNN,rival=ELS].beyond.low}) > 0.2"
+            " and {explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond.low}"
+            " > {explained_few[network=BFCNN,sigma=0.1,rival=LS].beyond.high} and "
+            + " and ".join(
+                f"{{explained_few[network=BFCNN,sigma={sigma},rival=ELS].beyond.value}} >= max({{*explained_few"
+                f"[network=BFCNN,sigma={sigma},{_MACHINES}].beyond.value}})"
+                for sigma in (0.03, 0.1, 0.3, 0.9)
+            ),
+        ),
+        Claim(
+            "no-rival-explains-a-network-that-remembers",
+            "08",
+            f"max({{*explained_few[network=UNet,rival!=Wiener,{_MACHINES}].beyond.value}}) < 0",
+        ),
+        Claim(
+            "equivariance-needs-fewer-images",
+            "08",
+            "{given[rival=ELS,images=max].apart.value} < {given[rival=LS,images=max].apart.value}"
+            " and {given[rival=ELS,images=max].images} < {given[rival=LS,images=max].images} / 10",
+        ),
+        Claim(
+            "principal-windows-need-more-images",
+            "08",
+            '{given[rival="PCA locality",images=max].apart.value}'
+            ' < 0.75 * {given[rival="PCA locality",images~10000].apart.value}'
+            " and {given[rival=LS,images=max].apart.value} > 0.85 * {given[rival=LS,images~10000].apart.value}",
+        ),
+        Claim(
+            "principal-windows-draw-the-unets-faces",
+            "08",
+            '{sampled[network=UNet,rival="PCA locality"].beyond.low}'
+            " > max({sampled[network=UNet,rival=LS].beyond.high},"
+            " {sampled[network=UNet,rival=ELS].beyond.high}, {sampled[network=UNet,rival=PSPC].beyond.high})",
+        ),
+        Claim(
+            "equivariance-draws-the-chains-faces",
+            "08",
+            "{sampled[network=BFCNN,rival=ELS].beyond.value} >="
+            f" max({{*sampled[network=BFCNN,rival!=Wiener,{_MACHINES}].beyond.value}})"
+            " and {sampled[network=BFCNN,rival=ELS].beyond.low}"
+            " > {sampled[network=BFCNN,rival=ELS].beyond_null.high} + 0.3",
+        ),
+        Claim(
+            "another-network-of-its-kind-draws-more-alike",
+            "08",
+            '{sampled[network=UNet,rival="other half"].beyond.value} >'
+            f" max({{*sampled[network=UNet,rival!=Wiener,{_MACHINES}].beyond.value}}) and"
+            ' {sampled[network=BFCNN,rival="other half"].beyond.low} >'
+            f" max({{*sampled[network=BFCNN,rival!=Wiener,{_MACHINES}].beyond.high}})",
+        ),
+        Claim(
+            "rows-look-near-on-the-grid-that-is-seen",
+            "08",
+            "{locality[block=max,denoiser=network].near_seen.low}"
+            " > 2 * {locality[block=max,denoiser=network].near_faces.high}"
+            " and {locality[block=max,denoiser=network].near_seen.low}"
+            " > 3 * {locality[block=max,denoiser=network].null_seen.high}"
+            " and {locality[block=max,denoiser=network].near_faces.high}"
+            " < {locality[block=max,denoiser=Wiener].near_faces.value} / 10",
+        ),
+        Claim(
+            "gap-moves-to-stronger-noise",
+            "08",
+            "{peaks[n=10].sigma} < {peaks[n=100].sigma} < {peaks[n=1000].sigma} and {peaks[n=1000].gap.low} > 1"
+            " and {peaks[n=max].gap.low} < 0",
+        ),
+        Claim(
+            "far-from-memory-where-the-sampler-goes",
+            "08",
+            "{apart[n=max,sigma~0.1].walk_over_training.low} > 4"
+            " and {apart[n=max,sigma~0.1].walk_over_new.low} < 1 < {apart[n=max,sigma~0.1].walk_over_new.high}",
+        ),
+        Claim(
+            "memorizing-networks-underfit-selectively-too",
+            "08",
+            "{apart[n=10,sigma~0.1].walk_over_training.low} > {apart[n=max,sigma~0.1].walk_over_training.high}",
+        ),
+        Claim(
+            "wider-networks-come-nearer-to-memory-where-trained",
+            "08",
+            "{apart_wide[sigma~0.1].training.high} < {apart[n=max,sigma~0.1].training.low}"
+            " and {apart_wide[sigma~0.1].walk.value} > {apart[n=max,sigma~0.1].walk.low}",
+        ),
+        Claim(
+            "networks-favour-their-own-samples",
+            "08",
+            "{favours[n=max].samples.low} > 0.1 and {favours[n=max].training.low} < 0 < {favours[n=max].training.high}",
         ),
         Claim(
             "few-images-are-copied",

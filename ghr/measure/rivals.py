@@ -39,8 +39,10 @@ LEVELS = (0.05, 0.1, 0.2, 0.4, 0.8)  #: noise levels at which answers are compar
 FEW = 100  #: training images of ELS, whose time grows with the square of the number of places
 ROWS_AT, NEAR = 0.3, 5  # noise level at which networks are differentiated, side of the windows that count as near
 CALIBRATED, CALIBRATED_AT = 8, (0.03, 0.1, 0.3, 1.0)  # held-out images, the last ones; noise levels that have a window
+GIVEN_AT = 0.1  #: noise level at which rivals are given more images
 SIDES = {"LS": (3, 5, 7, 9, 13, 19, 31), "ELS": (3, 5, 9, 15), "PSPC": (3, 5, 8, 12, 17, 24, 32)}  #: to choose from
-WIENER = "Wiener"
+WIENER, PRINCIPAL = "Wiener", "PCA locality"
+OTHER = {"A": "B", "B": "A"}  #: the half that a network has not seen
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def calibration(
     *,
     sides: Mapping[str, Sequence[int]] = MappingProxyType(SIDES),
     few: int = FEW,
+    most: int | None = None,
     images: int = CALIBRATED,
     sigmas: Sequence[float] = CALIBRATED_AT,
     seed: int = 1,
@@ -76,6 +79,7 @@ def calibration(
         half: label of the network.
         sides: of windows to choose from, by name of the rival.
         few: training images of ELS.
+        most: training images of LS and PSPC, the first ones (None: all).
         images: held-out images.
         sigmas: noise standard deviations, image units.
         seed: of the noise.
@@ -86,7 +90,8 @@ def calibration(
     n, x = n or study.largest, study.held_out[-images:]
     regions = study.regions and study.regions.held_out[-images:]
     rows = []
-    for name, local in _windowed(study.training(n, half), {name: some[0] for name, some in sides.items()}, few).items():
+    first = {name: some[0] for name, some in sides.items()}
+    for name, local in _windowed(study.training(n, half)[:most], first, few).items():
         for sigma in sigmas:
             y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
             answer = denoise(study.denoisers[n, half], y, sigma)
@@ -121,37 +126,90 @@ def rivals(
     half: str = "A",
     *,
     few: int = FEW,
-    other: Study | None = None,
 ) -> dict[str, Callable]:
-    """The rivals of one network, made of its own training images; and other networks.
+    """The rivals of one network, made of its own training images.
 
     Args:
-        study: networks of halves A and B.
+        study: networks, and their training images.
         windows: of "LS", "ELS" and "PSPC", e.g. of `chosen`.
         n: training images of the network (None: the largest N).
         half: label of the network.
         few: training images of ELS.
-        other: networks of another kind.
 
     Returns:
         Denoisers by name, Wiener first.
     """
-    n = n or study.largest
-    x = study.training(n, half)
-    known = {
-        WIENER: WienerDenoiser(x),
+    x = study.training(n or study.largest, half)
+    principal = PrincipalLocalDenoiser(x)  # holds the Wiener denoiser of the same images
+    return {
+        WIENER: principal.wiener,
         **_windowed(x, windows, few),
-        "PCA locality": PrincipalLocalDenoiser(x),
+        PRINCIPAL: principal,
         "memorizer": EmpiricalDenoiser(x),
-        "other half": study.denoisers[n, {"A": "B", "B": "A"}[half]],
     }
-    return known | ({"other architecture": other.denoisers[n, half]} if other else {})
 
 
 def _windowed(x: Tensor, windows: Mapping[str, Window], few: int) -> dict[str, Callable]:
     """Rivals that have a window, in the order in which windows are given."""
     kinds = {"LS": LocalDenoiser, "ELS": EquivariantLocalDenoiser, "PSPC": PatchDenoiser}
     return {name: kinds[name](x[:few] if name == "ELS" else x, window) for name, window in windows.items()}
+
+
+@dataclass(frozen=True)
+class Given:
+    """One rival that was given some of a network's training images only, at one noise level."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    rival: str  #: name of the rival
+    sigma: float  #: noise level, image units
+    images: int  #: training images of the rival
+    apart: Estimate  #: its mean squared distance to the network per pixel, squared image units
+    error: Estimate  #: its mean squared error, same unit
+
+
+def given(
+    study: Study,
+    windows: Mapping[str, Window],
+    counts: Mapping[str, Sequence[int]],
+    n: int | None = None,
+    half: str = "A",
+    *,
+    images: int = CALIBRATED,
+    sigma: float = GIVEN_AT,
+    seed: int = 1,
+) -> Table[Given]:
+    """Would a rival come nearer to the network if it were given more images?
+
+    Args:
+        study: networks, and held-out images, of which the last are used.
+        windows: of "LS", "ELS" and "PSPC", e.g. of `chosen`.
+        counts: training images to try, by name of the rival; those that a network has not are left out.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        images: held-out images.
+        sigma: noise standard deviation, image units.
+        seed: of the noise.
+
+    Returns:
+        One row for each rival and number of images.
+    """
+    n, x = n or study.largest, study.held_out[-images:]
+    regions = study.regions and study.regions.held_out[-images:]
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    answer, training = denoise(study.denoisers[n, half], y, sigma), study.training(n, half)
+    rows = []
+    for name, several in counts.items():
+        for count in sorted(count for count in several if count <= n):
+            some = training[:count]
+            if name == PRINCIPAL:
+                local = PrincipalLocalDenoiser(some)
+            else:
+                local = _windowed(some, {name: windows[name]}, count)[name]
+            x_hat = denoise(local, y, sigma)
+            means = (estimate(np.mean, mse(x_hat, other), regions=regions) for other in (answer, x))
+            rows.append(Given(n, half, name, sigma, count, *means))
+    return Table(tuple(rows), Given)
 
 
 # Denoised images --------------------------------------------------------------------------------------------------
@@ -174,7 +232,7 @@ class Explained:
 
 
 def explains(
-    study: Study,
+    studies: Sequence[Study],
     known: Mapping[str, Callable],
     n: int | None = None,
     half: str = "A",
@@ -183,39 +241,54 @@ def explains(
     sigmas: Sequence[float] = LEVELS,
     seed: int = 0,
 ) -> Table[Explained]:
-    """Which rival answers as the network does?
+    """Which rival answers as a network does? And does another network?
 
     Args:
-        study: networks, and held-out images.
+        studies: one or two, of one kind of network each, trained on the same images; held-out images are the first's.
         known: rivals by name, Wiener among them.
-        n: training images of the network (None: the largest N).
-        half: label of the network.
+        n: training images of the networks (None: the largest N of the first study).
+        half: label of the networks that are explained.
         images: held-out images.
         sigmas: noise standard deviations, image units.
         seed: of the noise, which all see.
 
     Returns:
-        One row for each noise level and rival.
+        One row for each noise level, study and rival. Rivals of a network are, after those that are given, the network
+        of its kind that was trained on the other half, and that of the other kind that was trained on the same images.
 
     Raises:
         ValueError: without Wiener.
     """
     _require_wiener(known)
-    n, x = n or study.largest, study.held_out[:images]
-    regions = study.regions and study.regions.held_out[:images]
-    rows = []
+    first, rows = studies[0], []
+    n, x = n or first.largest, first.held_out[:images]
+    regions = first.regions and first.regions.held_out[:images]
     for sigma in sigmas:
         y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-        answer = denoise(study.denoisers[n, half], y, sigma)
         answers = {name: denoise(f, y, sigma) for name, f in known.items()}
-        apart = {name: mse(answer, x_hat) for name, x_hat in answers.items()}
-        for name, x_hat in answers.items():
-            errors = apart[name], mse(answer, x), mse(x_hat, x)
-            means = [estimate(np.mean, error, regions=regions) for error in errors]
-            beyond = estimate(explained, apart[name], apart[WIENER], regions=regions)
-            kind = (n, half, study.runs[n, half].network, name, float(sigma), float(-20 * np.log10(sigma)))
-            rows.append(Explained(*kind, *means, beyond))
-    return Table(tuple(rows), Explained)
+        networks = _networks(studies, n, half, lambda f, y=y, sigma=sigma: denoise(f, y, sigma))
+        for study, answer, others in networks:
+            apart = {name: mse(answer, x_hat) for name, x_hat in (answers | others).items()}
+            for name, x_hat in (answers | others).items():
+                errors = apart[name], mse(answer, x), mse(x_hat, x)
+                means = [estimate(np.mean, error, regions=regions) for error in errors]
+                beyond = estimate(explained, apart[name], apart[WIENER], regions=regions)
+                kind = (n, half, study.runs[n, half].network, name, float(sigma), float(-20 * np.log10(sigma)))
+                rows.append(Explained(*kind, *means, beyond))
+    return Table(tuple(rows))
+
+
+def _networks(
+    studies: Sequence[Study], n: int, half: str, run: Callable[[Callable], Tensor]
+) -> list[tuple[Study, Tensor, dict[str, Tensor]]]:
+    """What each study's network gives, and what the networks beside it do, by what they are to it."""
+    own = [run(study.denoisers[n, half]) for study in studies]
+    found = []
+    for place, (study, result) in enumerate(zip(studies, own, strict=True)):
+        others = {"other half": run(study.denoisers[n, OTHER[half]])} if (n, OTHER[half]) in study.denoisers else {}
+        others |= {"other architecture": own[1 - place]} if len(studies) == 2 else {}
+        found.append((study, result, others))
+    return found
 
 
 def explained(apart: np.ndarray, without: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
@@ -270,38 +343,43 @@ class Sampled:
 
 
 def walks(
-    study: Study,
+    studies: Sequence[Study],
     known: Mapping[str, Callable],
     n: int | None = None,
     half: str = "A",
     *,
     seeds: Sequence[int] = SEEDS,
     steps: int = 20,
-) -> Walks:
+) -> tuple[Walks, ...]:
     """Samples by the probability-flow ODE of `ghr.sampling.sample`, from the start that all samples of the book have.
 
     Args:
-        study: networks, and held-out images, whose moments the start has.
+        studies: one or two, of one kind of network each, trained on the same images; the start has the moments of the
+            held-out images of the first.
         known: rivals by name.
-        n: training images of the network (None: the largest N).
-        half: label of the network.
+        n: training images of the networks (None: the largest N of the first study).
+        half: label of the networks that are explained.
         seeds: sampling seeds.
         steps: of Heun's method, the same for all.
 
     Returns:
-        Samples of all.
+        Samples of each study's network, beside those of all rivals and other networks, as in `explains`.
 
     Raises:
         FloatingPointError: when a walk diverges.
     """
-    n = n or study.largest
-    start = sampling.gaussian_start(study.held_out, seeds)
+    n = n or studies[0].largest
+    start = sampling.gaussian_start(studies[0].held_out, seeds)
 
     def end(f: Callable) -> Tensor:
         return sampling.last(sampling.sample(f, start, steps=steps))
 
-    others = MappingProxyType({name: end(f) for name, f in known.items()})
-    return Walks(n, half, study.runs[n, half].network, end(study.denoisers[n, half]), others)
+    ends = {name: end(f) for name, f in known.items()}
+    networks = _networks(studies, n, half, end)
+    return tuple(
+        Walks(n, half, study.runs[n, half].network, own, MappingProxyType(ends | others))
+        for study, own, others in networks
+    )
 
 
 def samples_explained(*several: Walks) -> Table[Sampled]:

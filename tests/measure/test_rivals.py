@@ -15,10 +15,17 @@ from ghr.images.synthetic import shuffle
 from ghr.measure import rivals
 from ghr.noise import add_noise
 from ghr.recipes import Run
-from ghr.references import EquivariantLocalDenoiser, LocalDenoiser, PatchDenoiser, WienerDenoiser
+from ghr.references import (
+    EmpiricalDenoiser,
+    EquivariantLocalDenoiser,
+    LocalDenoiser,
+    PatchDenoiser,
+    PrincipalLocalDenoiser,
+    WienerDenoiser,
+)
 
 H, W = 6, 8
-KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "memorizer", "other half"]
+KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "memorizer"]
 WINDOWS = {"LS": 3, "ELS": {0.1: 1, 0.5: 3}, "PSPC": 2}
 
 
@@ -40,23 +47,56 @@ def shrinking(factor):
 
 
 def test_rivals_are_made_of_the_networks_own_images():
-    study, other = made(shrinking(0.5), shrinking(0.7)), made(shrinking(0.9))
-    known = rivals.rivals(study, WINDOWS, half="B", few=3, other=other)
-    assert list(known) == [*KNOWN, "other architecture"]
-    assert list(rivals.rivals(study, WINDOWS)) == KNOWN
+    study = made(shrinking(0.5), shrinking(0.7))
+    known = rivals.rivals(study, WINDOWS, half="B", few=3)
+    assert list(known) == KNOWN
     y, x = torch.rand(2, 1, H, W), pictures(20).flip(0)
     assert torch.equal(known["LS"](y, 0.3), LocalDenoiser(x, 3)(y, 0.3))
     assert torch.equal(known["ELS"](y, 0.3), EquivariantLocalDenoiser(x[:3], 3)(y, 0.3))
     assert torch.equal(known["Wiener"](y, 0.3), WienerDenoiser(x)(y, 0.3))
-    assert torch.equal(known["other half"](y), 0.5 * y)  # of a B
-    assert torch.equal(known["other architecture"](y), 0.9 * y)
+    assert torch.equal(known["PCA locality"](y, 0.3), PrincipalLocalDenoiser(x)(y, 0.3))
+    assert torch.equal(known["memorizer"](y, 0.3), EmpiricalDenoiser(x)(y, 0.3))
+
+
+def test_other_networks_are_rivals_too():
+    """Of the kind that is explained, the other half's; of another kind, that of the same half."""
+    studies = made(shrinking(0.5), shrinking(0.7)), made(shrinking(0.9), shrinking(0.8))
+    rows = rivals.explains(studies, {"Wiener": shrinking(0.2)}, half="B", images=4, sigmas=(0.1,))
+    y = add_noise(studies[0].held_out[:4], 0.1, torch.Generator().manual_seed(0))
+    energy = y.square().mean().item()
+    assert rows["rival"] == ["Wiener", "other half", "other architecture"] * 2
+    apart = [row.apart.value / energy for row in rows]
+    assert apart == pytest.approx([0.5**2, 0.2**2, 0.1**2, 0.6**2, 0.1**2, 0.1**2], rel=1e-4)
+    one, two = rivals.walks(studies, {"Wiener": shrinking(0.2)}, half="B", seeds=range(2), steps=2)
+    assert torch.equal(one.rivals["other architecture"], two.network)
+    assert torch.equal(two.rivals["other architecture"], one.network)
+    assert not torch.equal(one.rivals["other half"], one.network)
+    assert list(one.rivals) == list(two.rivals) == ["Wiener", "other half", "other architecture"]
+
+
+def test_a_rival_of_more_images_is_the_rival_of_those():
+    """A network that is LS of all its images is met when LS has all of them, and not before."""
+    study = made(LocalDenoiser(pictures(20), 3))
+    counts = {"LS": (20, 5, 40), "PCA locality": (10,), "ELS": (2,)}
+    found = rivals.given(study, WINDOWS, counts, images=4, sigma=0.1, seed=3)
+    assert [(row.rival, row.images) for row in found] == [("LS", 5), ("LS", 20), ("PCA locality", 10), ("ELS", 2)]
+    some, whole, principal, equivariant = found
+    assert whole.apart.value < 1e-12 < some.apart.value
+    x = study.held_out[-4:]
+    y = add_noise(x, 0.1, torch.Generator().manual_seed(3))
+    for row, f in (
+        (principal, PrincipalLocalDenoiser(pictures(20)[:10])),
+        (equivariant, EquivariantLocalDenoiser(pictures(20)[:2], 1)),
+    ):
+        assert row.error.value == pytest.approx((f(y, 0.1) - x).square().mean().item(), rel=1e-5)
 
 
 def test_the_window_of_a_network_is_found():
     """A network that is PSPC is met by its own window at every noise level; the images used are the last."""
     study = made(PatchDenoiser(pictures(20), 2))
     sides = {"PSPC": (1, 2, 4), "ELS": (1, 3)}
-    found = rivals.calibration(study, sides=sides, few=4, images=3, sigmas=(0.1, 0.4), seed=5)
+    few = {"images": 3, "sigmas": (0.1, 0.4), "seed": 5}
+    found = rivals.calibration(study, sides=sides, few=4, **few)
     assert rivals.chosen(found.where(rival="PSPC"), "apart") == {"PSPC": {0.1: 2, 0.4: 2}}
     assert len(found) == 2 * (3 + 2)
     x = study.held_out[-3:]
@@ -68,6 +108,9 @@ def test_the_window_of_a_network_is_found():
     best = {s: min(found.where(rival="ELS", sigma=s), key=lambda r: r.error.value).window for s in (0.1, 0.4)}
     assert rivals.chosen(found)["ELS"] == best
     assert list(rivals.rivals(study, rivals.chosen(found)))[1:3] == ["PSPC", "ELS"]
+    some = rivals.calibration(study, sides={"PSPC": (2,)}, most=7, **few).one(sigma=0.4)  # of the first images alone
+    x_hat = PatchDenoiser(pictures(20)[:7], 2)(y, 0.4)
+    assert some.error.value == pytest.approx((x_hat - x).square().mean().item(), rel=1e-5)
 
 
 def test_windows_follow_the_images():
@@ -84,8 +127,8 @@ def test_a_network_is_explained_by_itself_alone():
     """A network that is LS: LS is at distance 0 and explains all; Wiener explains nothing beyond Wiener."""
     study = made(LocalDenoiser(pictures(20), 3))
     known = rivals.rivals(study, WINDOWS)
-    rows = rivals.explains(study, known, images=5, sigmas=(0.1, 0.3), seed=2)
-    assert len(rows) == 2 * len(KNOWN)
+    rows = rivals.explains([study], known, images=5, sigmas=(0.1, 0.3), seed=2)
+    assert len(rows) == 2 * len([*KNOWN, "other half"])
     for row in rows.where(rival="LS"):
         assert row.apart.value < 1e-12
         assert row.beyond.value == pytest.approx(1)
@@ -99,7 +142,7 @@ def test_a_network_is_explained_by_itself_alone():
 
 def test_distances_are_mean_squares_on_the_same_noise():
     study = made(shrinking(0.5))
-    row = rivals.explains(study, {"Wiener": shrinking(0.9)}, images=4, sigmas=(0.2,), seed=3).one()
+    row = rivals.explains([study], {"Wiener": shrinking(0.9)}, images=4, sigmas=(0.2,), seed=3).one(rival="Wiener")
     x = study.held_out[:4]
     y = add_noise(x, 0.2, torch.Generator().manual_seed(3))
     assert row.apart.value == pytest.approx((0.4 * y).square().mean().item(), rel=1e-5)
@@ -112,7 +155,7 @@ def test_half_of_the_way_from_wiener_explains_three_quarters():
     """1 - (1/2)^2, on any images; twice the way is as far as Wiener and explains nothing."""
     study = made(shrinking(0.6))
     known = {"Wiener": shrinking(0.2), "half way": shrinking(0.4), "too far": shrinking(1.0)}
-    rows = rivals.explains(study, known, images=4, sigmas=(0.1,))
+    rows = rivals.explains([study], known, images=4, sigmas=(0.1,))
     assert rows.one(rival="half way").beyond.value == pytest.approx(0.75, rel=1e-4)
     assert rows.one(rival="too far").beyond.value == pytest.approx(0, abs=1e-4)
 
@@ -122,7 +165,7 @@ def test_photographs_of_one_region_are_drawn_together():
     pairs = pictures(6, 1).repeat_interleave(2, 0)
     quiet = {"Wiener": shrinking(0.9)}
     alone, together = (
-        rivals.explains(made(shrinking(0.5), held_out=x, regions=regions), quiet, images=12, sigmas=(1e-9,)).one()
+        rivals.explains([made(shrinking(0.5), held_out=x, regions=regions)], quiet, images=12, sigmas=(1e-9,)).rows[0]
         for x, regions in ((pairs, None), (pairs, Regions([], [], np.arange(12) // 2)))
     )
     assert together.apart.high - together.apart.low > 1.2 * (alone.apart.high - alone.apart.low)
@@ -131,9 +174,9 @@ def test_photographs_of_one_region_are_drawn_together():
 def test_without_wiener_nothing_lies_beyond():
     study = made(shrinking(0.5))
     with pytest.raises(ValueError, match="needs a rival of the name Wiener, got LS"):
-        rivals.explains(study, {"LS": shrinking(0.5)})
+        rivals.explains([study], {"LS": shrinking(0.5)})
     with pytest.raises(ValueError, match="needs a rival of the name Wiener, got LS"):
-        rivals.samples_explained(rivals.walks(study, {"LS": shrinking(0.5)}, seeds=range(2), steps=2))
+        rivals.samples_explained(*rivals.walks([study], {"LS": shrinking(0.5)}, seeds=range(2), steps=2))
 
 
 # Samples ------------------------------------------------------------------------------------------------------------
@@ -141,11 +184,12 @@ def test_without_wiener_nothing_lies_beyond():
 
 def test_walks_start_where_all_samples_start():
     study = made(WienerDenoiser(pictures(20)), shrinking(0.5))
-    found = rivals.walks(study, {"Wiener": study.denoisers[20, "A"], "other": shrinking(0.3)}, seeds=(4, 7), steps=3)
+    known = {"Wiener": study.denoisers[20, "A"], "other": shrinking(0.3)}
+    (found,) = rivals.walks([study], known, seeds=(4, 7), steps=3)
     start = sampling.gaussian_start(study.held_out, (4, 7))
     assert torch.equal(found.network, sampling.last(sampling.sample(study.denoisers[20, "A"], start, steps=3)))
     assert torch.equal(found.rivals["other"], sampling.last(sampling.sample(shrinking(0.3), start, steps=3)))
-    assert list(found.rivals) == ["Wiener", "other"]
+    assert list(found.rivals) == ["Wiener", "other", "other half"]
     row = rivals.samples_explained(found).one(rival="Wiener")
     assert row.similarity.value == pytest.approx(1)
     assert (row.n, row.half, row.network, row.seeds) == (20, "A", "UNet", 2)
@@ -187,8 +231,8 @@ def test_what_lies_beyond_wiener_is_not_what_wiener_shares():
 def test_tables_are_kept_as_they_are():
     study = made(shrinking(0.5))
     known = {"Wiener": shrinking(0.9), "LS": shrinking(0.8)}
-    walks = rivals.walks(study, known, seeds=range(3), steps=2)
-    for table in (rivals.explains(study, known, images=3, sigmas=(0.1,)), rivals.samples_explained(walks)):
+    walks = rivals.walks([study], known, seeds=range(3), steps=2)
+    for table in (rivals.explains([study], known, images=3, sigmas=(0.1,)), rivals.samples_explained(*walks)):
         heads, *lines = csv.reader(io.StringIO(table.csv()))
         assert len(lines) == len(table)
         assert {"rival", "beyond", "beyond_low", "beyond_high"} <= {*heads}

@@ -1,0 +1,386 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+# %% [markdown]
+# # Why? Rival explanations on the same images
+#
+# ```{admonition} In short
+# **Claim.** The paper explains generalization by shrinkage in harmonic bases that adapt to each image. Others explain the same networks by exact
+# machines without one trained weight: posterior means that see a window of the image only {cite:p}`kamb2025analytic,niedoba2025mechanistic`, whose
+# extent comes from the data {cite:p}`lukoianov2025locality`; by one linear map {cite:p}`li2024understanding`; or by where training leaves a network
+# unfinished {cite:p}`song2025selective`.
+#
+# **What we found.** Each of them explains something, none a UNet of many faces. Shown a new noisy face at σ = 0.1, patches put together without one weight explain
+# {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond.value:.2f` of what it does beyond Wiener; another UNet, trained on other faces, explains
+# {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond.value:.2f`. {claim}`composites-explain-most-of-all-rivals` {claim}`the-other-half-is-nearer-than-any-rival`
+# A chain of convolutions that saw few faces is nearly the local, equivariant machine. {claim}`equivariance-explains-the-chain-of-few-images` From the same start, windows
+# taken from the data draw the UNet's faces best. {claim}`principal-windows-draw-the-unets-faces` And networks
+# are far from the memorizer where their samplers go, those that copy as well as those that do not. {claim}`memorizing-networks-underfit-selectively-too`
+#
+# **The figure:** {numref}`fig-explained`; to look at, {numref}`fig-rival-samples`.
+# ```
+#
+# **Experiment.** Each rival is a denoiser behind the same call as the network, made of the network's own training images. Given the same noisy image,
+# or the same start of a walk, an explanation is as good as its answer is near the network's. Two rulers stand beside every distance: what a network of
+# the other half answers, which saw none of these images, and what a network of another architecture does, which saw the same ones. They say how
+# near is near.
+
+# %% tags=["parameters"]
+scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
+seed = 0  # of the noise used for measuring and sampling, not for training
+
+# %%
+import torch
+
+from ghr import experiments
+from ghr.book import plots, results
+from ghr.book.widgets import Explorer, Frame, Slider, Tile
+from ghr.denoiser import denoise
+from ghr.measure import rivals, underfitting
+from ghr.measure.shuffles import side
+from ghr.noise import add_noise
+
+faces, chain = experiments.faces(scale), experiments.chain(scale)
+few, n = chain.sizes[0], chain.largest  # N of both architectures
+images, seeds = (2, range(2)) if scale == "smoke" else (8, range(6))  # held-out images, sampling seeds
+
+# %% [markdown]
+# ## Six rivals
+#
+# All are posterior means, exact over the training images, and all are told the noise level, which the networks are not.
+#
+# - **Wiener**: the best affine map for the mean and the covariance of the training images ([chapter 2](02_memorization_to_generalization.py)).
+# - The **memorizer**: the posterior mean when nothing but the training images exists.
+# - **LS**, the local score machine {cite:p}`kamb2025analytic`: the memorizer pixel by pixel, each of which sees a window of the noisy image around it,
+#
+# $$f(y)[p] = \sum_i w_i[p]\, x_i[p], \qquad w[p] = \operatorname{softmax}_i\Big(-\frac{\|y_{W(p)} - x_{i,W(p)}\|^2}{2\sigma^2}\Big).$$ (eq-local)
+#
+# - **ELS**, the equivariant one {cite:p}`kamb2025analytic`: the same, but a window is compared with the training windows of *all* places.
+# - **PSPC** {cite:p}`niedoba2025mechanistic`: posterior means of whole square patches, averaged where patches overlap.
+# - **PCA locality** {cite:p}`lukoianov2025locality`: LS whose window of each pixel is where the row of the Wiener filter is large.
+#
+# Different windows see different parts of different training images, so local machines can answer with images that are in no training set: that is
+# their explanation of generalization. There is nothing to train in them. The networks are a UNet and a BF-CNN, a chain of convolutions without scales,
+# of $N$ = {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,` faces.
+#
+# ## Which window?
+#
+# A window of one pixel knows next to nothing, the whole image gives back the training images. In between lies a best window for each noise level. We
+# choose, in favour of the rival, the one that comes *nearest to the network*, on three held-out faces that serve for nothing else (and, to save time, with a third
+# of the training images).
+
+# %%
+levels = (0.03, 0.1, 0.3, 0.9)  # noise levels of this chapter
+sides = {"LS": (3, 5, 7, 11, 17, 25), "ELS": (3, 5, 9, 15), "PSPC": (2, 3, 5, 8, 12, 20)}
+windows = rivals.calibration(faces, n, sides=sides, most=n // 3, images=3, sigmas=levels)
+windows_few = rivals.calibration(chain, few, sides=sides, images=3, sigmas=levels)
+results.keep(windows=windows, windows_few=windows_few)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.1", "code_prompt_hide": "Code: Fig. 8.1", "figure": {"name": "fig-windows", "caption": "**The stronger the noise, the larger the window that comes nearest to the network.** Mean squared distance to the UNet's answer on held-out faces (squared image units per pixel) against the side of the window, for each noise level, with 95% intervals over three faces."}, "image": {"alt": "Three panels, one for each windowed machine: distance to the network against window side, a curve for each of four noise levels, whose lowest point moves to the right as noise grows.", "classes": "dark-light"}}
+figure, axes = plots.panels(3, columns=3, height=2.6, sharey=True)
+for ax, (name, some) in zip(axes, windows.by("rival"), strict=True):
+    for sigma, curve in some.by("sigma"):
+        plots.band(ax, curve["window"], curve["apart"], color=plots.shade(sigma, levels), label=f"σ = {sigma}", marker=".")
+    ax.set(title=name, xlabel="side of window (pixels)", yscale="log")
+axes[0].set(ylabel="squared distance to network")
+plots.legend(figure, ncols=4)
+plots.Picture(figure)
+
+# %% [markdown]
+# At σ = 0.03 LS comes nearest with a window of {num}`windows[rival=LS,sigma=0.03,apart=min].window` pixels a side, at σ = 0.9 with one of
+# {num}`windows[rival=LS,sigma=0.9,apart=min].window`. The other two do the same: the stronger the noise, the further a pixel has to look.
+# {claim}`windows-grow-with-noise`
+#
+# ## The same noisy image
+#
+# Wiener alone comes near to any denoiser of faces, so we ask what a rival explains *beyond* it,
+#
+# $$1 - \frac{\mathbb{E}\,\|f(y) - g(y)\|^2}{\mathbb{E}\,\|f(y) - g_{\mathrm{Wiener}}(y)\|^2},$$ (eq-beyond-wiener)
+#
+# of the network $f$ and the rival $g$: 1 is all, 0 no more than Wiener does, and below 0 the rival is farther from the network than Wiener is. LS, PSPC, PCA
+# locality and the memorizer have all training images of the network; ELS, whose time grows with the square of the number of places, has
+# {num}`given[rival=ELS,images~300].images` of them.
+
+# %%
+chosen, chosen_few = rivals.chosen(windows, "apart"), rivals.chosen(windows_few, "apart")
+known, known_few = rivals.rivals(faces, chosen, n, few=3 * few), rivals.rivals(faces, chosen_few, few)
+looks = {"images": images, "sigmas": levels, "seed": seed}
+explained = rivals.explains([faces, chain], known, n, **looks)
+explained_few = rivals.explains([faces, chain], known_few, few, **looks)
+results.keep(explained=explained, explained_few=explained_few)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.2", "code_prompt_hide": "Code: Fig. 8.2", "figure": {"name": "fig-explained", "caption": "**PSPC explains about as much of the UNet as the BF-CNN does, and less than another UNet; at strong noise no machine explains more than Wiener.** Share that each rival explains of what a network does beyond Wiener, on eight held-out faces, by noise level, with 95% intervals over faces: of the UNet (black) and the BF-CNN (grey). The last two rows are rulers: other networks. What is further left than −1.5, above all the memorizer, is in the table."}, "image": {"alt": "Four panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks.", "classes": "dark-light"}}
+kinds = {"UNet": (plots.INK, 0.15), "BFCNN": (plots.TRAINING, -0.15)}
+figure, axes = plots.panels(len(levels), columns=2, height=2.1, sharey=True, sharex=True)
+for ax, sigma in zip(axes, levels, strict=True):
+    for kind, (colour, shift) in kinds.items():
+        some = [row for row in explained.where(network=kind, sigma=sigma) if row.rival not in ("Wiener", "memorizer")]
+        style = {"color": colour, "label": kind.replace("BF", "BF-")}
+        plots.dots(ax, [row.rival for row in some], [row.beyond for row in some], shift, **style)
+    ax.axvline(0, color=plots.WIENER, linewidth=1)
+    ax.set(title=f"σ = {sigma}", xlim=(-1.5, 1))
+for ax in axes[-2:]:
+    ax.set(xlabel="share explained beyond Wiener")
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: distances on the same noisy images", "code_prompt_hide": "Table: distances on the same noisy images"}
+heads = {"apart": "distance to network", "rival_error": "error of rival", "network_error": "error of network"}
+forms = {"beyond": ".2f", "apart": ".5f", "rival_error": ".5f", "network_error": ".5f"}
+explained.show("Rivals on the same noisy images", heads, network="", sigma="", rival="", **forms)
+
+# %% [markdown]
+# *At weak and middle noise PSPC explains much.* At σ = 0.1 it is {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f` of what the UNet does
+# beyond Wiener, the most of all six here, and at σ = 0.03 and 0.3 as well. {claim}`composites-explain-most-of-all-rivals` The BF-CNN, a trained network with
+# the same images, explains no more than that at σ = 0.1 and 0.3, within the intervals. {claim}`composites-are-as-near-as-another-architecture`
+#
+# *It is not the UNet.* At σ = 0.1 the UNet of the other half, which saw none of these images, explains
+# {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond:.2f`. At σ = 0.1 and 0.3 each network is nearer to that of the other half than to any rival.
+# {claim}`the-other-half-is-nearer-than-any-rival` What two networks of one architecture have in common is more than these machines have. And at every noise
+# level the UNet errs less than all six. {claim}`unet-errs-less-than-every-rival` The BF-CNN does not: from σ = 0.1 up PSPC, told the noise level, errs less.
+# {claim}`chain-errs-more-than-composites`
+#
+# *At strong noise Wiener is nearest.* At σ = 0.9 every machine is farther from the UNet than Wiener, and none is measurably nearer to the BF-CNN.
+# {claim}`wiener-is-nearest-at-strong-noise` This is where the linear explanation {cite:p}`li2024understanding,wang2023hidden` holds.
+#
+# *Memory explains nothing here*, {claim}`memory-explains-nothing-of-a-generalizing-network` and PCA locality is farther from both networks than Wiener at each
+# noise level. {claim}`principal-windows-explain-less-than-wiener`
+#
+# *Would it help to have more images?*
+
+# %%
+counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few, n)) | {"ELS": (few // 10, few, 3 * few, 10 * few)}
+given = rivals.given(faces, chosen, counts, n, images=3)
+results.keep(given=given)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.3", "code_prompt_hide": "Code: Fig. 8.3", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image; PCA locality still gains where LS has levelled off.** Mean squared distance to the UNet's answer (squared image units per pixel) at σ = 0.1 against the number of training images that a rival is made of, with 95% intervals over three held-out faces."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
+figure, (ax,) = plots.panels(1, height=2.6)
+for (name, curve), line, marker in zip(given.by("rival"), ("-", "--", ":", "-."), "os^D", strict=True):
+    plots.band(ax, curve["images"], curve["apart"], color=plots.INK, linestyle=line, marker=marker, markersize=4, label=name)
+ax.set(xlabel="training images of the rival", ylabel="squared distance to network", xscale="log", yscale="log")
+plots.legend(figure, ncols=4)
+plots.Picture(figure)
+
+# %% [markdown]
+# ELS sees each training image at all places. Of {num}`given[rival=ELS,images=max].images:,` images it is nearer to the UNet than LS of all
+# {num}`given[rival=LS,images=max].images:,`; {numref}`fig-explained` shows it with fewer, and so below its worth. {claim}`equivariance-needs-fewer-images` PCA locality
+# still gains where LS has levelled off. {claim}`principal-windows-need-more-images` Two things are to its credit: nothing in it is fitted to the network; and its
+# authors average over batches of the training set, which softens the weights, while ours are exact over the whole set.
+#
+# One face, with sliders:
+
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-explore-rival", "caption": "**Where a rival differs from the network, its picture shows what it lacks.** A held-out face with noise: the noisy image, the UNet's answer, the rival's, and the difference network − rival (blue below zero, red above, on a scale of its own). Below: root mean squared difference, image units."}}
+def look(rival, sigma):
+    """A face as the network and one rival see it."""
+    x = faces.held_out[1:2]
+    y = add_noise(x, sigma, torch.Generator().manual_seed(seed))
+    answer, other = (denoise(f, y, sigma) for f in (faces.denoisers[n, "A"], every[rival]))
+    off, error = (answer - other).square().mean().sqrt().item(), (answer - x).square().mean().sqrt().item()
+    tiles = [Tile(y[0], "noisy"), Tile(answer[0], "UNet A", "", "A"), Tile(other[0], rival)]
+    words = f"σ = {sigma}: {rival} is {off:.3f} from the network, which is {error:.3f} from the clean face."
+    return Frame([*tiles, Tile((answer - other)[0], "difference", f"{off:.3f}", signed=True)], words)
+
+
+every = known | {"UNet B": faces.denoisers[n, "B"], "BF-CNN A": chain.denoisers[n, "A"]}
+Explorer(look, [Slider("rival", "rival", [*every], start="PSPC"), Slider("sigma", "noise, σ", levels, start=levels[2])])
+
+# %% [markdown]
+# ## Of few images
+#
+# At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its images, the BF-CNN does not
+# ([chapter 2](02_memorization_to_generalization.py)). There ELS has all training images, as the network has. Windows are again those that suit the network,
+# here the BF-CNN.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
+for ax, sigma in zip(axes, levels[1:3], strict=True):
+    for kind, (colour, shift) in kinds.items():
+        some = [row for row in explained_few.where(network=kind, sigma=sigma) if row.rival not in ("Wiener", "memorizer")]
+        style = {"color": colour, "label": kind.replace("BF", "BF-")}
+        plots.dots(ax, [row.rival for row in some], [row.beyond for row in some], shift, **style)
+    ax.axvline(0, color=plots.WIENER, linewidth=1)
+    ax.set(title=f"σ = {sigma}", xlim=(-1.5, 1), xlabel="share explained beyond Wiener")
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the same at few training images", "code_prompt_hide": "Table: the same at few training images"}
+explained_few.show("Rivals of few images on the same noisy images", heads, network="", sigma="", rival="", **forms)
+
+# %% [markdown]
+# *The chain is explained.* Of the BF-CNN's answers at σ = 0.1 ELS explains {num}`explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond:.2f` beyond Wiener, the
+# most of all six at every noise level. {claim}`equivariance-explains-the-chain-of-few-images` A BF-CNN of the other half explains
+# {num}`explained_few[network=BFCNN,sigma=0.1,rival="other half"].beyond:.2f`. So most of what this chain makes of so few images is what {cite:t}`kamb2025analytic` say: it
+# looks at a window, and treats all places alike.
+#
+# *The UNet is not.* All machines are farther from it than Wiener is. {claim}`no-rival-explains-a-network-that-remembers` It remembers its images, but not as
+# the memorizer does; for what it does with a new face none of the six is a model.
+#
+# ## The same start
+#
+# A walk asks each denoiser many times and adds up what it does. All walk from the same starts ([chapter 3](03_two_networks_one_density.py)) by four steps of
+# Heun's method, networks and rivals alike, where chapter 3 takes twenty.
+
+# %%
+walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
+sampled = rivals.samples_explained(*walks)
+results.keep(sampled=sampled)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality draws nearly the UNet's face.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then the two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+drawn = {"UNet A": walks[0].network, **walks[0].rivals}
+plots.image_grid(list(drawn.values()), [name.replace(" ", "\n") for name in drawn])
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality comes nearest to the UNet's samples, ELS to the BF-CNN's; other networks of the same kind are nearer still.** Centred cosine of samples from the same start, median over six seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: samples as they are. Right: after Wiener's sample of the same start is subtracted from both; crosses: the same with the rival's sample from another start, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
+for kind, (colour, shift) in kinds.items():
+    some = sampled.where(network=kind)
+    rest = [row for row in some if row.beyond is not None]  # all but Wiener, which is the first row
+    plots.dots(right, [row.rival for row in rest], [row.beyond for row in rest], shift, color=colour)
+    places = [len(rest) - 1 - k + shift for k in range(len(rest))]
+    right.plot([row.beyond_null.value for row in rest], places, "x", color=colour, markersize=4)
+    plots.dots(left, some["rival"], some["similarity"], shift, color=colour, label=kind.replace("BF", "BF-"))
+left.set(title="samples", xlabel="centred cosine, median")
+right.set(title="beyond Wiener", xlabel="centred cosine, median")
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: similarity of samples", "code_prompt_hide": "Table: similarity of samples"}
+sampled.show(network="", rival="", similarity=".2f", r_squared=".2f", null=".2f", beyond=".2f", beyond_null=".2f")
+
+# %% [markdown]
+# *The order is another one.* PCA locality, farther from the networks than Wiener on one noisy image, draws the UNet's faces best: beyond Wiener its sample is like the UNet's by
+# {num}`sampled[network=UNet,rival="PCA locality"].beyond:.2f`, more than those of the machines with square windows are. {claim}`principal-windows-draw-the-unets-faces` The
+# BF-CNN of the same images has {num}`sampled[network=UNet,rival="other architecture"].beyond:.2f`, the UNet of the other half
+# {num}`sampled[network=UNet,rival="other half"].beyond:.2f`.
+#
+# The BF-CNN's faces are drawn best by ELS, {num}`sampled[network=BFCNN,rival=ELS].beyond:.2f`, as {cite:t}`kamb2025analytic` found of small convolutional networks.
+# {claim}`equivariance-draws-the-chains-faces` Again a BF-CNN of the other half is nearer, {num}`sampled[network=BFCNN,rival="other half"].beyond:.2f`.
+# {claim}`another-network-of-its-kind-draws-more-alike`
+#
+# A held-out face is new to all machines. A likely reason: a walk goes where
+# the machine itself leads, and there its answers need not be right, only alike.
+# Six starts are few; so the intervals are wide.
+#
+# ## Locality: from the data or from the convolutions?
+#
+# A network of shuffled faces sees a grid on which neighbours are strangers ([chapter 7](07_shuffled_pixels.py)). If locality came with the convolutions, the
+# rows of its Jacobian would hold their energy near on the grid that it *sees*. If it came from the data, they would hold it near on the grid of *faces*, as
+# the rows of the Wiener filter do, which knows no grid.
+
+# %%
+shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
+locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
+results.keep(locality=locality)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 that lies within a window of 5 x 5 pixels around the row's own pixel, which is left out; against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, near on the grid that it sees (solid) and on the grid of faces (dashed). Green: Wiener, on the grid of faces. Dotted: windows around other pixels, the null. Mean over two faces, with 95% intervals."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+figure, (ax,) = plots.panels(1, height=2.8)
+network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
+for some, field, colour, line, label in (
+    (network, "near_seen", plots.HALF["A"], "-", "network, grid it sees"),
+    (network, "near_faces", plots.HALF["A"], "--", "network, grid of faces"),
+    (wiener, "near_faces", plots.WIENER, "--", "Wiener, grid of faces"),
+    (network, "null_faces", plots.INK, ":", "null"),
+):
+    plots.band(ax, some["block"], some[field], color=colour, linestyle=line, marker="o", markersize=3, label=label)
+ax.set(xlabel="side of shuffled blocks (pixels)", ylabel="share of energy near", xscale="log")
+ax.set_xticks(network["block"], network["block"])
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: where rows look", "code_prompt_hide": "Table: where rows look"}
+near = {"near_seen": ".2f", "near_faces": ".2f", "null_seen": ".2f", "null_faces": ".2f"}
+locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, fewest=".2f", as_wiener=".2f")
+
+# %% [markdown]
+# On faces as they are both explanations say the same, and both are right: {num}`locality[block=1,denoiser=network].near_faces.value:.2f` of the energy is near, of Wiener's
+# {num}`locality[block=1,denoiser=Wiener].near_faces.value:.2f`. After a whole shuffle they part. Of the network's energy {num}`locality[block=max,denoiser=network].near_seen:.2f` is
+# near on the grid that it sees, and {num}`locality[block=max,denoiser=network].near_faces:.2f` on that of faces, where Wiener's has not moved.
+# {claim}`rows-look-near-on-the-grid-that-is-seen`
+#
+# So what locality is left comes with the convolutions. But it is little, and this network is worse than Wiener ([chapter 7](07_shuffled_pixels.py)): it has not
+# found the data's neighbours, with this training. Whether a longer one would, the table cannot say.
+#
+# ## Where does it generalize?
+#
+# A network that fulfilled its training loss exactly would be the blind memorizer of its images ([chapter 2](02_memorization_to_generalization.py)). Training
+# asks for that at noisy training images, and nowhere else; the sampler goes to other places. *Selective underfitting* {cite:p}`song2025selective` says that
+# a network comes near to memory where it was trained, stays away from it where its sampler goes, and that this is why it generalizes.
+
+# %%
+gaps, peaks = underfitting.gaps(faces, seed=seed)
+states = underfitting.draw(faces)
+apart = underfitting.apart(faces, states, images=32)
+favours = underfitting.favours(faces, states, seed=seed)
+wide = experiments.flagship(scale)
+apart_wide = underfitting.apart(wide, underfitting.draw(wide, labels="A"), images=32)
+results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours, apart_wide=apart_wide)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**Every network is near to memory at its training images, and as far from it where its sampler goes as at test images.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of the network to the memorizer of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of the network's own sampler (blue). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
+figure, axes = plots.panels(3, columns=3, height=2.8)
+for count, curve in gaps.by("n"):
+    plots.band(axes[0], curve["input_psnr"], curve["gap"], color=plots.shade(count, faces.sizes), label=f"N = {count:,}")
+axes[0].set(xlabel="input PSNR (dB)", ylabel="gap (dB)")
+for ax, sigma in zip(axes[1:], (0.1, 0.4), strict=True):
+    level = min(apart["sigma"], key=lambda s, sigma=sigma: abs(s - sigma))
+    some = apart.where(sigma=level)
+    plots.band(ax, some["n"], some["training"], color=plots.TRAINING, marker="s", markersize=3, label="noisy training images")
+    plots.band(ax, some["n"], some["new"], color=plots.INK, linestyle="--", label="noisy test images")
+    plots.band(ax, some["n"], some["walk"], color=plots.HALF["A"], marker="o", markersize=3, label="the sampler's states")
+    ax.set(title=f"σ = {level:.2f}", xlabel="N", xscale="log", yscale="log")
+axes[1].set(ylabel="squared distance to memory")
+plots.legend(figure, ncols=3)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: distance to the memorizer", "code_prompt_hide": "Table: distance to the memorizer"}
+heads_of_places = {"training": "at training images", "new": "at test images", "walk": "at sampler's states"}
+apart.show("Distance to the memorizer", heads_of_places, n=",", sigma=".3f", training=".5f", new=".5f", walk=".5f")
+
+# %% [markdown]
+# *At which noise level?* Networks of very few images know them best where noise is weakest. At $N$ = {num}`peaks[n=100].n` the gap is largest at σ = {num}`peaks[n=100].sigma:.2f`, at
+# $N$ = {num}`peaks[n=1000].n:,` at stronger noise still; of the largest sets there is no gap whose place could be told. {claim}`gap-moves-to-stronger-noise`
+#
+# *At which places?* At the largest $N$ and σ = {num}`apart[n=max,sigma~0.1].sigma:.2f` the network is {num}`apart[n=max,sigma~0.1].walk_over_training:.0f` times as far from memory at the states of its
+# sampler as at noisy training images, and as far as at noisy test images. {claim}`far-from-memory-where-the-sampler-goes` A wider network, which also saw more images, is
+# nearer to memory where it was trained, and not nearer where it samples. {claim}`wider-networks-come-nearer-to-memory-where-trained` So far {cite:t}`song2025selective` are
+# right.
+#
+# But at $N$ = {num}`apart[n=10,sigma~0.1].n`, where samples are copies ([chapter 3](03_two_networks_one_density.py)), the ratio is larger:
+# {num}`apart[n=10,sigma~0.1].walk_over_training:.0f`. {claim}`memorizing-networks-underfit-selectively-too` A network without constants copies an image in other tones
+# as well, and the memorizer does not; so it can copy and be far from memory. This distance alone cannot tell a network that generalizes from one that copies. One that knows
+# tones might; we have not measured it.
+#
+# *Its own samples.* At the largest $N$ networks do not favour their training images over those of the other half, but they do favour their own samples: noised afresh, each
+# network denoises them {num}`favours[n=max].samples:.2f` dB better than the other network does. {claim}`networks-favour-their-own-samples` What a network draws bears its mark.
+#
+# ## What it comes to
+#
+# *Wiener* explains strong noise, {claim}`wiener-is-nearest-at-strong-noise` and much of every sample, which is in the start. It does not explain what makes a face sharp.
+#
+# *LS and ELS* explain how a chain of convolutions can be good from few faces: it looks at a window and treats all places alike.
+# {claim}`equivariance-explains-the-chain-of-few-images` ELS draws its samples best, too. {claim}`equivariance-draws-the-chains-faces` The UNet sees more than one window,
+# and they explain it less.
+#
+# *PSPC* explains the most of one answer at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` Told the noise level, it errs less than a trained BF-CNN
+# where noise is not weak. {claim}`chain-errs-more-than-composites` Its samples are rougher than the UNet's ({numref}`fig-rival-samples`).
+#
+# *PCA locality* explains the UNet's samples best, with nothing fitted to it. {claim}`principal-windows-draw-the-unets-faces` Shown a new noisy face it is farther from the
+# network than Wiener. {claim}`principal-windows-explain-less-than-wiener` That locality comes from the data *alone* is not what networks of shuffled faces show;
+# {claim}`rows-look-near-on-the-grid-that-is-seen` but these have learned too little to decide it.
+#
+# *Selective underfitting*: right about where a network is near to memory and where it is not. {claim}`far-from-memory-where-the-sampler-goes` But by this measure networks
+# that copy are more selective still, {claim}`memorizing-networks-underfit-selectively-too` so that it does not tell why others generalize.
+#
+# *And the paper's explanation?* Nothing here speaks against harmonic bases that adapt to the image ([chapter 4](04_adaptive_basis.py)): they are a description of what a
+# network does, and local averages are another. But they are not the only one, and what has no trained weight comes this near. What all rivals lack is what two networks
+# of one architecture share. {claim}`the-other-half-is-nearer-than-any-rival` {claim}`another-network-of-its-kind-draws-more-alike`
+#
+# Limits. One size of images, cartoon faces, a few held-out faces and starts, one training for each network. Windows were fitted to the UNet (of many faces) or to the BF-CNN (of few).
+# ELS of all faces was too slow, and may come nearer. {claim}`equivariance-needs-fewer-images` Transformers, which {cite:t}`an2025inductive` ask about, are not in this chapter.

@@ -1,0 +1,164 @@
+"""Do two networks know the same probabilities? A study enters; log densities by its networks leave, compared.
+
+A denoiser gives the density of a clean image, up to where the noise levels are cut, by an integral of its errors on
+that image (I-MMSE). It is exact for the optimal denoiser alone; of a network it is what the network's errors imply.
+Each network is asked with noise of its own, and one network twice, so that chance is seen.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ghr.denoiser import denoise
+from ghr.experiments import Study
+from ghr.noise import mse
+from ghr.stats import Estimate, estimate
+from ghr.tables import Table
+
+IMAGES, DRAWS = 64, 4  #: held-out images; pairs of noise images for each of them and each noise level
+LEVELS = tuple(np.geomspace(0.02, 1, 15).tolist())  #: noise levels of the integral, image units
+
+
+def surprise(
+    f: Callable,
+    x: Float[Tensor, "n c h w"],
+    sigmas: Sequence[float] | Float[np.ndarray, " k"] = LEVELS,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Float[np.ndarray, " n"]:
+    """Negative log density of each image by the errors of a denoiser on it. ::
+
+        -log p(x) = d/2 log(2 pi e) - int_0^inf (d sigma^2 / (1 + sigma^2) - E||f(x + sigma z) - x||^2) sigma^-3 d sigma
+
+    The integral is taken by the trapezoidal rule in log sigma, over the levels that are given; what lies outside counts
+    as nothing. So levels that do not reach from 0 to infinity shift all images, and hide what finer noise would tell.
+
+    Args:
+        f: denoiser, called f(y, sigma); the equation is exact for the best one.
+        x: clean images.
+        sigmas: noise standard deviations, rising, image units.
+        draws: pairs z, -z for each image and level.
+        seed: of the noise.
+
+    Returns:
+        Nats, one value for each image.
+
+    Source: Kong, Brekelmans & Ver Steeg 2023, Eq. 8, with sigma^-2 for the signal-to-noise ratio.
+    """
+    d, integrand = x[0].numel(), []
+    generator = torch.Generator(x.device).manual_seed(seed)
+    for sigma in sigmas:
+        errors = torch.zeros(len(x), dtype=torch.float64)
+        for _ in range(draws):
+            z = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+            for sign in (1, -1):
+                errors += d * mse(denoise(f, x + sign * sigma * z, sigma), x).double().cpu() / (2 * draws)
+        # sigma^-3 d sigma = sigma^-2 d log sigma
+        integrand.append(((d * sigma**2 / (1 + sigma**2) - errors) / sigma**2).numpy())
+    return d / 2 * math.log(2 * math.pi * math.e) - np.trapezoid(np.stack(integrand), np.log(sigmas), axis=0)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Log densities of held-out images by two networks; or by one, with two draws of noise."""
+
+    n: int  #: training images
+    one: str  #: label of a network
+    other: str  #: label of the other; the same for two draws of noise
+    images: int  #: held-out images
+    correlation: Estimate  #: of the log densities, over images
+    slope: Estimate  #: of the other's on the first's; nats per nat
+    spread: Estimate  #: standard deviation of their difference, nats per pixel
+    range: Estimate  #: standard deviation of the first's over images, nats per pixel
+
+
+def densities(
+    study: Study,
+    n: int | None = None,
+    *,
+    images: int = IMAGES,
+    sigmas: Sequence[float] | Float[np.ndarray, " k"] = LEVELS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Table[Shared]:
+    """Do networks of two halves find the same images likely?
+
+    Args:
+        study: networks of halves A and B.
+        n: training images (None: the largest N).
+        images: held-out images.
+        sigmas: noise standard deviations of the integral, rising, image units.
+        draws: pairs of noise images for each image and level.
+        seed: of the noise.
+
+    Returns:
+        Two rows: A and B; A and A with other noise, the least difference that could be seen.
+    """
+    n, x = n or study.largest, study.held_out[:images]
+    regions = study.regions and study.regions.held_out[:images]
+    first, again, other = (
+        surprise(study.denoisers[n, label], x, sigmas, draws=draws, seed=3 * seed + k)
+        for k, label in enumerate(("A", "A", "B"))
+    )
+    rows = []
+    for label, values in (("B", other), ("A", again)):
+        pair = first / x[0].numel(), values / x[0].numel()
+        numbers = [estimate(statistic, *pair, regions=regions) for statistic in (correlation, slope, spread)]
+        rows.append(Shared(n, "A", label, len(x), *numbers, estimate(np.std, pair[0], regions=regions)))
+    return Table(tuple(rows), Shared)
+
+
+def correlation(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Pearson's correlation. ::
+
+        cov(a, b) / (sd(a) sd(b))
+
+    Args:
+        a: one value per image.
+        b: as many.
+        axis: that of the images.
+
+    Returns:
+        From -1 to 1.
+    """
+    a, b = a - a.mean(axis, keepdims=True), b - b.mean(axis, keepdims=True)
+    return (a * b).mean(axis) / np.sqrt((a**2).mean(axis) * (b**2).mean(axis))
+
+
+def slope(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Slope of the least squares line of b on a. ::
+
+        cov(a, b) / var(a)
+
+    Args:
+        a: one value per image.
+        b: as many.
+        axis: that of the images.
+
+    Returns:
+        Unit of b per unit of a.
+    """
+    a, b = a - a.mean(axis, keepdims=True), b - b.mean(axis, keepdims=True)
+    return (a * b).mean(axis) / (a**2).mean(axis)
+
+
+def spread(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Standard deviation of a difference. ::
+
+        sd(b - a)
+
+    Args:
+        a: one value per image.
+        b: as many, of the same unit.
+        axis: that of the images.
+
+    Returns:
+        Number in their unit.
+    """
+    return np.std(b - a, axis)
