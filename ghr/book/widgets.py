@@ -168,8 +168,9 @@ def pack(frames: Sequence[Frame], axes: Axes | None = None) -> dict:
 
     Returns:
         A dict of sheet (WebP, as a data URL), side (height and width of a tile), columns (tiles in a row of the sheet),
-        curves (distinct ones, as SVG paths), their values (a list for each line) and frames. Each frame has tiles (place in the sheet, title,
-        note, half), words, and where there is a curve its place among them and the marked point.
+        curves (distinct ones, as SVG paths), their values (a list for each line) and frames. Each frame has tiles
+        (place in the sheet, title, note, half), words, and where there is a curve its place among them and the marked
+        point.
 
     Raises:
         ValueError: when frames differ in their number of tiles, or tiles in size.
