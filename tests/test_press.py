@@ -203,6 +203,9 @@ def test_tables_are_kept_with_the_copy_and_what_a_text_asks_for_is_checked_befor
     assert executions(project) == ["smoke 0"]
     (table,) = press.kept("smoke", project)["08"].values()
     assert [(row.n, f"{row.gap:g}") for row in table] == [(10, "30.25 [29, 31.5]"), (100, "6.5 [6, 7]")]
+    file.write_text(file.read_text("utf8") + "\n# %%\nanother = 1\n", "utf8")
+    with pytest.raises(RuntimeError, match="08_x.py, or what it is made of, has changed since it was executed: run it"):
+        press.tables_of("book/08_x.py", "smoke", project)
 
 
 def test_executed_copies_hide_the_injected_cell_and_carry_no_clock_and_bars_reach_who_waits(project, capsys):

@@ -346,9 +346,15 @@ def tables_of(
 
     Returns:
         Table by name.
+
+    Raises:
+        RuntimeError: when no copy of exactly this is there: what it was made of may have changed while it ran.
     """
     text = (root / chapter).read_text("utf8")
-    return _read(noted(note_file(text, {"scale": scale, **parameters}, root, package))["tables"])
+    note = noted(note_file(text, {"scale": scale, **parameters}, root, package))
+    if note is None:
+        raise RuntimeError(f"{chapter}, or what it is made of, has changed since it was executed: run it again")
+    return _read(note["tables"])
 
 
 def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
