@@ -163,7 +163,7 @@ def of_study(study: Study, seed: int = 0) -> Table[Row]:
         seed: of the noise used for measuring and sampling.
 
     Returns:
-        A row for each N above one: one image has no second nearest, and no covariance.
+        A row for each N above one, since one image has no second nearest, and no covariance.
     """
     return Table(tuple(measured(study, n, seed) for n in study.sizes if n > 1))
 

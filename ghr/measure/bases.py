@@ -690,7 +690,7 @@ def circle(sigmas: Iterable[float], points: int = 720) -> Table[Circle]:
         points: clean images, evenly spread; their distance is to be well below the noise.
 
     Returns:
-        One row for each noise level: the noisy image is the same clean one with the same noise, only stronger.
+        One row for each noise level; the noisy image is the same clean one with the same noise, only stronger.
     """
     angles = torch.arange(points, dtype=torch.float64) * (2 * math.pi / points)
     denoiser = EmpiricalDenoiser((CENTRE + RADIUS * _direction(angles)).view(-1, 1, 1, 2))

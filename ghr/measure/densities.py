@@ -98,7 +98,7 @@ def densities(
         seed: of the noise.
 
     Returns:
-        Two rows: A and B; A and A with other noise, the least difference that could be seen.
+        A and B in one row; A and A with other noise, the least difference that could be seen, in another.
     """
     n, x = n or study.largest, study.held_out[:images]
     regions = study.regions and study.regions.held_out[:images]

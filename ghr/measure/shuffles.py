@@ -488,8 +488,8 @@ def frequencies(
         ranks: where groups begin, from 1, and where the last one ends.
 
     Returns:
-        Of faces and of the largest blocks: the network's own basis, the same put back, and that of an untrained
-        network; one row for each group that has as many vectors.
+        One row for each group that has as many vectors, of the networks of faces and of the largest blocks, of the
+        latter with its pixels put back, and of an untrained network.
     """
     block = max(found)
     own = bases.vectors(found[block])
