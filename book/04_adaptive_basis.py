@@ -67,7 +67,7 @@ def two_pixels(sigma):
 
 
 noise = Slider("sigma", "noise, σ", strengths, start=strengths[12], form="{:.2f}")
-Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1.05), "noise, σ", "eigenvalues"))
+Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
 
 # %% [markdown]
 # Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it. {claim}`circle-has-one-dimension`
