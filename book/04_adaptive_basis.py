@@ -27,7 +27,7 @@
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
-sizes = None  # work with networks of these N only, e.g. [100, 30000] (None: all)
+sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
 # %%
 import numpy as np
