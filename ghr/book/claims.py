@@ -758,6 +758,7 @@ CLAIMS = named(
         Claim(
             "faces-and-photographs-need-different-numbers",
             "09",
+            "None not in [{patches_need[measure=gap].high}, {faces_need[measure=gap].low}] and "
             "{patches_need[measure=gap].high} < {faces_need[measure=gap].low}",
         ),
         Claim(
@@ -768,6 +769,7 @@ CLAIMS = named(
         Claim(
             "copies-end-first",
             "09",
+            "None not in [*{*faces_need.n}, *{*patches_need.n}] and "
             "{faces_need[measure=copies].n} < {faces_need[measure=gap].n} < {faces_need[measure=agreement].n} and "
             "{patches_need[measure=copies].n} < {patches_need[measure=gap].n} < {patches_need[measure=agreement].n}",
         ),
