@@ -267,11 +267,11 @@ def new_project(folder: Path) -> Path:
     (folder / "book").mkdir()
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "a.bin").write_bytes(b"weights")
-    (folder / "book" / "08_x.py").write_text(CHAPTER)
-    (folder / "index.md").write_text("# Front\n\nRead [the chapter](book/08_x.py).\n")
+    (folder / "book" / "00_x.py").write_text(CHAPTER)
+    (folder / "index.md").write_text("# Front\n\nRead [the chapter](book/00_x.py).\n")
     (folder / "requirements.txt").write_text("torch==2.13.0  # networks\n")
     (folder / "_toc.yml").write_text(
-        "format: jb-book\nroot: index\nchapters: [{file: book/08_x}, {file: book/references}]\n"
+        "format: jb-book\nroot: index\nchapters: [{file: book/00_x}, {file: book/references}]\n"
     )
     shutil.copy(REPO / "_config.yml", folder)
     for name in ("references.bib", "references.md"):

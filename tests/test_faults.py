@@ -188,7 +188,7 @@ print("finished at", scale)
 
 @pytest.mark.slow
 def test_a_build_killed_in_a_chapter_leaves_the_old_pages_and_no_kernel(project):
-    (project / "book" / "08_x.py").write_text(WAITING)
+    (project / "book" / "00_x.py").write_text(WAITING)
     html, wait, begun = project / "_build" / "html", project / "wait", project / "begun"
     html.mkdir(parents=True)
     (html / "index.html").write_text("old")
@@ -213,7 +213,7 @@ def test_a_build_killed_in_a_chapter_leaves_the_old_pages_and_no_kernel(project)
 
     wait.unlink()
     pages.book("smoke", project)
-    assert "finished at smoke" in (html / "book" / "08_x.html").read_text()
+    assert "finished at smoke" in (html / "book" / "00_x.html").read_text()
     assert not [path for path in (project / "build" / "executed").iterdir() if "partial" in path.name]
 
 
@@ -375,16 +375,16 @@ def test_a_disk_that_fills_while_a_cache_is_built_keeps_its_shards(ghr, mounted,
 def test_a_disk_that_fills_while_a_chapter_is_executed_is_told_and_nothing_is_kept(project, mounted, kilobytes):
     """Full at papermill's first line, and with room for its notebook but not for the copy beside it."""
     text = '# %% tags=["parameters"]\nscale = "laptop"\n\n# %%\nprint("many words " * 40_000)\n'
-    (project / "book" / "08_x.py").write_text(text)
+    (project / "book" / "00_x.py").write_text(text)
     disk = mounted(project / "build", 1000)
     ballast = fill(disk, leave=kilobytes)
     with pytest.raises(OSError, match="No space left on device.* Once it can, the same command goes on: ") as caught:
-        press.execute("book/08_x.py", "smoke", project)
-    assert ("08_x.py cannot be executed" if kilobytes == 4 else "ipynb cannot be written") in str(caught.value)
+        press.execute("book/00_x.py", "smoke", project)
+    assert ("00_x.py cannot be executed" if kilobytes == 4 else "ipynb cannot be written") in str(caught.value)
     assert press.find(text, {"scale": "smoke"}, project) is None
     assert not list(disk.rglob("*.json"))
     ballast.unlink()
-    assert "many words" in press.execute("book/08_x.py", "smoke", project).read_text()
+    assert "many words" in press.execute("book/00_x.py", "smoke", project).read_text()
 
 
 def entries():

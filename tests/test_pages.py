@@ -30,39 +30,39 @@ def test_book_builds_shows_this_scale_and_survives_a_failing_cell(project, capfd
     page = pages.book("smoke", project)
     html = page.parent
     assert page == project / "_build" / "html" / "index.html"
-    text = (html / "book" / "08_x.html").read_text()
+    text = (html / "book" / "00_x.html").read_text()
     assert "smoke 0 smoke" in text
     assert "gap is 1.2 dB" in BeautifulSoup(text, "html.parser").get_text()  # 1.25, rounded to even
     assert "thebe" not in text
-    assert "image/png" in (html / "_sources" / "book" / "08_x.ipynb").read_text()
-    assert (html / "_sources" / "book" / "08_x.py").exists()
+    assert "image/png" in (html / "_sources" / "book" / "00_x.ipynb").read_text()
+    assert (html / "_sources" / "book" / "00_x.py").exists()
     soup = BeautifulSoup(text, "html.parser")
     assert "that of N = 100 is 6.50 [6.00, 7.00] (T2a: not at this scale)." in soup.get_text().replace(
         "\N{NO-BREAK SPACE}", " "
     )
     (link,) = soup.select("a[download]")
     kept = (html / "book" / link["href"]).read_text()
-    assert kept == (project / "build" / "results" / "smoke" / "08_gaps.csv").read_text()
+    assert kept == (project / "build" / "results" / "smoke" / "00_gaps.csv").read_text()
     assert kept.startswith("n,gap,gap_low,gap_high\n10,30.25,29,31.5\n")
-    taken = nbformat.read(html / "_sources" / "book" / "08_x.ipynb", as_version=4)
+    taken = nbformat.read(html / "_sources" / "book" / "00_x.ipynb", as_version=4)
     assert "that of N = 100 is 6.50 [6.00, 7.00] (T2a: not at this scale)." in taken.cells[0].source
     assert "A line of N = 10." in [cell.source for cell in taken.cells]
 
-    edit(project / "book" / "08_x.py", "# Then", "# Thereafter")  # prose and captions: nothing runs
-    edit(project / "book" / "08_x.py", "A line of", "This line is of")
+    edit(project / "book" / "00_x.py", "# Then", "# Thereafter")  # prose and captions: nothing runs
+    edit(project / "book" / "00_x.py", "A line of", "This line is of")
     assert pages.book("smoke", project) == page
     assert executions(project) == ["smoke 0"]
-    text = (html / "book" / "08_x.html").read_text()
+    text = (html / "book" / "00_x.html").read_text()
     assert "Thereafter" in text
     assert "This line is of N = 10." in text
 
     before = {path: path.read_bytes() for path in sorted(html.rglob("*")) if path.is_file()}
-    edit(project / "book" / "08_x.py", "from tqdm", "1 / 0\nfrom tqdm")
-    with pytest.raises(RuntimeError, match=r"book/08_x.py, cell 6 \(`1 / 0`\) failed with ZeroDivisionError: division"):
+    edit(project / "book" / "00_x.py", "from tqdm", "1 / 0\nfrom tqdm")
+    with pytest.raises(RuntimeError, match=r"book/00_x.py, cell 6 \(`1 / 0`\) failed with ZeroDivisionError: division"):
         pages.book("smoke", project)
 
-    edit(project / "book" / "08_x.py", "1 / 0\n", "")
-    edit(project / "index.md", "book/08_x.py", "book/03_y.py")  # a broken link is a warning, hence an error
+    edit(project / "book" / "00_x.py", "1 / 0\n", "")
+    edit(project / "index.md", "book/00_x.py", "book/03_y.py")  # a broken link is a warning, hence an error
     with pytest.raises(RuntimeError, match="is as it was"):
         pages.book("smoke", project)
     assert "03_y" in capfd.readouterr().err
@@ -77,19 +77,19 @@ def test_images_are_drawn_before_the_first_chapter_that_studies_networks_runs(pr
     monkeypatch.setattr(pages, "render", lambda scale, root, html: None)
     pages.book("smoke", project)  # a chapter that studies nothing needs nothing
     assert executions(project) == ["smoke 0"]
-    edit(project / "book" / "08_x.py", "from ghr import stats", "from ghr import experiments, stats")
+    edit(project / "book" / "00_x.py", "from ghr import stats", "from ghr import experiments, stats")
     with pytest.raises(RuntimeError, match="drawn for smoke"):
         pages.book("smoke", project)
     assert executions(project) == ["smoke 0"]
 
 
 def test_one_chapter_becomes_a_notebook_with_its_numbers(project, capsys, monkeypatch):
-    monkeypatch.setitem(claims.CLAIMS, "gap-is-large", Claim("gap-is-large", "08", "{gaps[n=100].gap.low} > 6.5"))
-    edit(project / "book" / "08_x.py", "# Then {numref}", "# It is large. {claim}`gap-is-large` Then {numref}")
-    edit(project / "book" / "08_x.py", "{target}`T2a`", "{target}`T2a`, {num}`09:gaps[n=max].gap:.1f` elsewhere")
-    shutil.copy(project / "book" / "08_x.py", project / "book" / "09_y.py")  # keeps tables too, and is not executed
-    edit(project / "_toc.yml", "{file: book/08_x}", "{file: book/08_x}, {file: book/09_y}")
-    file = pages.chapter("08", "smoke", project / "out" / "x.ipynb", project, seed=2)
+    monkeypatch.setitem(claims.CLAIMS, "gap-is-large", Claim("gap-is-large", "00", "{gaps[n=100].gap.low} > 6.5"))
+    edit(project / "book" / "00_x.py", "# Then {numref}", "# It is large. {claim}`gap-is-large` Then {numref}")
+    edit(project / "book" / "00_x.py", "{target}`T2a`", "{target}`T2a`, {num}`09:gaps[n=max].gap:.1f` elsewhere")
+    shutil.copy(project / "book" / "00_x.py", project / "book" / "09_y.py")  # keeps tables too, and is not executed
+    edit(project / "_toc.yml", "{file: book/00_x}", "{file: book/00_x}, {file: book/09_y}")
+    file = pages.chapter("00", "smoke", project / "out" / "x.ipynb", project, seed=2)
     nb = nbformat.read(file, 4)
     assert "is 6.50 [6.00, 7.00]" in nb.cells[0].source
     assert f"{words.NOT_HERE}) elsewhere" in nb.cells[0].source
@@ -97,7 +97,7 @@ def test_one_chapter_becomes_a_notebook_with_its_numbers(project, capsys, monkey
     assert executions(project) == ["smoke 2"]
     assert '"It is large." (gap-is-large: ' in capsys.readouterr().out
     with pytest.raises(
-        ValueError, match=r"There is no chapter 07: expected a number or a path of book/08_x.py, book/09"
+        ValueError, match=r"There is no chapter 07: expected a number or a path of book/00_x.py, book/09"
     ):
         pages.chapter("07", "smoke", root=project)
 
@@ -131,7 +131,7 @@ def executed(tmp_path_factory):
     shutil.copy(REPO / "CITATION.cff", project)
     with (project / "index.md").open("a") as file:
         file.write("\n```{bibtex} stein1981estimation\n```\n\n```{bibtex}\n```\n")
-    press.execute("book/08_x.py", "smoke", project)
+    press.execute("book/00_x.py", "smoke", project)
     return project
 
 
@@ -180,8 +180,8 @@ def test_a_page_without_its_executed_copy_fails_the_build(executed, capfd):
 
 def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_leads_nowhere(executed, unpublished):
     html, again = unpublished, rendered(executed, "again")
-    chapter = html / "book" / "08_x.html"
-    note = press.note_file((executed / "book" / "08_x.py").read_text(), {"scale": "smoke"}, executed)
+    chapter = html / "book" / "00_x.html"
+    note = press.note_file((executed / "book" / "00_x.py").read_text(), {"scale": "smoke"}, executed)
     seconds = json.loads(note.read_text())["seconds"]
     (line,) = BeautifulSoup(chapter.read_text(), "html.parser").select("h1 + .made")
     assert line.text.startswith(f"Executed at scale smoke in {seconds:.0f} s, with Python 3.")
@@ -192,15 +192,15 @@ def test_a_book_of_unknown_address_says_how_it_was_made_and_has_no_button_that_l
         {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         for folder in (html, again)
     )
-    assert {"404.html", "book/08_x.html", "_sources/book/08_x.ipynb", "_static/custom.css"} <= built.keys()
-    assert any(name.startswith("_static/tippy/book/08_x.") for name in built)
+    assert {"404.html", "book/00_x.html", "_sources/book/00_x.ipynb", "_static/custom.css"} <= built.keys()
+    assert any(name.startswith("_static/tippy/book/00_x.") for name in built)
     assert built.keys() == twice.keys()
     assert [name for name in built if built[name] != twice[name]] == []
 
     for page in html.rglob("*.html"):
         assert [link for link in links(page) if re.search(r"github\.com/(?!executablebooks)|colab", link)] == [], page
         assert 'rel="canonical"' not in page.read_text()
-    assert "git clone" not in (html / "_sources" / "book" / "08_x.ipynb").read_text()
+    assert "git clone" not in (html / "_sources" / "book" / "00_x.ipynb").read_text()
     for link in links(html / "404.html"):
         assert link.startswith(("/", "#", "http")), link
     assert 'data-content_root="/"' in (html / "404.html").read_text()
@@ -227,17 +227,17 @@ def test_pictures_say_how_large_they_are(tmp_path):
 
 def test_a_published_book_leads_to_its_repository_and_to_colab(published):
     html, repository = published, PUBLISHED["GHR_REPOSITORY"]
-    chapter, front = links(html / "book" / "08_x.html"), links(html / "index.html")
-    assert f"{repository}/edit/next/book/08_x.py" in chapter
+    chapter, front = links(html / "book" / "00_x.html"), links(html / "index.html")
+    assert f"{repository}/edit/next/book/00_x.py" in chapter
     assert f"{repository}/edit/next/index.md" in front
     assert repository in chapter
-    assert any(link.startswith(f"{repository}/issues/new?") and "book/08_x.html" in link for link in chapter)
-    notebook = "https://colab.research.google.com/github/someone/a-book/blob/executed/book/08_x.ipynb"
+    assert any(link.startswith(f"{repository}/issues/new?") and "book/00_x.html" in link for link in chapter)
+    notebook = "https://colab.research.google.com/github/someone/a-book/blob/executed/book/00_x.ipynb"
     assert [link for link in chapter if "colab" in link and ":" in link] == [notebook]
     assert not any("colab" in link for link in front)
-    assert f"{PUBLISHED['GHR_ADDRESS']}/book/08_x.html" in chapter  # the canonical address
+    assert f"{PUBLISHED['GHR_ADDRESS']}/book/00_x.html" in chapter  # the canonical address
 
-    nb = nbformat.read(html / "_sources" / "book" / "08_x.ipynb", as_version=4)
+    nb = nbformat.read(html / "_sources" / "book" / "00_x.ipynb", as_version=4)
     nbformat.validate(nb)
     assert nb.cells[0].source == extension.outside(repository, "next").source
     assert nb.cells[1].source.startswith("# A chapter")
@@ -324,12 +324,12 @@ def test_the_page_of_a_lost_reader_works_at_any_depth(published, chromium):
             page.click("article a:has-text('front page')")
             assert page.url == f"{address}a-book/index.html"
             shoot(page, "front", mode, viewport)
-            page.goto(f"{address}a-book/book/08_x.html", wait_until="networkidle")
+            page.goto(f"{address}a-book/book/00_x.html", wait_until="networkidle")
             findings = Axe().run(page).response["violations"]
             assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
             page.click(".dropdown-launch-buttons > button")
-            assert page.locator(".dropdown-launch-buttons a").get_attribute("href").endswith("executed/book/08_x.ipynb")
+            assert page.locator(".dropdown-launch-buttons a").get_attribute("href").endswith("executed/book/00_x.ipynb")
             shoot(page, "chapter", mode, viewport)
             context.close()
 
@@ -427,12 +427,12 @@ def test_the_workflow_publishes_what_the_pages_lead_to():
 
 def test_what_a_chapter_measured_is_kept_with_its_executed_copy(project, monkeypatch):
     """Also when the copy is found instead of made again."""
-    monkeypatch.setitem(ledger.TARGETS, "T2a", replace(ledger.TARGETS["T2a"], asked={"avatars": "08:gaps[n=10].gap"}))
+    monkeypatch.setitem(ledger.TARGETS, "T2a", replace(ledger.TARGETS["T2a"], asked={"avatars": "00:gaps[n=10].gap"}))
     assert pages.measured("laptop", project) == []
     for _ in range(2):
-        press.execute("book/08_x.py", "laptop", project)
+        press.execute("book/00_x.py", "laptop", project)
         (entry,) = pages.measured("laptop", project)
-        assert (entry.id, entry.value, entry.verdict, entry.chapter) == ("T2a", 30.25, "met", "08")
+        assert (entry.id, entry.value, entry.verdict, entry.chapter) == ("T2a", 30.25, "met", "00")
     assert pages.measured("smoke", project) == []
 
 

@@ -120,29 +120,29 @@ def test_key_follows_the_bytes_of_checkpoints_and_their_appearance(project):
 
 
 def test_papermill_executes_a_text_chapter_as_typed_beside_it(project):
-    words = ["papermill", "08_x.py", "../out.ipynb", "-p", "scale", "smoke", "-p", "seed", "3"]
+    words = ["papermill", "00_x.py", "../out.ipynb", "-p", "scale", "smoke", "-p", "seed", "3"]
     environment = {**os.environ, "GHR_SCALE": "smoke", results.FOLDER: str(project)}
     command = [sys.executable, "-m", *words]
     subprocess.run(command, cwd=project / "book", env=environment, check=True, capture_output=True)
     assert nbformat.read(project / "out.ipynb", 4).cells[-1].outputs[-1].text == "smoke 3 smoke\n"
-    assert (project / "08_gaps.csv").exists()
+    assert (project / "00_gaps.csv").exists()
 
 
 def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(project, monkeypatch):
     from papermill.iorw import papermill_io
 
     read = partial(papermill_io.read, extensions=[".py", ".ipynb"])  # else papermill wonders at a text
-    chapter, other = project / "book" / "08_x.py", project / "book" / "setup.py"
+    chapter, other = project / "book" / "00_x.py", project / "book" / "setup.py"
     monkeypatch.setenv(results.CHAPTER, "")  # reading a chapter sets it, for the kernel
     other.write_text("# %%\nx = 1\n")
     (project / "book" / "0.ipynb").write_text("{}")
     monkeypatch.chdir(project)
-    for path in ("book/08_x.py", "./book/08_x.py", str(chapter)):
+    for path in ("book/00_x.py", "./book/00_x.py", str(chapter)):
         assert json.loads(read(path))["cells"][0]["source"][0].startswith("# A chapter")
     monkeypatch.chdir(project / "checkpoints")
-    assert json.loads(read("../book/08_x.py"))["metadata"]["kernelspec"]["name"] == "python3"
+    assert json.loads(read("../book/00_x.py"))["metadata"]["kernelspec"]["name"] == "python3"
     monkeypatch.chdir(project / "book")
-    assert json.loads(read("08_x.py"))["cells"]
+    assert json.loads(read("00_x.py"))["cells"]
     assert read(str(other)) == other.read_text()
     assert read("0.ipynb") == "{}"
     with pytest.raises(FileNotFoundError):
@@ -160,22 +160,22 @@ def test_papermill_finds_chapters_by_any_path_and_leaves_other_files_alone(proje
 )
 def test_unknown_scales_and_parameters_are_refused_before_anything_runs(project, scale, parameters, sentence):
     with pytest.raises(ValueError, match=sentence):
-        press.execute("book/08_x.py", scale, project, **parameters)
+        press.execute("book/00_x.py", scale, project, **parameters)
     assert not (project / "build").exists()
 
 
 def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
     source = sorted(path.name for path in (project / "book").rglob("*"))
-    copy = press.execute("book/08_x.py", "smoke", project)
+    copy = press.execute("book/00_x.py", "smoke", project)
     bytes_of_first = copy.read_bytes()
-    assert press.execute("book/08_x.py", "smoke", project) == copy
+    assert press.execute("book/00_x.py", "smoke", project) == copy
     assert executions(project) == ["smoke 0"]
 
     copy.unlink()
-    assert press.execute("book/08_x.py", "smoke", project).read_bytes() == bytes_of_first
-    assert press.execute("book/08_x.py", "smoke", project, seed=1) != copy
+    assert press.execute("book/00_x.py", "smoke", project).read_bytes() == bytes_of_first
+    assert press.execute("book/00_x.py", "smoke", project, seed=1) != copy
     (project / "checkpoints" / "a.bin").write_bytes(b"trained longer")
-    assert press.execute("book/08_x.py", "smoke", project) != copy
+    assert press.execute("book/00_x.py", "smoke", project) != copy
     assert executions(project) == ["smoke 0", "smoke 0", "smoke 1", "smoke 0"]
 
     notes = [json.loads(path.read_text()) for path in copy.parent.glob("*.json")]
@@ -188,28 +188,28 @@ def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
 
 def test_tables_are_kept_with_the_copy_and_what_a_text_asks_for_is_checked_before_and_after(project):
     def execute():
-        return press.execute("book/08_x.py", "smoke", project)
+        return press.execute("book/00_x.py", "smoke", project)
 
-    file = project / "book" / "08_x.py"
+    file = project / "book" / "00_x.py"
     edit(file, "gaps[n=max].n", "gasp[n=max].n")
-    with pytest.raises(ValueError, match=r"08_x.py, cell 1, {num}`gasp.*`: chapter 08 keeps no table gasp; it keeps "):
+    with pytest.raises(ValueError, match=r"00_x.py, cell 1, {num}`gasp.*`: chapter 00 keeps no table gasp; it keeps "):
         execute()
     assert not (project / "build").exists()
     edit(file, "gasp[n=max].n", "gaps[n=max].m")  # its rows are of a class that the chapter defines: seen when it ran
-    with pytest.raises(ValueError, match=r"08_x.py, cell 1, {num}`gaps.*`: Row has no field m: its fields are n, gap"):
+    with pytest.raises(ValueError, match=r"00_x.py, cell 1, {num}`gaps.*`: Row has no field m: its fields are n, gap"):
         execute()
     edit(file, "gaps[n=max].m", "gaps[n=min].n")
     execute()
     assert executions(project) == ["smoke 0"]
-    (table,) = press.kept("smoke", project)["08"].values()
+    (table,) = press.kept("smoke", project)["00"].values()
     assert [(row.n, f"{row.gap:g}") for row in table] == [(10, "30.25 [29, 31.5]"), (100, "6.5 [6, 7]")]
     file.write_text(file.read_text("utf8") + "\n# %%\nanother = 1\n", "utf8")
-    with pytest.raises(RuntimeError, match="08_x.py, or what it is made of, has changed since it was executed: run it"):
-        press.tables_of("book/08_x.py", "smoke", project)
+    with pytest.raises(RuntimeError, match="00_x.py, or what it is made of, has changed since it was executed: run it"):
+        press.tables_of("book/00_x.py", "smoke", project)
 
 
 def test_executed_copies_hide_the_injected_cell_and_carry_no_clock_and_bars_reach_who_waits(project, capsys):
-    nb = nbformat.read(press.execute("book/08_x.py", "smoke", project), 4)
+    nb = nbformat.read(press.execute("book/00_x.py", "smoke", project), 4)
     (injected,) = [cell for cell in nb.cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert "hide-input" in injected.metadata.tags
     assert "papermill" not in nb.metadata

@@ -154,10 +154,10 @@ explorer
 def site(tmp_path_factory):
     """A book of one chapter with an explorer, and a front page that quotes it."""
     project = new_project(tmp_path_factory.mktemp("explorer"))
-    with (project / "book" / "08_x.py").open("a") as file:
+    with (project / "book" / "00_x.py").open("a") as file:
         file.write(CELL.replace("TESTS", str(REPO / "tests")))
     with (project / "index.md").open("a") as file:
-        file.write("\n```{glue:} sliders\n:doc: book/08_x.py\n```\n")
+        file.write("\n```{glue:} sliders\n:doc: book/00_x.py\n```\n")
     pages.book("smoke", project)
     return project
 
@@ -173,7 +173,7 @@ def see(page, wanted: Frame) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["book/08_x.html", "index.html"])
+@pytest.mark.parametrize("name", ["book/00_x.html", "index.html"])
 def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, site, name):
     html = site / "_build" / "html"
     page = chromium.new_page(viewport=DESK)
@@ -209,11 +209,11 @@ def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, 
 def test_a_view_has_an_address_and_can_be_downloaded(chromium, site):
     page = chromium.new_page(viewport=DESK)
     with serve(site / "_build" / "html") as address:
-        page.goto(f"{address}book/08_x.html?n=5&sigma=0.6#fig-sliders", wait_until="networkidle")
+        page.goto(f"{address}book/00_x.html?n=5&sigma=0.6#fig-sliders", wait_until="networkidle")
         page.wait_for_selector(".explorer canvas")
         see(page, frame(5, 0.5))  # the nearest that the page carries
         page.locator(".explorer input").last.press("End")
-        page.wait_for_url("**/08_x.html?n=5&sigma=1.00#fig-sliders")
+        page.wait_for_url("**/00_x.html?n=5&sigma=1.00#fig-sliders")
         found = {}
         for kind in ("PNG", "CSV"):
             with page.expect_download() as started:
@@ -235,13 +235,13 @@ def test_a_view_has_an_address_and_can_be_downloaded(chromium, site):
 @pytest.mark.browser
 def test_sliders_work_in_pages_opened_as_files_and_stills_without_scripts(chromium, site):
     page = chromium.new_page(viewport=DESK)
-    page.goto((site / "_build" / "html" / "book" / "08_x.html").as_uri())
+    page.goto((site / "_build" / "html" / "book" / "00_x.html").as_uri())
     page.wait_for_selector(".explorer canvas")
     page.locator(".explorer input").last.press("End")
     see(page, frame(4, 1.0))
     page.close()
     bare = chromium.new_page(java_script_enabled=False)
-    bare.goto((site / "_build" / "html" / "book" / "08_x.html").as_uri())
+    bare.goto((site / "_build" / "html" / "book" / "00_x.html").as_uri())
     assert bare.locator(".explorer img").count() == 2
     assert bare.locator(".explorer-words").text_content() == frame(4, 0.1).words
     bare.close()
