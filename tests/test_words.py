@@ -12,6 +12,14 @@ from ghr.tables import Table
 
 
 @dataclass(frozen=True)
+class Onset:
+    """A row whose number may not be there."""
+
+    n: int
+    views: float | None
+
+
+@dataclass(frozen=True)
 class Gap:
     """A row."""
 
@@ -256,7 +264,21 @@ def test_a_claim_about_no_rows_holds_nowhere():
         Claim("c", "02", "all(n < 0 for n in {*gaps[n=7].n})").holds(KEPT)
 
 
+def test_what_could_not_be_measured_bears_no_claim_out():
+    kept = {"02": {"onsets": Table((Onset(10, None), Onset(100, 5.0)))}}
+    assert Claim("c", "02", "{onsets[n=10].views} < {onsets[n=100].views}").holds(kept) == (False, "None < 5")
+    assert Claim("c", "02", "max({*onsets.views}) > 1").holds(kept) == (False, "max([None, 5]) > 1")
+    with pytest.raises(TypeError):
+        Claim("c", "02", "{onsets[n=100].views} < 'x'").holds(kept)
+
+
 # -- the ledger
+
+
+def test_a_target_asks_for_what_could_not_be_measured_in_vain():
+    kept = {"02": {"onsets": Table((Onset(10, None),))}}
+    target = replace(ledger.TARGETS["T2a"], asked={"avatars": "02:onsets[n=10].views"})
+    assert ledger.measured(kept, "smoke", {"T2a": target}) == []
 
 
 def test_the_ledger_is_computed_from_tables():

@@ -405,7 +405,7 @@ def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.Mappi
         targets: by id.
 
     Returns:
-        An entry for each question that finds a row; not every scale has them all.
+        An entry for each question that finds a row, and in it a number; not every scale has them all.
 
     Raises:
         ValueError: when a question finds several rows or no Estimate, naming target and question.
@@ -422,6 +422,8 @@ def measured(kept: Kept, scale: str, targets: Mapping[str, Target] = types.Mappi
                 continue
             except ValueError as error:
                 raise ValueError(f"{id} asks {question}: {error}") from error
+            if found is None:  # could not be measured there
+                continue
             if not isinstance(found, Estimate):
                 raise ValueError(f"{id} asks {question}: {found!r} is no Estimate, hence has no verdict")
             images, _, network = subject.partition(" ")
