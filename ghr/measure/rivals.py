@@ -200,7 +200,7 @@ def given(
     answer, training = denoise(study.denoisers[n, half], y, sigma), study.training(n, half)
     rows = []
     for name, several in counts.items():
-        for count in sorted(count for count in several if count <= n):
+        for count in sorted({count for count in several if count <= n}):
             some = training[:count]
             if name == PRINCIPAL:
                 local = PrincipalLocalDenoiser(some)
