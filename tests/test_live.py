@@ -257,6 +257,14 @@ def test_what_is_shown_can_be_downloaded(visit):
 # Networks ---------------------------------------------------------------------------------------------------------
 
 
+def result_of(page, script: str) -> dict:
+    """What a live figure has found, once it is done."""
+    figure = f"document.querySelector('[data-script={script}]')"
+    page.wait_for_function(f"() => {{ const el = {figure}; return el.result && !el.ariaBusy; }}", timeout=60_000)
+    told = f"() => JSON.stringify({figure}.result, (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"
+    return json.loads(page.evaluate(told))
+
+
 class Draw:
     """The figure in which two networks draw, and what a reader does there."""
 
@@ -273,13 +281,7 @@ class Draw:
         return self.drawn()
 
     def drawn(self) -> dict:
-        self.page.wait_for_function(
-            "() => { const el = document.querySelector('[data-script=draw]'); return el.result && !el.ariaBusy; }",
-            timeout=60_000,
-        )
-        script = """() => JSON.stringify(document.querySelector("[data-script=draw]").result,
-            (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"""
-        return json.loads(self.page.evaluate(script))
+        return result_of(self.page, "draw")
 
     def words(self) -> str:
         return self.figure.locator(".explorer-words").text_content()
@@ -379,13 +381,7 @@ class Rebuild:
 
     def found(self) -> dict:
         self.page.wait_for_timeout(30)
-        self.page.wait_for_function(
-            "() => { const el = document.querySelector('[data-script=rebuild]'); return el.result && !el.ariaBusy; }",
-            timeout=60_000,
-        )
-        script = """() => JSON.stringify(document.querySelector("[data-script=rebuild]").result,
-            (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"""
-        return json.loads(self.page.evaluate(script))
+        return result_of(self.page, "rebuild")
 
 
 def psnr_of_sum(x, mean, vectors, k: int, largest: bool) -> float:
