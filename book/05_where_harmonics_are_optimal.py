@@ -90,7 +90,7 @@ plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 #
 # - **TI db4**: wavelet coefficients below $3\sigma$ are set to 0, averaged over all shifts {cite:p}`coifman1995translation`. It does not see
 #   contours.
-# - **Bandlets**: the same in a basis that follows the contours of the noisy image itself {cite:p}`peyre2008orthogonal`, averaged over 25
+# - **Bandlets**: the same in a basis that follows the contours of the noisy image itself {cite:p}`peyre2008orthogonal`, averaged over
 #   shifts. In each small square ours follow one straight direction, with one vanishing moment; the theorem wants curves and more moments.
 # - **Wiener**: the best affine denoiser, from the mean and covariance of at most 20,000 training images. It has one basis for all images.
 #

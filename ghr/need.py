@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ghr import copies, experiments, images, recipes, report, runs
-from ghr.experiments import Study
+from ghr import experiments, images, recipes, report, runs
+from ghr.copies import SMALLEST
 from ghr.files import cache
 from ghr.measure import beyond, samples
+from ghr.measure.copies import Copied, copied
 from ghr.measure.errors import NAMED_PSNR, errors
+from ghr.measure.samples import Samples
 from ghr.recipes import Run
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
@@ -118,8 +120,8 @@ def plan(
     Raises:
         ValueError: for images that are too small, a set of too few, an N that it cannot give, or what makes no `Run`.
     """
-    if size < copies.SMALLEST:
-        raise ValueError(f"size must be at least {copies.SMALLEST}, below which copies cannot be told, got {size}.")
+    if size < SMALLEST:
+        raise ValueError(f"size must be at least {SMALLEST}, below which copies cannot be told, got {size}.")
     count = images.count(name, size)
     if count < LEAST:
         raise ValueError(f"{name} has {count} images: at least {LEAST} are needed, better some thousands.")
@@ -152,53 +154,37 @@ def answer(pairs: dict[int, tuple[Run, Run]], seed: int = 0) -> Iterator[Row]:
     for n, pair in pairs.items():
         for run in pair:
             runs.fit(run)
-        yield measured(experiments.study({(n, run.half): run for run in pair}), n, seed)
+        study = experiments.study({(n, run.half): run for run in pair})
+        drawn = samples.draw(study, {n: range(1000 * seed, 1000 * seed + SEEDS)})
+        yield from measured(drawn, copied(drawn), seed)
 
 
-def of_study(study: Study, seed: int = 0) -> Table[Row]:
-    """The same of networks that are there.
+def measured(drawn: Samples, copies: Table[Copied], seed: int = 0) -> Table[Row]:
+    """Gap, copies and agreement of pairs of networks.
 
     Args:
-        study: networks of halves A and B.
-        seed: of the noise used for measuring and sampling.
+        drawn: samples of halves A and B.
+        copies: among them, as `ghr.measure.copies.copied` tells it.
+        seed: of the noise of the gap.
 
     Returns:
         A row for each N above one, since one image has no second nearest, and no covariance.
     """
-    return Table(tuple(measured(study, n, seed) for n in study.sizes if n > 1))
-
-
-def measured(study: Study, n: int, seed: int = 0) -> Row:
-    """Gap, copies and agreement of two networks.
-
-    Args:
-        study: networks of halves A and B.
-        n: training images of each.
-        seed: of the noise used for measuring and sampling.
-
-    Returns:
-        Row.
-    """
-    sigma = [10 ** (-NAMED_PSNR / 20)]
-    new = study.held_out[:TESTED]
-    gaps, levels = [], []
-    for half in "AB":
-        known = study.training(n, half)
-        known = known[torch.arange(max(len(new), 2)) % len(known)]  # small sets are repeated, with other noise
-        (a,), (b,) = (errors(study.denoisers[n, half], x, sigma, seed) for x in (known, new))
-        gaps.append(estimate(psnr_gap, a, b, paired=False))
-        levels.append(estimate(psnr_of_mean, b))
-    drawn = samples.draw(study, {n: range(1000 * seed, 1000 * seed + SEEDS)})
-    _, near = samples.compare(drawn)
-    (both,), _ = beyond.compare(drawn, beyond.wiener(drawn), near)
-    copied = []
-    for half in "AB":
-        near, null = (
-            copies.joined(copies.search(x, study.training(n, half))).ratio for x in (drawn.images[n, half], new)
-        )
-        copied.append(copies.judge(near, null).share)
-    views = study.runs[n, "A"].images_seen / n
-    return Row(n, views, _mean(gaps), _mean(levels), _mean(copied), both.residual, both.null)
+    study, sigma, rows = drawn.study, [10 ** (-NAMED_PSNR / 20)], []
+    new, (_, near) = study.held_out[:TESTED], samples.compare(drawn)
+    agreement, _ = beyond.compare(drawn, beyond.wiener(drawn), near)
+    for both in agreement:
+        n, gaps, levels = both.n, [], []
+        for half in "AB":
+            known = study.training(n, half)
+            known = known[torch.arange(len(new)) % len(known)]  # small sets are repeated, with other noise
+            (a,), (b,) = (errors(study.denoisers[n, half], x, sigma, seed) for x in (known, new))
+            gaps.append(estimate(psnr_gap, a, b, paired=False))
+            levels.append(estimate(psnr_of_mean, b))
+        views = study.runs[n, "A"].images_seen / n
+        found = copies.where(n=n)["found"]
+        rows.append(Row(n, views, _mean(gaps), _mean(levels), _mean(found), both.residual, both.null))
+    return Table(tuple(rows), Row)
 
 
 def _mean(halves: Sequence[Estimate]) -> Estimate:
@@ -400,4 +386,5 @@ def _page(name: str, rows: Table[Row], found: Table[Crossing]) -> str:
     body = report.section("What was measured", *shown)
     body += report.section("The numbers", table.html)
     body += report.section("What follows, and what does not", report.points(advice(found)))
-    return report.page(verdict(rows, found), f"How many images does {name.rpartition('/')[2]} need?", body)
+    shown_name = name.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+    return report.page(verdict(rows, found), f"How many images does {shown_name} need?", body)

@@ -9,6 +9,8 @@ import torch
 from ghr import images, need, report, runs
 from ghr.experiments import Study
 from ghr.images import Halves
+from ghr.measure import samples
+from ghr.measure.copies import copied
 from ghr.recipes import Run
 from ghr.references import EmpiricalDenoiser, WienerDenoiser
 from ghr.stats import Estimate
@@ -124,12 +126,17 @@ class Memories:
         self.study = Study("discs", how, networks, {n: Halves(a, b, new)}, new)
 
 
+def measured(study):
+    drawn = samples.draw(study, {study.largest: range(need.SEEDS)})
+    return need.measured(drawn, copied(drawn))
+
+
 def test_memorizers_copy_and_do_not_agree():
     def nearly(x):
         memory = EmpiricalDenoiser(x)  # without any error the gap would be infinite
         return lambda y, sigma: 0.95 * memory(y, sigma) + 0.05 * y
 
-    found = need.measured(Memories(20, nearly).study, 20)
+    (found,) = measured(Memories(20, nearly).study)
     assert (found.n, found.views) == (20, 64)
     assert found.copies.value > 0.99
     assert found.gap.low > 10
@@ -138,7 +145,7 @@ def test_memorizers_copy_and_do_not_agree():
 
 def test_wiener_denoisers_have_nothing_beyond_wiener():
     """A and W_A are one function: what is left of their samples is rounding, and no agreement."""
-    found = need.measured(Memories(500, WienerDenoiser).study, 500)
+    (found,) = measured(Memories(500, WienerDenoiser).study)
     assert found.copies.value < 0.05
     assert abs(found.agreement.value) < 0.2
 

@@ -749,9 +749,13 @@ CLAIMS = named(
         Claim(
             "planted-copies-are-found",
             "09",
-            "min({*detected[rule=nearness,alteration=mirrored].found.low}) > .9 and "
-            'max({*detected[rule="d1/d2 < 1/3",alteration=mirrored].found.high}) < .3',
+            " and ".join(
+                f"{{detected[rule=nearness,alteration={how}].found.low}} > .9 and "
+                f'{{detected[rule="d1/d2 < 1/3",alteration={how}].found.high}} < .1'
+                for how in ("mirrored", "shifted by 1 pixel", "shifted by 2 pixels", "shifted by 3 pixels")
+            ),
         ),
+        Claim("blends-are-missed", "09", "{detected[rule=nearness,alteration=blended half and half].found.high} < .5"),
         Claim(
             "rates-are-recovered",
             "09",

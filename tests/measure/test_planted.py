@@ -1,5 +1,7 @@
 """Planted copies: what every rule must find, and what none may."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from ghr import copies as science
 from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.measure import copies
+from ghr.measure.samples import Samples
 from ghr.recipes import Run
 
 H, W = 18, 22
@@ -53,6 +56,22 @@ def test_a_planted_share_is_told():
     assert rows["samples"] == [50] * 4
     assert [row.found.low <= row.planted <= row.found.high for row in rows] == [True] * 4
     assert rows["found"][-1].value == pytest.approx(0.5, abs=0.02)
+
+
+def test_copies_among_samples_are_told_and_one_image_has_none():
+    """Half of A's samples are training images, mirrored and paler: the published rule sees none; B's are new."""
+    toys = study(n=60, m=400)
+    n, new = toys.largest, toys.held_out[300:]
+    paler = 0.6 * toys.training(n)[:50].flip(-1) + 0.2
+    one = Run(images="discs", size=16, n=1)
+    toys = dataclasses.replace(toys, runs={**toys.runs, (n, "B"): toys.runs[n, "A"], (1, "A"): one})
+    images = {(n, "A"): torch.cat([paler, new[:50]]), (n, "B"): new, (1, "A"): new}
+    a, b = copies.copied(Samples(toys, {n: range(100), 1: range(100)}, images, {}, {}, {}))
+    assert (a.half, b.half, a.n, a.samples) == ("A", "B", n, 100)
+    assert a.found.low < 0.5 < a.found.high
+    assert a.rule.value < 0.1
+    assert b.found.low == 0
+    assert b.found.value < 0.05
 
 
 def test_too_few_held_out_images_are_one_sentence():
