@@ -195,6 +195,21 @@ def others(scale: str) -> Study:
     return study({(run.n, run.network): run for run in recipes.others(scale)})
 
 
+def onset(scale: str) -> Study:
+    """When does memory set in? UNets of small sets of faces at a constant rate; keys (n, "width 8, seed 0").
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+
+    Returns:
+        Study, whose logs are what it is for.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    return study({(run.n, f"width {run.width}, seed {run.seed}"): run for run in recipes.onset(scale)})
+
+
 def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
     """Images whose best denoiser is known, and faces with shuffled pixels: a study of one network each, key (n, "A").
 

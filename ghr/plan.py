@@ -18,8 +18,6 @@ from ghr.training import train
 
 M = 2**20  #: images
 VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
-LEAST = 2**14  #: images seen by a network that is worth measuring
-ONSET_VIEWS = 512  #: until when small sets are watched: memory sets in near 130 views at N = 1,000
 SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
@@ -33,7 +31,7 @@ def laptop() -> tuple[Run, ...]:
     Returns:
         Runs, each once.
     """
-    parts = (tables(), scaling(M // 4, M), equal_views(), onset(), others(), scaling(4 * M))
+    parts = (tables(), scaling(M // 4, M), equal_views(), recipes.onset("laptop"), others(), scaling(4 * M))
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 
@@ -77,26 +75,10 @@ def equal_views() -> list[Run]:
                 chosen += [
                     dataclasses.replace(run, schedule="trapezoid", images_seen=images)
                     for images in seen
-                    if images > LEAST
+                    if images > recipes.LEAST
                 ]
                 chosen.append(dataclasses.replace(run, schedule="constant", images_seen=600 * n))
     return chosen
-
-
-def onset() -> list[Run]:
-    """When does memory set in? Small sets, two widths, three seeds, a constant rate; read off the log.
-
-    Returns:
-        Runs.
-    """
-    grid = itertools.product((32, 64, 128, 256, 512), (8, 16), range(3))
-    constant = {"schedule": "constant", "float32_tail": 0.0}
-    return [
-        dataclasses.replace(
-            recipes.pair("laptop", n)[0], width=width, seed=seed, images_seen=max(LEAST, ONSET_VIEWS * n), **constant
-        )
-        for n, width, seed in grid
-    ]
 
 
 def others() -> list[Run]:

@@ -6,6 +6,7 @@ which order all runs of the book are trained: `ghr.plan`.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -149,6 +150,13 @@ _CLASSES = {  # half A of each; shuffled faces: as many and as often seen as the
     "paper": (*_SYNTHETIC, *_SHUFFLED),
 }
 _CLASSES_SIZE = {"smoke": {"n": 1000}, "laptop": {"n": 100_000}, "paper": {"n": 100_000}}
+#: small sets at a constant rate, until each image was seen so often: N, widths, seeds, views
+_ONSET = {
+    "smoke": ((8, 32), (8,), 2, 256),
+    "laptop": ((32, 64, 128, 256, 512), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
+    "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
+}
+LEAST = 2**14  #: images seen by a network of these that is worth measuring
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
 
@@ -172,7 +180,8 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
         if network != "UNet":
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
-        return tuple(dict.fromkeys([*sets, *flagship(scale), *controls(scale), *others(scale), *classes(scale)]))
+        rest = (flagship(scale), controls(scale), others(scale), classes(scale))
+        return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
@@ -259,6 +268,34 @@ def classes(scale: str) -> tuple[Run, ...]:
     chosen = (pair(scale, table(scale, "avatars")[-2].n, name, network=network)[0] for name, network in kinds)
     sized = (run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
     return _shown(scale, "classes", sized)
+
+
+def onset(scale: str) -> tuple[Run, ...]:
+    """When does memory set in? Small sets of faces, half A, of some widths and seeds, at a constant rate.
+
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs, whose logs tell.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    _require_scale(scale)
+    sizes, widths, seeds, views = _ONSET[scale]
+    least = LEAST if scale == "laptop" else 1
+    return tuple(
+        dataclasses.replace(
+            pair(scale, n)[0],
+            width=width,
+            seed=seed,
+            images_seen=max(least, views * n),
+            schedule="constant",
+            float32_tail=0.0,
+        )
+        for n, width, seed in itertools.product(sizes, widths, range(seeds))
+    )
 
 
 def _require_scale(scale: str) -> None:

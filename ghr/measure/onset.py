@@ -1,0 +1,181 @@
+"""When does memory set in? Trainings of small sets at a constant rate enter, times and their law leave.
+
+The gap of a network at sigma = .1 is read off its training's log. A small set may be of easy images, so the gap of a
+judge is taken off it: of a network that has seen neither these training images nor the test images ::
+
+    excess(t) = (PSNR_train - PSNR_test of the network after t images) - (PSNR_train - PSNR_test of the judge)
+
+Memory has set in when the excess is 1 dB. If each image has to be seen a number of times, whatever the other images
+are, the time in images seen grows as N^1; if it does not depend on the set, as N^0.
+
+Source: Bonnaire et al. 2025 (a time to memorize in proportion to N, for networks told sigma and Adam).
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ghr import runs
+from ghr.experiments import Study
+from ghr.measure.errors import APART, LOG_SIGMA
+from ghr.noise import denoising_mse
+from ghr.stats import Estimate, psnr_of_mean, student
+from ghr.tables import Table
+
+LOG_IMAGES = 256  #: of each set are measured by the log of a training
+HALF = 0.5  #: of the samples are copies: the other sign of memory
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One entry of a training's log."""
+
+    n: int  #: training images
+    width: int  #: of the network
+    seed: int  #: of initial weights and training noise
+    images_seen: int  #: so far, with repetition
+    views: float  #: of each training image, so far
+    excess: float  #: of training over test PSNR at sigma = .1, less that of the judge, dB
+    test: float  #: output PSNR on test images at sigma = .1, dB
+    copies: float  #: share of 64 samples that are copies of a training image
+
+
+@dataclass(frozen=True)
+class Time:
+    """When memory set in, in images seen; None where a training ended before."""
+
+    n: int  #: training images
+    width: int  #: of the network
+    seed: int  #: of initial weights and training noise
+    apart: float | None  #: the excess is 1 dB
+    views: float | None  #: the same, per training image
+    copying: float | None  #: half of the samples are copies
+
+
+@dataclass(frozen=True)
+class Law:
+    """How the time grows with N: time proportional to N^exponent."""
+
+    networks: str  #: "width 8", or "all"
+    first: int  #: the smallest N
+    last: int  #: the largest N
+    seeds: int  #: trainings of each N
+    apart: Estimate | None  #: exponent of the time until the excess is 1 dB; interval over seeds and widths
+    copying: Estimate | None  #: exponent of the time until half of the samples are copies
+
+
+def courses(study: Study, judge: Callable) -> Table[Moment]:
+    """The logs of some trainings, each gap less that of a judge who knows none of the images.
+
+    Args:
+        study: trainings of several N, widths and seeds, under any labels.
+        judge: denoiser that was trained on other images of the same kind.
+
+    Returns:
+        One row for each entry of each log.
+    """
+    rows, column = [], runs.LOG_SIGMAS.index(LOG_SIGMA)
+
+    def judged(x) -> float:
+        return float(psnr_of_mean(denoising_mse(judge, x[:LOG_IMAGES], LOG_SIGMA).numpy()))
+
+    of_test = judged(study.held_out)
+    easy = {n: judged(study.training(n, label)) - of_test for n, label in study.runs}
+    for (n, _), run in study.runs.items():
+        log = runs.log(run)
+        for seen, train, test, copies in zip(
+            *(log[k] for k in ("images_seen", "train", "test", "copies")), strict=True
+        ):
+            excess = train[column] - test[column] - easy[n]
+            rows.append(Moment(n, run.width, run.seed, seen, seen / n, excess, test[column], copies))
+    return Table(tuple(rows), Moment)
+
+
+def times(moments: Table[Moment]) -> Table[Time]:
+    """When does each training begin to memorize? Between two entries of its log, on a line in log time.
+
+    Args:
+        moments: as `courses` gives them.
+
+    Returns:
+        One row for each training.
+    """
+    rows = []
+    for n, of_n in moments.by("n"):
+        for width, of_width in of_n.by("width"):
+            for seed, log in of_width.by("seed"):
+                apart = crossing(log["images_seen"], log["excess"], APART)
+                copying = crossing(log["images_seen"], log["copies"], HALF)
+                rows.append(Time(n, width, seed, apart, apart and apart / n, copying))
+    return Table(tuple(rows), Time)
+
+
+def law(found: Table[Time]) -> Table[Law]:
+    """The exponent of N in the time to memorize: one slope for each seed and width, and their mean.
+
+    Args:
+        found: as `times` gives them; an N that not every training of a width reached is left out for this width.
+
+    Returns:
+        One row for each width, and one for all together.
+    """
+    slopes: dict[str, dict[int, list[float]]] = {"apart": {}, "copying": {}}
+    for width, of_width in found.by("width"):
+        for sign, by_width in slopes.items():
+            lost = {row.n for row in of_width if getattr(row, sign) is None}
+            kept = [[row for row in of_seed if row.n not in lost] for _, of_seed in of_width.by("seed")]
+            by_width[width] = [
+                exponent([row.n for row in rows], [getattr(row, sign) for row in rows])
+                for rows in kept
+                if len({row.n for row in rows}) > 1
+            ]
+    sizes, seeds = found["n"], len(set(found["seed"]))
+    rows = [
+        Law(f"width {width}", min(sizes), max(sizes), seeds, *(_mean(of[width]) for of in slopes.values()))
+        for width in dict.fromkeys(found["width"])
+    ]
+    every = (_mean([*itertools.chain.from_iterable(of.values())]) for of in slopes.values())
+    return Table((*rows, Law("all", min(sizes), max(sizes), seeds, *every)))
+
+
+def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
+    """Least squares exponent of a power law. ::
+
+        log time_i = a + b log size_i
+
+    Args:
+        sizes: above 0, at least two.
+        times: above 0, of any unit.
+
+    Returns:
+        b, without unit.
+    """
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+
+
+def crossing(times: Sequence[float], values: Sequence[float], level: float) -> float | None:
+    """When a curve first reaches a level, on a line between entries in log time.
+
+    Args:
+        times: above 0, increasing.
+        values: of the curve, one for each time.
+        level: in the values' unit.
+
+    Returns:
+        Time, None if never; the first entry's where it is reached there.
+    """
+    reached = [value >= level for value in values]
+    if not any(reached):
+        return None
+    k = reached.index(True)
+    if k == 0:
+        return float(times[0])
+    before, after = values[k - 1 : k + 1]
+    share = (level - before) / (after - before)
+    return float(times[k - 1] * (times[k] / times[k - 1]) ** share)
+
+
+def _mean(slopes: list[float]) -> Estimate | None:
+    return student(np.mean, np.array(slopes)) if len(slopes) > 1 else None
