@@ -41,6 +41,7 @@ from ghr import experiments, sampling, similarity
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure import agreement, beyond, samples
+from ghr.measure.realism import realism as told_apart
 
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sampling seeds
@@ -387,10 +388,22 @@ rows = [x[k : k + 8] for x in (wide.images[faces.largest, "A"], faces.held_out) 
 blanks = [""] * (len(rows) // 2 - 1)
 plots.image_grid(rows, ["samples", *blanks, "held out", *blanks])
 
+# %%
+judge = patches.denoisers[patches.largest, "A"]
+realism, patch_realism = told_apart(judge, drawn, wide), told_apart(faces.denoisers[faces.largest, "A"], patch_drawn)
+results.keep(realism=realism, patch_realism=patch_realism)
+realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
+
 # %% [markdown]
 # They are recognizable faces of too little contrast: the widest pair keeps {num}`quality[width=max].energy:.2f` of the gradient
 # energy of held-out faces ({target}`T23a`). {claim}`samples-lack-contrast` Their spectrum deviates by up to
 # {num}`quality[width=max].deviation:.1f` dB in any ring.
+#
+# Can they be told from real faces? We describe an image by the channels of a network that was trained on photographs and has never seen a
+# face, and ask a linear classifier that has not seen the image. Its area under the curve is 1/2 where it can only guess, as between two
+# sets of held-out faces, and 1 where it is always right, as on held-out faces that were blurred by one pixel. {claim}`the-classifier-sees-a-blur`
+# Samples of the widest pair lie between: {num}`realism[kind=samples,width=max].auc:.2f` ({target}`T23d`). They are told apart, but not
+# always. {claim}`samples-are-told-from-faces` The last column, a distance of such descriptions, is 1 for two sets of held-out faces.
 #
 # ## The same on photographs
 

@@ -267,6 +267,18 @@ CLAIMS = named(
         Claim("algorithm-1-is-flat", "03", '{samplers[network=UNet,sampler="Algorithm 1"].energy.high} < 0.5'),
         Claim("samples-lack-contrast", "03", "{quality[width=max].energy.high} < 0.85"),
         Claim(
+            "the-classifier-sees-a-blur",
+            "03",
+            '{realism[kind="held out"].auc.low} > 0.4 and {realism[kind="held out"].auc.high} < 0.6'
+            ' and {realism[kind="held out, blurred"].auc.low} > 0.95',
+        ),
+        Claim(
+            "samples-are-told-from-faces",
+            "03",
+            '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}'
+            " and {realism[kind=samples,width=max].auc.high} < 0.95",
+        ),
+        Claim(
             "photographs-are-drawn-alike",
             "03",
             "{patch_alike[n=max].same_noise.low} > 0.9 and max({*patch_near[n=max].copies.high}) < 0.01",

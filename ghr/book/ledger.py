@@ -178,7 +178,10 @@ TARGETS = {
         "MSE over that of the exact posterior at sigma = .04",
         *_at_least(1.2, 1.2),
         on=("discs",),
-        waits="the new chapter 6",
+        asked={
+            "discs": "06:levels[denoiser=UNet,sigma=0.04].ratio",
+            "discs BFCNN": "06:levels[denoiser=BFCNN,sigma=0.04].ratio",
+        },
     ),
     "T17c": Target(
         "slope of output on input PSNR, 21-40 dB",
@@ -190,7 +193,7 @@ TARGETS = {
         "PSNR lost by shuffling all pixels, sigma = .3 (dB)",
         *_at_least(1.5, 2),
         on=("avatars-shuffled",),
-        waits="the new chapter 7",
+        asked={"avatars-shuffled": "07:losses[block=max,half=A,sigma=0.3].lost"},
     ),
     "T18d": Target(
         "all pixels shuffled: PSNR of the network less that of Wiener, sigma = .3 (dB)",
@@ -244,12 +247,18 @@ TARGETS = {
     "T23d": Target(
         "samples told from held-out images by a classifier, N_max: area under its curve (.5: not at all)",
         *_at_most(0.75, 0.75),
-        waits="its measurement",
+        asked={
+            "avatars": "03:realism[kind=samples,width=max].auc",
+            "photographs": "03:patch_realism[kind=samples].auc",
+        },
     ),
     "T23e": Target(
         "distance of samples to held-out images in features of an independent network, over that of two held-out sets",
         *_at_most(2, 2),
-        waits="its measurement",
+        asked={
+            "avatars": "03:realism[kind=samples,width=max].distance",
+            "photographs": "03:patch_realism[kind=samples].distance",
+        },
     ),
     "T24": Target(
         "gap of N = 10,000 at sigma = .1, after as many views as give N = 1,000 a gap of 3 dB (dB)",
