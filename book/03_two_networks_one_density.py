@@ -37,11 +37,14 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
 # %%
+import numpy as np
+
 from ghr import experiments, sampling, similarity
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
-from ghr.measure import agreement, beyond, samples
+from ghr.measure import agreement, beyond, densities, rates, samples
 from ghr.measure.realism import realism as told_apart
+from ghr.tables import Table
 
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sampling seeds
@@ -405,6 +408,43 @@ realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 # Samples of the widest pair lie between: {num}`realism[kind=samples,width=max].auc:.2f` ({target}`T23d`). They are told apart, but not
 # always. {claim}`samples-are-told-from-faces` The last column, a distance of such descriptions, is 1 for two sets of held-out faces.
 #
+# ## One density?
+#
+# A denoiser knows how likely an image is. How much better it denoises the image than chance would, summed over noise levels, gives $\log p(x)$,
+# exactly so for the best denoiser {cite:p}`kong2023information`. Do A and B find the same new faces likely? (Levels are cut at $\sigma$ = .02 and 1, so
+# finer noise and the scale of $p$ are left out.)
+
+# %%
+known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]
+(fields,) = experiments.classes(scale, "fields-")  # Gaussian fields, whose best denoiser is known
+known.append(densities.surprises(fields, exact=rates.exact(fields), seed=seed))
+agreed = Table(tuple(row for found in known for row in densities.densities(found)))
+results.keep(agreed=agreed)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces find the same faces likely; networks of few do not know how likely a new face is.** Each dot is a held-out image: its surprise, −log p(x) per pixel, by network A and by another denoiser, less the mean over images. Faces by network B, few and many training images; last, Gaussian fields by the exact optimum. Grey crosses: network A again, with other noise. Line: equal."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
+figure, axes = plots.panels(len(known), height=2.4)
+for ax, found in zip(axes, known, strict=True):
+    first, again, second = (np.subtract(found[f], np.mean(found[f])) for f in ("first", "again", "second"))
+    ax.axline((0, 0), slope=1, color=plots.FAINT)
+    ax.plot(first, again, "x", color=plots.TRAINING, markersize=4)
+    ax.plot(first, second, "o", color=plots.HALF["B"] if found["other"][0] == "B" else plots.INK, markersize=3)
+    title = f"{'faces' if found['images'][0] == faces.name else 'Gaussian fields'}, N = {found['n'][0]:,}"
+    ax.set(title=title, xlabel="by network A (nats)", ylabel=f"by {'network B' if found['other'][0] == 'B' else 'the optimum'}")
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement on log densities", "code_prompt_hide": "Table: agreement on log densities"}
+agreed.show(images="", n=",", other="", correlation=".2f", slope=".2f", spread=".3f", range=".3f")
+
+# %% [markdown]
+# Over held-out faces the two networks' surprises correlate by {num}`agreed[images=avatars,n=max,other=B].correlation:.3f` at the largest $N$.
+# {claim}`one-density-of-faces` They are not the same numbers: A and B differ by several times what other noise changes in A alone.
+# {claim}`densities-differ-by-more-than-noise` At $N$ = {num}`agreed[images=avatars,n=min,other=B].n:,` they differ by more than a nat *per pixel*.
+# {claim}`few-faces-make-no-density`
+#
+# Agreement is not truth. On Gaussian fields, where the optimum is known, network and optimum correlate only by
+# {num}`agreed[other=exact].correlation:.2f`: fields are nearly equally likely, and the network's small errors count as much as what tells them apart.
+# {claim}`densities-of-fields-are-known-less`
+#
 # ## The same on photographs
 
 # %%
@@ -416,7 +456,7 @@ patch_moved, patch_samplers = samples.moved(patch_drawn), samples.samplers(seeds
 results.keep(patch_distance=patch_distance, patch_agreement=patch_agreements, patch_moved=patch_moved)
 results.keep(patch_quality=patch_quality, patch_spectrum=patch_spectrum, patch_samplers=patch_samplers)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.12", "code_prompt_hide": "Code: Fig. 3.12", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
 keys = [(n, half) for n in (patches.few, patches.largest) for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labels)

@@ -278,6 +278,19 @@ CLAIMS = named(
             '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}'
             " and {realism[kind=samples,width=max].auc.high} < 0.95",
         ),
+        Claim("one-density-of-faces", "03", "{agreed[images=avatars,n=max,other=B].correlation.low} > 0.9"),
+        Claim(
+            "densities-differ-by-more-than-noise",
+            "03",
+            "{agreed[images=avatars,n=max,other=B].spread.low}"
+            " > 2 * {agreed[images=avatars,n=max,other=A].spread.high}",
+        ),
+        Claim("few-faces-make-no-density", "03", "{agreed[images=avatars,n=min,other=B].spread.low} > 1"),
+        Claim(
+            "densities-of-fields-are-known-less",
+            "03",
+            "{agreed[other=exact].correlation.high} < {agreed[images=fields-2,other=A].correlation.low}",
+        ),
         Claim(
             "photographs-are-drawn-alike",
             "03",

@@ -65,52 +65,81 @@ def surprise(
 
 
 @dataclass(frozen=True)
-class Shared:
-    """Log densities of held-out images by two networks; or by one, with two draws of noise."""
+class Surprise:
+    """Negative log density of one held-out image by two denoisers, nats per pixel."""
 
+    images: str  #: image set
     n: int  #: training images
-    one: str  #: label of a network
-    other: str  #: label of the other; the same for two draws of noise
-    images: int  #: held-out images
+    other: str  #: what stands beside network A: "B", or "exact"
+    image: int  #: its place among the held-out images
+    first: float  #: by network A
+    again: float  #: by network A with other noise: what chance alone changes
+    second: float  #: by the other denoiser, with noise of its own
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How well two denoisers agree on log densities, or one with itself."""
+
+    images: str  #: image set
+    n: int  #: training images
+    other: str  #: what stands beside network A: "B", "exact", or "A" with other noise
+    count: int  #: held-out images
     correlation: Estimate  #: of the log densities, over images
     slope: Estimate  #: of the other's on the first's; nats per nat
     spread: Estimate  #: standard deviation of their difference, nats per pixel
     range: Estimate  #: standard deviation of the first's over images, nats per pixel
 
 
-def densities(
+def surprises(
     study: Study,
     n: int | None = None,
+    exact: Callable | None = None,
     *,
     images: int = IMAGES,
     sigmas: Sequence[float] | Float[np.ndarray, " k"] = LEVELS,
     draws: int = DRAWS,
     seed: int = 0,
-) -> Table[Shared]:
-    """Do networks of two halves find the same images likely?
+) -> Table[Surprise]:
+    """What network A and another denoiser find likely, held-out image by held-out image.
 
     Args:
-        study: networks of halves A and B.
+        study: networks of half A, and of half B unless the optimum is given.
         n: training images (None: the largest N).
+        exact: the best denoiser of these images, where it is known, in place of network B.
         images: held-out images.
         sigmas: noise standard deviations of the integral, rising, image units.
         draws: pairs of noise images for each image and level.
         seed: of the noise.
 
     Returns:
-        A and B in one row; A and A with other noise, the least difference that could be seen, in another.
+        One row for each image.
     """
     n, x = n or study.largest, study.held_out[:images]
-    regions = study.regions and study.regions.held_out[:images]
-    first, again, other = (
-        surprise(study.denoisers[n, label], x, sigmas, draws=draws, seed=3 * seed + k)
-        for k, label in enumerate(("A", "A", "B"))
-    )
-    rows = []
-    for label, values in (("B", other), ("A", again)):
-        pair = first / x[0].numel(), values / x[0].numel()
+    a, other = study.denoisers[n, "A"], "exact" if exact else "B"
+    three = (a, a, exact or study.denoisers[n, "B"])
+    found = [surprise(f, x, sigmas, draws=draws, seed=3 * seed + k) / x[0].numel() for k, f in enumerate(three)]
+    rows = [Surprise(study.name, n, other, k, *map(float, values)) for k, values in enumerate(zip(*found, strict=True))]
+    return Table(tuple(rows), Surprise)
+
+
+def densities(found: Table[Surprise], regions: np.ndarray | None = None) -> Table[Shared]:
+    """Do two denoisers find the same images likely?
+
+    Args:
+        found: as `surprises` gives them.
+        regions: of photographs, one label for each image.
+
+    Returns:
+        Network A and the other in one row; A and A with other noise, the least difference that could be seen, in
+        another.
+    """
+    one, rows = found.rows[0], []
+    for name, field in ((one.other, "second"), ("A", "again")):
+        pair = np.array(found["first"]), np.array(found[field])
         numbers = [estimate(statistic, *pair, regions=regions) for statistic in (correlation, slope, spread)]
-        rows.append(Shared(n, "A", label, len(x), *numbers, estimate(np.std, pair[0], regions=regions)))
+        widest = estimate(np.std, pair[0], regions=regions)
+        rows.append(Shared(one.images, one.n, name, len(found), *numbers, widest))
     return Table(tuple(rows), Shared)
 
 
