@@ -66,6 +66,16 @@ class Law:
     copying: Estimate | None  #: exponent of the time until half of the samples are copies
 
 
+@dataclass(frozen=True)
+class Step:
+    """How much the time grows from one N to the next: a power law has the same exponent at each step."""
+
+    first: int  #: the smaller N
+    last: int  #: the larger N
+    trainings: int  #: of each, all widths and seeds
+    exponent: Estimate | None  #: of the time until the excess is 1 dB; interval over trainings
+
+
 def courses(study: Study, judge: Callable) -> Table[Moment]:
     """The logs of some trainings, each gap less that of a judge who knows none of the images.
 
@@ -138,6 +148,24 @@ def law(found: Table[Time]) -> Table[Law]:
     ]
     every = (_mean([*itertools.chain.from_iterable(of.values())]) for of in slopes.values())
     return Table((*rows, Law("all", min(sizes), max(sizes), seeds, *every)))
+
+
+def steps(found: Table[Time]) -> Table[Step]:
+    """The exponent between neighbours: where it is 1, an image has to be seen equally often in both sets.
+
+    Args:
+        found: as `times` gives them.
+
+    Returns:
+        One row for each two N that follow each other.
+    """
+    rows = []
+    for first, last in itertools.pairwise(sorted(set(found["n"]))):
+        apart = [{(row.width, row.seed): row.apart for row in found.where(n=n)} for n in (first, last)]
+        both = [key for key, time in apart[0].items() if time and apart[1].get(key)]
+        slopes = [exponent((first, last), [of_n[key] for of_n in apart]) for key in both]
+        rows.append(Step(first, last, len(slopes), _mean(slopes)))
+    return Table(tuple(rows), Step)
 
 
 def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:

@@ -124,6 +124,18 @@ def test_an_n_that_some_training_did_not_reach_is_left_out():
     assert narrow == onset.Law("width 2", 10, 1000, 2, every.apart, None)
 
 
+def test_the_exponent_between_neighbours_is_that_of_each_training():
+    """Times that start at a constant and end in proportion to N: 0, then 1; one training that never got there."""
+    tau = {10: 100.0, 100: 100.0, 1000: 1000.0}
+    rows = [onset.Time(n, 2, seed, t * (1 + seed), t / n, None) for n, t in tau.items() for seed in range(3)]
+    rows[-1] = onset.Time(1000, 2, 2, None, None, None)
+    flat, steep = onset.steps(onset.Table(tuple(rows)))
+    assert (flat.first, flat.last, flat.trainings) == (10, 100, 3)
+    assert (steep.first, steep.last, steep.trainings) == (100, 1000, 2)
+    assert flat.exponent.value == pytest.approx(0, abs=1e-9)
+    assert steep.exponent.value == pytest.approx(1)
+
+
 def test_the_runs_are_small_sets_at_a_constant_rate_seen_equally_often():
     found = onset_runs("laptop")
     assert {run.schedule for run in found} == {"constant"}
