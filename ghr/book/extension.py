@@ -267,6 +267,8 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 def sized(body: str, files: Mapping[str, Path]) -> str:
     """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
 
+    Drawings that hold images are of the class "tiles": they gain by being large.
+
     Args:
         body: HTML.
         files: where the pictures are that it shows, by their name on the page.
@@ -288,7 +290,14 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         found = re.search(rb'<svg[^>]* width="([\d.]+)(?:pt|px)?" height="([\d.]+)', content[:5000])
         pair = map(float, found.groups()) if found else Image.open(io.BytesIO(content)).size
         width, height = (round(side) for side in pair)
-        return tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+        tag = tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+        if not found or b"<image" not in content:
+            return tag
+        return (
+            tag.replace('class="', 'class="tiles ', 1)
+            if 'class="' in tag
+            else tag.replace("<img ", '<img class="tiles" ', 1)
+        )
 
     return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
 
@@ -327,6 +336,24 @@ def steady(app, error) -> None:
         drawn, html = page["js_path"], Path(app.outdir, f"{name}.html")
         page["js_path"] = drawn.with_name(f"{Path(name).name}.{mark}.js")
         html.write_text(html.read_text("utf8").replace(drawn.name, page["js_path"].name), "utf8")
+
+
+ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')  #: 1.5 MB of drawings
+
+
+def lighter(app, error) -> None:
+    """Takes the theme's script of icons from the pages, whose style sheet draws them from a font as well.
+
+    Args:
+        app: Sphinx's application.
+        error: what ended the build, or None.
+    """
+    if error or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        page.write_text(ICONS.sub("", page.read_text("utf8")), "utf8")
+    for file in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        file.unlink()
 
 
 # -- what it tells about the book
@@ -589,6 +616,7 @@ def setup(app) -> dict:
     app.connect("build-finished", ship)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     app.connect("html-page-context", launch, priority=502)  # after it has drawn it
+    app.connect("build-finished", lighter)
     app.connect("build-finished", steady, priority=400)  # before sphinx-tippy writes them
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:
