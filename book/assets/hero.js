@@ -10,23 +10,23 @@
   };
 
   function play(el) {
-    const { side, columns, sigmas, files, folder, numbers } = JSON.parse(el.querySelector("script").textContent);
+    const { side: [height, width], columns, sigmas, files, folder, numbers } = JSON.parse(el.querySelector("script").textContent);
     const sizes = Object.keys(files);
     const last = sigmas.length - 1;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const sheets = new Map();
     const known = (n) => Number(n).toLocaleString("en");
-    let [n, round, step, timer] = [sizes.at(-1), 0, last, null];
+    let [n, round, step, timer, turn] = [sizes.at(-1), 0, last, null, 0];
 
     // Pictures: canvases in the place of the still ones.
     const tiles = [...el.querySelectorAll(".hero-row")].flatMap((row) => {
       const right = row.classList.contains("hero-B") ? columns : 0;
       const moment = row.classList.contains("hero-nearest") ? () => last + 1 : () => step;
       return [...row.querySelectorAll("img")].map((image, k) => {
-        const canvas = make("canvas", { width: side, height: side, className: "dark-light", ariaLabel: image.alt });
+        const canvas = make("canvas", { width, height, className: "dark-light", ariaLabel: image.alt });
         canvas.setAttribute("role", "img");
         image.replaceWith(canvas);
-        return () => [canvas, (right + k) * side, moment() * side];
+        return () => [canvas, (right + k) * width, moment() * height];
       });
     });
     const nearest = el.querySelectorAll(".hero-nearest");
@@ -46,7 +46,7 @@
       if (wanted !== files[n][round]) return; // the reader is elsewhere by now
       for (const tile of tiles) {
         const [canvas, x, y] = tile();
-        canvas.getContext("2d").drawImage(image, x, y, side, side, 0, 0, side, side);
+        canvas.getContext("2d").drawImage(image, x, y, width, height, 0, 0, width, height);
       }
       for (const row of nearest) row.classList.toggle("hero-waits", step < last);
       el.dataset.step = step;
@@ -60,13 +60,15 @@
     function halt() {
       clearInterval(timer);
       timer = null;
+      turn++;
     }
 
     async function begin(from = 0) {
       halt();
       step = from;
+      const mine = turn;
       await sheet();
-      halt(); // two may have waited
+      if (mine !== turn) return; // the reader has done something else by now
       timer = setInterval(() => {
         step = Math.min(step + 1, last);
         if (step === last) {
@@ -89,8 +91,10 @@
     // Numbers.
     function count() {
       el.querySelector('[data-number="n"]').textContent = known(n);
-      for (const [name, text] of Object.entries(numbers[n])) {
-        el.querySelector(`[data-number="${name}"]`).textContent = text;
+      for (const [name, [value, interval]] of Object.entries(numbers[n])) {
+        const line = el.querySelector(`[data-number="${name}"]`);
+        line.querySelector("b").textContent = value;
+        line.querySelector("small").textContent = interval;
         const dot = el.querySelector(`circle.hero-${name}`);
         [dot.cx.baseVal.value, dot.cy.baseVal.value] = JSON.parse(dot.dataset.places)[n];
       }
@@ -99,7 +103,7 @@
 
     function tell() {
       const { same_noise, nearest, null: fresh } = numbers[n];
-      heard.textContent = `N = ${known(n)}. A’s and B’s faces from one noise are alike to ${same_noise}, a face and the nearest training image to ${nearest}, a new face and the nearest training image to ${fresh}.`;
+      heard.textContent = `N = ${known(n)}. Similarity of A’s and B’s face from one noise: ${same_noise[0]}; of a drawn face to its nearest training image: ${nearest[0]}; of a new face: ${fresh[0]}.`;
     }
 
     // Controls.

@@ -28,9 +28,9 @@ from ghr.tables import Table
 
 COLUMNS, ROUNDS = 4, 4  # noises side by side; how many such sets there are
 NUMBERS = {  #: what is told of every N, by the field of chapter 3's tables `alike` and `near`
-    "same_noise": "A’s and B’s face",
-    "nearest": "a face and the nearest training image",
-    "null": "a new face and the nearest training image",
+    "same_noise": "of A’s and B’s face",
+    "nearest": "of a drawn face to its nearest training image",
+    "null": "of a new face to its nearest training image",
 }
 
 
@@ -63,7 +63,7 @@ def export(scale: str, root: Path) -> Path:
             data = webp(sheet)
             files[n].append(f"n{n}-{k}-{zlib.crc32(data):08x}.webp")
             (partial / files[n][-1]).write_bytes(data)
-    contents = {"key": key, "side": start.shape[-1], "columns": COLUMNS, "sigmas": sigmas, "files": files}
+    contents = {"key": key, "side": start.shape[-2:], "columns": COLUMNS, "sigmas": sigmas, "files": files}
     (partial / "hero.json").write_text(json.dumps(contents, indent=1), "utf8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
@@ -129,7 +129,7 @@ def figure(folder: Path, kept: Mapping[str, Table], files: str) -> str:
     listed = json.loads((folder / "hero.json").read_text("utf8"))
     told = numbers(kept["alike"], kept["near"])
     sizes = [int(n) for n in listed["files"] if int(n) in told]
-    n, side = sizes[-1], listed["side"]
+    n, (height, width) = sizes[-1], listed["side"]
     sheet = np.asarray(Image.open(folder / listed["files"][str(n)][0]).convert("L"))
     last = len(listed["sigmas"]) - 1
     rows = (("nearest", "A", last + 1), ("draws", "A", last), ("draws", "B", last), ("nearest", "B", last + 1))
@@ -138,23 +138,23 @@ def figure(folder: Path, kept: Mapping[str, Table], files: str) -> str:
         words = f"{half} draws" if what == "draws" else f"nearest among {half}’s training images"
         tiles = ""
         for k in range(COLUMNS):
-            left = (k + COLUMNS * (half == "B")) * side
-            cut = sheet[row * side : (row + 1) * side, left : left + side]
+            cut = sheet[row * height :, (k + COLUMNS * (half == "B")) * width :][:height, :width]
             data = base64.b64encode(webp(cut / 255)).decode()
             name = html.escape(f"{words}, noise {k + 1}")
-            tiles += f'<img class="dark-light" width="{side}" height="{side}" alt="{name}" '
+            tiles += f'<img class="dark-light" width="{width}" height="{height}" alt="{name}" '
             tiles += f'src="data:image/webp;base64,{data}">'
         parts.append(f'<div class="hero-row hero-{what} hero-{half}"><p>{words}</p><div>{tiles}</div></div>')
-    texts = {n: {name: f"{told[n][name]:.2f}" for name in NUMBERS} for n in sizes}
+    texts = {n: {name: f"{told[n][name]:.2f}".split(" ", 1) for name in NUMBERS} for n in sizes}
     lines = "".join(
-        f'<div><dt class="hero-{name}">{words}</dt><dd data-number="{name}">{texts[n][name]}</dd></div>'
+        f'<div data-number="{name}"><dt class="hero-{name}">{words}</dt><dd><b>{texts[n][name][0]}</b> '
+        f"<small>{texts[n][name][1]}</small></dd></div>"
         for name, words in NUMBERS.items()
     )
     data = {**listed, "files": {n: listed["files"][str(n)] for n in sizes}, "numbers": texts, "folder": files}
     data = json.dumps({name: value for name, value in data.items() if name != "key"}, separators=(",", ":"))
     return (
         f'<div class="hero"><div class="hero-stage">{"".join(parts)}</div>'
-        f'<div class="hero-side"><p>How alike are, at <b>N = <span data-number="n">{n:,}</span></b>,</p>'
+        f'<div class="hero-side"><p>Similarity at <b>N = <span data-number="n">{n:,}</span></b></p>'
         f"<dl>{lines}</dl>{chart(sizes, told)}</div>"
         f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script></div>'
     )
