@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import re
+import shutil
 import time
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -12,13 +14,19 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, FIVE, PHONE, SIZES, hear
+from conftest import DESK, FIVE, PHONE, SIZES, canvases, hear, serve, until
 from PIL import Image
 
-from ghr import harmonic, jacobian, sampling, similarity
-from ghr.book import laboratory, live
+from ghr import harmonic, jacobian, recipes, sampling, similarity
+from ghr.book import hero, laboratory, live
+from ghr.experiments import Study
+from ghr.images import Halves
+from ghr.measure.samples import Alike, Nearness
 from ghr.references import EmpiricalDenoiser
+from ghr.stats import Estimate
+from ghr.tables import Table
 
+REPO = Path(__file__).resolve().parents[1]
 #: what a page may load for its figures before one of them is used
 LIGHT = 250_000
 
@@ -492,3 +500,149 @@ def test_figures_are_accessible_and_fit(visit, viewport, mode):
     found = [x for x in Axe().run(page).response["violations"] if x["impact"] in ("serious", "critical")]
     page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
     assert [f"{x['id']}: {node['html'][:200]}" for x in found for node in x["nodes"]] == []
+
+
+# The front page's figure --------------------------------------------------------------------------------------------
+
+
+def front(n: int = 3) -> Study:
+    """Two memorizing optima of n images each, 12 by 20, in the place of networks."""
+    x = torch.rand(2 * n + 9, 1, 12, 20, generator=torch.Generator().manual_seed(n))
+    halves = Halves(x[:n], x[n : 2 * n], x[2 * n :])
+    both = {(n, half): EmpiricalDenoiser(getattr(halves, half.lower())) for half in "AB"}
+    run = {key: recipes.Run(n=n, half=key[1], pool=400, held_out=9) for key in both}
+    return Study("avatars", run, both, {n: halves}, halves.held_out)
+
+
+def test_a_sheet_goes_from_the_common_noise_to_what_the_networks_draw_and_their_training_images():
+    study = front()
+    start = sampling.gaussian_start(study.held_out, range(2 * hero.COLUMNS))
+    sheets, sigmas = hero.walks(study, 3, start)
+    assert (len(sheets), len(sigmas), sigmas[0]) == (2, 21, 1)
+    assert (np.diff(sigmas) < 0).all()
+    for k, sheet in enumerate(sheets):
+        tiles = sheet.reshape(22, 12, 2, hero.COLUMNS, 20).transpose(0, 2, 3, 1, 4)
+        noises = start[hero.COLUMNS * k :][: hero.COLUMNS, 0].clamp(0, 1).numpy()
+        for half, name in enumerate("AB"):
+            np.testing.assert_array_equal(tiles[0, half], noises)
+            known = study.training(3, name)[:, 0].numpy()
+            for column in range(hero.COLUMNS):  # an optimum of three images draws one of them
+                (which,) = np.flatnonzero((known == tiles[21, half, column]).all((1, 2)))
+                np.testing.assert_allclose(tiles[20, half, column], known[which], atol=1e-3)
+
+
+@pytest.fixture
+def hero_page(tmp_path, monkeypatch):
+    """A page with the figure of two N, and the data of its script."""
+    studies = {3: front(3), 5: front(5)}
+    both = Study(
+        "avatars",
+        studies[3].runs | studies[5].runs,
+        studies[3].denoisers | studies[5].denoisers,
+        studies[3].data | studies[5].data,
+        studies[3].held_out,
+    )
+    monkeypatch.setattr(hero.experiments, "faces", lambda scale: both)
+    listed = hero.export("smoke", tmp_path)
+    before = listed.stat().st_mtime_ns
+    assert hero.export("smoke", tmp_path).stat().st_mtime_ns == before  # nothing is new
+    monkeypatch.setattr(hero, "digest", lambda text: "another key")
+    assert hero.export("smoke", tmp_path).stat().st_mtime_ns > before
+
+    def estimates(*values):
+        return [Estimate(value, value - 0.01, value + 0.01) for value in values]
+
+    alike = Table(tuple(Alike(n, 9, *estimates(c, 0)) for n, c in ((3, 0.25), (5, 0.75))))
+    near = Table(tuple(Nearness(n, half, *estimates(c, 0.5, 0, 0, 0), None, None) for n, half, c in NEAR))
+    figure = hero.figure(listed.parent, {"alike": alike, "near": near}, "build/hero/smoke/")
+    for name in ("custom.css", "hero.css", "hero.js"):
+        shutil.copy(REPO / "book" / "assets" / name, tmp_path)
+    shutil.copytree(REPO / "book" / "assets" / "fonts", tmp_path / "fonts")
+    style = "".join(f'<link rel="stylesheet" href="{name}.css">' for name in ("custom", "hero"))
+    style += '<link rel="icon" href="data:,">'
+    page = tmp_path / "page.html"
+    head = f'<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>x</title>{style}'
+    page.write_text(f'{head}<main><h1>x</h1>{figure}</main><script src="hero.js"></script></html>', "utf8")
+    return page, figure
+
+
+NEAR = ((3, "A", 0.99), (3, "B", 0.1), (5, "A", 0.6), (5, "B", 0.2))
+
+
+def test_without_a_script_the_front_page_shows_the_end_of_a_walk(hero_page):
+    _, figure = hero_page
+    soup = BeautifulSoup(figure, "html.parser")
+    assert [row.p.text for row in soup.select(".hero-row")] == [
+        "nearest among A’s training images",
+        "A draws",
+        "B draws",
+        "nearest among B’s training images",
+    ]
+    assert len({image["alt"] for image in soup.select("img")}) == 4 * hero.COLUMNS
+    assert [b.text for b in soup.select("dd b")] == ["0.75", "0.60", "0.50"]  # of the largest N, half A
+    assert soup.select_one('[data-number="n"]').text == "5"
+
+
+@pytest.mark.browser
+def test_the_front_page_plays_stops_and_answers_mouse_and_keyboard(hero_page, chromium):
+    path, _ = hero_page
+    with serve(path.parent) as site:
+        for motion in ("no-preference", "reduce"):
+            watch(chromium, f"{site}page.html", motion)
+        watch(chromium, path.as_uri(), "reduce")  # opened as a file
+
+
+def watch(chromium, address: str, motion: str) -> None:
+    """Plays with the figure as a reader would."""
+    page = chromium.new_page(viewport=DESK, reduced_motion=motion)
+    complaints = hear(page, address.rpartition("/")[0], "hero")
+    page.goto(address)
+    figure, pause = page.locator(".hero"), page.locator(".hero-tools button").first
+    page.wait_for_function("document.querySelector('.hero').dataset.step !== undefined")
+    if motion == "reduce":  # it stands still until it is asked to move
+        assert figure.get_attribute("data-step") == "20"
+        page.wait_for_timeout(500)
+        assert figure.get_attribute("data-step") == "20"
+        page.locator(".hero-sizes input").last.focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function("document.querySelector('.hero').dataset.n === '3'")
+        assert figure.get_attribute("data-step") == "20"
+        assert "N = 3. Similarity" in page.inner_text(".hero-heard")
+        page.keyboard.press("ArrowRight")
+        pause.click()  # whoever asks for it sees it move
+    page.wait_for_function("+document.querySelector('.hero').dataset.step < 10")
+    pause.click()
+    at = figure.get_attribute("data-step")
+    assert pause.inner_text() == "Play"
+    page.wait_for_timeout(500)
+    assert figure.get_attribute("data-step") == at
+    slider = page.locator(".hero-tools input")
+    slider.press("End")
+    assert slider.get_attribute("aria-valuetext").startswith("step 20 of 20")
+    readable = address.startswith("http")  # a page that is a file keeps its pixels
+    drawn = canvases(figure) if readable else None
+    page.locator(".hero-sizes label").first.click()
+    page.wait_for_function("document.querySelector('.hero').dataset.n === '3'")
+    slider.press("End")
+    assert [b.inner_text() for b in page.locator("dd b").all()] == ["0.25", "0.99", "0.50"]
+    if readable:
+        until(lambda: not np.array_equal(drawn, canvases(figure)))
+        few = canvases(figure)
+    page.locator(".hero-tools button").nth(1).press("Enter")  # new noise
+    page.wait_for_function("document.querySelector('.hero').dataset.round === '1'")
+    if readable:
+        slider.press("End")
+        until(lambda: not np.array_equal(few, canvases(figure)))
+        near_a, a, b, near_b = np.split(np.array(canvases(figure)), 4)
+        np.testing.assert_allclose(a, near_a, atol=1)  # memories draw their training images
+        np.testing.assert_allclose(b, near_b, atol=1)
+        slider.press("Home")
+        until(lambda: not np.array_equal(a, canvases(figure)[4:8]))
+        _, a, b, _ = np.split(np.array(canvases(figure)), 4)
+        np.testing.assert_array_equal(a, b)  # A and B begin with the same noise
+    assert complaints == []  # axe asks for style sheets at addresses of its own
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    found = Axe().run(page).response["violations"]
+    assert [f["id"] for f in found if f["impact"] in ("serious", "critical")] == []
+    page.close()

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, edit, executions, hear, new_project, serve
+from conftest import CHAPTER, DESK, PHONE, edit, executions, hear, new_project, serve
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 from sphinx.util.inventory import InventoryFile
@@ -34,6 +34,8 @@ def test_book_builds_shows_this_scale_and_survives_a_failing_cell(project, capfd
     assert "smoke 0 smoke" in text
     assert "gap is 1.2 dB" in BeautifulSoup(text, "html.parser").get_text()  # 1.25, rounded to even
     assert "thebe" not in text
+    assert "fontawesome.js" not in text  # signs are drawn from a font of 4 kB
+    assert not (html / "_static" / "scripts" / "fontawesome.js").exists()
     assert "image/png" in (html / "_sources" / "book" / "00_x.ipynb").read_text()
     assert (html / "_sources" / "book" / "00_x.py").exists()
     soup = BeautifulSoup(text, "html.parser")
@@ -221,6 +223,10 @@ def test_pictures_say_how_large_they_are(tmp_path):
         image = BeautifulSoup(page, "html.parser").img
         assert (image["alt"], image["src"]) == ("a", source)
         assert (int(image["width"]), int(image["height"])) == size
+    svg += b'<image xlink:href="data:image/png;base64,AA"/></svg>'  # a grid of images, which gains by being large
+    for opening, wanted in (("<img", ["tiles"]), ('<img class="dark-light"', ["tiles", "dark-light"])):
+        page = extension.sized(f'<p>{opening} src="{coded("svg+xml", svg)}"/></p>', {})
+        assert BeautifulSoup(page, "html.parser").img["class"] == wanted
     for known in ('<img src="../_images/a.png" width="3">', '<img src="https://elsewhere/b.png">'):
         assert extension.sized(known, {"a.png": tmp_path / "a.png"}) == known
 
@@ -471,6 +477,46 @@ def test_links_of_verdicts_lead_to_the_first_row_of_their_target(entry):
     html = extension.marked(extension.ledger_table([entry], "laptop").html + extension.classes_table([], "laptop").html)
     ids = [row["id"] for row in BeautifulSoup(html, "html.parser").select("th[id]")]
     assert sorted(ids) == sorted(ledger.TARGETS)
+
+
+def test_each_verdict_of_the_ledger_has_a_badge_and_leads_to_the_figure_of_its_table(entry):
+    open_ = replace(entry, images="photographs", value=15, low=14, high=16, verdict="undecided")
+    html = extension.ledger_table([entry, open_], "laptop").html
+    addresses = {("02", "gaps"): "02.html#fig-gap"}
+    html = extension.marked(html, [entry, open_], addresses)
+    row = BeautifulSoup(html, "html.parser").find(id="T2a").parent
+    first, second = row.select("td[data-verdict]")
+    assert (first["data-verdict"], first.span["class"], read(first)) == ("met", ["verdict", "met"], "met 30 [29, 31]")
+    assert (first.a["href"], read(first.a)) == ("02.html#fig-gap", "30 [29, 31]")
+    assert (second.span.text, second.a, read(second)) == ("undecided", None, "undecided 15 [14, 16]")
+    assert [read(cell) for cell in row.select("td")][1:2] == ["≥ 15"]
+    counts = BeautifulSoup(extension.counted(html), "html.parser").select("li")
+    found = BeautifulSoup(html, "html.parser").select('[data-verdict="none"]')
+    assert [item.text for item in counts] == ["met 1", "missed 0", "undecided 1", f"not measured {len(found)}"]
+
+
+def test_a_table_is_seen_in_the_first_figure_that_is_drawn_from_it():
+    chapter = CHAPTER.replace("results.keep(gaps=Table(", "table = Table(").replace(
+        "stats.Estimate(6.5, 6, 7)))))",
+        "stats.Estimate(6.5, 6, 7))))\nresults.keep(gaps=table, other=Table(()), first=Table(()))",
+    )
+    assert extension.places(chapter) == {"gaps": "", "other": "", "first": ""}
+    chapter = chapter.replace("_ = plt.figure()", "print(table)\n_ = plt.figure()")
+    chapter = chapter.replace("# %%\nfrom ghr.book", "# %% [markdown]\n# ## How *far*?\n\n# %%\nfrom ghr.book")
+    assert extension.places(chapter) == {"gaps": "fig-line", "other": "how-far", "first": "how-far"}
+
+
+def test_the_ledger_can_be_taken_away_as_a_table(entry):
+    lines = extension.ledger_csv([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop").splitlines()
+    assert lines[0] == "id,statistic,images,network,target,value,low,high,verdict,target_at_paper_scale"
+    rows = [line.rsplit(",", 8) for line in lines[1:]]
+    first = [row[1:] for row in rows if row[0].startswith("T2a,")]
+    assert first == [
+        ["avatars", "UNet", ">= 15", "30", "29", "31", "met", ">= 30"],
+        ["avatars", "BFCNN", ">= 15", "30", "29", "31", "missed", ">= 30"],
+        ["photographs", "UNet", ">= 15", "", "", "", "not measured", ">= 30"],
+    ]
+    assert len(rows) == 1 + sum(len(target.on) for target in ledger.TARGETS.values())
 
 
 def read(cell) -> str:

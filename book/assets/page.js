@@ -15,3 +15,20 @@ window.addEventListener("DOMContentLoaded", () => {
     arrow.ariaLabel = `Pages below ${arrow.closest("li").querySelector("a").textContent.trim()}`;
   }
 });
+
+// The ledger: a count of verdicts is a choice of rows.
+window.addEventListener("DOMContentLoaded", () => {
+  const buttons = [...document.querySelectorAll(".ledger-counts > li")].map((item) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", ariaPressed: "false" });
+    button.append(...item.childNodes);
+    item.append(button);
+    button.addEventListener("click", () => {
+      const on = button.ariaPressed !== "true";
+      for (const each of buttons) each.ariaPressed = `${on && each === button}`;
+      for (const row of document.querySelectorAll("article .numbers tbody tr")) {
+        row.hidden = on && !row.querySelector(`[data-verdict="${item.dataset.verdict}"]`);
+      }
+    });
+    return button;
+  });
+});

@@ -4,14 +4,18 @@ Enters: executed copies, their notes, CITATION.cff and the bibliography. Leaves,
 executed, sliders, the ledger, the library, citations, and a page for addresses that lead nowhere.
 """
 
+import ast
 import base64
+import csv
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from inspect import isclass, isfunction
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -32,6 +36,7 @@ from ghr.book.press import (
     noted,
     number,
 )
+from ghr.book.query import parse
 from ghr.tables import Shown
 
 EXECUTED = "executed"  #: branch of the repository with the executed notebooks: Colab opens no text, and none of a page
@@ -148,7 +153,10 @@ def ship(app, error) -> None:
         error: what ended the build, or None.
     """
     if not error and app.builder.format == "html":
-        lay_out(kept_text(os.environ.get(SCALE, "laptop"), Path()), Path(app.outdir, "_static", "results"))
+        scale, folder = os.environ.get(SCALE, "laptop"), Path(app.outdir, "_static", "results")
+        lay_out(kept_text(scale, Path()), folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ledger.csv").write_text(ledger_csv(measured(scale, Path()), scale), "utf8")
 
 
 # -- what a page says beside its text
@@ -267,6 +275,8 @@ def mend(app, pagename, templatename, context, doctree) -> None:
 def sized(body: str, files: Mapping[str, Path]) -> str:
     """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
 
+    Drawings that hold images are of the class "tiles": they gain by being large.
+
     Args:
         body: HTML.
         files: where the pictures are that it shows, by their name on the page.
@@ -288,7 +298,14 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         found = re.search(rb'<svg[^>]* width="([\d.]+)(?:pt|px)?" height="([\d.]+)', content[:5000])
         pair = map(float, found.groups()) if found else Image.open(io.BytesIO(content)).size
         width, height = (round(side) for side in pair)
-        return tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+        tag = tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+        if not found or b"<image" not in content:
+            return tag
+        return (
+            tag.replace('class="', 'class="tiles ', 1)
+            if 'class="' in tag
+            else tag.replace("<img ", '<img class="tiles" ', 1)
+        )
 
     return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
 
@@ -327,6 +344,24 @@ def steady(app, error) -> None:
         drawn, html = page["js_path"], Path(app.outdir, f"{name}.html")
         page["js_path"] = drawn.with_name(f"{Path(name).name}.{mark}.js")
         html.write_text(html.read_text("utf8").replace(drawn.name, page["js_path"].name), "utf8")
+
+
+ICONS = re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>')  #: 1.5 MB of drawings
+
+
+def lighter(app, error) -> None:
+    """Takes the theme's script of icons from the pages, whose style sheet draws them from a font as well.
+
+    Args:
+        app: Sphinx's application.
+        error: what ended the build, or None.
+    """
+    if error or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        page.write_text(ICONS.sub("", page.read_text("utf8")), "utf8")
+    for file in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        file.unlink()
 
 
 # -- what it tells about the book
@@ -432,18 +467,137 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
     return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
 
 
-def marked(html: str) -> str:
-    """The first row of each target in a table's HTML made a place to which links can lead.
+def places(chapter: str) -> dict[str, str]:
+    """Where a reader of a chapter sees the tables that it keeps.
+
+    Args:
+        chapter: its text.
+
+    Returns:
+        By name of a table the id of the first figure that is drawn from it, or else of the section that keeps it.
+    """
+    from docutils.nodes import make_id
+
+    section, found, waiting = "", {}, {}
+    for cell in notebook(chapter).cells:
+        if cell.cell_type == "markdown":
+            section = next(map(make_id, re.findall(r"^##+ (.*)$", cell.source, re.MULTILINE)[::-1]), section)
+            continue
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        if any(isinstance(node, ast.FunctionDef) for node in nodes):
+            continue  # frames of an explorer, whose names are its own
+        if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
+            found |= {table: name for table, variable in waiting.items() if variable in used}
+            waiting = {table: variable for table, variable in waiting.items() if variable not in used}
+        for node in nodes:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "results.keep":
+                found |= {keyword.arg: section for keyword in node.keywords}
+                waiting |= {k.arg: k.value.id for k in node.keywords if isinstance(k.value, ast.Name)}
+    return found
+
+
+def figures(root: Path) -> dict[tuple[str, str], str]:
+    """Addresses of what `places` finds, as the page of the ledger sees them.
+
+    Args:
+        root: top of the repository.
+
+    Returns:
+        Address by chapter, two digits, and table.
+    """
+    found = {}
+    for chapter in chapters(root):
+        page = f"{Path(chapter).stem}.html"
+        there = places((root / chapter).read_text("utf8"))
+        found |= {(number(chapter), table): f"{page}#{place}".rstrip("#") for table, place in there.items()}
+    return found
+
+
+def marked(
+    html: str, entries: Sequence[ledger.Entry] = (), figures: Mapping[tuple[str, str], str] = MappingProxyType({})
+) -> str:
+    """A table of the ledger as its page shows it: places for targets, badges for verdicts, ways to figures.
 
     Args:
         html: of the table.
+        entries: those in it.
+        figures: of `figures`.
+
+    Returns:
+        HTML; the first row of each target is a place to which links can lead.
+    """
+    for id in ledger.TARGETS:
+        html = html.replace(f'<th scope="row">{id}</th>', f'<th scope="row" id="{id}">{id}</th>', 1)
+    known = {(entry.id, _cell(entry)): entry for entry in entries}
+
+    def row(match: re.Match) -> str:
+        id = match[1]
+
+        def cell(match: re.Match) -> str:
+            text, verdict, number, rest = match[1].replace("\N{NO-BREAK SPACE}", " "), *match.groups()[1:]
+            if entry := known.get((id, text)):
+                subject = entry.images if entry.network == "UNet" else f"{entry.images} {entry.network}"
+                question = parse(ledger.TARGETS[id].asked[subject])
+                if address := figures.get((question.chapter, question.table)):
+                    number = f'<a href="{address}">{number}</a>'
+            return f'<td data-verdict="{verdict}"><span class="verdict {verdict}">{verdict}</span> {number}{rest}</td>'
+
+        text = re.sub(r"<td>((met|missed|undecided): ([^<(]*?))((?: \([^<]*)?)</td>", cell, match[0])
+        return re.sub(r"<td>(not measured)", r'<td data-verdict="none">\1', text.replace("<td>-</td>", "<td></td>"))
+
+    html = re.sub(r'<tr><th scope="row"[^>]*>(\w+)</th>.*?</tr>', row, html)
+    return html.replace("&lt;=", "≤").replace("&gt;=", "≥")
+
+
+SIGNS = {
+    "met": "met",
+    "missed": "missed",
+    "undecided": "undecided",
+    "none": "not measured",
+}  #: verdicts as a page says them
+
+
+def counted(html: str) -> str:
+    """How many verdicts of each kind tables of the ledger show, which a script makes a choice of rows.
+
+    Args:
+        html: of the tables, as `marked` leaves them.
 
     Returns:
         HTML.
     """
-    for id in ledger.TARGETS:
-        html = html.replace(f'<th scope="row">{id}</th>', f'<th scope="row" id="{id}">{id}</th>', 1)
-    return html
+    counts = Counter(re.findall(r'data-verdict="(\w+)"', html))
+    items = "".join(
+        f'<li data-verdict="{verdict}"><span class="verdict {verdict}">{words}</span> {counts[verdict]}</li>'
+        for verdict, words in SIGNS.items()
+    )
+    return f'<ul class="ledger-counts">{items}</ul>'
+
+
+def ledger_csv(entries: Sequence[ledger.Entry], scale: str) -> str:
+    """The ledger as a table to take away: a line for each target, image set and network.
+
+    Args:
+        entries: measured at this scale.
+        scale: one of `ghr.recipes.SCALES`.
+
+    Returns:
+        CSV.
+    """
+    found = {(entry.id, entry.images, entry.network): entry for entry in entries}
+    asked = [(id, images, "UNet") for id, target in ledger.TARGETS.items() for images in target.on]
+    file, heads = io.StringIO(), ("id", "statistic", "images", "network", "target")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*heads, "value", "low", "high", "verdict", "target_at_paper_scale"])
+    rank = {key[:2]: k for k, key in enumerate(asked)}  # the UNet's line stands before those of other networks
+    for key in sorted({*asked, *found}, key=lambda key: (rank[key[:2]], key[2] != "UNet", key)):
+        id, images, network = key
+        entry = found.get(key)
+        numbers = [entry.value, entry.low, entry.high, entry.verdict] if entry else ["", "", "", SIGNS["none"]]
+        bounds, paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*ledger.TARGETS[id].paper)
+        writer.writerow([id, ledger.TARGETS[id].statistic, images, network, bounds, *numbers, paper])
+    return file.getvalue()
 
 
 def _tied(text: str) -> str:
@@ -535,8 +689,11 @@ def setup(app) -> dict:
         def run(self):
             scale = os.environ.get(SCALE, "laptop")
             entries = measured(scale, Path())
-            tables = ledger_table(entries, scale), classes_table(entries, scale)
-            return [nodes.raw("", marked(table.html), format="html") for table in tables]
+            both = (ledger_table(entries, scale), classes_table(entries, scale))
+            tables = "".join(marked(table.html, entries, figures(Path())) for table in both)
+            file = "../" * self.env.docname.count("/") + "_static/results/ledger.csv"
+            link = f'<p class="made">As a table: <a href="{file}" download>ledger.csv</a>.</p>'
+            return [nodes.raw("", f"{counted(tables)}{tables}{link}", format="html")]
 
     class Speed(SphinxDirective):
         """```{speed}``` or ```{speed} gpu```: what `make bench` timed, on a CPU or a GPU."""
@@ -589,6 +746,7 @@ def setup(app) -> dict:
     app.connect("build-finished", ship)
     app.connect("html-page-context", mend, priority=400)  # before the theme draws its download menu
     app.connect("html-page-context", launch, priority=502)  # after it has drawn it
+    app.connect("build-finished", lighter)
     app.connect("build-finished", steady, priority=400)  # before sphinx-tippy writes them
     # Jupyter Book always loads sphinx-thebe, which would put its scripts twice on every page
     for listener in [x for group in app.events.listeners.values() for x in group]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ghr import experiments
-from ghr.book import laboratory, ledger, percent, words
+from ghr.book import hero, laboratory, ledger, percent, words
 from ghr.book.press import (
     BUILD,
     SCALE,
@@ -136,6 +136,8 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
             lay_out(kept_text(scale, root), root / "build" / "results" / scale)
             if (root / f"{laboratory.PAGE}.md").exists():
                 laboratory.export(scale, root)
+            if "```{hero}" in (root / "index.md").read_text("utf8"):
+                hero.export(scale, root)
             render(scale, root, html)
     except Timeout as error:
         raise RuntimeError(f"another build of the book is running in {root}") from error

@@ -225,12 +225,10 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     id, images, network = _subject(body, told)
     entry = next((e for e in told.entries if e.key == (id, images, network, told.scale)), None)
     missing = "not measured yet" if told.targets[id].waits else NOT_HERE
-    words, verdict = (
-        (f"{id}, {entry.target}: {entry.verdict}", entry.verdict) if entry else (f"{id}: {missing}", "none")
-    )
+    verdict = entry.verdict if entry else "none"
     if not html:
-        return words
-    words = escape(words).replace(" ", "\N{NO-BREAK SPACE}")
+        return f"{id}, {entry.target}: {verdict}" if entry else f"{id}: {missing}"
+    words = escape(f"{id}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
     place = f' href="{ledger_page}#{id}"' if ledger_page else ""
     return (
         f'<a class="verdict {verdict}"{place}>{words}</a>'
