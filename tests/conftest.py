@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 import torch
 from beartype import BeartypeConf, FrozenDict, beartype
+from filelock import FileLock
 from jaxtyping import install_import_hook
 from PIL import Image
 
@@ -44,21 +45,27 @@ strict = beartype(
 install_import_hook("ghr", f"{__name__}.strict")
 
 from ghr import __main__ as command  # noqa: E402 (after the hook)
-from ghr import recipes  # noqa: E402
+from ghr import recipes, runs  # noqa: E402
 from ghr.networks import BFCNN, UNet  # noqa: E402
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder of all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _private_folders(tmp_path_factory):
+def _private_folders(shared):
     """Neither the user's cache nor the repository's checkpoints are read or written by any test.
 
     All workers share both: a set is built once, a network trained once.
     """
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHR_CACHE", str(shared / "cache"))
         patch.setenv("GHR_CHECKPOINTS", str(shared / "checkpoints"))
+        patch.setattr(runs, "LOG_SEEDS", range(8))  # half of what a small run takes are the 64 samples of its log
         yield
 
 
@@ -360,6 +367,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 PHONE = {"width": 390, "height": 844}
+COLOURS = ["color-contrast", "link-in-text-block"]  # axe's category "color", but for level AAA
 DESK = {"width": 1280, "height": 900}
 
 
@@ -458,24 +466,39 @@ def tmp_path_with_pins(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def lab(shared):
     """A site of few networks, where the last network of photographs also stands for one that was trained on discs.
 
-    Its pages: a front page, the laboratory, and live figures as a chapter would carry them.
+    Its pages: a front page, the laboratory, and live figures as a chapter would carry them. One worker builds it.
 
     Returns html, listed (the list of its networks), networks by (n, half), data by n.
     """
-    from ghr import runs
-    from ghr.book import laboratory, live, pages, plots
-    from ghr.files import checkpoints
-
     if not shutil.which("npm"):
         assert not os.environ.get("CI"), "npm is missing"
         pytest.skip("npm is missing: apt-get install npm")
-    root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
+    root = shared / "lab"
     chosen = {(run.n, run.half): run for run in recipes.table("laptop", "photographs") if run.n in SIZES}
+    with FileLock(shared / "lab.lock"):
+        if not (root / "_build" / "html").exists():
+            build_lab(root, list(chosen.values()))
+    listed = json.loads((root / "build" / "laboratory" / "laptop" / "laboratory.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
+        networks = {key: runs.load(run) for key, run in chosen.items()}
+    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
+    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=listed, networks=networks, data=data)
+
+
+def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
+    """Makes the site, its pages last."""
+    from ghr.book import laboratory, live, pages, plots
+    from ghr.files import checkpoints
+
+    shutil.rmtree(root, ignore_errors=True)  # of a worker that failed
+    root.mkdir()
+    tmp_path_with_pins(root)
     (root / "checkpoints").mkdir()
-    for run in chosen.values():
+    for run in chosen:
         shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
     weights, log = checkpoints.read(root / "checkpoints" / f"{run.name}.safetensors", run)
     checkpoints.write(root / "checkpoints" / f"{DISCS.name}.safetensors", weights, DISCS, log)
@@ -507,10 +530,6 @@ def lab(tmp_path_factory):
         before = listed.stat().st_mtime_ns
         assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
         pages.render("laptop", root, root / "_build" / "html")
-        networks = {key: runs.load(run) for key, run in chosen.items()}
-    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
-    contents = json.loads(listed.read_text())
-    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=contents, networks=networks, data=data)
 
 
 @pytest.fixture(scope="session")

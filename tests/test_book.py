@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, canvases, cut, hear, serve
+from conftest import COLOURS, DESK, PHONE, canvases, cut, hear, serve
 
 from ghr import recipes
 from ghr.book import press
@@ -75,7 +75,6 @@ class Visit:
     phone: int  #: width on a phone, CSS pixels
 
 
-COLOURS = ["color-contrast", "link-in-text-block"]  # axe's category "color", but for level AAA
 SHOW_TIPS = """async () => {
     const links = [...document.querySelectorAll("article a.reference.internal")];
     const tips = links.map(link => link._tippy).filter(tip => tip);
