@@ -1,6 +1,6 @@
 """What the tests share: signatures are checked, networks are excited, and files stay in temporary folders.
 
-But for the smoke book's executed chapters and screenshots, in `build`.
+But for the smoke book's executed chapters, in `build`.
 """
 
 import base64
@@ -44,8 +44,7 @@ strict = beartype(
 )
 install_import_hook("ghr", f"{__name__}.strict")
 
-from ghr import __main__ as command  # noqa: E402 (after the hook)
-from ghr import recipes, runs  # noqa: E402
+from ghr import recipes, runs  # noqa: E402 (after the hook)
 from ghr.networks import BFCNN, UNet  # noqa: E402
 
 
@@ -79,6 +78,7 @@ LONG = (
     "test_pages.py",
     "test_cluster.py",
     "test_live.py",
+    "test_visits.py",  # late: it waits for what test_book.py builds
 )
 LAST = ("test_chapters.py",)  #: reads what test_book.py has executed
 
@@ -161,6 +161,8 @@ def odd_images() -> torch.Tensor:
 @pytest.fixture
 def ghr(monkeypatch, tmp_path, capsys):
     """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
+    from ghr import __main__ as command
+
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
     smoke = dataclasses.replace(recipes._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
@@ -428,6 +430,20 @@ def hear(page, site: str, name: str) -> list[str]:
     return complaints
 
 
+def load(page, address: str | None = None) -> str:
+    """Loads a page, or loads it again, its formulas too.  Returns: its theme."""
+    page.goto(address, wait_until="networkidle") if address else page.reload(wait_until="networkidle")
+    page.evaluate("window.MathJax?.startup?.promise")
+    return page.evaluate("document.documentElement.dataset.theme")
+
+
+def shoot(page, name: str, **options) -> None:
+    """A picture of a page for whoever wants to look, in the folder that $GHR_SCREENSHOTS names."""
+    if folder := os.environ.get("GHR_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", **{"full_page": True, **options})
+
+
 def canvases(explorer) -> list[np.ndarray]:
     """What an explorer in a page shows, pixel by pixel."""
     script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
@@ -447,6 +463,42 @@ def cut(packed: dict, k: int) -> np.ndarray:
     h, w = packed["side"]
     row, column = divmod(k, packed["columns"])
     return sheet(packed)[row * h :, column * w :][:h, :w]
+
+
+# The smoke book --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def html(shared) -> Path:
+    """Folder of the pages: built by one worker at scale smoke, every chapter executed, unless GHR_HTML names one."""
+    from ghr.book import pages
+
+    if folder := os.environ.get("GHR_HTML"):
+        return Path(folder).resolve()
+    folder = shared / "book" / "html"
+    with FileLock(shared / "book.lock"):
+        return folder if folder.exists() else pages.book("smoke", REPO, folder).parent
+
+
+@pytest.fixture(scope="session")
+def smoke_pages(html) -> list[str]:
+    """Every page that stands in the table of contents or is made beside it, as paths below the folder."""
+    return sorted(str(path.relative_to(html)) for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+@pytest.fixture(scope="session")
+def soups(html, smoke_pages) -> dict:
+    """Every page, parsed."""
+    from bs4 import BeautifulSoup
+
+    return {name: BeautifulSoup((html / name).read_text("utf8"), "html.parser") for name in smoke_pages}
+
+
+@pytest.fixture(scope="session")
+def smoke_site(html):
+    """The address at which the pages are served, on loopback."""
+    with serve(html) as address:
+        yield address
 
 
 # A site of networks ------------------------------------------------------------------------------------------------

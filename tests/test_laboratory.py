@@ -1,6 +1,6 @@
 """The laboratory: its graphs and files, and its page in headless Chromium, whose numbers must equal torch's.
 
-Its site is that of `conftest.py`. Screenshots go to build/screenshots.
+Its site is that of `conftest.py`; $GHR_SCREENSHOTS names a folder for pictures of it.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, tmp_path_with_pins
+from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, shoot, tmp_path_with_pins
 from PIL import Image
 
 from ghr import jacobian, networks, noise, recipes, runs, sampling, similarity
@@ -216,10 +216,8 @@ class Page:
         return np.array(pixels).reshape(side, side, 4)[..., :3]
 
     def shoot(self, kind: str):
-        folder = REPO / "build" / "screenshots"
-        folder.mkdir(parents=True, exist_ok=True)
         self.page.evaluate("scrollTo(0, 0)")
-        self.page.screenshot(path=folder / f"laboratory-{kind}.png", full_page=True)
+        shoot(self.page, f"laboratory-{kind}")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import DESK, PHONE, edit, executions, hear, new_project, serve
+from conftest import DESK, PHONE, edit, executions, hear, new_project, serve, shoot
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
 from sphinx.util.inventory import InventoryFile
@@ -324,28 +324,22 @@ def test_the_page_of_a_lost_reader_works_at_any_depth(published, chromium):
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
             findings = Axe().run(page).response["violations"]
             assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
-            shoot(page, "404", mode, viewport)
+            shoot(page, f"404-{mode}-{viewport['width']}", full_page=False)
             for link in links(html / "404.html"):
                 if not urlsplit(link).scheme and not link.startswith("#"):
                     answer = page.request.get(address + link.lstrip("/"))
                     assert (link[:8], answer.status) == ("/a-book/", 200), link
             page.click("article a:has-text('front page')")
             assert page.url == f"{address}a-book/index.html"
-            shoot(page, "front", mode, viewport)
+            shoot(page, f"front-{mode}-{viewport['width']}", full_page=False)
             page.goto(f"{address}a-book/book/00_x.html", wait_until="networkidle")
             findings = Axe().run(page).response["violations"]
             assert [f["id"] for f in findings if f["impact"] in ("serious", "critical")] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
             page.click(".dropdown-launch-buttons > button")
             assert page.locator(".dropdown-launch-buttons a").get_attribute("href").endswith("executed/book/00_x.ipynb")
-            shoot(page, "chapter", mode, viewport)
+            shoot(page, f"chapter-{mode}-{viewport['width']}", full_page=False)
             context.close()
-
-
-def shoot(page, name: str, mode: str, viewport: dict) -> None:
-    folder = REPO / "build" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}-{mode}-{viewport['width']}.png")
 
 
 def test_the_page_on_speed_is_built_before_anything_was_timed(unpublished):
