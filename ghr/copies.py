@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
-from scipy import sparse, stats
+from scipy import sparse
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
@@ -275,6 +275,8 @@ def judge(
 
     Source: conformal p-values, Vovk et al. 2005; the correction is that of a mixture.
     """
+    from scipy.stats import beta
+
     if not len(ratio) or not len(null):
         raise ValueError(f"Samples and null need at least one image each, got {len(ratio)} and {len(null)}.")
     if not 0 < rate < 1:
@@ -291,7 +293,7 @@ def judge(
     q = generator.beta(found + 0.5, n - found + 0.5, draws)
     low, high = np.quantile(_corrected(q, a), [0.025, 0.975])
     value = float(_corrected(found / n, rank / (m + 1)))
-    false = stats.beta(rank, m + 1 - rank).ppf([0.025, 0.975])
+    false = beta(rank, m + 1 - rank).ppf([0.025, 0.975])
     return Judged(
         float(ordered[rank - 1]),
         Estimate(rank / (m + 1), *map(float, false)),

@@ -15,7 +15,7 @@ import pywt
 import scipy.fft
 import torch
 from jaxtyping import Float, Int
-from scipy import sparse, stats
+from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
@@ -94,10 +94,12 @@ def h1(vectors: Float[Tensor, "k 1 h w"]) -> float:
     Raises:
         ValueError: for a single vector, and as `energy`.
     """
+    from scipy.stats import spearmanr
+
     if len(vectors) < 2:
         raise ValueError("Whether frequency grows is seen of at least two vectors, got one.")
     quotients = energy(vectors)
-    return float(stats.spearmanr(np.arange(len(quotients)), quotients.cpu().numpy()).statistic)
+    return float(spearmanr(np.arange(len(quotients)), quotients.cpu().numpy()).statistic)
 
 
 def h2(

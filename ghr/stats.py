@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from torch import Tensor
 
 BLOCK = 100  #: resamples at a time: fifteen noise levels of 2,000 images take 24 MB
@@ -98,13 +97,15 @@ def student(statistic: Callable, *samples: Tensor | np.ndarray) -> Estimate:
 
     Source: Tukey 1958; Efron & Stein 1981.
     """
+    from scipy.stats import t  # here: it would be half of what importing this module takes
+
     arrays = [_array(sample) for sample in samples]
     lengths = {array.shape[-1] for array in arrays}
     if len(lengths) > 1 or (n := lengths.pop()) < 2:
         raise ValueError(f"An interval needs two values or more, equally many: {[a.shape[-1] for a in arrays]}.")
     others = np.array([np.delete(np.arange(n), i) for i in range(n)])
     value, without = (statistic(*each, axis=-1) for each in (arrays, [array[..., others] for array in arrays]))
-    arm = stats.t.ppf(0.975, n - 1) * np.sqrt((n - 1) * np.var(without))
+    arm = t.ppf(0.975, n - 1) * np.sqrt((n - 1) * np.var(without))
     if not np.isfinite([value, arm]).all():
         raise ValueError("The statistic is not finite, with all images or without one of them: it has no interval.")
     return Estimate(float(value), float(value - arm), float(value + arm))
@@ -143,9 +144,11 @@ def share(flags: Tensor | np.ndarray) -> Estimate:
     Raises:
         ValueError: without a flag.
     """
+    from scipy.stats import binomtest
+
     if not len(flags):
         raise ValueError("A share needs at least one flag.")
-    test = stats.binomtest(int(flags.sum()), len(flags))
+    test = binomtest(int(flags.sum()), len(flags))
     interval = test.proportion_ci(method="wilson")
     return Estimate(test.statistic, interval.low, interval.high)
 

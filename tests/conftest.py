@@ -1,6 +1,6 @@
 """What the tests share: signatures are checked, networks are excited, and files stay in temporary folders.
 
-But for the smoke book's executed chapters and screenshots, in `build`.
+But for the smoke book's executed chapters, in `build`.
 """
 
 import base64
@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 import torch
 from beartype import BeartypeConf, FrozenDict, beartype
+from filelock import FileLock
 from jaxtyping import install_import_hook
 from PIL import Image
 
@@ -43,22 +44,27 @@ strict = beartype(
 )
 install_import_hook("ghr", f"{__name__}.strict")
 
-from ghr import __main__ as command  # noqa: E402 (after the hook)
-from ghr import recipes  # noqa: E402
+from ghr import recipes, runs  # noqa: E402 (after the hook)
 from ghr.networks import BFCNN, UNet  # noqa: E402
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder of all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _private_folders(tmp_path_factory):
+def _private_folders(shared):
     """Neither the user's cache nor the repository's checkpoints are read or written by any test.
 
     All workers share both: a set is built once, a network trained once.
     """
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHR_CACHE", str(shared / "cache"))
         patch.setenv("GHR_CHECKPOINTS", str(shared / "checkpoints"))
+        patch.setattr(runs, "LOG_SEEDS", range(8))  # half of what a small run takes are the 64 samples of its log
         yield
 
 
@@ -72,6 +78,7 @@ LONG = (
     "test_pages.py",
     "test_cluster.py",
     "test_live.py",
+    "test_visits.py",  # late: it waits for what test_book.py builds
 )
 LAST = ("test_chapters.py",)  #: reads what test_book.py has executed
 
@@ -154,6 +161,8 @@ def odd_images() -> torch.Tensor:
 @pytest.fixture
 def ghr(monkeypatch, tmp_path, capsys):
     """ghr(words) -> (exit status, standard output, standard error); checkpoints and cache of this test."""
+    from ghr import __main__ as command
+
     monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("GHR_CACHE", str(tmp_path / "cache"))
     smoke = dataclasses.replace(recipes._RECIPES["smoke"], images_seen=20 * 64, held_out=5, width=4)
@@ -360,6 +369,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 PHONE = {"width": 390, "height": 844}
+COLOURS = ["color-contrast", "link-in-text-block"]  # axe's category "color", but for level AAA
 DESK = {"width": 1280, "height": 900}
 
 
@@ -420,6 +430,20 @@ def hear(page, site: str, name: str) -> list[str]:
     return complaints
 
 
+def load(page, address: str | None = None) -> str:
+    """Loads a page, or loads it again, its formulas too.  Returns: its theme."""
+    page.goto(address, wait_until="networkidle") if address else page.reload(wait_until="networkidle")
+    page.evaluate("window.MathJax?.startup?.promise")
+    return page.evaluate("document.documentElement.dataset.theme")
+
+
+def shoot(page, name: str, **options) -> None:
+    """A picture of a page for whoever wants to look, in the folder that $GHR_SCREENSHOTS names."""
+    if folder := os.environ.get("GHR_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", **{"full_page": True, **options})
+
+
 def canvases(explorer) -> list[np.ndarray]:
     """What an explorer in a page shows, pixel by pixel."""
     script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
@@ -441,6 +465,42 @@ def cut(packed: dict, k: int) -> np.ndarray:
     return sheet(packed)[row * h :, column * w :][:h, :w]
 
 
+# The smoke book --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def html(shared) -> Path:
+    """Folder of the pages: built by one worker at scale smoke, every chapter executed, unless GHR_HTML names one."""
+    from ghr.book import pages
+
+    if folder := os.environ.get("GHR_HTML"):
+        return Path(folder).resolve()
+    folder = shared / "book" / "html"
+    with FileLock(shared / "book.lock"):
+        return folder if folder.exists() else pages.book("smoke", REPO, folder).parent
+
+
+@pytest.fixture(scope="session")
+def smoke_pages(html) -> list[str]:
+    """Every page that stands in the table of contents or is made beside it, as paths below the folder."""
+    return sorted(str(path.relative_to(html)) for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+@pytest.fixture(scope="session")
+def soups(html, smoke_pages) -> dict:
+    """Every page, parsed."""
+    from bs4 import BeautifulSoup
+
+    return {name: BeautifulSoup((html / name).read_text("utf8"), "html.parser") for name in smoke_pages}
+
+
+@pytest.fixture(scope="session")
+def smoke_site(html):
+    """The address at which the pages are served, on loopback."""
+    with serve(html) as address:
+        yield address
+
+
 # A site of networks ------------------------------------------------------------------------------------------------
 
 SIZES = (10, 4454)  #: of its networks of photographs
@@ -458,24 +518,39 @@ def tmp_path_with_pins(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def lab(shared):
     """A site of few networks, where the last network of photographs also stands for one that was trained on discs.
 
-    Its pages: a front page, the laboratory, and live figures as a chapter would carry them.
+    Its pages: a front page, the laboratory, and live figures as a chapter would carry them. One worker builds it.
 
     Returns html, listed (the list of its networks), networks by (n, half), data by n.
     """
-    from ghr import runs
-    from ghr.book import laboratory, live, pages, plots
-    from ghr.files import checkpoints
-
     if not shutil.which("npm"):
         assert not os.environ.get("CI"), "npm is missing"
         pytest.skip("npm is missing: apt-get install npm")
-    root = tmp_path_with_pins(tmp_path_factory.mktemp("lab"))
+    root = shared / "lab"
     chosen = {(run.n, run.half): run for run in recipes.table("laptop", "photographs") if run.n in SIZES}
+    with FileLock(shared / "lab.lock"):
+        if not (root / "_build" / "html").exists():
+            build_lab(root, list(chosen.values()))
+    listed = json.loads((root / "build" / "laboratory" / "laptop" / "laboratory.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(root / "checkpoints"))
+        networks = {key: runs.load(run) for key, run in chosen.items()}
+    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
+    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=listed, networks=networks, data=data)
+
+
+def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
+    """Makes the site, its pages last."""
+    from ghr.book import laboratory, live, pages, plots
+    from ghr.files import checkpoints
+
+    shutil.rmtree(root, ignore_errors=True)  # of a worker that failed
+    root.mkdir()
+    tmp_path_with_pins(root)
     (root / "checkpoints").mkdir()
-    for run in chosen.values():
+    for run in chosen:
         shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", root / "checkpoints")
     weights, log = checkpoints.read(root / "checkpoints" / f"{run.name}.safetensors", run)
     checkpoints.write(root / "checkpoints" / f"{DISCS.name}.safetensors", weights, DISCS, log)
@@ -507,10 +582,6 @@ def lab(tmp_path_factory):
         before = listed.stat().st_mtime_ns
         assert laboratory.export("laptop", root).stat().st_mtime_ns == before  # nothing is new
         pages.render("laptop", root, root / "_build" / "html")
-        networks = {key: runs.load(run) for key, run in chosen.items()}
-    data = {n: runs.data(chosen[n, "A"]) for n in SIZES}
-    contents = json.loads(listed.read_text())
-    return SimpleNamespace(root=root, html=root / "_build" / "html", listed=contents, networks=networks, data=data)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ghr import costs, jacobian, noise, recipes, runs, sampling, training
-from ghr.book import pages, speed
+from ghr.book import speed
 from ghr.images import synthetic
 from ghr.networks import BFCNN, ConditionalUNet, UNet
 
@@ -168,17 +167,6 @@ def test_the_page_says_whether_an_aim_was_met(aim, words):
     timed = {"machine": {}, "pairs": {"x": pair}, "growth": None}
     (row,) = BeautifulSoup(speed.page(timed), "html.parser").tbody.find_all("tr")
     assert [cell.text for cell in row.find_all("td")] == ["4", words, "4 (3.9 to 9)", "1 (0.9 to 1.1)"]
-
-
-def test_the_page_is_built_before_anything_was_timed(project):
-    shutil.copy(BENCHMARKS.parent / "book" / "speed.md", project / "book")
-    (project / "index.md").write_text("# Front\n\nRead [it](book/speed.md).\n")
-    (project / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters: [{file: book/speed}]\n")
-    pages.render("smoke", project, project / "html")
-    soup = BeautifulSoup((project / "html" / "book" / "speed.html").read_text(), "html.parser")
-    assert soup.text.count("Not timed yet: make bench, on a GPU python benchmarks/run.py --device cuda.") == 3
-    counted = {row.th.text: [cell.text for cell in row.find_all("td")] for row in soup.select("tbody tr")}
-    assert counted["paper: UNet of width 64, 3 scales"][1] == "7,659,264"
 
 
 def test_the_exponent_of_a_square_law_in_d_is_two():

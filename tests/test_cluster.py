@@ -21,6 +21,7 @@ from conftest import STUBS, same, until
 from safetensors.torch import load_file
 
 from ghr import cluster, recipes, runs
+from ghr.files import checkpoints
 from ghr.recipes import Run
 
 RUN = Run(images="discs", size=8, held_out=6, n=20, width=4, scales=1, images_seen=500 * 8, batch=8, average=0.9)
@@ -190,7 +191,7 @@ def test_a_gpu_that_torch_does_not_find_is_told(head, folders):
 def test_ctrl_c_leaves_what_one_machine_goes_on_with(quiet, folders, monkeypatch):
     """SIGINT to the real command and its process group, as a terminal sends it, in the first minute.
 
-    What was done is saved then; nothing stays behind.
+    What was done is saved then, to the bit, and is where one machine goes on; nothing stays behind.
     """
     before = of_ray()
     script = f"""
@@ -214,24 +215,32 @@ __main__.main()
     assert process.returncode == 1
     assert told.read_text().endswith("ghr: interrupted; the same command goes on where it stopped.\n")
     assert gone(of_ray() - before)
-    assert len(states(folders)) == 1
+    (state,) = states(folders)
     assert not runs.path(LONG).exists()
-    first = []
-    train = runs.train
+    left, _ = checkpoints.read(state, LONG)
+    done = int(left["step"])
+    train, steps = runs.train, []
 
-    def counted(*arguments, **options):
-        for step in train(*arguments, **options):
-            first.append(step.step)
-            yield step
+    def until_step(last):
+        def stopped(*arguments, **options):
+            for step in train(*arguments, **options):
+                steps.append(step.step)
+                yield step
+                if step.step == last:
+                    raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "train", counted)
-    with one_thread():
-        weights = load_file(runs.fit(LONG))
-        assert first[0] > 1
-        monkeypatch.setenv("GHR_CHECKPOINTS", str(folders / "unstopped"))
-        assert same(weights, load_file(runs.fit(LONG)))
-    assert first[-1] == 1900
-    assert 1 in first
+        steps.clear()
+        monkeypatch.setattr(runs, "train", stopped)
+        with one_thread(), pytest.raises(KeyboardInterrupt):
+            runs.fit(LONG)
+        return list(steps)
+
+    assert until_step(done + 1) == [done + 1]
+    monkeypatch.setenv("GHR_CACHE", str(folders / "unstopped" / "cache"))
+    monkeypatch.setenv("GHR_SAVE_EVERY", "-1")
+    assert until_step(done) == [*range(1, done + 1)]
+    (unstopped,) = states(folders / "unstopped")
+    assert same(left, checkpoints.read(unstopped, LONG)[0])
 
 
 # Bad input --------------------------------------------------------------------------------------------------------

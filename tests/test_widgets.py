@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from conftest import DESK, canvases, cut, hear, new_project, serve, sheet
+from conftest import DESK, canvases, cut, hear, new_project, serve, sheet, shoot
 from PIL import Image
 
 from ghr import images, noise, recipes, runs
@@ -323,8 +323,6 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
     np.testing.assert_array_equal(noisy, pixels(Tile(y[0], "")))
     # another process may add in another order
     assert np.abs(denoised.astype(int) - pixels(Tile(x_hat[0], ""))).max() <= 1
-    folder = REPO / "build" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
     page.locator(".explorer").scroll_into_view_if_needed()
-    page.screenshot(path=folder / "jupyterlab.png")
+    shoot(page, "jupyterlab", full_page=False)
     page.close()

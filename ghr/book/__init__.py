@@ -2,3 +2,5 @@
 
 Nothing outside this package imports it or reads a variable of its environment.
 """
+
+DEPFILE = "GHR_DEPFILE"  #: variable: where a kernel notes the checkpoints that it loads

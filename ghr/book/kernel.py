@@ -11,7 +11,7 @@ import tqdm.std
 
 tqdm.auto.tqdm = tqdm.std.tqdm  # bars as widgets would reach no terminal; those who import it later get this one
 
-from ghr.book.press import DEPFILE  # noqa: E402
+from ghr.book import DEPFILE  # noqa: E402
 
 
 def load_ipython_extension(shell) -> None:

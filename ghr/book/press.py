@@ -35,14 +35,13 @@ import torch
 from filelock import FileLock
 
 from ghr import tables
-from ghr.book import percent, results, schema, words
+from ghr.book import DEPFILE, percent, results, schema, words
 from ghr.book.percent import INJECTED, notebook, numbered
 from ghr.files.cache import writable, write_whole
 from ghr.recipes import SCALES
 
 PACKAGE = Path(__file__).parents[1]
 SCALE = "GHR_SCALE"
-DEPFILE = "GHR_DEPFILE"
 BUILD = ("build", "make it writable, or build in a copy of the repository")  #: as a message calls the folder
 
 

@@ -1,0 +1,113 @@
+"""The pages of the book as a reader meets them, in headless Chromium, in light and dark mode and on a phone.
+
+The pages are those of `test_book.py`, `GHR_HTML` too; $GHR_SCREENSHOTS names a folder for pictures of them.
+"""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import COLOURS, DESK, PHONE, hear, load, shoot
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one page did and showed: loaded in light mode, looked at on a phone, loaded again in dark mode."""
+
+    first: set[str]  #: files asked for before anybody touched it, below the folder of the pages
+    tips: int  #: hover tips that were shown
+    complaints: list[str]  #: of the light mode, tips included
+    themes: list[str]  #: of both modes
+    grave: list[str]  #: what axe calls serious or critical in light mode
+    grave_in_dark: list[str]  #: of its rules on colours: the dark page is the same document
+    phone: int  #: width on a phone, CSS pixels
+
+
+SHOW_TIPS = """async () => {
+    const links = [...document.querySelectorAll("article a.reference.internal")];
+    const tips = links.map(link => link._tippy).filter(tip => tip);
+    for (const tip of tips) tip.show();
+    await new Promise(resolve => setTimeout(resolve, 300));
+    const shown = tips.filter(tip => tip.state.isShown || tip.state.isVisible).length;
+    for (const tip of tips) tip.hide();
+    await new Promise(resolve => setTimeout(resolve, 300));
+    return shown;
+}"""
+
+
+@pytest.fixture(scope="session")
+def opened(smoke_pages) -> list[str]:
+    """Those that a browser opens: of the library's pages, which are all alike, a short one and the longest."""
+    alike = {"book/api/jacobian.html", "book/api/machinery.html"}
+    assert alike <= set(smoke_pages)
+    return [name for name in smoke_pages if not name.startswith("book/api/") or name in alike]
+
+
+@pytest.fixture(scope="session")
+def visits(chromium, html, smoke_site, opened) -> dict[str, Visit]:
+    """A visit of each opened page."""
+    return {name: visit(chromium, html, smoke_site, name) for name in opened}
+
+
+def visit(chromium, html: Path, site: str, name: str) -> Visit:
+    """Loads a page twice and looks at it."""
+    flat = name.removesuffix(".html").replace("/", "-")
+    context = chromium.new_context(viewport=DESK, color_scheme="light")
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(unquote(urlsplit(request.url).path).lstrip("/")))
+    complaints = hear(page, site, name)
+    themes = [load(page, site + name)]
+    first = {path for path in asked if (html / path).is_file()}
+    for anchor in page.locator("article a.reference.internal:visible").all()[:3]:
+        anchor.hover(timeout=5000)
+    page.mouse.move(0, 0)
+    tips = page.evaluate(SHOW_TIPS)
+    page.wait_for_load_state("networkidle")
+    heard = list(complaints)  # axe asks for style sheets at addresses of its own
+    shoot(page, f"{flat}-light")
+    grave = findings(page, name)
+    page.set_viewport_size(PHONE)
+    phone = page.evaluate("document.documentElement.scrollWidth")
+    shoot(page, f"{flat}-phone")
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="dark")
+    themes.append(load(page))
+    shoot(page, f"{flat}-dark")
+    grave_in_dark = findings(page, name, runOnly={"type": "rule", "values": COLOURS})
+    context.close()
+    return Visit(first, tips, heard, themes, grave, grave_in_dark, phone)
+
+
+def findings(page, name: str, **options) -> list[str]:
+    """What axe finds on a page and calls serious or critical."""
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    grave = [f for f in found if f["impact"] in ("serious", "critical")]
+    return [f"{name}: {f['id']}: {node['html'][:200]}" for f in grave for node in f["nodes"]]
+
+
+def test_pages_ask_only_this_host_and_complain_about_nothing(visits):
+    """Nor does a hover tip load anything."""
+    assert "index.html" in visits
+    assert sum(visit.tips for visit in visits.values()) > 100
+    assert [complaint for visit in visits.values() for complaint in visit.complaints] == []
+
+
+def test_the_first_view_of_a_page_is_light(visits, html):
+    """What a page asks for before anybody touches it, compressed as servers do: below 1.5 MB."""
+    for name, visit in visits.items():
+        assert name in visit.first
+        assert sum(len(gzip.compress((html / path).read_bytes())) for path in visit.first) < 1.5e6, name
+
+
+def test_pages_fit_a_phone_without_sideways_scroll(visits):
+    assert {name: visit.phone for name, visit in visits.items() if visit.phone > PHONE["width"]} == {}
+
+
+def test_pages_are_accessible_in_both_modes(visits):
+    assert {tuple(visit.themes) for visit in visits.values()} == {("light", "dark")}
+    assert [finding for visit in visits.values() for finding in (*visit.grave, *visit.grave_in_dark)] == []
