@@ -1,4 +1,5 @@
-"""The command line: `ghr train`, `runs`, `images`, `check`, `need`, `measure`, `book` and `chapter`.
+"""The command line: `ghr train`, `runs`, `images`, `check`, `need`, `measure`, `export`, `book` and
+`chapter`.
 
 Help texts are the docstrings.
 """
@@ -20,6 +21,7 @@ from ghr import check as checks
 from ghr import images as sets
 from ghr import need as needs
 from ghr import plan, recipes, report, runs
+from ghr.files import cache
 from ghr.images import archives, names
 from ghr.tables import Table
 
@@ -36,6 +38,7 @@ def train(
     images: str | None = None,
     n: int | None = None,
     size: int | None = None,
+    colour: bool = False,
     cluster: str | None = None,
 ) -> None:
     """Train what is missing of the book's networks, in the order of the plan, or a pair of halves of your own images.
@@ -48,17 +51,18 @@ def train(
         images: Your own image set, e.g. folder:PATH, celeba, or discs; trains its two halves instead of the table.
         n: Images in each half of your own set.
         size: Side of your own images in pixels (default: the scale's).
+        colour: Keep the colours of your own images.
         cluster: Train many runs at a time on a Ray cluster: local (this machine), auto (the one this machine is a node
             of) or its HOST:PORT.
     """
     if images is None:
-        if n is not None or size is not None:
-            raise ValueError("--n and --size go with --images: the runs of a table have theirs.")
+        if n is not None or size is not None or colour:
+            raise ValueError("--n, --size and --colour go with --images: the runs of a table have theirs.")
         chosen = _planned(scale)
     else:
         if n is None:
             raise ValueError("--images needs --n, the number of images in each half.")
-        chosen = recipes.pair(scale, images=images, n=n, size=size)
+        chosen = recipes.pair(scale, images=names.coloured(images) if colour else images, n=n, size=size)
     chosen = [run for run in chosen if fnmatch.fnmatch(run.name, only)]
     if not chosen:
         raise ValueError(f"No run of scale {scale} matches {only}: `ghr runs --scale {scale}` lists them.")
@@ -194,6 +198,7 @@ def need(
     sizes: list[int] | None = None,
     images_seen: int = needs.IMAGES_SEEN,
     width: int = 16,
+    colour: bool = False,
     out: Path = Path("ghr-need"),
 ) -> None:
     """How many images does a set need, before networks stop to memorize it? `ghr need PHOTOGRAPHS` trains and answers.
@@ -207,11 +212,13 @@ def need(
         sizes: Numbers of images to try, e.g. --sizes 30 300 (default: two a decade, as far as the set goes).
         images_seen: Images that each network sees, with repetition: longer trainings memorize more.
         width: Channels of the networks' first scale.
+        colour: Learn from colours, of a folder or a set that was downloaded.
         out: Folder for the page and the tables.
     """
     report.require_out(out, *needs.FILES)
     name = names.spelled(images)
-    pairs = needs.plan(name, size, sizes, images_seen, width)
+    pairs = needs.plan(name, size, sizes, images_seen, width, colour)
+    name = next(iter(pairs.values()))[0].images
     if account := sets.account(name, size):
         tqdm.write(account, file=sys.stderr)
     told = f"N = {', '.join(f'{n:,}' for n in pairs)}. {plan.cost([run for pair in pairs.values() for run in pair])}"
@@ -232,6 +239,7 @@ def measure(
     train: str | None = None,
     size: int | None = None,
     channels: int | None = None,
+    colour: bool = False,
     many: int = 64,
     bases: int = 8,
     samples: int = 16,
@@ -256,6 +264,7 @@ def measure(
         train: Folder or set that it was trained on: measures what it gains there, and copies.
         size: Side of the images in pixels (default: what the denoiser says, or 32).
         channels: 1 for grey images, 3 for colour (default: what the denoiser says, or 1).
+        colour: The same as --channels 3.
         many: Images to measure on.
         bases: Images at which it is differentiated, the longest part.
         samples: Samples to draw.
@@ -270,12 +279,14 @@ def measure(
     from ghr import foreign, portrait
 
     f = foreign.load(denoiser, units, told, predicts, schedule, sigma_data)
+    if colour and channels not in (None, 3):
+        raise ValueError(f"--colour means 3 channels: leave out --channels {channels}.")
     if min(many, bases, samples) < 2:
         raise ValueError("--many, --bases and --samples must be at least 2: one value has no interval.")
     if min(value for value in (size, channels, 1) if value is not None) < 1:
         raise ValueError(f"size and channels must be at least 1, got size={size} and channels={channels}.")
     size = size or foreign.wanted_size(denoiser) or (f.size or (32,))[0]
-    channels = channels or f.channels or 1
+    channels = channels or (3 if colour else f.channels or 1)
     portrait.tried(f, channels, size)  # before images are read or drawn, which may take minutes
     on = portrait.load(images, size, channels, many, train)
     good, hint = portrait.single.meant(f, on.x[:8])
@@ -290,6 +301,42 @@ def measure(
     print(portrait.text(found))
     for file in portrait.write(found, Path(out)) if out is not None else []:
         print(file)
+
+
+def export(
+    denoiser: str,
+    size: int | None = None,
+    out: Path | None = None,
+    units: Units | None = None,
+    predicts: Predicts | None = None,
+) -> None:
+    """Write a blind denoiser of grey images as one ONNX file, which the book's laboratory runs: `ghr export net.pt`.
+
+    Of the book's networks and those of its authors the file also holds products with the Jacobian and its transpose.
+
+    Args:
+        denoiser: What `ghr measure` reads, or the name of a trained run of `ghr runs`. May stand without --denoiser.
+        size: Side of the images in pixels (default: what the denoiser says, or 32).
+        out: The file (default: the denoiser's name with .onnx, in this folder).
+        units: Range of its pixels: unit [0,1], signed [-1,1] or bytes [0,255]; the file's own are [0,1].
+        predicts: What it answers with: clean image or residual; the file answers with the clean image.
+    """
+    from ghr import foreign
+    from ghr.book import export as exports
+
+    checkpoint = runs.folder() / f"{denoiser}.safetensors"
+    where = str(checkpoint) if checkpoint.exists() else denoiser
+    if out is None:
+        stem = Path(where).stem if not where.rpartition(":")[0] else where.rpartition(":")[2]
+        out = Path(f"{stem}.onnx")
+    if out.exists():
+        raise ValueError(f"{out} is there already: give another --out, or take it away.")
+    f = foreign.load(where, units, None, predicts)
+    size = size or foreign.wanted_size(where) or (f.size or (32,))[0]
+    data = exports.file(f, size)
+    cache.write_whole(out, data)
+    more = ", with products of its Jacobian" if exports.exact(f) is not None else ""
+    print(f"{out}: {f.words or denoiser}, for grey images of {size}x{size}{more}, {len(data) / 1e6:.1f} MB")
 
 
 def book(scale: Scale = "laptop", check: bool = False) -> None:
@@ -332,11 +379,15 @@ def _say(message, *_) -> None:
 def main() -> None:
     """Entry point; an expected error is one sentence on standard error and exit status 1."""
     commands = {"train": train, "runs": show, "images": images, "check": check, "need": need, "measure": measure}
-    commands |= {"book": book, "chapter": chapter}
+    commands |= {"export": export, "book": book, "chapter": chapter}
     words = sys.argv[1:]
-    first = {"images": "--name", "chapter": "--name", "measure": "--denoiser", "need": "--images"}.get(
-        words[0] if words else ""
-    )
+    first = {
+        "images": "--name",
+        "chapter": "--name",
+        "measure": "--denoiser",
+        "export": "--denoiser",
+        "need": "--images",
+    }.get(words[0] if words else "")
     if first and not (words[1:] or ["-"])[0].startswith("-"):
         words.insert(1, first)
     if isinstance(sys.stdout, io.TextIOWrapper):

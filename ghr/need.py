@@ -22,6 +22,7 @@ import torch
 from ghr import experiments, images, recipes, report, runs
 from ghr.copies import SMALLEST
 from ghr.files import cache
+from ghr.images import names
 from ghr.measure import beyond, samples
 from ghr.measure.copies import Copied, copied
 from ghr.measure.errors import NAMED_PSNR, errors
@@ -104,6 +105,7 @@ def plan(
     chosen: Sequence[int] | None = None,
     images_seen: int = IMAGES_SEEN,
     width: int = 16,
+    colour: bool = False,
 ) -> dict[int, tuple[Run, Run]]:
     """What is trained to answer for a set.
 
@@ -113,15 +115,22 @@ def plan(
         chosen: N (None: those of `sizes`).
         images_seen: by each network, with repetition.
         width: of the networks.
+        colour: whether colours are kept.
 
     Returns:
         Runs of halves A and B by N, increasing.
 
     Raises:
-        ValueError: for images that are too small, a set of too few, an N that it cannot give, or what makes no `Run`.
+        ValueError: for images that are too small, a set of too few or without colours, an N that it cannot give, or
+            what makes no `Run`.
     """
     if size < SMALLEST:
         raise ValueError(f"size must be at least {SMALLEST}, below which copies cannot be told, got {size}.")
+    name = names.coloured(name) if colour else name
+    how = {"images_seen": images_seen, "width": width, "pool": None}
+    dataclasses.replace(
+        recipes.pair("laptop", 2, name, size=size)[0], **how
+    )  # what makes no run is told before reading
     count = images.count(name, size)
     if count < LEAST:
         raise ValueError(f"{name} has {count} images: at least {LEAST} are needed, better some thousands.")
@@ -136,8 +145,7 @@ def plan(
     pairs = {}
     for n in wanted:
         pair = recipes.pair("laptop", n, name, size=size)
-        how = {"images_seen": images_seen, "width": width, "held_out": spared, "pool": None}
-        pairs[n] = tuple(dataclasses.replace(run, **how) for run in pair)
+        pairs[n] = tuple(dataclasses.replace(run, **how, held_out=spared) for run in pair)
     return pairs
 
 
@@ -386,5 +394,7 @@ def _page(name: str, rows: Table[Row], found: Table[Crossing]) -> str:
     body = report.section("What was measured", *shown)
     body += report.section("The numbers", table.html)
     body += report.section("What follows, and what does not", report.points(advice(found)))
-    shown_name = name.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+    named = names.parse(name)
+    shown_name = named.path.name if named.path else named.base.text
+    shown_name += " in colour" if named.colour else ""
     return report.page(verdict(rows, found), f"How many images does {shown_name} need?", body)

@@ -20,7 +20,7 @@ from ghr import images as sets
 from ghr.denoiser import denoise
 from ghr.files import cache
 from ghr.foreign import Foreign
-from ghr.images import names, pools
+from ghr.images import names
 from ghr.measure import single
 from ghr.noise import SIGMAS, add_noise
 from ghr.sampling import gaussian_start, sample
@@ -92,9 +92,8 @@ def _read(name: str, size: int, channels: int, most: int) -> Tensor:
     name = names.spelled(name)
     named = names.parse(name, size)
     if named.source == "files":
-        pool = pools.pool(named.base.text, size, True, channels == 3)
-        pixels = torch.from_numpy(pool[slice(0, most)].astype(np.float32) / 255)
-        return pixels.permute(0, 3, 1, 2).contiguous() if channels == 3 else pixels[:, None]
+        name = names.coloured(name) if channels == 3 else name
+        return sets.load(name, size, min(most, sets.count(name, size)))
     x = sets.held_out(name, size, 1, most)
     return x.expand(-1, channels, -1, -1).contiguous()
 

@@ -19,10 +19,10 @@ from ghr.training import OPTIMIZERS, SCHEDULES
 SCALES = ("smoke", "laptop", "paper")  #: of the tables of runs
 #: what makes the network of a run, by kind
 NETWORKS = {
-    "UNet": lambda run: UNet(width=run.width, scales=run.scales),
-    "BFCNN": lambda run: BFCNN(width=run.width),
-    "BiasedUNet": lambda run: UNet(width=run.width, scales=run.scales, bias=True),
-    "ConditionalUNet": lambda run: ConditionalUNet(width=run.width, scales=run.scales),
+    "UNet": lambda run: UNet(run.channels, run.width, run.scales),
+    "BFCNN": lambda run: BFCNN(run.channels, run.width),
+    "BiasedUNet": lambda run: UNet(run.channels, run.width, run.scales, bias=True),
+    "ConditionalUNet": lambda run: ConditionalUNet(run.channels, run.width, run.scales),
 }
 
 
@@ -96,6 +96,11 @@ class Run:
     def steps(self) -> int:
         """Optimizer steps in all."""
         return math.ceil(self.images_seen / self.batch)
+
+    @property
+    def channels(self) -> int:
+        """Of its images: 1, or 3 where the name of the set asks for colour."""
+        return names.parse(self.images).channels
 
     @property
     def name(self) -> str:

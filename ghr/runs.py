@@ -362,11 +362,11 @@ def _note(entries: dict[str, list], step, x: Tensor, held_out: Tensor, start: Te
 
 
 def _picture(images: Tensor) -> str:
-    """Grey images in two rows as one WebP file, in base64: about two kilobytes for eight of 32x32."""
-    pixels = (images[:, 0].float().clamp(0, 1) * 255).round().byte().cpu()
+    """Images in two rows as one WebP file, in base64: about two kilobytes for eight grey ones of 32x32."""
+    pixels = (images.float().clamp(0, 1) * 255).round().byte().cpu().permute(0, 2, 3, 1)
     rows = torch.cat([torch.cat(list(row), 1) for row in pixels.chunk(2)])
     file = io.BytesIO()
-    Image.fromarray(rows.numpy()).save(file, "WebP", quality=80)
+    Image.fromarray(rows.numpy().squeeze(-1) if rows.shape[-1] == 1 else rows.numpy()).save(file, "WebP", quality=80)
     return base64.b64encode(file.getvalue()).decode()
 
 

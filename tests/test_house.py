@@ -24,7 +24,7 @@ ORDER = [
 ]
 BOOK = [
     *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "widgets"),
-    *("press", "kernel", "laboratory", "pages", "speed", "extension"),
+    *("press", "kernel", "laboratory", "export", "pages", "speed", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {
@@ -52,7 +52,7 @@ def test_only_the_command_line_knows_the_book_and_only_when_asked():
     sources = {m: module_path(m).read_text() for m in outside}
     assert [m for m in outside if any(i.startswith("ghr.book") for i in imports(sources[m], m))] == ["ghr.__main__"]
     eager = [node for node in ast.parse(sources["ghr.__main__"]).body if "ghr.book" in ast.unparse(node)]
-    assert [node.name for node in eager] == ["book", "chapter"]
+    assert [node.name for node in eager] == ["export", "book", "chapter"]
     variables = {SCALE, DEPFILE, results.FOLDER, results.CHAPTER}
     assert [m for m in outside if any(name in sources[m] for name in variables)] == []
 

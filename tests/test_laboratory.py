@@ -3,6 +3,8 @@
 Its site is that of `conftest.py`; $GHR_SCREENSHOTS names a folder for pictures of it.
 """
 
+import base64
+import io
 import json
 import re
 import sys
@@ -11,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
@@ -18,8 +21,8 @@ from bs4 import BeautifulSoup
 from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, shoot, tmp_path_with_pins
 from PIL import Image
 
-from ghr import jacobian, networks, noise, recipes, runs, sampling, similarity
-from ghr.book import laboratory
+from ghr import foreign, jacobian, networks, noise, recipes, runs, sampling, similarity
+from ghr.book import export, laboratory
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -729,6 +732,185 @@ def test_without_javascript_there_is_a_figure_and_a_sentence(visit):
     page.shoot("still-no-javascript")
     assert {text.rpartition(" ")[2] for text in page.complaints} == {"csp"}  # scripts, which were not to run
     page.complaints.clear()
+
+
+# A network of the reader's --------------------------------------------------------------------------------------------
+
+
+def give(page, file: Path) -> dict | None:
+    """Chooses a file by the button for networks."""
+    page.page.set_input_files("[name=network]", file)
+    return page.settled()
+
+
+def white(page, seed: int, side: int) -> torch.Tensor:
+    """The page's own noise."""
+    script = """async ([seed, n]) => Array.from((await import(new URL("lab/maths.js",
+        document.querySelector("script[src*='lab/lab.js']").src.replace(/lab\\/lab\\.js.*/, ""))).gaussian(seed, n))"""
+    z = page.page.evaluate(script, [seed, side * side])
+    return torch.tensor(z, dtype=torch.float32).view(1, 1, side, side)
+
+
+@pytest.mark.browser
+def test_an_exported_network_is_taken_beside_the_others_and_never_sent(visit, lab, tmp_path):
+    """Its answers, samples and exact basis are those of torch; by keyboard."""
+    network = lab.networks[10, "B"]
+    (tmp_path / "mine.onnx").write_bytes(export.file(foreign.adapt(network), 32))
+    asked = []
+    page = visit(prepare=lambda page: page.on("request", lambda r: asked.append((r.method, r.url))))
+    page.start()
+    before = len(asked)
+    page.page.locator("[name=network]").focus()
+    with page.page.expect_file_chooser() as chooser:
+        page.page.keyboard.press("Enter")
+    chooser.value.set_files(tmp_path / "mine.onnx")
+    found = page.settled()
+    with torch.no_grad():
+        assert (network(image(found["y"])) - image(found["x_hat"])).abs().max() < 1e-5
+    assert page.caption().startswith("Your network, mine.onnx: σ = 0.20, ")
+    assert not page.page.locator(".lab-half").is_visible()
+    assert "mine.onnx runs here and is sent nowhere." in page.page.inner_text(".lab-own")
+    assert "trained=" not in page.page.url
+    found = page.choose(mode="sample")
+    start = 0.5 + white(page, 0, 32)
+    torch.testing.assert_close(image(found["start"]), start)
+    with torch.no_grad():
+        x_hat = sampling.last(sampling.sample(network, start))
+    assert (image(found["moments"][-1]["walks"][0]["x_hat"]) - x_hat).abs().max() < 1e-3
+    assert found["rho"] is None
+    page.choose(mode="basis")
+    found = page.choose(k=6)
+    exact = jacobian.leading(network, image(found["y"]), 6, tolerance=1e-6)
+    assert (torch.tensor(found["values"]) - exact.eigenvalues).abs().max() < 1e-3
+    assert "measured" not in page.caption()
+    assert asked[before:] == []
+    page.choose(mode="denoise")
+    page.choose(trained=0)
+    assert "Network A, N = 4,454 photographs" in page.caption()
+    assert page.choose(trained="mine") is not None
+    assert "Your network" in page.caption()
+
+
+@pytest.mark.browser
+def test_any_network_of_any_side_is_taken_and_its_basis_measured(visit, tmp_path):
+    """With biases, so that it comes without products, of images of 16 pixels; dropped before the start."""
+    network = excite(networks.UNet(width=3, scales=1, bias=True))
+    data = export.file(foreign.adapt(network), 16)
+    page = visit(mode="dark")
+    drop(page, "other.onnx", data)
+    found = page.settled()
+    y = torch.tensor(found["y"], dtype=torch.float32).view(1, 1, 16, 16)
+    with torch.no_grad():
+        assert (network(y).flatten() - torch.tensor(found["x_hat"])).abs().max() < 1e-5
+    assert page.canvas("denoised").shape == (16, 16, 3)
+    said = page.page.inner_text(".lab-own")
+    assert "It takes images of 16 by 16 pixels: those of this page are resized for it." in said
+    found = page.choose(mode="basis")
+    y = torch.tensor(found["y"], dtype=torch.float32).view(1, 1, 16, 16)
+    matrix = jacobian.jacobian(network, y)
+    values = torch.linalg.eigvalsh((matrix + matrix.T) / 2).flip(0)[:14]
+    assert (torch.tensor(found["values"]) - values).abs().max() < 0.01
+    assert page.caption().endswith("Its Jacobian was measured by differences, so λ is known to about 0.01.")
+    assert [
+        f["id"] for f in Axe().run(page.page).response["violations"] if f["impact"] in ("serious", "critical")
+    ] == []
+    page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
+    page.shoot("own-dark")
+    page.page.set_viewport_size(PHONE)
+    page.shoot("own-phone")
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.choose(mode="denoise")
+    page.page.click("[name=draw]")
+    page.settled()
+    page.page.locator("[name=ink]").fill("1")
+    drawing = page.page.locator(".lab-drawable canvas")
+    drawing.focus()
+    page.page.keyboard.press(" ")
+    drawn = np.array(page.settled()["x"]).reshape(16, 16)
+    assert drawn[8, 8] == 1
+    drop(page, "ramp.png", png(np.tile(np.arange(0, 240, 5, np.uint8), (48, 1))))  # an image is looked at
+    ramp = np.array(page.settled()["x"]).reshape(16, 16)
+    assert (np.diff(ramp[8]) > 0).all()
+    assert page.choose(trained=0)["x"][:32] != ramp.ravel()[:32].tolist()
+    assert page.canvas("clean").shape == (32, 32, 3)
+
+
+def png(levels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "PNG")
+    return file.getvalue()
+
+
+def drop(page, name: str, data: bytes) -> None:
+    """A file is let go over the laboratory."""
+    script = """([name, kind, text]) => { const dropped = new DataTransfer();
+        dropped.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name, { type: kind }));
+        const over = new DragEvent("drop", { dataTransfer: dropped, bubbles: true });
+        document.querySelector("#lab").dispatchEvent(over); }"""
+    kind = "image/png" if name.endswith(".png") else ""
+    page.page.evaluate(script, [name, kind, base64.b64encode(data).decode()])
+
+
+def model(shape, *, inputs=("y",), kind=None, answer=None, elsewhere=False) -> bytes:
+    """A file whose network multiplies by a number, of float32 and called y unless told otherwise."""
+    kind = kind or onnx.TensorProto.FLOAT
+    numbers = {"nan": np.float32(np.nan), "double": np.float64(0.5)}.get(answer, np.float32(0.5))
+    factor = onnx.numpy_helper.from_array(np.array(numbers), "c")
+    if elsewhere:
+        factor.ClearField("raw_data")
+        factor.data_location = onnx.TensorProto.EXTERNAL
+        factor.external_data.add(key="location", value="weights.bin")
+    nodes = [onnx.helper.make_node("Mul", [inputs[0], "c"], ["x"])]
+    if answer == "flat":
+        nodes = [onnx.helper.make_node("Flatten", [inputs[0]], ["x"])]
+    listed = [onnx.helper.make_tensor_value_info(name, kind, shape) for name in inputs]
+    out = onnx.helper.make_tensor_value_info("x", kind, None)
+    graph = onnx.helper.make_graph(nodes, "g", listed, [out], [] if answer == "flat" else [factor])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    return made.SerializeToString()
+
+
+WRONG = {
+    "text.onnx": (b"no network at all", r"The file text.onnx is no ONNX file: `ghr export` makes one of a network\."),
+    "cut.onnx": (lambda: model([1, 1, 32, 32])[:-9], r"The file cut.onnx is no ONNX file: .*"),
+    "empty.onnx": (b"", r"The file empty.onnx is no ONNX file: .*"),
+    "rgb.onnx": (lambda: model([1, 3, 32, 32]), r".* images of 3 channels: those here are grey, of one\."),
+    "two.onnx": (
+        lambda: model([1, 1, 32, 32], inputs=("y", "sigma")),
+        r"The network of two.onnx takes 2 inputs \(y, sigma\): those here take an image alone\.",
+    ),
+    "wide.onnx": (lambda: model([1, 1, 16, 24]), r".* images of 16 by 24 pixels: those here are square\."),
+    "large.onnx": (lambda: model([1, 1, 256, 256]), r".* of 256 by 256 pixels: here they are at most 128 by 128\."),
+    "eight.onnx": (lambda: model([8, 1, 32, 32]), r".* takes 8 images at a time: export it for one\."),
+    "flat.onnx": (lambda: model([1, 32]), r".* takes inputs of 2 axes: expected four, .*\."),
+    "double.onnx": (
+        lambda: model([1, 1, 32, 32], kind=onnx.TensorProto.DOUBLE, answer="double"),
+        r".* takes other numbers than float32, which those here take\.",
+    ),
+    "nan.onnx": (lambda: model([1, 1, 32, 32], answer="nan"), r".* answers with NaN or infinite numbers\."),
+    "vector.onnx": (lambda: model([1, 1, 32, 32], answer="flat"), r".* an image of 1x1x32x32 with 1x1024 numbers\."),
+    "pair.onnx": (
+        lambda: model([1, 1, 32, 32], elsewhere=True),
+        r"The weights of pair.onnx lie in a second file: export it into one, in torch with external_data=False\.",
+    ),
+}
+
+
+@pytest.mark.browser
+def test_files_that_are_no_network_for_the_page_are_told_in_a_sentence(visit, tmp_path):
+    page = visit()
+    before = page.start()
+    for name, (data, sentence) in WRONG.items():
+        (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data())
+        assert give(page, tmp_path / name) is None, name
+        assert re.fullmatch(sentence, page.trouble()), page.trouble()
+        assert page.page.locator("[name=trained] [value=mine]").count() == 0
+    page.complaints.clear()  # the runtime remarks on what it cannot open
+    assert page.choose(sigma=-0.7)["x"] == before["x"]
+    (tmp_path / "any side.onnx").write_bytes(model(["b", 1, "h", "w"]))
+    found = give(page, tmp_path / "any side.onnx")  # free axes: the page's own size
+    np.testing.assert_allclose(found["x_hat"], np.array(found["y"]) / 2, rtol=1e-6)
+    assert "worse than doing nothing" in page.page.inner_text(".lab-own")
 
 
 # What goes wrong --------------------------------------------------------------------------------------------------

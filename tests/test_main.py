@@ -113,7 +113,7 @@ def test_what_is_passed_over_is_told_at_every_command(ghr, photographs):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["train", "--n", 5], "--n and --size go with --images"),
+        (["train", "--n", 5], "--n, --size and --colour go with --images"),
         (["train", "--images", "avatars"], "--images needs --n"),
         (["train", "--images", "folder:/nowhere", "--n", 5, "--scale", "smoke"], "There is no folder /nowhere"),
         (["train", "--images", "mnist", "--n", 5, "--scale", "smoke"], 'Unknown image set "mnist"'),
@@ -177,4 +177,4 @@ def test_the_module_runs_as_a_program(tmp_path):
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr == "ghr: --n and --size go with --images: the runs of a table have theirs.\n"
+    assert result.stderr == "ghr: --n, --size and --colour go with --images: the runs of a table have theirs.\n"

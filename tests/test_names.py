@@ -22,6 +22,8 @@ from ghr.images import avatars, names, synthetic
         ("lsun-bedroom", names.Name("lsun-bedroom")),
         ("lsun-bedroom-shuffled-4", names.Name("lsun-bedroom", shuffled=True, block=4)),
         ("photographs-shuffled", names.Name("photographs", shuffled=True)),
+        ("celeba-colour", names.Name("celeba", colour=True)),
+        ("lsun-bedroom-colour-shuffled-4", names.Name("lsun-bedroom", colour=True, shuffled=True, block=4)),
         ("c_alpha-2-0", names.Name("c_alpha", (2.0, 0.0))),
         ("hoelder-0.5-shuffled-8", names.Name("hoelder", (0.5,), shuffled=True, block=8)),
     ],
@@ -29,7 +31,8 @@ from ghr.images import avatars, names, synthetic
 def test_a_name_is_taken_apart_and_written_again(name, expected):
     assert names.parse(name) == expected
     assert expected.text == expected.words == name
-    assert names.parse(name).base.text == name.partition("-shuffled")[0]
+    assert names.parse(name).base.text == name.partition("-shuffled")[0].removesuffix("-colour")
+    assert names.parse(name).channels == (3 if "-colour" in name else 1)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,7 @@ def test_numbers_are_written_in_one_way(name, text):
         ("avatars-shuffled-64", "Blocks of side 64 do not tile"),
         ("avatars-shuffled-4-shuffled-2", 'Unknown image set "avatars-shuffled-4-shuffled-2": expected avatars, '),
         ("avatars-2", 'Unknown image set "avatars-2"'),
+        ("avatars-colour", 'Unknown image set "avatars-colour"'),
         ("c_alpha-1-2-3", 'Unknown image set "c_alpha-1-2-3"'),
         ("c_alpha--1", 'Unknown image set "c_alpha--1"'),
         ("fields-1-2", 'Unknown image set "fields-1-2"'),
@@ -395,3 +399,29 @@ def test_a_cache_in_the_home_folder_is_found(monkeypatch, tmp_path):
     assert (tmp_path / "x").is_dir()
     assert not (tmp_path / "~").exists()
     assert runs.folder() == tmp_path / "y"
+
+
+def test_colours_of_a_folder_are_asked_for_behind_its_name(tmp_path):
+    """A folder that is called so is that folder; the colours of a set are another set, with files of its own."""
+    plain = f"folder:{tmp_path}"
+    asked = names.parse(names.coloured(plain))
+    assert (asked.path, asked.colour, asked.base) == (names.parse(plain).path, True, names.parse(plain))
+    assert names.parse(asked.text) == names.parse(f"{plain}-colour") == asked
+    assert names.coloured(asked.text) == asked.text
+    assert asked.words != names.parse(plain).words
+    both = names.parse(f"{plain}-colour-shuffled-4")
+    assert (both.colour, both.block, names.parse(both.text)) == (True, 4, both)
+    neighbour = tmp_path.with_name(f"{tmp_path.name}-colour")
+    neighbour.mkdir()
+    assert names.parse(f"{plain}-colour") == names.Name("folder", path=neighbour)
+    assert names.parse(asked.text) == asked
+    with pytest.raises(ValueError, match='"avatars" has no colours: folders do'):
+        names.coloured("avatars")
+
+
+def test_a_folder_that_is_called_as_a_set_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "avatars").mkdir()
+    with pytest.warns(UserWarning, match=r"avatars is the set of this name. The folder here .* is ./avatars"):
+        assert names.spelled("avatars") == "avatars"
+    assert names.spelled("./avatars") == "folder:./avatars"

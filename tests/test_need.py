@@ -1,10 +1,14 @@
 """How many images: lines that are crossed where closed forms say, and two networks of each N, from folder to page."""
 
+import base64
 import dataclasses
+import io
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ghr import images, need, report, runs
 from ghr.experiments import Study
@@ -171,3 +175,41 @@ def test_a_set_is_answered_from_training_to_page(tmp_path, monkeypatch):
     lines = (tmp_path / "out" / "need.csv").read_text("utf8").splitlines()
     assert len(lines) == 3
     assert all(math.isfinite(getattr(row, field.name).value) for row in rows for field in dataclasses.fields(row)[2:])
+
+
+def test_colours_are_learned_and_measured(tmp_path, monkeypatch):
+    """Networks of three channels from coloured files, by the name of the set alone."""
+    monkeypatch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    folder = tmp_path / "my images"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (45, 4, 5, 3)).astype(np.uint8)
+    for k, image in enumerate(pixels):
+        Image.fromarray(image).resize((20, 16)).save(folder / f"{k}.png")
+    name = f"folder:{folder}"
+    pairs = need.plan(name, 16, [4], images_seen=64, width=2, colour=True)
+    (run, other) = pairs[4]
+    assert run.channels == 3
+    assert run.images == f"{name}/-colour"
+    assert run.name != dataclasses.replace(run, images=name).name
+    data = runs.data(run)
+    assert data.a.shape == (4, 3, 16, 16)
+    mean = images.load(name, 16, 4)
+    torch.testing.assert_close(data.a.mean(1, keepdim=True), mean, atol=1.01 / 255, rtol=0)
+    assert (data.a[:, 0] - data.a[:, 2]).abs().mean() > 0.05
+    (found,) = need.answer(pairs)
+    assert all(math.isfinite(value.value) for value in (found.gap, found.copies, found.agreement))
+    assert runs.load(other)(data.held_out).shape == data.held_out.shape
+    picture = Image.open(io.BytesIO(base64.b64decode(runs.log(run)["pictures"][-1])))
+    assert (picture.mode, picture.size) == ("RGB", (64, 32))
+    page = need.write(run.images, Table((found,)), tmp_path / "out").read_text("utf8")
+    assert "How many images does my images in colour need?" in page
+    with pytest.raises(ValueError, match='"discs" has no colours: folders do, and sets that were downloaded'):
+        need.plan("discs", 16, colour=True)
+
+
+def test_what_makes_no_network_is_told_before_images_are_read(monkeypatch):
+    monkeypatch.setattr(images, "count", lambda *words: pytest.fail("images were read"))
+    with pytest.raises(ValueError, match="Run.width is 0"):
+        need.plan("avatars", 32, width=0)
+    with pytest.raises(ValueError, match="Run.size is 20"):
+        need.plan("avatars", 20)

@@ -36,7 +36,7 @@ from ghr.book import plots
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
 from ghr.images import names
-from ghr.networks import UNet
+from ghr.networks import BFCNN, UNet
 
 PAGE = "book/laboratory"
 LABELS = {  # what a reader would call image sets whose names say little; the page explains them
@@ -77,13 +77,13 @@ class _Graph(nn.Module):
     """A network that is looked into: how it bends is decided in each pass.
 
     Args:
-        network: a UNet without biases, in evaluation mode.
+        network: a UNet or BFCNN without biases, in evaluation mode.
 
     Raises:
         ValueError: in training mode.
     """
 
-    def __init__(self, network: UNet):
+    def __init__(self, network: UNet | BFCNN):
         super().__init__()
         require_evaluation(network)
         self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
@@ -136,7 +136,7 @@ class Products(_Graph):
         return push, v - _pull(self.network, v, held)
 
 
-def _pull(network: UNet, v: Tensor, held: list[Tensor]) -> Tensor:
+def _pull(network: UNet | BFCNN, v: Tensor, held: list[Tensor]) -> Tensor:
     """The transposed residual: the network's own pass read from its end, gates taken from the end of the list."""
 
     def back(layers, x: Tensor) -> Tensor:
@@ -153,6 +153,8 @@ def _pull(network: UNet, v: Tensor, held: list[Tensor]) -> Tensor:
                 x = layer(x)  # a norm in evaluation mode is diagonal
         return x
 
+    if isinstance(network, BFCNN):
+        return back(network.layers, v)
     x, skips = v, []
     for up, block in zip(reversed(network.up), reversed(network.decoder), strict=True):
         x, skip = back(block, x).chunk(2, 1)
@@ -203,11 +205,23 @@ def _laid_out(network: nn.Module) -> dict[str, bytes]:
     return found
 
 
-def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list[str]) -> bytes:
-    """An ONNX file whose weights are elsewhere: fp16, and cast to float32 when the file is opened."""
+def exported(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list[str]):
+    """An ONNX model of a module, which tells nothing of the machine that made it.
+
+    Args:
+        module: in evaluation mode.
+        arguments: tensors that it can be called with, whose shapes are fixed from then on.
+        inputs: names of the arguments.
+        outputs: names of the answers.
+
+    Returns:
+        onnx.ModelProto, with its weights.
+
+    Raises:
+        ModuleNotFoundError: without what writes such files.
+    """
     try:
         import onnxscript  # noqa: F401 (torch's exporter asks for it later, in other words)
-        from onnx import TensorProto, helper
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"the laboratory needs {error.name}: pip install -e '.[book]'") from error
 
@@ -215,9 +229,20 @@ def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list
         model = torch.onnx.export(
             module, arguments, dynamo=True, input_names=inputs, output_names=outputs, optimize=False, verbose=False
         ).model_proto
+    for node in model.graph.node:  # the exporter notes its call stack, with the paths of this machine
+        node.ClearField("metadata_props")
+    del model.graph.value_info[:], model.graph.metadata_props[:], model.metadata_props[:]
+    return model
+
+
+def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list[str]) -> bytes:
+    """An ONNX file whose weights are elsewhere: fp16, and cast to float32 when the file is opened."""
+    model = exported(module, arguments, inputs, outputs)
+    from onnx import TensorProto
+
     lengths = {f"network.{name}": len(data) for name, data in _laid_out(module.network).items()}
     offsets = dict(zip(lengths, itertools.accumulate(lengths.values(), initial=0), strict=False))
-    casts = []
+    halved = []
     for tensor in model.graph.initializer:
         name, half = tensor.name, len(tensor.dims) > 1
         tensor.ClearField("raw_data")
@@ -225,15 +250,28 @@ def _graph(module: nn.Module, arguments: tuple, inputs: list[str], outputs: list
         length = int(np.prod(tensor.dims)) * (2 if half else 4)
         for key, value in {"location": "weights", "offset": offsets[name], "length": length}.items():
             tensor.external_data.add(key=key, value=str(value))
-        if half:
-            tensor.name, tensor.data_type = f"{name}.half", TensorProto.FLOAT16
-            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    for node in nodes:  # the exporter notes its call stack, with the paths of this machine
-        node.ClearField("metadata_props")
-    del model.graph.node[:], model.graph.value_info[:], model.graph.metadata_props[:], model.metadata_props[:]
-    model.graph.node.extend(nodes)
+        halved += [tensor] if half else []
+    cast(model, halved)
     return model.SerializeToString()
+
+
+def cast(model, halved: list) -> None:
+    """Tensors of a model that hold fp16 numbers are cast to float32 when the file is opened.
+
+    Args:
+        model: onnx.ModelProto, changed.
+        halved: some of its initializers, whose numbers are fp16 already.
+    """
+    from onnx import TensorProto, helper
+
+    casts = []
+    for tensor in halved:
+        name = tensor.name
+        tensor.name, tensor.data_type = f"{name}.half", TensorProto.FLOAT16
+        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 @contextmanager

@@ -81,7 +81,11 @@ def _file(path: Path, options: dict) -> Found:
         run = recipes.Run(**checkpoints.held(header))
         network = runs.network(run)
         network.load_state_dict(state)
-        return network.eval(), Convention(), {"channels": 1, "words": f"{run.network} of {run.n} {run.images}"}
+        return (
+            network.eval(),
+            Convention(),
+            {"channels": run.channels, "words": f"{run.network} of {run.n} {run.images}"},
+        )
     network = authors.network(state, **options)
     numbers = sum(weights.numel() for weights in network.parameters())
     words = f"the authors' {type(network).__name__}, {numbers:,} parameters"

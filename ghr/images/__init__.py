@@ -1,11 +1,11 @@
-"""Image sets by name: a name and a size enter, grey images (n, 1, size, size) in [0,1] leave.
+"""Image sets by name: a name and a size enter, images (n, 1, size, size) in [0,1] leave, grey unless told otherwise.
 
 `avatars` are cartoon faces; `photographs` are patches of real photographs; `folder:PATH` is any folder of images;
 `celeba` and `lsun-bedroom` are the paper's sets, once downloaded; `discs`, `c_alpha-2` and others are those of
 `synthetic.load`, not all in [0,1]; `avatars-shuffled` has all its pixels permuted, `avatars-shuffled-4` inside blocks
-of side 4. A set is split as in the paper: half A is the first n images of the pool, half B the last n. Departure from
-the paper: test images are held out from the middle of the pool, so that they belong to neither half (in the authors'
-code the test images of A are training images of B).
+of side 4; `folder:PATH-colour` keeps three colours. A set is split as in the paper: half A is the first n images of the
+pool, half B the last n. Departure from the paper: test images are held out from the middle of the pool, so that they
+belong to neither half (in the authors' code the test images of A are training images of B).
 """
 
 import functools
@@ -25,26 +25,28 @@ class Halves(NamedTuple):
     """Two disjoint training sets and test images that belong to neither."""
 
     #: First n images of the pool.
-    a: Float[Tensor, "n 1 h w"]
+    a: Float[Tensor, "n c h w"]
     #: Last n images of the pool.
-    b: Float[Tensor, "n 1 h w"]
+    b: Float[Tensor, "n c h w"]
     #: From its middle.
-    held_out: Float[Tensor, "m 1 h w"]
+    held_out: Float[Tensor, "m c h w"]
 
 
-def load(name: str, size: int, n: int | None = None, distinct: bool = True) -> Float[Tensor, "n 1 h w"]:
+def load(name: str, size: int, n: int | None = None, distinct: bool = True) -> Float[Tensor, "n c h w"]:
     """The first n images of a set; built on first use, then read from the cache.
 
     Args:
         name: "avatars", "photographs", "folder:PATH" for a folder of images (searched with its subfolders), "celeba",
-            "lsun-bedroom", or a synthetic set; "-shuffled" or "-shuffled-BLOCK" behind any of them.
+            "lsun-bedroom", or a synthetic set; "-shuffled" or "-shuffled-BLOCK" behind any of them, and before that
+            "-colour" behind a set of files.
         size: side in pixels.
         n: number of images (default: 62,000 avatars, 202,000 synthetic ones; all of the others).
         distinct: whether near-duplicates are left out of a set of files: right for what a network learns from, wrong
             for samples, whose copies are to be counted.
 
     Returns:
-        Grey images in [0,1] (synthetic ones may leave it), float32; changing them changes no later result.
+        Images in [0,1] (synthetic ones may leave it), grey or in three colours, float32; changing them changes no later
+        result.
 
     Raises:
         ValueError: for an unknown name or too few images.
@@ -94,7 +96,7 @@ def split(name: str, size: int, n: int, held_out: int = 2000, pool: int | None =
     return Halves(*(_as_named(named, _unit(pixels)) for pixels in chosen))  # shuffling moves no pixel to another half
 
 
-def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Float[Tensor, "m 1 h w"]:
+def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | None = None) -> Float[Tensor, "m c h w"]:
     """The test images of `split` alone: of sets that are read or drawn in parts, no half is.
 
     Args:
@@ -168,7 +170,7 @@ def account(name: str, size: int, distinct: bool = True) -> str | None:
         ValueError: as `load`.
     """
     named = names.parse(name, size)
-    return pools.pool(named.base.text, size, distinct).account if named.source == "files" else None
+    return pools.pool(named.base.text, size, distinct, named.colour).account if named.source == "files" else None
 
 
 def files(name: str, size: int, distinct: bool = True) -> list[str]:
@@ -185,10 +187,11 @@ def files(name: str, size: int, distinct: bool = True) -> list[str]:
     Raises:
         ValueError: for a set that does not lie on the disk; otherwise as `load`.
     """
-    return pools.pool(names.parse(name, size).base.text, size, distinct).files()
+    named = names.parse(name, size)
+    return pools.pool(named.base.text, size, distinct, named.colour).files()
 
 
-def digest(x: Float[Tensor, "n 1 h w"]) -> str:
+def digest(x: Float[Tensor, "n c h w"]) -> str:
     """Checksum of images: two sets with one digest are the same pixels in the same order.
 
     Args:
@@ -206,14 +209,15 @@ def _as_named(named: names.Name, x: Tensor) -> Tensor:
     return synthetic.shuffle(x, named.block) if named.shuffled else x
 
 
-def _unit(pixels: UInt8[np.ndarray, "n h w"]) -> Tensor:
+def _unit(pixels: UInt8[np.ndarray, "n h w *channels"]) -> Tensor:
     """Images of their own, whatever cache the pixels belong to."""
-    return torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
+    x = torch.from_numpy(pixels.astype(np.float32)).div_(255)
+    return x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2).contiguous()
 
 
 def _part(
     named: names.Name, size: int, n: int | None, distinct: bool = True
-) -> tuple[int, Callable[[slice], Float[Tensor, "k 1 h w"]]]:
+) -> tuple[int, Callable[[slice], Float[Tensor, "k c h w"]]]:
     """Images in a pool, and how to get some of them without the others."""
     if named.source == "formula":
         name = named.base.text
@@ -221,7 +225,7 @@ def _part(
     if named.kind == "avatars":
         pixels = _avatars(size, n or avatars.POOL)
         return len(pixels), lambda at: _unit(pixels[at])
-    stored = pools.pool(named.base.text, size, distinct)
+    stored = pools.pool(named.base.text, size, distinct, named.colour)
     if n is not None and len(stored) < n:
         raise ValueError(f"{n} images wanted: lower n or the size, or add images. {stored.account}")
     return n or len(stored), lambda at: _unit(stored[at])
@@ -230,7 +234,7 @@ def _part(
 _avatars = functools.lru_cache(maxsize=2)(avatars.pool)  # the halves of every n are parts of one pool
 
 
-def halves(pool: Float[Tensor, "p 1 h w"], n: int, held_out: int = 2000) -> Halves:
+def halves(pool: Float[Tensor, "p c h w"], n: int, held_out: int = 2000) -> Halves:
     """Split a pool: A = its first n images, B = its last n, and test images from its middle.
 
     The test images are the same for every n as long as 2 n + held_out <= p; a smaller pool leaves fewer of them.

@@ -3,6 +3,7 @@
 This is the registry: every kind of set, how many numbers its name takes, and where its images come from.
 """
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from ghr.files import cache
 
 SHOWN = 60  #: bytes of a folder's name that the names of its files repeat; file systems take 255 in all
 
@@ -40,6 +43,8 @@ KINDS = {
 }
 
 
+COLOUR = "-colour"  #: behind the name of a set of files: red, green and blue are kept
+
 # what a wrong name is told
 EXPECTED = "expected {}, folder:PATH; -shuffled or -shuffled-4 may follow.".format(
     ", ".join(kind + "-2" * of.numbers[0] for kind, of in KINDS.items() if kind != "folder")
@@ -56,6 +61,8 @@ class Name:
     numbers: tuple[float, ...] = ()
     #: Of a folder, absolute, without links.
     path: Path | None = None
+    #: Whether red, green and blue are kept, of a set of files.
+    colour: bool = False
     #: Whether one permutation moves all pixels of each image.
     shuffled: bool = False
     #: Side of the blocks inside which it moves them, pixels, None for the whole image.
@@ -68,13 +75,19 @@ class Name:
 
     @property
     def base(self) -> "Name":
-        """The set before its pixels were shuffled."""
+        """The set before its pixels were shuffled, in grey."""
         return Name(self.kind, self.numbers, self.path)
+
+    @property
+    def channels(self) -> int:
+        """Of its images: 1, or 3 in colour."""
+        return 3 if self.colour else 1
 
     @property
     def text(self) -> str:
         """The one way of writing this name: what is equal in it is the same set. `parse` reads it."""
-        tail = "-shuffled" + (f"-{self.block}" if self.block else "") if self.shuffled else ""
+        tail = COLOUR if self.colour else ""
+        tail += "-shuffled" + (f"-{self.block}" if self.block else "") if self.shuffled else ""
         if self.path is not None:  # below the folder, lest a neighbour be called so
             return f"folder:{self.path}" + (f"{os.sep if self.path.name else ''}{tail}" if tail else "")
         return "-".join([self.kind, *(np.format_float_positional(number, trim="-") for number in self.numbers)]) + tail
@@ -100,11 +113,31 @@ def spelled(text: str) -> str:
     Raises:
         FileNotFoundError: for a path at which there is no folder.
     """
-    if Path(text).expanduser().is_dir() and text.partition("-")[0] not in KINDS:
-        return f"folder:{text}"
+    if Path(text).expanduser().is_dir():
+        if text.partition("-")[0] not in KINDS:
+            return f"folder:{text}"
+        cache.warn(f"{text} is the set of this name. The folder here that is called so is ./{text}")
     if os.sep in text and not text.startswith("folder:"):
         raise FileNotFoundError(f"There is no folder {text}.")
     return text
+
+
+def coloured(name: str) -> str:
+    """The name of a set whose colours are kept.
+
+    Args:
+        name: of a set of files, as `parse` reads it.
+
+    Returns:
+        Name, for `parse`.
+
+    Raises:
+        ValueError: for a set that has no colours.
+    """
+    named = parse(name)
+    if named.source != "files":
+        raise ValueError(f'"{name}" has no colours: folders do, and sets that were downloaded.')
+    return dataclasses.replace(named, colour=True).text
 
 
 def parse(name: str, size: int | None = None) -> Name:
@@ -115,7 +148,8 @@ def parse(name: str, size: int | None = None) -> Name:
 
     Args:
         name: "avatars", "photographs", "celeba", "lsun-bedroom", "folder:PATH", or a set by formula, e.g. "discs" or
-            "c_alpha-2"; "-shuffled" or "-shuffled-BLOCK" behind any of them.
+            "c_alpha-2"; "-shuffled" or "-shuffled-BLOCK" behind any of them, and before that "-colour" behind sets of
+            files.
         size: side of the images in pixels, which blocks must tile (default: that is not asked).
 
     Returns:
@@ -137,14 +171,19 @@ def parse(name: str, size: int | None = None) -> Name:
 def _folder(text: str) -> Name:
     if not text:
         raise ValueError('"folder:" names no folder: expected folder:PATH, where PATH holds image files.')
-    there, shuffled, block = os.path.expanduser(text), False, None
+    there, colour, shuffled, block = os.path.expanduser(text), False, False, None
     if not os.path.lexists(there) and (match := _shuffled(there)):
         there, shuffled, block = match
-    return Name("folder", path=Path(os.path.realpath(there)), shuffled=shuffled, block=block)
+    if not os.path.lexists(there) and there.endswith(COLOUR):
+        there, colour = there.removesuffix(COLOUR), True
+    return Name("folder", path=Path(os.path.realpath(there)), colour=colour, shuffled=shuffled, block=block)
 
 
 def _named(name: str) -> Name:
     base, shuffled, block = _shuffled(name) or (name, False, None)
+    plain = base.removesuffix(COLOUR)
+    if colour := plain != base and plain in KINDS and KINDS[plain].source == "files":
+        base = plain
     kind, *numbers = base.split("-") if base not in KINDS else [base]
     least, most = KINDS[kind].numbers if kind in KINDS and kind != "folder" else (1, 0)
     if not (least <= len(numbers) <= most and all(re.fullmatch(r"\d+(\.\d+)?", number) for number in numbers)):
@@ -152,7 +191,7 @@ def _named(name: str) -> Name:
         raise ValueError(f'Unknown image set "{name}": {EXPECTED}{hint}')
     if not all(float(number) < 1000 for number in numbers):
         raise ValueError(f'"{name}" holds a number of at least 1000: expected regularities such as 0.5 or 2.')
-    return Name(kind, tuple(map(float, numbers)), None, shuffled, block)
+    return Name(kind, tuple(map(float, numbers)), None, colour, shuffled, block)
 
 
 def _shuffled(text: str) -> tuple[str, bool, int | None] | None:

@@ -88,8 +88,10 @@ export async function floats(ask, file, tell) {
 }
 
 export function paint(canvas, values, colour = grey) {
+  const side = Math.sqrt(values.length);
+  if (canvas.width !== side) canvas.width = canvas.height = side; // a reader's network has images of its own size
   const context = canvas.getContext("2d", { willReadFrequently: true }); // small and made on the CPU
-  const image = context.createImageData(size, size);
+  const image = context.createImageData(side, side);
   values.forEach((v, i) => image.data.set([...colour(v), 255], 4 * i));
   context.putImageData(image, 0, 0);
 }
@@ -116,8 +118,8 @@ export function signed(vector) {
 
 export const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
 
-// A reader's own image as the networks take it: a square from its middle, reduced and grey.
-export async function prepared(file) {
+// A reader's own image as the networks take it: a square from its middle, reduced to a side and grey.
+export async function prepared(file, size = list.size) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -136,6 +138,22 @@ export async function prepared(file) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
   bitmap.close();
+  return read(context, size);
+}
+
+const read = (context, size) => {
   const { data } = context.getImageData(0, 0, size, size);
   return Float32Array.from({ length: size ** 2 }, (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 765);
+};
+
+// An image at another side, in 256 levels.
+export function resized(values, size) {
+  if (values.length === size ** 2) return values;
+  const [from, to] = [document.createElement("canvas"), document.createElement("canvas")];
+  paint(from, values);
+  to.width = to.height = size;
+  const context = to.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(from, 0, 0, size, size);
+  return read(context, size);
 }

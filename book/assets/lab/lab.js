@@ -2,7 +2,7 @@
 // The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
 import { called, link, linked, tools } from "../figure.js";
 import {
-  decibels, floats, list, loading, megabytes, paint, pictures, prepared, quiet, seat, signed, size, spec, start,
+  decibels, floats, list, loading, megabytes, paint, pictures, prepared, quiet, resized, seat, signed, size, spec, start,
 } from "./engine.js";
 import { DEFAULTS, gaussian, nearest, psnr, rho } from "./maths.js";
 
@@ -25,7 +25,7 @@ const gate = make(`<div class="lab-gate">
   <button type="button" class="lab-start">Start the laboratory</button>
   <p>Loads what runs networks in your browser${runtimeBytes ? ` (${megabytes(runtimeBytes)}, less when the server compresses)` : ""},
   then each network when you choose it (${megabytes(weightBytes)} for most). Everything is computed on your machine: images that you upload
-  or draw never leave this page.</p>
+  or draw, and a network of your own, never leave this page.</p>
 </div>`);
 const news = make(
   `<div class="lab-news"><progress hidden aria-label="Loading"></progress><p class="lab-status"></p><p role="alert" class="lab-trouble"></p></div>`,
@@ -45,6 +45,9 @@ const app = make(`<div class="lab-app" hidden>
         <label><input type="radio" name="half" value="B"><span>B</span></label>
       </fieldset>
       <label class="lab-slider"><span>training images</span> <b aria-hidden="true"></b><input type="range" name="n" min="0" step="1"></label>
+      <label class="lab-button">Take your own network<input type="file" name="network"></label>
+      <span class="lab-hint lab-own">An ONNX file, chosen or dropped on this page: a noisy grey image in, the clean one out, pixels from 0 to 1.
+      It is never sent anywhere.</span>
     </fieldset>
     <fieldset class="lab-noise"><legend>Noise</legend>
       <label class="lab-slider"><span>σ</span> <b aria-hidden="true"></b><input type="range" name="sigma" min="-2" max="0" step="0.02" value="-0.7"></label>
@@ -89,26 +92,36 @@ const ask = (task, rest, tell = bar) => asks(task, rest, tell);
 const images = new Map(); // of each set, once loaded
 let shown; // the set whose images stand on the page: not the one chosen while that is loading, or could not be had
 let own = null; // an uploaded or drawn image
+let mine = null; // a reader's network, in the place of a set of networks
+let adopted = 0; // how many there were
 
-const trained = () => list.sets[control.trained.value];
+const trained = () => (control.trained.value === "mine" ? mine : list.sets[control.trained.value]);
+const side = () => trained().side ?? size; // of the network's images
 const sizes = () => [...new Map(trained().networks.map((net) => [`${net.n} ${net.width}`, net])).values()];
 
 function chosen(half) {
+  if (trained() === mine) return half === "A" ? mine.networks[0] : undefined;
   const { n, width } = sizes()[control.n.value];
   return trained().networks.find((net) => net.n === n && net.width === width && net.half === half);
 }
 
+const one = () => chosen(trained() === mine ? "A" : radio("half")); // of the experiments with one network
+
 const sigma = () => 10 ** control.sigma.value;
 const seed = () => Math.min(list.seeds - 1, Math.max(0, Math.round(+control.seed.value))); // whatever was typed
 const words = ({ n, width }, what = "") => {
+  if (trained() === mine) return mine.label;
   const twice = sizes().filter((net) => net.n === n).length > 1; // of one size there may be networks of two widths
   return `N = ${n.toLocaleString("en")}${what}${twice ? ` (width ${width})` : ""}`;
 };
 
 const network = () => words(sizes()[control.n.value], ` ${trained().label}`);
 
+// Who answers, as captions begin.
+const who = (half) => (trained() === mine ? "Your network" : `Network ${half}`);
+
 function clean() {
-  return own ?? images.get(shown)[radio("image")];
+  return resized(own ?? images.get(shown)[radio("image")], side());
 }
 
 function noisy() {
@@ -121,12 +134,13 @@ function noisy() {
 function refresh() {
   const mode = radio("mode");
   app.dataset.mode = mode;
+  app.toggleAttribute("data-mine", trained() === mine);
   control.n.max = sizes().length - 1;
   const halves = trained()
     .networks.filter((net) => net.n === sizes()[control.n.value].n)
     .map((net) => net.half);
   for (const input of root.querySelectorAll("[name=half]")) input.disabled = !halves.includes(input.value);
-  if (!halves.includes(radio("half"))) root.querySelector(`[name=half][value=${halves[0]}]`).checked = true;
+  if (!halves.includes(radio("half")) && trained() !== mine) root.querySelector(`[name=half][value=${halves[0]}]`).checked = true;
   const say = (input, text) => {
     input.closest("label").querySelector("b").textContent = text;
     input.setAttribute("aria-valuetext", text);
@@ -156,23 +170,25 @@ function tile(name, title, half = "") {
 
 const EXPERIMENTS = {
   async denoise() {
-    const [x, y, level, net, who] = [clean(), noisy(), sigma(), chosen(radio("half")), network()];
-    const x_hat = await ask("denoise", { network: spec(net), size, y });
+    const [x, y, level, net] = [clean(), noisy(), sigma(), one()];
+    const says = `${who(net.half)}, ${network()}`;
+    const x_hat = await ask("denoise", { network: spec(net), size: side(), y });
     const [before, after] = [psnr(x, y), psnr(x, x_hat)];
     paint(tile("clean", "clean"), x);
     paint(tile("noisy", `noisy <b>${decibels(before)}</b>`), y);
     paint(tile("denoised", `denoised <b>${decibels(after)}</b>`, net.half), x_hat);
     const gain = `${decibels(before)} before, ${decibels(after)} after`;
-    caption.textContent = `Network ${net.half}, ${who}: σ = ${level.toPrecision(2)}, ${gain}.`;
+    caption.textContent = `${says}: σ = ${level.toPrecision(2)}, ${gain}.`;
     const rows = [["sigma", "noisy (dB)", "denoised (dB)"], [level, before, after]];
     return { x, y, x_hat, sigma: level, before, after, rows };
   },
 
   async sample() {
-    const [pair, who] = [["A", "B"].map(chosen).filter(Boolean), network()];
-    const starts = await floats(ask, trained().starts, bar);
+    const [pair, says, d] = [["A", "B"].map(chosen).filter(Boolean), network(), side() ** 2];
     const chance = seed();
-    const noise = starts.slice(chance * size ** 2, (chance + 1) * size ** 2);
+    const drawn = trained() === mine ? null : await floats(ask, trained().starts, bar);
+    // a network of one's own begins with grey, whose noise has the sampler's first level
+    const noise = drawn?.slice(chance * d, (chance + 1) * d) ?? Float32Array.from(gaussian(chance, d), (z) => 0.5 + DEFAULTS.first * z);
     const training = [];
     for (const net of pair) training.push(net.training && (await pictures(ask, net.training, bar)));
     const moments = [];
@@ -180,8 +196,9 @@ const EXPERIMENTS = {
     const show = ({ sigma: level, walks }) => {
       const known = walks.map(({ x_hat }, i) => training[i] && nearest(x_hat, training[i]));
       pair.forEach(({ half }, i) => {
-        paint(tile(`y ${half}`, `<b>${half}</b> noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y);
-        paint(tile(`x ${half}`, `<b>${half}</b> denoised`, half), walks[i].x_hat);
+        const by = half && `<b>${half}</b> `;
+        paint(tile(`y ${half}`, `${by}noisy, σ\u00a0=\u00a0${level.toFixed(2)}`, half), walks[i].y);
+        paint(tile(`x ${half}`, `${by}denoised`, half), walks[i].x_hat);
         if (known[i])
           paint(
             tile(`n ${half}`, `nearest in ${half}, ρ\u00a0=\u00a0<b>${known[i].rho.toFixed(2)}</b>`, half),
@@ -199,7 +216,7 @@ const EXPERIMENTS = {
       control.step.closest("label").querySelector("b").textContent = `${step} of ${steps}`;
       control.step.setAttribute("aria-valuetext", `${step} of ${steps}`);
     };
-    const done = await ask("sample", { pair: pair.map(spec), size, start: noise, ...DEFAULTS }, (moment) => {
+    const done = await ask("sample", { pair: pair.map(spec), size: side(), start: noise, ...DEFAULTS }, (moment) => {
       if (moment.name) return bar(moment);
       quiet(news);
       moments.push(moment);
@@ -215,7 +232,7 @@ const EXPERIMENTS = {
       const copies = found.known
         .map((one, i) => (one ? ` To the nearest of ${pair[i].half}'s training images: ${one.rho.toFixed(2)}.` : ""))
         .join("");
-      caption.textContent = `${who}, seed ${chance}, step ${step} of ${steps}.${alike}${copies}`;
+      caption.textContent = `${says}, seed ${chance}, step ${step} of ${steps}.${alike}${copies}`;
       return found;
     };
     const { rho: alike, known } = conclude(steps);
@@ -225,11 +242,15 @@ const EXPERIMENTS = {
   },
 
   async basis() {
-    const [y, level, net, who, k] = [noisy(), sigma(), chosen(radio("half")), network(), +control.k.value];
-    const found = await ask("basis", { network: spec(net), size, y, k }, (heard) => {
+    const [y, level, net, k] = [noisy(), sigma(), one(), +control.k.value];
+    const says = `${who(net.half)}, ${network()}`;
+    const found = await ask("basis", { network: spec(net), size: side(), y, k }, (heard) => {
       if (heard.name) return bar(heard);
-      progress.hidden = true;
-      status.textContent = `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
+      progress.hidden = !heard.of;
+      if (heard.of) Object.assign(progress, { max: heard.of, value: heard.direction });
+      status.textContent = heard.of
+        ? `Measuring the Jacobian, since this file does not multiply with it: direction ${heard.direction} of ${heard.of}`
+        : `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
     });
     if (!found) return null;
     if (tiles.childElementCount !== k + 2) tiles.replaceChildren();
@@ -243,8 +264,9 @@ const EXPERIMENTS = {
       ),
     );
     const range = `λ runs from ${found.values[0].toFixed(2)} to ${found.values.at(-1).toFixed(2)}`;
-    const directions = `the ${k} directions that the network keeps most, of ${size ** 2}`;
-    caption.textContent = `Network ${net.half}, ${who}, σ = ${level.toPrecision(2)}: ${directions}. ${range}.`;
+    const directions = `the ${k} directions that the network keeps most, of ${side() ** 2}`;
+    const how = net.own && !mine.exact ? " Its Jacobian was measured by differences, so λ is known to about 0.01." : "";
+    caption.textContent = `${says}, σ = ${level.toPrecision(2)}: ${directions}. ${range}.${how}`;
     return { y, ...found, rows: [["k", "eigenvalue"], ...found.values.map((value, i) => [i + 1, value])] };
   },
 };
@@ -300,8 +322,10 @@ function told(error) {
   app.hidden = Boolean(error?.fatal);
 }
 
-gate.querySelector("button").addEventListener("click", async ({ target }) => {
-  target.disabled = true;
+const button = gate.querySelector("button");
+
+async function begin() {
+  button.disabled = true;
   trouble.textContent = "";
   try {
     await start(bar);
@@ -310,6 +334,12 @@ gate.querySelector("button").addEventListener("click", async ({ target }) => {
     revisit(view);
     await thumbnails();
     tick("image", view.image);
+    if (mine) {
+      const before = control.trained.value;
+      await adopt(mine.file); // the worker that had it is gone
+      control.trained.value = before;
+      largest();
+    }
     told(null);
     root.querySelector("[name=mode]:checked").focus({ preventScroll: true });
     root.scrollIntoView(); // the button was below the static figure, the pictures are where that began
@@ -317,9 +347,10 @@ gate.querySelector("button").addEventListener("click", async ({ target }) => {
   } catch (error) {
     told({ message: error.message, fatal: true });
   }
-  target.disabled = false;
-  target.textContent = "Try again";
-});
+  button.disabled = false;
+  button.textContent = "Try again";
+}
+button.addEventListener("click", begin);
 
 // The slider's place for the largest training set; a wider network of the same set stands behind it.
 function largest() {
@@ -336,9 +367,10 @@ SHOWN.basis = [...SHOWN.denoise, "k"];
 function state() {
   const mode = radio("mode");
   const { n, width } = sizes()[control.n.value];
+  const network = trained() === mine ? {} : { trained: trained().name, n, width }; // no address leads to a reader's file
   const all = { half: radio("half"), sigma: sigma().toPrecision(3), seed: seed(), k: control.k.value };
   Object.assign(all, { set: list.sets[control.set.value].name, image: own ? "" : radio("image") });
-  return { mode, trained: trained().name, n, width, ...Object.fromEntries(SHOWN[mode].map((name) => [name, all[name]])) };
+  return { mode, ...network, ...Object.fromEntries(SHOWN[mode].map((name) => [name, all[name]])) };
 }
 
 const tick = (name, value) =>
@@ -387,7 +419,26 @@ async function thumbnails() {
   own = null;
 }
 
-function adopt(image) {
+// A network of the reader's takes its place beside the others, and is chosen.
+async function adopt(file) {
+  const x = images.get(shown)[0];
+  const number = ++adopted;
+  const { side, exact, worse } = await seat()("adopt", { file, number, size, x }, bar);
+  mine = { label: file.name, file, side, exact, networks: [{ own: number, half: "" }] };
+  let option = control.trained.querySelector("[value=mine]");
+  if (!option) {
+    option = Object.assign(document.createElement("option"), { value: "mine" });
+    control.trained.append(option);
+  }
+  option.textContent = `your own: ${file.name}`;
+  control.trained.value = "mine";
+  largest();
+  const grain = side === size ? "" : ` It takes images of ${side} by ${side} pixels: those of this page are resized for it.`;
+  const hint = worse ? " It is worse than doing nothing at σ = 0.1 and 0.3: is the answer the clean image, in pixels from 0 to 1?" : "";
+  root.querySelector(".lab-own").textContent = `${file.name} runs here and is sent nowhere.${grain}${hint}`;
+}
+
+function keep(image) {
   own = image;
   for (const input of root.querySelectorAll("[name=image]")) input.checked = false;
 }
@@ -395,10 +446,10 @@ function adopt(image) {
 const cursor = { x: Math.floor(size / 2), y: Math.floor(size / 2) };
 
 function ink() {
-  const radius = size / 24,
-    tone = +control.ink.value;
+  const [size, tone] = [side(), +control.ink.value];
+  const radius = size / 24;
   const inside = (i) => Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius;
-  adopt(clean().map((v, i) => (inside(i) ? tone : v)));
+  keep(clean().map((v, i) => (inside(i) ? tone : v)));
   paint(root.querySelector("[data-name=clean] canvas"), own);
   update();
 }
@@ -419,8 +470,8 @@ function drawable(canvas) {
 }
 
 function mark(canvas) {
-  canvas.parentElement.style.setProperty("--x", (cursor.x + 0.5) / size);
-  canvas.parentElement.style.setProperty("--y", (cursor.y + 0.5) / size);
+  canvas.parentElement.style.setProperty("--x", (cursor.x + 0.5) / side());
+  canvas.parentElement.style.setProperty("--y", (cursor.y + 0.5) / side());
 }
 
 tiles.addEventListener("pointerdown", (event) => drawn(event));
@@ -429,8 +480,8 @@ function drawn(event) {
   const canvas = event.target.closest(".lab-drawable canvas");
   if (!canvas) return;
   const box = canvas.getBoundingClientRect();
-  cursor.x = Math.floor(((event.clientX - box.left) / box.width) * size);
-  cursor.y = Math.floor(((event.clientY - box.top) / box.height) * size);
+  cursor.x = Math.floor(((event.clientX - box.left) / box.width) * side());
+  cursor.y = Math.floor(((event.clientY - box.top) / box.height) * side());
   mark(canvas);
   ink();
 }
@@ -439,8 +490,8 @@ tiles.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key];
   if (!canvas || !move) return;
   event.preventDefault();
-  cursor.x = Math.min(size - 1, Math.max(0, cursor.x + move[0]));
-  cursor.y = Math.min(size - 1, Math.max(0, cursor.y + move[1]));
+  cursor.x = Math.min(side() - 1, Math.max(0, cursor.x + move[0]));
+  cursor.y = Math.min(side() - 1, Math.max(0, cursor.y + move[1]));
   mark(canvas);
   if (event.key === " ") ink();
 });
@@ -455,25 +506,48 @@ app.addEventListener("input", async ({ target }) => {
   if (name === "ink") return;
   if (name === "step") return root.result?.conclude?.(+target.value);
   const file = target.files?.[0];
-  if (name === "upload") {
+  if (name === "upload" || name === "network") {
     target.value = ""; // so that the same file chosen again is an event again
     if (!file) return;
   }
+  const read = {
+    set: thumbnails,
+    upload: async () => keep(await prepared(file, side())),
+    network: () => adopt(file),
+  };
+  if (!(await reads(read[name]))) return;
+  if (name === "image") own = null;
+  if (name === "trained") largest();
+  update();
+});
+
+// Whether what was to be read is there; what went wrong is told.
+async function reads(read = () => {}) {
   app.setAttribute("aria-busy", "true");
   reading++;
   try {
-    if (name === "set") await thumbnails();
-    if (name === "upload") adopt(await prepared(file));
+    await read();
   } catch (error) {
     mishap = error;
-    return told(error);
+    told(error);
+    return false;
   } finally {
     reading--;
     rest();
   }
-  if (name === "image") own = null;
-  if (name === "trained") largest();
-  update();
+  return true;
+}
+
+// A file dropped on the page: an image to look at, or else a network.
+root.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+root.addEventListener("drop", async (event) => {
+  const file = event.dataTransfer?.files[0];
+  if (!file) return;
+  event.preventDefault();
+  if (app.hidden) await begin();
+  if (app.hidden) return; // it could not begin, and has said why
+  const image = file.type.startsWith("image/");
+  if (await reads(async () => (image ? keep(await prepared(file, side())) : adopt(file)))) update();
 });
 control.seed.addEventListener("change", () => (control.seed.value = seed())); // the page shows what is used
 control.next.addEventListener("click", () => {
@@ -486,6 +560,6 @@ control.draw.addEventListener("click", () => {
   update();
 });
 control.blank.addEventListener("click", () => {
-  adopt(new Float32Array(size ** 2).fill(0.8));
+  keep(new Float32Array(side() ** 2).fill(0.8));
   update();
 });

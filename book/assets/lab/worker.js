@@ -1,17 +1,23 @@
 // The engine's worker: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
 // while it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message from the same figure ends the
 // work for an older one.
-import { crc32, gaussian, leading, nearest, rho, schedule } from "./maths.js";
+import { cosines, crc32, gaussian, leading, nearest, rho, schedule } from "./maths.js";
+import { described } from "./onnx.js";
 
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ];
 const SEARCHED = 8; // groups of training images in which the nearest is looked for
 const KEPT = 6; // networks in memory; the one unused for longest goes first
+const LARGEST = 128; // side of the images of a reader's network, pixels
+const MEASURED = 64; // side up to which its Jacobian is measured where the file does not multiply with it
+const STEP = 0.002; // norm of the change of an image by which it is: more opens ReLUs, less drowns in rounding
+const WHOLE = 5e8; // bytes of a file that fit into memory
 const files = new Map(),
   networks = new Map(),
   latest = new Map(); // message of each figure
 let ort, root;
+let mine = null; // the reader's network: its number, sessions, and the Jacobian that was measured last
 
 class Trouble extends Error {} // its message is a sentence for the reader, and the worker can go on
 
@@ -99,6 +105,10 @@ async function images(file, size, tell) {
 
 // A network's two sessions; that of the products is made when it is first wanted.
 async function session(network, graph, tell) {
+  if (network.own) {
+    require(network.own);
+    return mine[graph];
+  }
   const key = network.weights.path;
   const held = networks.get(key) ?? { weights: await load(network.weights, tell) };
   networks.delete(key);
@@ -118,8 +128,82 @@ const tensor = (values, size) => new ort.Tensor("float32", Float32Array.from(val
 
 async function denoiser(network, size, tell) {
   const forward = await session(network, "forward", tell);
-  return async (y) => (await forward.run({ y: tensor(y, size) }, ["x_hat"])).x_hat.data;
+  const [input, output] = [forward.inputNames[0], forward.outputNames[0]];
+  return async (y) => (await forward.run({ [input]: tensor(y, size) }, [output]))[output].data;
 }
+
+// A reader's network -------------------------------------------------------------------------------------------------
+
+// Why a file is no network for these pages, in a sentence; nothing where it is one.
+function refusal(name, said) {
+  if (!said) return `The file ${name} is no ONNX file: \`ghr export\` makes one of a network.`;
+  const listed = said.inputs.map((one) => one.name).join(", ");
+  if (said.inputs.length !== 1)
+    return `The network of ${name} takes ${said.inputs.length} inputs (${listed}): those here take an image alone.`;
+  const [{ kind, axes }] = said.inputs;
+  if (kind !== 1) return `The network of ${name} takes other numbers than float32, which those here take.`;
+  if (axes?.length !== 4)
+    return `The network of ${name} takes inputs of ${axes?.length ?? "no"} axes: expected four, for number, channels, height and width.`;
+  const [batch, channels, height, width] = axes;
+  if (batch > 1) return `The network of ${name} takes ${batch} images at a time: export it for one.`;
+  if (channels > 1) return `The network of ${name} takes images of ${channels} channels: those here are grey, of one.`;
+  if (height !== width && height && width)
+    return `The network of ${name} takes images of ${height} by ${width} pixels: those here are square.`;
+  if (Math.max(height, width) > LARGEST)
+    return `The network of ${name} takes images of ${height} by ${width} pixels: here they are at most ${LARGEST} by ${LARGEST}.`;
+  if (said.elsewhere)
+    return `The weights of ${name} lie in a second file: export it into one, in torch with external_data=False.`;
+}
+
+function require(number) {
+  if (mine?.number !== number) throw new Trouble("Your network is no longer here: choose its file again.");
+}
+
+// A session that is not run any more once another network has taken its place.
+async function opened(bytes, number) {
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  const { inputNames, outputNames } = session;
+  const run = (...asked) => (require(number), session.run(...asked));
+  return { inputNames, outputNames, run, session };
+}
+
+const brief = (error) => (error?.message ?? String(error)).split("\n")[0].slice(0, 200);
+
+// Runs what may fail at a file of the reader's, and says so; memory that runs out is no fault of the file.
+async function tried(what, run) {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Trouble || error instanceof RangeError || /bad_alloc/.test(error?.message)) throw error;
+    throw new Trouble(`${what} (${brief(error)}).`);
+  }
+}
+
+// Its Jacobian by central differences along the cosines, which are orthonormal; S v = (A Q' v + Q A' v) / 2 for A = J Q.
+async function measured(f, y, size, tell, stale) {
+  const d = size * size;
+  const { to, back } = cosines(size);
+  if (mine.at?.every((v, i) => v === y[i])) return symmetric(mine.columns, to, back);
+  const columns = [];
+  for (let k = 0; k < d; k++) {
+    const step = back(Float64Array.from({ length: d }, (_, i) => (i === k ? STEP : 0)));
+    const [up, down] = [await f(y.map((v, i) => v + step[i])), await f(y.map((v, i) => v - step[i]))];
+    columns.push(up.map((v, i) => (v - down[i]) / (2 * STEP)));
+    if (k % 8 === 0) {
+      if (await stale()) return null;
+      tell({ direction: k, of: d });
+    }
+  }
+  Object.assign(mine, { at: y, columns });
+  return symmetric(columns, to, back);
+}
+
+const symmetric = (columns, to, back) => (v) => {
+  const push = new Float64Array(v.length);
+  to(v).forEach((c, k) => columns[k].forEach((x, i) => (push[i] += c * x)));
+  const pull = back(Float64Array.from(columns, (column) => column.reduce((sum, x, i) => sum + x * v[i], 0)));
+  return push.map((x, i) => (x + pull[i]) / 2);
+};
 
 const TASKS = {
   async start({ runtime, files: address }, tell) {
@@ -144,6 +228,44 @@ const TASKS = {
       );
     }
     Object.assign(ort.env.wasm, { numThreads: 1, proxy: false, wasmBinary: binary });
+  },
+
+  // A file of the reader's becomes a network; nothing of it leaves the browser.
+  async adopt({ file, number, size, x }) {
+    const { name } = file;
+    if (file.size > WHOLE) throw new Trouble(`The file ${name} is too large: at most ${WHOLE / 1e6} MB fit here.`);
+    const bytes = await tried(`The file ${name} could not be read`, async () => new Uint8Array(await file.arrayBuffer()));
+    const said = described(bytes);
+    const refused = refusal(name, said);
+    if (refused) throw new Trouble(refused);
+    const side = said.inputs[0].axes[2] ?? said.inputs[0].axes[3] ?? size;
+    const forward = await tried(`The network of ${name} cannot be run here`, () => opened(bytes, number));
+    const [input, output] = [forward.inputNames[0], forward.outputNames[0]];
+    const answer = async (y) =>
+      (await tried(`The network of ${name} does not take images of ${side} by ${side} pixels`, () =>
+        forward.session.run({ [input]: tensor(y, side) }, [output]),
+      ))[output];
+    const levels = [0.1, 0.3];
+    const worse = [];
+    for (const [k, level] of levels.entries()) {
+      const clean = x.length === side * side ? x : new Float32Array(side * side).fill(0.5);
+      const z = gaussian(k, clean.length);
+      const { data, dims } = await answer(clean.map((v, i) => v + level * z[i]));
+      if (data.length !== clean.length || dims.at(-1) !== side)
+        throw new Trouble(`The network of ${name} answers an image of 1x1x${side}x${side} with ${dims.join("x")} numbers.`);
+      if (!data.every(Number.isFinite)) throw new Trouble(`The network of ${name} answers with NaN or infinite numbers.`);
+      worse.push(data.reduce((sum, v, i) => sum + (v - clean[i]) ** 2, 0) > level ** 2 * clean.length);
+    }
+    const note = said.notes["ghr.products"];
+    const products =
+      note &&
+      (await tried(`The products in ${name} cannot be run here`, () =>
+        opened(Uint8Array.from(atob(note), (c) => c.charCodeAt(0)), number),
+      ));
+    const before = mine;
+    mine = { number, forward, products };
+    await Promise.all([before?.forward.session.release(), before?.products?.session.release()]);
+    return { side, exact: Boolean(products), worse: worse.every(Boolean) };
   },
 
   stop: () => null, // being newer is enough
@@ -203,6 +325,17 @@ const TASKS = {
   async basis({ network, size, y, k, tolerance }, tell, stale) {
     const forward = await session(network, "forward", tell);
     const products = await session(network, "products", tell);
+    if (!products) {
+      if (size > MEASURED)
+        throw new Trouble(
+          `The Jacobian of images of ${size} by ${size} pixels takes too long to measure: at most ${MEASURED} by ${MEASURED}, or a file of \`ghr export\`.`,
+        );
+      const f = await denoiser(network, size, tell);
+      const multiply = await measured(f, y, size, tell, stale);
+      const paused = async (v) => ((await stale()) ? null : multiply(v));
+      const found = multiply && (await leading(paused, gaussian(0, size * size), k, (done) => tell({ products: done }), tolerance));
+      return found && { x_hat: await f(y), ...found };
+    }
     const { x_hat, gates } = await forward.run({ y: tensor(y, size) });
     const multiply = async (v) => {
       const { push, pull } = await products.run({ gates, v: tensor(v, size) });
