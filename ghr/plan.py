@@ -18,6 +18,7 @@ from ghr.training import train
 
 M = 2**20  #: images
 VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
+ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
 SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
@@ -31,7 +32,7 @@ def laptop() -> tuple[Run, ...]:
     Returns:
         Runs, each once.
     """
-    parts = (tables(), scaling(M // 4, M), equal_views(), recipes.onset("laptop"), others(), scaling(4 * M))
+    parts = (tables(), scaling(M // 4, M), equal_views(), recipes.onset("laptop", ONSET), others(), scaling(4 * M))
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 

@@ -158,7 +158,7 @@ _CLASSES_SIZE = {"smoke": {"n": 1000}, "laptop": {"n": 100_000}, "paper": {"n": 
 #: small sets at a constant rate, until each image was seen so often: N, widths, seeds, views
 _ONSET = {
     "smoke": ((8, 32), (8,), 2, 256),
-    "laptop": ((32, 64, 128, 256, 512), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
+    "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
 LEAST = 2**14  #: images seen by a network of these that is worth measuring
@@ -170,8 +170,8 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
 
     Args:
         scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
-        images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`
-            and `classes`).
+        images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
+            `classes` and `onset`).
         network: "UNet", or of avatars "BFCNN".
 
     Returns:
@@ -185,7 +185,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
         if network != "UNet":
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
-        rest = (flagship(scale), controls(scale), others(scale), classes(scale))
+        rest = (flagship(scale), controls(scale), others(scale), classes(scale), onset(scale))
         return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
@@ -275,11 +275,12 @@ def classes(scale: str) -> tuple[Run, ...]:
     return _shown(scale, "classes", sized)
 
 
-def onset(scale: str) -> tuple[Run, ...]:
+def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:
     """When does memory set in? Small sets of faces, half A, of some widths and seeds, at a constant rate.
 
     Args:
         scale: one of SCALES.
+        sizes: N (None: those of the book).
 
     Returns:
         Runs, whose logs tell.
@@ -288,7 +289,7 @@ def onset(scale: str) -> tuple[Run, ...]:
         ValueError: for another scale.
     """
     _require_scale(scale)
-    sizes, widths, seeds, views = _ONSET[scale]
+    shown, widths, seeds, views = _ONSET[scale]
     least = LEAST if scale == "laptop" else 1
     return tuple(
         dataclasses.replace(
@@ -299,7 +300,7 @@ def onset(scale: str) -> tuple[Run, ...]:
             schedule="constant",
             float32_tail=0.0,
         )
-        for n, width, seed in itertools.product(sizes, widths, range(seeds))
+        for n, width, seed in itertools.product(sizes or shown, widths, range(seeds))
     )
 
 

@@ -179,6 +179,30 @@ CLAIMS = named(
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
         Claim(
+            "memory-waits-less-than-in-proportion",
+            "02",
+            "0 < {law[networks=all].apart.low} and {law[networks=all].apart.high} < 1",
+        ),
+        Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
+        Claim(
+            "a-start-then-views",
+            "02",
+            "{law[networks=width 16].start.low} > 0 and {law[networks=width 16].views.low} > 0"
+            " and all(t is not None for t in {*began.apart})",
+        ),
+        Claim(
+            "wider-networks-remember-earlier",
+            "02",
+            "max({*began[width=16,n=min].apart}) < min({*began[width=8,n=min].apart})"
+            " and max({*began[width=16,n=max].apart}) < min({*began[width=8,n=max].apart})",
+        ),
+        Claim(
+            "ten-thousand-need-a-million",
+            "02",
+            "5e5 < 1e4 * {law[networks=width 16].views.low} and 1e4 * {law[networks=width 16].views.high} < 2e6",
+        ),
+        Claim("copies-come-later", "02", "max({*course.copies}) < 0.2"),
+        Claim(
             "more-images-bring-the-networks-together",
             "03",
             "{agreement[n=max].discrepancy.high} < {agreement[n=10].discrepancy.low} / 10",

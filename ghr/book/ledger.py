@@ -271,7 +271,7 @@ TARGETS = {
         (0.85, 1.15),
         (0.85, 1.15),
         on=("avatars",),
-        waits="runs at equal views",
+        asked={"avatars": "02:law[networks=all].apart"},
     ),
     "T26": Target(
         "similarity of A's and B's samples beyond Wiener, same noise, N_max",

@@ -56,7 +56,10 @@ class Time:
 
 @dataclass(frozen=True)
 class Law:
-    """How the time grows with N: time proportional to N^exponent."""
+    """How the time grows with N: as a power, and as a line. ::
+
+    time ~ N^exponent        time = start + views N
+    """
 
     networks: str  #: "width 8", or "all"
     first: int  #: the smallest N
@@ -64,6 +67,8 @@ class Law:
     seeds: int  #: trainings of each N
     apart: Estimate | None  #: exponent of the time until the excess is 1 dB; interval over seeds and widths
     copying: Estimate | None  #: exponent of the time until half of the samples are copies
+    start: Estimate | None  #: images that a network sees before any set could be remembered
+    views: Estimate | None  #: of each image, from then on
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def times(moments: Table[Moment]) -> Table[Time]:
 
 
 def law(found: Table[Time]) -> Table[Law]:
-    """The exponent of N in the time to memorize: one slope for each seed and width, and their mean.
+    """How the time to memorize grows with N: a fit for each seed and width, and the mean of fits.
 
     Args:
         found: as `times` gives them; an N that not every training of a width reached is left out for this width.
@@ -131,23 +136,18 @@ def law(found: Table[Time]) -> Table[Law]:
     Returns:
         One row for each width, and one for all together.
     """
-    slopes: dict[str, dict[int, list[float]]] = {"apart": {}, "copying": {}}
+    fits: dict[object, list[list[float]]] = {}
     for width, of_width in found.by("width"):
-        for sign, by_width in slopes.items():
-            lost = {row.n for row in of_width if getattr(row, sign) is None}
-            kept = [[row for row in of_seed if row.n not in lost] for _, of_seed in of_width.by("seed")]
-            by_width[width] = [
-                exponent([row.n for row in rows], [getattr(row, sign) for row in rows])
-                for rows in kept
-                if len({row.n for row in rows}) > 1
-            ]
+        for _, of_seed in of_width.by("seed"):
+            apart, copying = (_reached(of_width, of_seed, sign) for sign in ("apart", "copying"))
+            fits.setdefault(width, []).append([_fit(exponent, apart), _fit(exponent, copying), *_fit(line, apart, 2)])
     sizes, seeds = found["n"], len(set(found["seed"]))
-    rows = [
-        Law(f"width {width}", min(sizes), max(sizes), seeds, *(_mean(of[width]) for of in slopes.values()))
-        for width in dict.fromkeys(found["width"])
-    ]
-    every = (_mean([*itertools.chain.from_iterable(of.values())]) for of in slopes.values())
-    return Table((*rows, Law("all", min(sizes), max(sizes), seeds, *every)))
+    fits["all"] = [fit for of_width in fits.values() for fit in of_width]
+    rows = []
+    for name, of_width in fits.items():
+        means = [_mean([fit for fit in of_all if fit is not None]) for of_all in zip(*of_width, strict=True)]
+        rows.append(Law(name if name == "all" else f"width {name}", min(sizes), max(sizes), seeds, *means))
+    return Table(tuple(rows), Law)
 
 
 def steps(found: Table[Time]) -> Table[Step]:
@@ -183,6 +183,22 @@ def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
 
 
+def line(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float]:
+    """Least squares line, each time weighted by its inverse: relative errors count alike. ::
+
+        time_i = start + views size_i
+
+    Args:
+        sizes: at least two.
+        times: above 0.
+
+    Returns:
+        start, in the times' unit, and views, in this unit for each of the sizes'.
+    """
+    views, start = np.polyfit(sizes, times, 1, w=1 / np.asarray(times))
+    return float(start), float(views)
+
+
 def crossing(times: Sequence[float], values: Sequence[float], level: float) -> float | None:
     """When a curve first reaches a level, on a line between entries in log time.
 
@@ -203,6 +219,20 @@ def crossing(times: Sequence[float], values: Sequence[float], level: float) -> f
     before, after = values[k - 1 : k + 1]
     share = (level - before) / (after - before)
     return float(times[k - 1] * (times[k] / times[k - 1]) ** share)
+
+
+def _reached(of_width: Table[Time], of_seed: Table[Time], sign: str) -> tuple[list[int], list[float]]:
+    """N and times of one seed, without the N that some seed of this width has no time for."""
+    lost = {row.n for row in of_width if getattr(row, sign) is None}
+    kept = [row for row in of_seed if row.n not in lost]
+    return [row.n for row in kept], [getattr(row, sign) for row in kept]
+
+
+def _fit(fitted: Callable, reached: tuple[list[int], list[float]], count: int = 1):
+    """What a fit gives, or as many None where there are too few N for it."""
+    if len(set(reached[0])) > 1:
+        return fitted(*reached)
+    return None if count == 1 else (None,) * count
 
 
 def _mean(slopes: list[float]) -> Estimate | None:

@@ -121,7 +121,25 @@ def test_an_n_that_some_training_did_not_reach_is_left_out():
     rows += [onset.Time(1000, 2, 0, 50.0, 0.05, None), onset.Time(1000, 2, 1, None, None, None)]
     narrow, every = onset.law(onset.Table(tuple(rows)))
     assert narrow.apart.value == pytest.approx(1)
-    assert narrow == onset.Law("width 2", 10, 1000, 2, every.apart, None)
+    assert narrow == onset.Law("width 2", 10, 1000, 2, every.apart, None, every.start, every.views)
+    assert narrow.start.value == pytest.approx(0, abs=1e-6)
+    assert narrow.views.value == pytest.approx(7)
+
+
+def test_a_start_that_all_sets_share_is_told_from_views():
+    rows = [
+        onset.Time(n, width, seed, (1 + seed) * (500 + 9 * width * n), 1.0, None)
+        for n in (10, 100, 1000)
+        for width in (1, 2)
+        for seed in range(2)
+    ]
+    narrow, wide, every = onset.law(onset.Table(tuple(rows)))
+    assert (narrow.start.value, wide.start.value) == pytest.approx((750, 750))
+    assert (narrow.views.value, wide.views.value) == pytest.approx((13.5, 27))
+    assert every.views.value == pytest.approx(20.25)
+    assert every.apart.value < 1
+    two = onset.line([10, 100, 1000], [10.0, 200.0, 1000.0])  # relative errors: the small ones pull as hard
+    assert abs(10 - (two[0] + 10 * two[1])) < abs(200 - (two[0] + 100 * two[1]))
 
 
 def test_the_exponent_between_neighbours_is_that_of_each_training():
@@ -141,4 +159,4 @@ def test_the_runs_are_small_sets_at_a_constant_rate_seen_equally_often():
     assert {run.schedule for run in found} == {"constant"}
     assert {run.half for run in found} == {"A"}
     assert {run.images_seen / run.n for run in found} == {512}
-    assert len({(run.n, run.width, run.seed) for run in found}) == len(found) == 30
+    assert len({(run.n, run.width, run.seed) for run in found}) == len(found) == 24
