@@ -173,10 +173,9 @@ def test_execution_is_cached_reproducible_and_follows_checkpoints(project):
 
     copy.unlink()
     assert press.execute("book/00_x.py", "smoke", project).read_bytes() == bytes_of_first
-    assert press.execute("book/00_x.py", "smoke", project, seed=1) != copy
     (project / "checkpoints" / "a.bin").write_bytes(b"trained longer")
     assert press.execute("book/00_x.py", "smoke", project) != copy
-    assert executions(project) == ["smoke 0", "smoke 0", "smoke 1", "smoke 0"]
+    assert executions(project) == ["smoke 0"] * 3
 
     notes = [json.loads(path.read_text()) for path in copy.parent.glob("*.json")]
     assert all(note["checkpoints"] == ["checkpoints/a.bin"] and note["seconds"] > 0 for note in notes)
