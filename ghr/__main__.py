@@ -228,7 +228,7 @@ def need(
         rows.append(row)
         print(needs.told(row), flush=True)
     table = Table(tuple(rows))
-    page = needs.write(name, table, out)
+    page = needs.write(name, table, out, needs.done(pairs))
     print(needs.verdict(table, needs.crossings(table)))
     print(page)
 

@@ -81,7 +81,7 @@ class Crossing:
     found: str  #: "crossed", "before the smallest N", "extrapolated" or "cannot say"
     n: float | None  #: training images; None where it cannot be said
     low: float | None  #: lower end of the interval; None: below the smallest N
-    high: float | None  #: upper end; None: it cannot be said
+    high: float | None  #: upper end; None: it cannot be said, or below the smallest N where n is
     views: float | None  #: of each training image at n
 
 
@@ -227,7 +227,7 @@ def crossings(rows: Table[Row], lines: Sequence[Line] = LINES) -> Table[Crossing
         if middle is None:
             found.append(Crossing(line.field, line.level, "cannot say", None, low, high, None))
         elif middle == 0:
-            found.append(Crossing(line.field, line.level, "before the smallest N", None, None, high, None))
+            found.append(Crossing(line.field, line.level, "before the smallest N", None, None, high or None, None))
         else:
             how = "extrapolated" if middle > largest else "crossed"
             low = low or None  # 0 is below the smallest N
@@ -275,6 +275,11 @@ def verdict(rows: Table[Row], found: Table[Crossing]) -> str:
     """
     seen = sorted(row.views * row.n for row in rows)
     length = f"when each network sees {seen[0]:,.0f}{f' to {seen[-1]:,.0f}' * (seen[-1] > 1.01 * seen[0])} images"
+    if early := untrained(rows):
+        return (
+            f"The networks have learned too little to tell {length}: at N = {', '.join(f'{n:,}' for n in early)} even "
+            "training images leave them noisier than they came. Give a larger --images-seen."
+        )
     known = [row for row in found if row.found in ("crossed", "extrapolated")]
     if any(row.found == "cannot say" for row in found):
         return (
@@ -288,6 +293,18 @@ def verdict(rows: Table[Row], found: Table[Crossing]) -> str:
     low = f"{_round(needed.low)}" if needed.low is not None else f"below {rows['n'][0]:,}"
     how = " by extrapolation" if needed.found == "extrapolated" else ""
     return f"About {_round(needed.n)} images are needed{how} {length} (interval {low} to {high})."
+
+
+def untrained(rows: Table[Row]) -> list[int]:
+    """At which N networks have not begun to learn: training images are no better for having been denoised.
+
+    Args:
+        rows: of each N.
+
+    Returns:
+        N, increasing.
+    """
+    return [row.n for row in rows if row.psnr.value + row.gap.value < NAMED_PSNR]
 
 
 def _still(found: Table[Crossing]) -> str:
@@ -348,45 +365,75 @@ def advice(found: Table[Crossing]) -> list[str]:
     return said
 
 
-def write(name: str, rows: Table[Row], out: Path) -> Path:
+def write(name: str, rows: Table[Row], out: Path, how: Sequence[str] = ()) -> Path:
     """The page and both tables.
 
     Args:
         name: of the image set.
         rows: of each N.
         out: folder.
+        how: sentences on what was trained, of `done`.
 
     Returns:
         Where the page is.
     """
     found = crossings(rows)
-    for file, text in ((TABLE, rows.csv()), (CROSSINGS, found.csv()), (PAGE, _page(name, rows, found))):
+    for file, text in ((TABLE, rows.csv()), (CROSSINGS, found.csv()), (PAGE, _page(name, rows, found, how))):
         cache.write_whole(out / file, text.encode("utf8", "backslashreplace"))
     return out / PAGE
 
 
-def _page(name: str, rows: Table[Row], found: Table[Crossing]) -> str:
-    shown = []
-    for line in LINES:
-        crossing = found.one(measure=line.field)
-        where = "" if crossing.n is None else f" It crosses its line near N = {_round(crossing.n)}."
-        shown.append(
-            report.curve(
-                rows["n"],
-                rows[line.field],
-                line.level,
-                f"{line.words}{f' ({line.unit})' if line.unit else ''}",
-                "N, training images of each network",
-            )
-            + report.paragraph(f"{line.words[0].upper()}{line.words[1:]}, against N.{where}", small=True)
+def done(pairs: dict[int, tuple[Run, Run]]) -> list[str]:
+    """What was trained, and what was measured on, for the page.
+
+    Args:
+        pairs: of `plan`.
+
+    Returns:
+        Sentences.
+    """
+    run = next(iter(pairs.values()))[0]
+    account = images.account(run.images, run.size)
+    kind = f"{run.size}x{run.size}{' in colour' * (run.channels > 1)}"
+    return [
+        f"Two UNets of width {run.width} for each N, on images of {kind}, which share no training image; each sees "
+        f"{run.images_seen:,} images, with repetition.",
+        f"Gaps: at most {TESTED} training images and as many new ones, input {NAMED_PSNR} dB; {run.held_out:,} images "
+        f"were held out. Copies and agreement: {SEEDS} samples of each network, from the same noise.",
+        *([account] if account else []),
+    ]
+
+
+def _where(line: Line, crossing: Crossing) -> str:
+    """Where a curve crosses its line, in a sentence."""
+    if crossing.found == "before the smallest N":
+        return f"{'Below' if line.falling else 'Above'} its line at every N."
+    if crossing.n is None:
+        return (
+            f"Still {'above' if line.falling else 'below'} its line at the largest N, and no trend says where it ends."
         )
+    return f"Crosses its line near N = {_round(crossing.n)}{', by extrapolation' * (crossing.found == 'extrapolated')}."
+
+
+def _page(name: str, rows: Table[Row], found: Table[Crossing], how: Sequence[str]) -> str:
+    shown = [
+        report.curve(
+            rows["n"],
+            rows[line.field],
+            line.level,
+            f"{line.words}{f' ({line.unit})' if line.unit else ''}",
+            "N, training images of each network",
+            _where(line, found.one(measure=line.field)),
+        )
+        for line in LINES
+    ]
     table = rows.show(
         "Two networks of each N",
         {"gap": "gap (dB)", "psnr": "new images (dB)"},
         n=",",
         views=",.0f",
-        gap=".2f",
-        psnr=".2f",
+        gap=".1f",
+        psnr=".1f",
         copies=".0%",
         agreement=".2f",
         floor=".2f",
@@ -394,6 +441,7 @@ def _page(name: str, rows: Table[Row], found: Table[Crossing]) -> str:
     body = report.section("What was measured", *shown)
     body += report.section("The numbers", table.html)
     body += report.section("What follows, and what does not", report.points(advice(found)))
+    body += report.section("How it was done", report.points(how)) if how else ""
     named = names.parse(name)
     shown_name = named.path.name if named.path else named.base.text
     shown_name += " in colour" if named.colour else ""

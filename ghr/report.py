@@ -45,7 +45,8 @@ td { white-space: nowrap; }
 .plot .mark { position: absolute; top: -1.3rem; font-size: .8rem; line-height: 1.2; white-space: nowrap; }
 .axis { display: flex; justify-content: space-between; margin-left: 2.6rem; font-size: .8rem; color: var(--muted); }
 .places { position: relative; height: 1.3rem; margin-left: 2.6rem; font-size: .8rem; color: var(--muted); }
-.places span { position: absolute; transform: translateX(-50%); }
+.places span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.places span:last-child:not(:only-child) { transform: translateX(-85%); }
 .axis + .axis { justify-content: center; text-align: center; }
 .key { display: flex; flex-wrap: wrap; gap: 0 1.2rem; font-size: .9rem; margin: 0 0 .6rem 2.6rem; }
 .key span::before { content: ""; display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
@@ -191,7 +192,7 @@ def histogram(
 </figure>"""
 
 
-def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str, axis: str) -> str:
+def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str, axis: str, caption: str = "") -> str:
     """A measured number with its intervals, against a number on a log scale.
 
     Args:
@@ -200,6 +201,7 @@ def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str
         mark: where a line stands.
         what: what was measured, with its unit.
         axis: what x is.
+        caption: what is to be seen.
 
     Returns:
         HTML.
@@ -218,10 +220,12 @@ def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str
         f"M{a:.2f} {100 - height(e.low):.2f}V{100 - height(e.high):.2f}" for a, e in zip(places, values, strict=True)
     )
     still = 'vector-effect="non-scaling-stroke" fill="none"'
+    points = "".join(f"M{a:.2f} {100 - height(e.value):.2f}h0" for a, e in zip(places, values, strict=True))
     drawn = (
         f'<path d="M0 {100 - height(mark):.2f}H100" stroke="var(--ink)" stroke-dasharray="5 3" {still}/>'
         f'<path d="{line}" stroke="var(--one)" stroke-width="2" {still}/>'
         f'<path d="{ends}" stroke="var(--one)" stroke-width="2" {still}/>'
+        f'<path d="{points}" stroke="var(--one)" stroke-width="8" stroke-linecap="round" {still}/>'
     )
     levels = sorted(v for v in {0.0, mark, float(f"{high:.1g}")} if bottom <= v <= top)
     ticks = "".join(f'<span class="level" style="bottom:{height(v):.2f}%">{v:g}</span>' for v in levels)
@@ -233,7 +237,7 @@ def curve(x: Sequence[float], values: Sequence[Estimate], mark: float, what: str
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>{ticks}</div>
 <div class="places">{below}</div>
 <div class="axis"><span></span><span>{escape(axis)}</span><span></span></div>
-<figcaption>With 95% intervals; dashed: the line at {mark:g}.</figcaption>
+<figcaption>{escape(f"{caption} " if caption else "")}With 95% intervals; dashed: the line at {mark:g}.</figcaption>
 </figure>"""
 
 

@@ -201,6 +201,7 @@ def test_colours_are_learned_and_measured(tmp_path, monkeypatch):
     assert runs.load(other)(data.held_out).shape == data.held_out.shape
     picture = Image.open(io.BytesIO(base64.b64decode(runs.log(run)["pictures"][-1])))
     assert (picture.mode, picture.size) == ("RGB", (64, 32))
+    report.require_out(tmp_path / "out")
     page = need.write(run.images, Table((found,)), tmp_path / "out").read_text("utf8")
     assert "How many images does my images in colour need?" in page
     with pytest.raises(ValueError, match='"discs" has no colours: folders do, and sets that were downloaded'):

@@ -73,7 +73,7 @@ def test_a_denoiser_is_measured_end_to_end(ghr, here):
 
 
 def test_colours_are_measured_where_three_channels_are_asked_for(ghr, here):
-    status, out, err = ghr(*words(here, "told", "--channels", 3))
+    status, out, err = ghr(*words(here, "told", "--colour"))
     assert status == 0
     assert "8x8 in colour" in err
     assert "No H1 to H4: they are defined on grey images." in out
@@ -143,6 +143,7 @@ def test_a_diffusion_is_asked_only_for_noise_that_it_knows(here):
             "does not take images of 3x8x8 with noise 0.1 (one channel is wanted)",
         ),
         ("worse", [], "worse than doing nothing at every noise level"),
+        ("half", ["--colour", "--channels", 1], "--colour means 3 channels: leave out --channels 1"),
         ("half", ["--channels", 2], "takes images of 2 channels: only grey ones, or 3 colours"),
         ("half", ["--size", 0], "size and channels must be at least 1"),
         ("half", ["--images", "/nowhere/at/all"], "There is no folder /nowhere/at/all"),
