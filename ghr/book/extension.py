@@ -272,10 +272,14 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda m: lines(m[0]), context["body"], flags=re.DOTALL)
 
 
+FEW = 5  #: columns of images that a phone shows side by side
+
+
 def sized(body: str, files: Mapping[str, Path]) -> str:
     """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
 
-    Drawings that hold images are of the class "tiles": they gain by being large.
+    Drawings that hold images are of the class "tiles": they gain by being large. Those with many columns stand in a box
+    of the class "scrolls", which knows how many: on a phone it scrolls.
 
     Args:
         body: HTML.
@@ -299,13 +303,13 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         pair = map(float, found.groups()) if found else Image.open(io.BytesIO(content)).size
         width, height = (round(side) for side in pair)
         tag = tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
-        if not found or b"<image" not in content:
+        tile = re.search(rb'<image [^>]*width="([\d.]+)"', content)
+        if not found or not tile:
             return tag
-        return (
-            tag.replace('class="', 'class="tiles ', 1)
-            if 'class="' in tag
-            else tag.replace("<img ", '<img class="tiles" ', 1)
-        )
+        classed = 'class="' in tag
+        tag = tag.replace(*(('class="', 'class="tiles ') if classed else ("<img ", '<img class="tiles" ')), 1)
+        columns = int(float(found[1]) / float(tile[1]))
+        return f'<div class="scrolls" style="--columns: {columns}">{tag}</div>' if columns > FEW else tag
 
     return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
 
