@@ -174,8 +174,7 @@ for name, table, line in (("faces", gaps, "-"), ("photographs", patch_gaps, "--"
         )
 left.set(xlabel="input PSNR (dB)", ylabel="training − test PSNR (dB)")
 right.set(xlabel="N, training images", ylabel="gap at input 21 dB (dB)", xscale="log")
-plots.legend(figure, ncols=3)
-plots.legend(right)
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gaps of faces", "code_prompt_hide": "Table: gaps of faces"}

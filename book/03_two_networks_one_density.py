@@ -37,7 +37,7 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
 # %%
-from ghr import experiments, sampling, similarity
+from ghr import experiments, sampling
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure import agreement, beyond, samples
@@ -376,7 +376,9 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 # their gradients, which falls when images are blurred, and their power spectrum in rings of frequency.
 
 # %%
-wide = samples.draw(experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))})
+wide = samples.draw(
+    experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))}
+)
 quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")
@@ -425,35 +427,3 @@ plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labe
 #
 # *What this does not show:* that it would stay so if the large sets were seen as often as the small ones
 # ([chapter 2](02_memorization_to_generalization.py)). And one pair of trainings was measured for each $N$.
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Code: figures of the landing page", "code_prompt_hide": "Code: figures of the landing page"}
-from IPython.display import HTML
-from myst_nb import glue
-
-ends = ((drawn, faces.few), (wide, faces.largest))
-keys = [(which, n, half) for which, n in ends for half in "AB"]
-labels = [label for _, n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
-picture = plots.image_grid([row for which, n, half in keys for row in which.beside(n, half)], labels)
-alt = f"Sampled faces above their nearest training images: networks of {faces.few} and of {faces.largest:,} images."
-glue("faces", HTML(picture.html(alt)), display=False)
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Code: sliders of the landing page", "code_prompt_hide": "Code: sliders of the landing page"}
-start, states = sampling.gaussian_start(faces.held_out, range(1000 * seed, 1000 * seed + 4)), {}
-for key, denoiser in (faces.denoisers | wide.study.denoisers).items():
-    states[key] = [(1.0, start), *((state.sigma[0].item(), state.y) for state in sampling.sample(denoiser, start))]
-last = len(states[faces.largest, "A"]) - 1
-
-
-def walk(n, step):
-    """Both networks' images at one moment of the way from noise."""
-    (sigma, a), (_, b) = states[n, "A"][step], states[n, "B"][step]
-    tiles = [Tile(y, f"network {half}", "", half) for half, batch in (("A", a), ("B", b)) for y in batch]
-    where = (
-        f"After step {step} of {last}, noise of σ = {sigma:.2f} is left" if step else "The noise that both start from"
-    )
-    words = f"{where}. N = {n:,}; above network A, below network B; each column, one noise."
-    return Frame(tiles, f"{words} Similarity on average: {similarity.rho(a, b).mean():.2f}.")
-
-
-moments = Slider("step", "from noise to image, step", range(last + 1), range(0, last + 1, last // 4), last)
-glue("walk", HTML(Explorer(walk, [every, moments]).html()), display=False)

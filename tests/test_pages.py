@@ -223,8 +223,11 @@ def test_pictures_say_how_large_they_are(tmp_path):
         image = BeautifulSoup(page, "html.parser").img
         assert (image["alt"], image["src"]) == ("a", source)
         assert (int(image["width"]), int(image["height"])) == size
-    for width, columns in ((40, 2), (10, 8)):  # a grid of images gains by being large, and on a phone it may scroll
-        grid = svg + f'<image xlink:href="data:," width="{width}" height="9"/></svg>'.encode()
+    for width, columns in ((20, 2), (5, 8)):  # a grid of images gains by being large, and on a phone it may scroll
+        grid = (
+            svg
+            + f'<image xlink:href="data:," transform="matrix(2 0 0 2 5 5)" width="{width}" height="9"/></svg>'.encode()
+        )
         for opening, wanted in (("<img", ["tiles"]), ('<img class="dark-light"', ["tiles", "dark-light"])):
             page = extension.sized(f'<p>{opening} src="{coded("svg+xml", grid)}"/></p>', {})
             image = BeautifulSoup(page, "html.parser").img
