@@ -141,7 +141,7 @@ alike, near = samples.compare(drawn)
 moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
@@ -333,7 +333,7 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(
@@ -405,7 +405,7 @@ patch_moved, patch_samplers = samples.moved(patch_drawn), samples.samplers(seeds
 results.keep(patch_distance=patch_distance, patch_agreement=patch_agreements, patch_moved=patch_moved)
 results.keep(patch_quality=patch_quality, patch_spectrum=patch_spectrum, patch_samplers=patch_samplers)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-samples-photographs", "caption": "**Patches of photographs do the same: training patches at the smallest N, one new patch of both networks at the largest.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch: equal to it at the smallest N, another at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in (patches.few, patches.largest) for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labels)
