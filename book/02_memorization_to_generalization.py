@@ -175,8 +175,7 @@ for name, table, line in (("faces", gaps, "-"), ("photographs", patch_gaps, "--"
         )
 left.set(xlabel="input PSNR (dB)", ylabel="training − test PSNR (dB)")
 right.set(xlabel="N, training images", ylabel="gap at input 21 dB (dB)", xscale="log")
-plots.legend(figure, ncols=3)
-plots.legend(right)
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gaps of faces", "code_prompt_hide": "Table: gaps of faces"}
@@ -231,7 +230,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**Above zero, the network is better than any affine denoiser.** How much better than Wiener the network of the largest N is on test images, both fitted to half A, against input PSNR, with 95% intervals."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**But for the weakest noise, the network is better than any affine denoiser.** How much better than Wiener the network of the largest N is on test images, both fitted to half A, against input PSNR, with 95% intervals."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -257,7 +256,7 @@ log, patch_log = errors.learning(faces), errors.learning(patches)
 onsets, patch_onsets = errors.onsets(log), errors.onsets(patch_log)
 results.keep(log=log, patch_log=patch_log, onsets=onsets, patch_onsets=patch_onsets)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Where the test curve (dotted) of a small set turns down, it begins to memorize.** Output PSNR at input 20 dB (σ = 0.1, grey line) against images seen in training, one colour for each N, half A; faces left, photographs right. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (σ = 0.1, grey line) against images seen in training, one colour for each N, half A; faces left, photographs right. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=3, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), strict=True):
     for n, curve in table.where(half="A").by("n"):

@@ -39,7 +39,7 @@ sizes = None  # these N only, e.g. [100, 30000] (None: all)
 # %%
 import numpy as np
 
-from ghr import experiments, sampling, similarity
+from ghr import experiments, sampling
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.measure import agreement, beyond, densities, rates, samples
@@ -145,7 +145,7 @@ alike, near = samples.compare(drawn)
 moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
@@ -337,7 +337,7 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(
@@ -380,7 +380,9 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 # their gradients, which falls when images are blurred, and their power spectrum in rings of frequency.
 
 # %%
-wide = samples.draw(experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))})
+wide = samples.draw(
+    experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))}
+)
 quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")

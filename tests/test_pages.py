@@ -231,10 +231,16 @@ def test_pictures_say_how_large_they_are(tmp_path):
         image = BeautifulSoup(page, "html.parser").img
         assert (image["alt"], image["src"]) == ("a", source)
         assert (int(image["width"]), int(image["height"])) == size
-    svg += b'<image xlink:href="data:image/png;base64,AA"/></svg>'  # a grid of images, which gains by being large
-    for opening, wanted in (("<img", ["tiles"]), ('<img class="dark-light"', ["tiles", "dark-light"])):
-        page = extension.sized(f'<p>{opening} src="{coded("svg+xml", svg)}"/></p>', {})
-        assert BeautifulSoup(page, "html.parser").img["class"] == wanted
+    for width, columns in ((20, 2), (5, 8)):  # a grid of images gains by being large, and on a phone it may scroll
+        grid = (
+            svg
+            + f'<image xlink:href="data:," transform="matrix(2 0 0 2 5 5)" width="{width}" height="9"/></svg>'.encode()
+        )
+        for opening, wanted in (("<img", ["tiles"]), ('<img class="dark-light"', ["tiles", "dark-light"])):
+            page = extension.sized(f'<p>{opening} src="{coded("svg+xml", grid)}"/></p>', {})
+            image = BeautifulSoup(page, "html.parser").img
+            assert image["class"] == wanted
+            assert image.parent.get("style") == (f"--columns: {columns}" if columns > 5 else None)
     for known in ('<img src="../_images/a.png" width="3">', '<img src="https://elsewhere/b.png">'):
         assert extension.sized(known, {"a.png": tmp_path / "a.png"}) == known
 

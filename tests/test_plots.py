@@ -52,6 +52,23 @@ def test_figures_leave_the_global_style_alone(figure):
     assert dict(mpl.rcParams) == before
 
 
+def test_figures_are_written_in_the_letters_of_the_pages():
+    """And what these lack, in others: nothing is left out."""
+    for title, others in (("face A − face B, α", False), ("A → B", True)):
+        figure, (axes,) = plots.panels(1)
+        axes.set(xlabel="noise, σ", title=title, xscale="log", xlim=(0.01, 1))  # with powers of ten
+        drawing = plots.Picture(figure).svg
+        assert "GhrSans" in drawing
+        assert ("DejaVu" in drawing) == others
+
+
+def test_an_image_of_a_grid_is_as_large_as_there_is_room():
+    for columns, wanted in ((2, plots.TILE), (12, plots.WIDEST / 13)):
+        svg = plots.image_grid([torch.rand(columns, 1, 6, 6)], ["a"]).svg
+        tile = 6 * float(re.search(r"matrix\(([\d.]+)", svg)[1]) / 72
+        assert 0.8 * wanted < tile < 1.2 * wanted
+
+
 def test_panels_hide_what_is_left_over():
     figure, axes = plots.panels(3, columns=2)
     assert len(axes) == 3

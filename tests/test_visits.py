@@ -25,6 +25,7 @@ class Visit:
     themes: list[str]  #: of both modes
     grave: list[str]  #: what axe calls serious or critical in light mode
     grave_in_dark: list[str]  #: of its rules on colours: the dark page is the same document
+    cut: list[str]  #: tables and code that a desk shows in part only, all folds open
     phone: int  #: width on a phone, CSS pixels
 
 
@@ -37,6 +38,21 @@ SHOW_TIPS = """async () => {
     for (const tip of tips) tip.hide();
     await new Promise(resolve => setTimeout(resolve, 300));
     return shown;
+}"""
+
+
+CUT = """() => {
+    for (const fold of document.querySelectorAll("article details")) fold.open = true;
+    const cut = [];
+    for (const part of document.querySelectorAll("article table, article pre")) {
+        for (let box = part; box && box.matches("article *"); box = box.parentElement) {
+            if (box.clientWidth && box.scrollWidth > box.clientWidth + 1) {
+                cut.push(`${part.tagName} ${part.textContent.trim().slice(0, 60)}: ${box.scrollWidth} px`);
+                break;
+            }
+        }
+    }
+    return cut;
 }"""
 
 
@@ -71,6 +87,7 @@ def visit(chromium, html: Path, site: str, name: str) -> Visit:
     heard = list(complaints)  # axe asks for style sheets at addresses of its own
     shoot(page, f"{flat}-light")
     grave = findings(page, name)
+    cut = [f"{name}: {part}" for part in page.evaluate(CUT)]
     page.set_viewport_size(PHONE)
     phone = page.evaluate("document.documentElement.scrollWidth")
     shoot(page, f"{flat}-phone")
@@ -80,7 +97,7 @@ def visit(chromium, html: Path, site: str, name: str) -> Visit:
     shoot(page, f"{flat}-dark")
     grave_in_dark = findings(page, name, runOnly={"type": "rule", "values": COLOURS})
     context.close()
-    return Visit(first, tips, heard, themes, grave, grave_in_dark, phone)
+    return Visit(first, tips, heard, themes, grave, grave_in_dark, cut, phone)
 
 
 def findings(page, name: str, **options) -> list[str]:
@@ -102,6 +119,26 @@ def test_the_first_view_of_a_page_is_light(visits, html):
     for name, visit in visits.items():
         assert name in visit.first
         assert sum(len(gzip.compress((html / path).read_bytes())) for path in visit.first) < 1.5e6, name
+
+
+def test_tables_and_code_are_seen_whole_on_a_desk(visits):
+    assert [part for visit in visits.values() for part in visit.cut] == []
+
+
+def test_grids_of_images_stay_readable_on_a_phone(chromium, smoke_site, soups):
+    """Of many columns, they scroll by themselves, also by keyboard."""
+    grids = {name: soup.select(".scrolls") for name, soup in soups.items()}
+    assert sum(map(len, grids.values())) >= 3
+    page = chromium.new_page(viewport=PHONE)
+    for name, boxes in grids.items():
+        if not boxes:
+            continue
+        load(page, smoke_site + name)
+        columns = [int(box["style"].split(":")[1]) for box in boxes]
+        widths = page.eval_on_selector_all(".scrolls img", "images => images.map(image => image.clientWidth)")
+        assert all(width / count >= 60 for width, count in zip(widths, columns, strict=True)), name
+        assert set(page.eval_on_selector_all(".scrolls", "boxes => boxes.map(box => box.tabIndex)")) == {0}, name
+    page.close()
 
 
 def test_pages_fit_a_phone_without_sideways_scroll(visits):

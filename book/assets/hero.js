@@ -145,6 +145,11 @@
     el.querySelector(".hero-stage").append(tools);
     el.append(heard);
     el.dataset.round = round;
+    window.addEventListener("beforeprint", () => {
+      halt();
+      step = last;
+      draw();
+    });
     count();
     draw().then(() => !still && begin());
   }

@@ -1,7 +1,7 @@
 // What scrolls sideways on a narrow screen can be reached by keyboard.
 function reachable() {
   for (const box of document.querySelectorAll(
-    'article mjx-container[display="true"], article pre, article .cell_output, article .pst-scrollable-table-container'
+    'article mjx-container[display="true"], article pre, article .cell_output, article .scrolls, article .pst-scrollable-table-container'
   )) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }

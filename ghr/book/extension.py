@@ -272,10 +272,15 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda m: lines(m[0]), context["body"], flags=re.DOTALL)
 
 
+FEW = 5  #: columns of images that a phone shows side by side
+GROWTH = 1.9  #: to how many pixels a point of a grid of images may grow
+
+
 def sized(body: str, files: Mapping[str, Path]) -> str:
     """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
 
-    Drawings that hold images are of the class "tiles": they gain by being large.
+    Drawings that hold images are of the class "tiles": they gain by being large. Those with many columns stand in a box
+    of the class "scrolls", which knows how many: on a phone it scrolls.
 
     Args:
         body: HTML.
@@ -299,13 +304,16 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         pair = map(float, found.groups()) if found else Image.open(io.BytesIO(content)).size
         width, height = (round(side) for side in pair)
         tag = tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
-        if not found or b"<image" not in content:
+        tile = re.search(rb"<image [^>]*>", content)
+        if not found or not tile:
             return tag
-        return (
-            tag.replace('class="', 'class="tiles ', 1)
-            if 'class="' in tag
-            else tag.replace("<img ", '<img class="tiles" ', 1)
-        )
+        grown = re.search(rb"matrix\(([\d.]+)", tile[0])  # matplotlib draws pixels, and enlarges them
+        side = float(re.search(rb' width="([\d.]+)"', tile[0])[1]) * float(grown[1] if grown else 1)
+        classed = 'class="' in tag
+        tag = tag.replace(*(('class="', 'class="tiles ') if classed else ("<img ", '<img class="tiles" ')), 1)
+        columns = int(float(found[1]) / side)
+        tag = tag.replace("<img ", f'<img style="max-width: {GROWTH * width:.0f}px" ', 1)  # few columns stay small
+        return f'<div class="scrolls" style="--columns: {columns}">{tag}</div>' if columns > FEW else tag
 
     return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
 

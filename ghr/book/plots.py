@@ -11,11 +11,13 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
 from jaxtyping import Float
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
@@ -36,7 +38,13 @@ _DARK = {
     TRAINING: "#9a9a9a",
     WIENER: "#2fbf96",
 }
+font_manager.fontManager.addfont(Path(__file__).parent / "fonts" / "ghr-sans.ttf")
+_LETTERS = "Ghr Sans"  # those of the pages
 _STYLE = {
+    "font.family": [_LETTERS, "DejaVu Sans"],  # the second for signs that the first lacks
+    "mathtext.fontset": "custom",
+    **{f"mathtext.{kind}": _LETTERS for kind in ("rm", "it", "bf", "bfit", "sf", "tt", "cal")},
+    "mathtext.default": "regular",
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -62,6 +70,7 @@ _STYLE = {
 }
 LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  #: noise levels that are named above an axis in dB
 WIDTH = 5.2  #: inches: text stays readable when a phone shrinks the figure to its width
+TILE, WIDEST = 1.1, 8.0  #: inches: an image of a grid, and the whole grid, where it has many columns
 
 
 _SMOOTH = "smooth"  # how ids of images begin that are
@@ -211,8 +220,9 @@ def image_grid(
     """
     columns = len(rows[0])
     with matplotlib.rc_context(_STYLE):
-        side = WIDTH / (columns + 1)
-        figure = Figure(figsize=(WIDTH, side * len(rows) + (0.2 if titles else 0)), layout="constrained")
+        side = min(TILE, WIDEST / (columns + 1))
+        size = (side * (columns + 1), side * len(rows) + (0.2 if titles else 0))
+        figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         grid = figure.subplots(len(rows), columns, squeeze=False)
         drawn = [None] * len(rows) if contours is None else contours
