@@ -317,7 +317,7 @@ plots.Picture(figure)
 small = experiments.onset(scale)
 course = onset.courses(small, faces.denoisers[faces.largest, "B"])
 began = onset.times(course)
-law, steps = onset.law(began), onset.steps(began)
+law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-onset", "caption": "**The more images, the later memory sets in; but small sets wait for the network, not for their views.** Left: gap between training and test faces at σ = 0.1, less the gap of a network that knows neither, against views of each face; one colour for each N, one line for each seed, the wider networks; dashed: 1 dB. Right: images seen until then against N, a dot for each training (circles: wider, squares: narrower); solid: the line of a common start and a number of views for each image; dotted: a number of views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
@@ -344,13 +344,15 @@ plots.Picture(figure)
 law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", views=".0f")
 
 # %% [markdown]
-# The time grows with $N$, but more slowly than in proportion: as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
-# {claim}`memory-waits-less-than-in-proportion` This is no law for all $N$: the exponent is {num}`steps[first=min].exponent.value:.2f` between the two
-# smallest sets and {num}`steps[last=max].exponent.value:.2f` between the two largest. {claim}`the-exponent-grows`
+# The time grows with $N$, as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`). {claim}`memory-waits-for-larger-sets` Behind this mean
+# are two laws. At width 8 the exponent is {num}`law[networks=width 8].apart:.2f`, in proportion to $N$: each face has to be seen equally often, whatever
+# the others are. {claim}`narrow-networks-wait-in-proportion` At width 16 it is smaller, but grows from {num}`steps[first=min].exponent.value:.2f` between the two
+# smallest sets to {num}`steps[last=max].exponent.value:.2f` between the two largest. {claim}`the-exponent-grows`
 #
 # *Why?* A network that cannot denoise yet cannot remember either. At width 16 it sees about {num}`law[networks=width 16].start.value:,.0f` images before any set
 # could be remembered, and from then on each image about {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` Of a large set the start
-# is no part, and the law is that of {cite:t}`bonnaire2025why`. Wider networks begin earlier. {claim}`wider-networks-remember-earlier`
+# is no part. So the law is that of {cite:t}`bonnaire2025why`, once the network itself does not have to be waited for. Narrower networks need
+# more than twice as many views. {claim}`wider-networks-remember-earlier`
 #
 # **So it is time**, as far as we have followed it: no set was too large to be remembered, some only had not been seen often enough.
 # By this line a network of 10,000 faces would begin to remember after about a million images. {claim}`ten-thousand-need-a-million` That

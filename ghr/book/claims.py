@@ -178,10 +178,12 @@ CLAIMS = named(
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=100].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
+        Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
         Claim(
-            "memory-waits-less-than-in-proportion",
+            "narrow-networks-wait-in-proportion",
             "02",
-            "0 < {law[networks=all].apart.low} and {law[networks=all].apart.high} < 1",
+            "{law[networks=width 8].apart.low} < 1 < {law[networks=width 8].apart.high}"
+            " and {law[networks=width 16].apart.high} < {law[networks=width 8].apart.value}",
         ),
         Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
         Claim(
@@ -193,8 +195,7 @@ CLAIMS = named(
         Claim(
             "wider-networks-remember-earlier",
             "02",
-            "max({*began[width=16,n=min].apart}) < min({*began[width=8,n=min].apart})"
-            " and max({*began[width=16,n=max].apart}) < min({*began[width=8,n=max].apart})",
+            "{law[networks=width 8].views.low} > 2 * {law[networks=width 16].views.high}",
         ),
         Claim(
             "ten-thousand-need-a-million",
