@@ -209,8 +209,10 @@ __main__.main()
         process = subprocess.Popen(
             [sys.executable, "-c", script, "train", "--cluster", "local"], stderr=stderr, start_new_session=True
         )
-    until(lambda: re.search(r"[1-9][\d.]*k?/15\.2k", told.read_text()) or process.poll() is not None)
-    os.killpg(process.pid, signal.SIGINT)
+    try:
+        until(lambda: re.search(r"[1-9][\d.]*k?/15\.2k", told.read_text()) or process.poll() is not None)
+    finally:  # a test that fails leaves nothing behind either
+        os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=60)
     assert process.returncode == 1
     assert told.read_text().endswith("ghr: interrupted; the same command goes on where it stopped.\n")
