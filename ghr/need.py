@@ -396,7 +396,7 @@ def done(pairs: dict[int, tuple[Run, Run]]) -> list[str]:
     account = images.account(run.images, run.size)
     kind = f"{run.size}x{run.size}{' in colour' * (run.channels > 1)}"
     return [
-        f"Two UNets of width {run.width} for each N, on images of {kind}, which share no training image; each sees "
+        f"For each N two UNets of width {run.width} without a common training image, on images of {kind}; each sees "
         f"{run.images_seen:,} images, with repetition.",
         f"Gaps: at most {TESTED} training images and as many new ones, input {NAMED_PSNR} dB; {run.held_out:,} images "
         f"were held out. Copies and agreement: {SEEDS} samples of each network, from the same noise.",
@@ -436,7 +436,6 @@ def _page(name: str, rows: Table[Row], found: Table[Crossing], how: Sequence[str
         psnr=".1f",
         copies=".0%",
         agreement=".2f",
-        floor=".2f",
     )
     body = report.section("What was measured", *shown)
     body += report.section("The numbers", table.html)

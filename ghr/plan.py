@@ -119,7 +119,7 @@ def cost(chosen: Iterable[Run], device: torch.device | str | None = None) -> str
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     kinds: dict[tuple, list[Run]] = {}
     for run in missing:
-        kinds.setdefault((run.network, run.size, run.width, run.scales, run.optimizer), []).append(run)
+        kinds.setdefault((run.network, run.channels, run.size, run.width, run.scales, run.optimizer), []).append(run)
     seconds = sum(
         _seconds_an_image(group[0], device) * sum(run.steps * run.batch for run in group) for group in kinds.values()
     )
@@ -136,7 +136,7 @@ def cost(chosen: Iterable[Run], device: torch.device | str | None = None) -> str
 
 def _seconds_an_image(run: Run, device: torch.device) -> float:
     batch = min(run.batch, 16)
-    x = torch.zeros(1, 1, run.size, run.size, device=device)
+    x = torch.zeros(1, run.channels, run.size, run.size, device=device)
     steps = train(runs.network(run), x, steps=5, seed=0, batch=batch, optimizer=run.optimizer)
     on_gpu = device.type == "cuda"
     # of a CPU the work that is done, not the time that passes: what else runs now is no measure of the hours to come

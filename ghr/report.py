@@ -39,7 +39,7 @@ tbody th { font-weight: 400; }
 td { white-space: nowrap; }
 .plot { position: relative; height: 15rem; margin: 1.2rem 0 0 2.6rem; border-left: 1px solid var(--muted);
   border-bottom: 1px solid var(--muted); }
-.plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.plot svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .plot .level { position: absolute; left: -2.6rem; width: 2.3rem; text-align: right; font-size: .8rem; line-height: 1;
   transform: translateY(50%); color: var(--muted); }
 .plot .mark { position: absolute; top: -1.3rem; font-size: .8rem; line-height: 1.2; white-space: nowrap; }

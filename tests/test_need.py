@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ghr import images, need, report, runs
+from ghr import images, need, plan, report, runs
 from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.measure import samples
@@ -26,8 +26,8 @@ SEEN = 1000.0
 def row(n, gap, copies=0.0, agreement=1.0, wide=0.0):
     """Networks of one N, all intervals as wide."""
     about = lambda value: Estimate(value, value - wide, value + wide)  # noqa: E731
-    none = Estimate(0, 0, 0)
-    return need.Row(n, SEEN / n, about(gap), none, about(copies), about(agreement), none)
+    psnr, none = Estimate(30, 30, 30), Estimate(0, 0, 0)
+    return need.Row(n, SEEN / n, about(gap), psnr, about(copies), about(agreement), none)
 
 
 def table(gaps, **others):
@@ -68,6 +68,16 @@ def test_beyond_the_largest_n_a_trend_is_drawn_on_and_not_too_far():
     assert (flat.found, flat.high) == ("cannot say", None)
     one = need.crossings(table({10: 3.0})).rows[0]
     assert one.found == "cannot say"
+
+
+def test_networks_that_have_not_learned_say_so():
+    """Training images come out at 20 dB of the 21 dB that they went in with."""
+    rows = Table(tuple(dataclasses.replace(one, psnr=Estimate(20.0, 19, 21)) for one in table({10: 0.5, 100: 3.0})))
+    assert need.untrained(rows) == [10]
+    said = need.verdict(rows, need.crossings(rows))
+    assert said.startswith(
+        "The networks have learned too little to tell when each network sees 1,000 images: at N = 10 "
+    )
 
 
 def test_the_answer_is_a_sentence_with_the_larger_n():
@@ -189,6 +199,7 @@ def test_colours_are_learned_and_measured(tmp_path, monkeypatch):
     pairs = need.plan(name, 16, [4], images_seen=64, width=2, colour=True)
     (run, other) = pairs[4]
     assert run.channels == 3
+    assert plan.cost([run]).startswith("1 network to train")
     assert run.images == f"{name}/-colour"
     assert run.name != dataclasses.replace(run, images=name).name
     data = runs.data(run)

@@ -443,12 +443,13 @@ function keep(image) {
   for (const input of root.querySelectorAll("[name=image]")) input.checked = false;
 }
 
-const cursor = { x: Math.floor(size / 2), y: Math.floor(size / 2) };
+const cursor = { x: 0.5, y: 0.5 }; // shares of the side
+const at = (share) => Math.min(side() - 1, Math.max(0, Math.floor(share * side())));
 
 function ink() {
   const [size, tone] = [side(), +control.ink.value];
   const radius = size / 24;
-  const inside = (i) => Math.hypot((i % size) - cursor.x, Math.floor(i / size) - cursor.y) <= radius;
+  const inside = (i) => Math.hypot((i % size) - at(cursor.x), Math.floor(i / size) - at(cursor.y)) <= radius;
   keep(clean().map((v, i) => (inside(i) ? tone : v)));
   paint(root.querySelector("[data-name=clean] canvas"), own);
   update();
@@ -470,8 +471,8 @@ function drawable(canvas) {
 }
 
 function mark(canvas) {
-  canvas.parentElement.style.setProperty("--x", (cursor.x + 0.5) / side());
-  canvas.parentElement.style.setProperty("--y", (cursor.y + 0.5) / side());
+  canvas.parentElement.style.setProperty("--x", (at(cursor.x) + 0.5) / side());
+  canvas.parentElement.style.setProperty("--y", (at(cursor.y) + 0.5) / side());
 }
 
 tiles.addEventListener("pointerdown", (event) => drawn(event));
@@ -480,8 +481,8 @@ function drawn(event) {
   const canvas = event.target.closest(".lab-drawable canvas");
   if (!canvas) return;
   const box = canvas.getBoundingClientRect();
-  cursor.x = Math.floor(((event.clientX - box.left) / box.width) * side());
-  cursor.y = Math.floor(((event.clientY - box.top) / box.height) * side());
+  cursor.x = (event.clientX - box.left) / box.width;
+  cursor.y = (event.clientY - box.top) / box.height;
   mark(canvas);
   ink();
 }
@@ -490,8 +491,9 @@ tiles.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], " ": [0, 0] }[event.key];
   if (!canvas || !move) return;
   event.preventDefault();
-  cursor.x = Math.min(side() - 1, Math.max(0, cursor.x + move[0]));
-  cursor.y = Math.min(side() - 1, Math.max(0, cursor.y + move[1]));
+  const moved = (share, by) => (at((at(share) + by + 0.5) / side()) + 0.5) / side();
+  cursor.x = moved(cursor.x, move[0]);
+  cursor.y = moved(cursor.y, move[1]);
   mark(canvas);
   if (event.key === " ") ink();
 });
