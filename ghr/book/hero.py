@@ -10,6 +10,7 @@ import html
 import io
 import json
 import math
+import os
 import shutil
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from ghr import experiments, runs, sampling, similarity
-from ghr.book.press import code, digest, file_digest
+from ghr.book.press import SCALE, code, digest, file_digest, kept
 from ghr.stats import Estimate
 from ghr.tables import Table
 
@@ -115,19 +116,19 @@ def webp(sheet: Float[np.ndarray, "h w"]) -> bytes:
 # -- what the page shows
 
 
-def figure(folder: Path, kept: Mapping[str, Table], files: str) -> str:
+def figure(folder: Path, tables: Mapping[str, Table], files: str) -> str:
     """The figure: its last moment at the largest N, the numbers of every N, and what the script needs.
 
     Args:
         folder: of `export`.
-        kept: tables of chapter 3.
+        tables: of chapter 3.
         files: address of the sheets, as the page sees it.
 
     Returns:
         HTML.
     """
     listed = json.loads((folder / "hero.json").read_text("utf8"))
-    told = numbers(kept["alike"], kept["near"])
+    told = numbers(tables["alike"], tables["near"])
     sizes = [int(n) for n in listed["files"] if int(n) in told]
     n, (height, width) = sizes[-1], listed["side"]
     sheet = np.asarray(Image.open(folder / listed["files"][str(n)][0]).convert("L"))
@@ -228,14 +229,9 @@ def setup(app) -> dict:
     Returns:
         What Sphinx asks of an extension.
     """
-    import os
-
     from docutils import nodes
     from sphinx.util import logging
     from sphinx.util.docutils import SphinxDirective
-
-    from ghr.book.pages import told
-    from ghr.book.press import SCALE
 
     scale = os.environ.get(SCALE, "laptop")
     folder = Path("build", "hero", scale)
@@ -244,13 +240,13 @@ def setup(app) -> dict:
         """```{hero}```: two networks that walk from one noise."""
 
         def run(self):
-            kept = told(scale, Path()).kept.get("03", {})
-            if not (folder / "hero.json").exists() or not {"alike", "near"} <= set(kept):
+            tables = kept(scale, Path()).get("03", {})
+            if not (folder / "hero.json").exists() or not {"alike", "near"} <= set(tables):
                 warning = "there is nothing for the front page's figure: run make book"
                 logging.getLogger(__name__).warning(warning, location=self.env.docname)
                 return []
             files = "../" * self.env.docname.count("/") + "_static/hero/"
-            return [nodes.raw("", figure(folder, kept, files), format="html")]
+            return [nodes.raw("", figure(folder, tables, files), format="html")]
 
     def scripts(app, pagename, templatename, context, doctree) -> None:
         if 'class="hero"' in context.get("body", ""):  # no other page gets heavier
