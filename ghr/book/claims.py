@@ -195,7 +195,7 @@ CLAIMS = named(
         Claim(
             "wider-networks-remember-earlier",
             "02",
-            "{law[networks=width 8].views.low} > 2 * {law[networks=width 16].views.high}",
+            "{law[networks=width 8].views.low} > 1.5 * {law[networks=width 16].views.high}",
         ),
         Claim(
             "ten-thousand-need-a-million",
