@@ -83,8 +83,8 @@ def walks(
         start: noisy images, `COLUMNS` to a sheet.
 
     Returns:
-        A sheet for each set of starts, grey, image units: A's pictures at the left of B's; and the noise level of each
-        moment. The last moment shows the samples.
+        Grey sheets in image units, one for each set of starts, with A's pictures at the left of B's; and the noise
+        level of each moment. The last moment shows the samples.
     """
     parts = []
     for half in "AB":
