@@ -56,10 +56,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Law:
-    """How the time grows with N: as a power, and as a line. ::
-
-    time ~ N^exponent        time = start + views N
-    """
+    """How the time grows with N: as N to an exponent, and as a start plus a number of views times N."""
 
     networks: str  #: "width 8", or "all"
     first: int  #: the smallest N
