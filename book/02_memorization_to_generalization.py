@@ -336,6 +336,8 @@ if (fit := law.one(networks=f"width {widest}")).views:
     right.plot(sets, [fit.views.value * n for n in sets], ":", color=plots.INK, label="views alone")
 ends = {"xlim": (sets[0] / 1.3, sets[-1] * 1.3), "ylim": (min(course["images_seen"]), max(course["images_seen"]))}
 right.set(xlabel="N, training images", ylabel="images seen until memory", xscale="log", yscale="log", **ends)
+right.set_xticks(sets, sets)
+right.set_xticks([], minor=True)
 plots.legend(left)
 plots.legend(right)
 plots.Picture(figure)

@@ -423,7 +423,7 @@ known.append(densities.surprises(fields, exact=rates.exact(fields), seed=seed))
 agreed = Table(tuple(row for found in known for row in densities.densities(found)))
 results.keep(agreed=agreed)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces find the same faces likely; networks of few do not know how likely a new face is.** Each dot is a held-out image: its surprise, −log p(x) per pixel, by network A and by another denoiser, less the mean over images. Faces by network B, few and many training images; last, Gaussian fields by the exact optimum. Grey crosses: network A again, with other noise. Line: equal."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree on how likely a new face is to hundredths of a nat per pixel; networks of ten differ by nats.** Each dot is a held-out image: its surprise, −log p(x) per pixel, by network A and by another denoiser, less the mean over images. Faces by network B, few and many training images; last, Gaussian fields by the exact optimum. Grey crosses: network A again, with other noise. Line: equal."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(known), height=2.4)
 for ax, found in zip(axes, known, strict=True):
     first, again, second = (np.subtract(found[f], np.mean(found[f])) for f in ("first", "again", "second"))
@@ -431,7 +431,7 @@ for ax, found in zip(axes, known, strict=True):
     ax.plot(first, again, "x", color=plots.TRAINING, markersize=4)
     ax.plot(first, second, "o", color=plots.HALF["B"] if found["other"][0] == "B" else plots.INK, markersize=3)
     title = f"{'faces' if found['images'][0] == faces.name else 'Gaussian fields'}, N = {found['n'][0]:,}"
-    ax.set(title=title, xlabel="by network A (nats)", ylabel=f"by {'network B' if found['other'][0] == 'B' else 'the optimum'}")
+    ax.set(title=title, xlabel="by network A (nats per pixel)", ylabel=f"by {'network B' if found['other'][0] == 'B' else 'the optimum'}")
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement on log densities", "code_prompt_hide": "Table: agreement on log densities"}
