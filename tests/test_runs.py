@@ -650,6 +650,15 @@ def test_a_run_killed_without_warning_resumes_to_the_same_checkpoint(run, traine
     assert equal(contents(file)[0], contents(trained[0])[0])
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C interrupts, also where a shell started the tests in the background, which lets it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_first_minute_saves_what_was_done(run, trained, monkeypatch, number):
     """The step under way is finished, its state saved, then the signal is obeyed; handlers are put back."""
