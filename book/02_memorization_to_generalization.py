@@ -354,7 +354,7 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # *Why?* A network that cannot denoise yet cannot remember either. At width 16 it sees about {num}`law[networks=width 16].start.value:,.0f` images before any set
 # could be remembered, and from then on each image about {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` Of a large set the start
 # is no part. So the law is that of {cite:t}`bonnaire2025why`, once the network itself does not have to be waited for. Narrower networks need
-# about twice as many views. {claim}`wider-networks-remember-earlier`
+# two to three times as many views. {claim}`wider-networks-remember-earlier`
 #
 # **So it is time**, as far as we have followed it: no set was too large to be remembered, some only had not been seen often enough.
 # By this line a network of 10,000 faces would begin to remember after about a million images. {claim}`ten-thousand-need-a-million` That

@@ -404,8 +404,8 @@ realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 # energy of held-out faces ({target}`T23a`). {claim}`samples-lack-contrast` Their spectrum deviates by up to
 # {num}`quality[width=max].deviation:.1f` dB in any ring.
 #
-# Can they be told from real faces? We describe an image by the channels of a network that was trained on photographs and has never seen a
-# face, and ask a linear classifier that has not seen the image. Its area under the curve is 1/2 where it can only guess, as between two
+# Can they be told from real faces? We describe an image by the channels of a network that was trained on photographs and on none of these
+# faces, and ask a linear classifier that has not seen the image. Its area under the curve is 1/2 where it can only guess, as between two
 # sets of held-out faces, and 1 where it is always right, as on held-out faces that were blurred by one pixel. {claim}`the-classifier-sees-a-blur`
 # Samples of the widest pair lie between: {num}`realism[kind=samples,width=max].auc:.2f` ({target}`T23d`). They are told apart, but not
 # always. {claim}`samples-are-told-from-faces` The last column, a distance of such descriptions, is 1 for two sets of held-out faces.
@@ -440,8 +440,8 @@ agreed.show(images="", n=",", other="", correlation=".2f", slope=".2f", spread="
 # %% [markdown]
 # Over held-out faces the two networks' surprises correlate by {num}`agreed[images=avatars,n=max,other=B].correlation:.3f` at the largest $N$.
 # {claim}`one-density-of-faces` They are not the same numbers: A and B differ by several times what other noise changes in A alone.
-# {claim}`densities-differ-by-more-than-noise` At $N$ = {num}`agreed[images=avatars,n=min,other=B].n:,` they differ by more than a nat *per pixel*.
-# {claim}`few-faces-make-no-density`
+# {claim}`densities-differ-by-more-than-noise` Networks of {num}`agreed[images=avatars,n=min,other=B].n:,` faces agree on *which* new faces are unlikely
+# nearly as well, and differ by more than a nat per pixel on how unlikely they are. {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields, where the optimum is known, network and optimum correlate only by
 # {num}`agreed[other=exact].correlation:.2f`: fields are nearly equally likely, and the network's small errors count as much as what tells them apart.

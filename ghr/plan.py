@@ -18,6 +18,7 @@ from ghr.training import train
 
 M = 2**20  #: images
 VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
+LEAST = 2**14  #: images seen by a network that is worth measuring
 ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
 SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
 CLASSES = (
@@ -76,7 +77,7 @@ def equal_views() -> list[Run]:
                 chosen += [
                     dataclasses.replace(run, schedule="trapezoid", images_seen=images)
                     for images in seen
-                    if images > recipes.LEAST
+                    if images > LEAST
                 ]
                 chosen.append(dataclasses.replace(run, schedule="constant", images_seen=600 * n))
     return chosen

@@ -161,7 +161,6 @@ _ONSET = {
     "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
-LEAST = 2**14  #: images seen by a network of these that is worth measuring
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
 
@@ -290,13 +289,12 @@ def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:
     """
     _require_scale(scale)
     shown, widths, seeds, views = _ONSET[scale]
-    least = LEAST if scale == "laptop" else 1
     return tuple(
         dataclasses.replace(
             pair(scale, n)[0],
             width=width,
             seed=seed,
-            images_seen=max(least, views * n),
+            images_seen=views * n,
             schedule="constant",
             float32_tail=0.0,
         )

@@ -195,14 +195,15 @@ CLAIMS = named(
         Claim(
             "wider-networks-remember-earlier",
             "02",
-            "{law[networks=width 8].views.low} > 1.5 * {law[networks=width 16].views.high}",
+            "{law[networks=width 8].views.low} > {law[networks=width 16].views.high}"
+            " and 2 < {law[networks=width 8].views.value} / {law[networks=width 16].views.value} < 3",
         ),
         Claim(
             "ten-thousand-need-a-million",
             "02",
             "5e5 < 1e4 * {law[networks=width 16].views.low} and 1e4 * {law[networks=width 16].views.high} < 2e6",
         ),
-        Claim("copies-come-later", "02", "max({*course.copies}) < 0.2"),
+        Claim("copies-come-later", "02", "max({*course.copies}) < 0.1"),
         Claim(
             "more-images-bring-the-networks-together",
             "03",
@@ -310,7 +311,12 @@ CLAIMS = named(
             "{agreed[images=avatars,n=max,other=B].spread.low}"
             " > 2 * {agreed[images=avatars,n=max,other=A].spread.high}",
         ),
-        Claim("few-faces-make-no-density", "03", "{agreed[images=avatars,n=min,other=B].spread.low} > 1"),
+        Claim(
+            "few-faces-make-no-density",
+            "03",
+            "{agreed[images=avatars,n=min,other=B].spread.low} > 1"
+            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.9",
+        ),
         Claim(
             "densities-of-fields-are-known-less",
             "03",

@@ -17,15 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghr import runs
 from ghr.experiments import Study
-from ghr.measure.errors import APART, LOG_SIGMA
+from ghr.measure.errors import APART, LOG_SIGMA, learning
 from ghr.noise import denoising_mse
 from ghr.stats import Estimate, psnr_of_mean, student
 from ghr.tables import Table
 
 LOG_IMAGES = 256  #: of each set are measured by the log of a training
-HALF = 0.5  #: of the samples are copies: the other sign of memory
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,6 @@ class Moment:
     images_seen: int  #: so far, with repetition
     views: float  #: of each training image, so far
     excess: float  #: of training over test PSNR at sigma = .1, less that of the judge, dB
-    test: float  #: output PSNR on test images at sigma = .1, dB
     copies: float  #: share of 64 samples that are copies of a training image
 
 
@@ -51,7 +48,6 @@ class Time:
     seed: int  #: of initial weights and training noise
     apart: float | None  #: the excess is 1 dB
     views: float | None  #: the same, per training image
-    copying: float | None  #: half of the samples are copies
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,6 @@ class Law:
     last: int  #: the largest N
     seeds: int  #: trainings of each N
     apart: Estimate | None  #: exponent of the time until the excess is 1 dB; interval over seeds and widths
-    copying: Estimate | None  #: exponent of the time until half of the samples are copies
     start: Estimate | None  #: images that a network sees before any set could be remembered
     views: Estimate | None  #: of each image, from then on
 
@@ -88,20 +83,15 @@ def courses(study: Study, judge: Callable) -> Table[Moment]:
     Returns:
         One row for each entry of each log.
     """
-    rows, column = [], runs.LOG_SIGMAS.index(LOG_SIGMA)
 
     def judged(x) -> float:
         return float(psnr_of_mean(denoising_mse(judge, x[:LOG_IMAGES], LOG_SIGMA).numpy()))
 
-    of_test = judged(study.held_out)
+    of_test, rows = judged(study.held_out), []
     easy = {n: judged(study.training(n, label)) - of_test for n, label in study.runs}
-    for (n, _), run in study.runs.items():
-        log = runs.log(run)
-        for seen, train, test, copies in zip(
-            *(log[k] for k in ("images_seen", "train", "test", "copies")), strict=True
-        ):
-            excess = train[column] - test[column] - easy[n]
-            rows.append(Moment(n, run.width, run.seed, seen, seen / n, excess, test[column], copies))
+    for entry in learning(study):
+        run, excess = study.runs[entry.n, entry.half], entry.training - entry.test - easy[entry.n]
+        rows.append(Moment(entry.n, run.width, run.seed, entry.images_seen, entry.views, excess, entry.copies))
     return Table(tuple(rows), Moment)
 
 
@@ -119,8 +109,7 @@ def times(moments: Table[Moment]) -> Table[Time]:
         for width, of_width in of_n.by("width"):
             for seed, log in of_width.by("seed"):
                 apart = crossing(log["images_seen"], log["excess"], APART)
-                copying = crossing(log["images_seen"], log["copies"], HALF)
-                rows.append(Time(n, width, seed, apart, apart and apart / n, copying))
+                rows.append(Time(n, width, seed, apart, apart and apart / n))
     return Table(tuple(rows), Time)
 
 
@@ -133,17 +122,17 @@ def law(found: Table[Time]) -> Table[Law]:
     Returns:
         One row for each width, and one for all together.
     """
-    fits: dict[object, list[list[float]]] = {}
+    fits: dict[str, list[tuple[float, float, float]]] = {}
     for width, of_width in found.by("width"):
-        for _, of_seed in of_width.by("seed"):
-            apart, copying = (_reached(of_width, of_seed, sign) for sign in ("apart", "copying"))
-            fits.setdefault(width, []).append([_fit(exponent, apart), _fit(exponent, copying), *_fit(line, apart, 2)])
-    sizes, seeds = found["n"], len(set(found["seed"]))
+        lost = {row.n for row in of_width if row.apart is None}
+        kept = [[(row.n, row.apart) for row in of_seed if row.n not in lost] for _, of_seed in of_width.by("seed")]
+        pairs = [tuple(zip(*of_seed, strict=True)) for of_seed in kept if len(of_seed) > 1]
+        fits[f"width {width}"] = [(exponent(*pair), *line(*pair)) for pair in pairs]
     fits["all"] = [fit for of_width in fits.values() for fit in of_width]
-    rows = []
-    for name, of_width in fits.items():
-        means = [_mean([fit for fit in of_all if fit is not None]) for of_all in zip(*of_width, strict=True)]
-        rows.append(Law(name if name == "all" else f"width {name}", min(sizes), max(sizes), seeds, *means))
+    sizes, seeds, rows = found["n"], len(set(found["seed"])), []
+    for name, of_name in fits.items():
+        means = [_mean(values) for values in zip(*of_name, strict=True)] or [None] * 3
+        rows.append(Law(name, min(sizes), max(sizes), seeds, *means))
     return Table(tuple(rows), Law)
 
 
@@ -218,19 +207,5 @@ def crossing(times: Sequence[float], values: Sequence[float], level: float) -> f
     return float(times[k - 1] * (times[k] / times[k - 1]) ** share)
 
 
-def _reached(of_width: Table[Time], of_seed: Table[Time], sign: str) -> tuple[list[int], list[float]]:
-    """N and times of one seed, without the N that some seed of this width has no time for."""
-    lost = {row.n for row in of_width if getattr(row, sign) is None}
-    kept = [row for row in of_seed if row.n not in lost]
-    return [row.n for row in kept], [getattr(row, sign) for row in kept]
-
-
-def _fit(fitted: Callable, reached: tuple[list[int], list[float]], count: int = 1):
-    """What a fit gives, or as many None where there are too few N for it."""
-    if len(set(reached[0])) > 1:
-        return fitted(*reached)
-    return None if count == 1 else (None,) * count
-
-
-def _mean(slopes: list[float]) -> Estimate | None:
-    return student(np.mean, np.array(slopes)) if len(slopes) > 1 else None
+def _mean(values: Sequence[float]) -> Estimate | None:
+    return student(np.mean, np.array(values)) if len(values) > 1 else None

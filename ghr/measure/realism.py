@@ -11,7 +11,6 @@ sets; and, blurred, the check that the measure sees what is wrong.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -56,16 +55,17 @@ def realism(judge: nn.Module, *several: Samples) -> Table[Realism]:
     study = several[0].study
     middle = len(study.held_out) // 2
     regions = np.arange(len(study.held_out)) if study.regions is None else np.asarray(study.regions.held_out)
-    known = partial(features, judge)
-    real, others = known(study.held_out[:middle]), study.held_out[middle:]
-    rows = []
-    for samples in {each.study.runs[each.study.largest, "A"]: each for each in several}.values():
-        n = samples.study.largest
-        pair = [known(samples.images[n, half]) for half in "AB"]
-        named = ("samples", n, samples.study.runs[n, "A"].width)
-        rows.append(_row(named, pair, np.arange(len(pair[0])), real, regions[:middle]))
+    real, others = features(judge, study.held_out[:middle]), study.held_out[middle:]
+    drawn = {each.study.runs[each.study.largest, "A"]: each for each in several}
+    # as many of all: a larger set teaches the classifier more, and has a smaller distance to be above
+    count = min(len(each.images[each.study.largest, "A"]) for each in drawn.values())
+    size, rows = min(LARGEST_SET, count, len(real) // 2, len(others)), []
+    for run, samples in drawn.items():
+        pair = [features(judge, samples.images[run.n, half][:count]) for half in "AB"]
+        rows.append(_row(("samples", run.n, run.width), pair, np.arange(count), real, regions[:middle], size))
     for name, x in (("held out", others), ("held out, blurred", blurred(others))):
-        rows.append(_row((name, None, None), [known(x)], regions[middle:], real, regions[:middle]))
+        sets = [features(judge, x)]
+        rows.append(_row((name, None, None), sets, regions[middle:], real, regions[:middle], size))
     return Table(tuple(rows))
 
 
@@ -191,7 +191,7 @@ def frechet(a: Float[np.ndarray, "n k"], b: Float[np.ndarray, "m k"]) -> float:
 
 
 def _row(
-    named: tuple, sets: Sequence[np.ndarray], groups: np.ndarray, real: np.ndarray, regions: np.ndarray
+    named: tuple, sets: Sequence[np.ndarray], groups: np.ndarray, real: np.ndarray, regions: np.ndarray, size: int
 ) -> Realism:
     """One row of sets that have the same groups: samples of A and of B, of which one noise makes one image, nearly."""
     every = np.vstack([*sets, real])
@@ -203,19 +203,18 @@ def _row(
     whole = points[0].mean()
 
     def linear(a, b, axis):
-        return a.mean(axis) + b.mean(axis) - whole  # the area, to first order in either set
+        return (a.mean(axis) + b.mean(axis) - whole).clip(0, 1)  # the area, to first order in either set
 
     told = estimate(linear, *points, regions=[groups, regions], paired=False)
-    return Realism(*named, len(found), told, *_distance(sets, real))
+    return Realism(*named, len(found), told, _distance(sets, real, size), size)
 
 
-def _distance(sets: Sequence[np.ndarray], real: np.ndarray) -> tuple[Estimate, int]:
+def _distance(sets: Sequence[np.ndarray], real: np.ndarray, size: int) -> Estimate:
     """Random parts of one of the sets, each against as many held-out images, and these against as many others."""
     rng, of_found, of_real = np.random.default_rng(0), [], []
-    size = min(LARGEST_SET, len(sets[0]), len(real) // 2)
     for _ in range(DRAWS):
         found, shuffled = sets[rng.integers(len(sets))], real[rng.permutation(len(real))]
         of_found.append(frechet(found[rng.permutation(len(found))[:size]], shuffled[:size]))
         of_real.append(frechet(shuffled[size : 2 * size], shuffled[:size]))
     ratios = np.array(of_found) / np.mean(of_real)
-    return Estimate(float(ratios.mean()), *map(float, np.quantile(ratios, [0.025, 0.975]))), size
+    return Estimate(float(ratios.mean()), *map(float, np.quantile(ratios, [0.025, 0.975])))

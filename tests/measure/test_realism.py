@@ -120,6 +120,17 @@ def test_samples_of_the_law_pass_and_blurred_ones_do_not():
         assert row.distance.low > 2
 
 
+def test_sets_of_two_networks_are_compared_at_one_size():
+    """A larger set of the same law would look further from the real one: more of it than of chance is seen."""
+    x, held_out = realism.blurred(pictures(150, 1)), pictures(400, 9)
+    large, small = drawn(x, x, held_out), drawn(x[:30], x[:30], held_out, width=32)
+    both = realism.realism(judge(), large, small)
+    assert set(both["size"]) == {30}
+    assert both.rows[0].count == both.rows[1].count == 60
+    assert (both.rows[0].auc, both.rows[0].distance) == (both.rows[1].auc, both.rows[1].distance)
+    assert realism.realism(judge(), large).rows[0].distance.value > 1.5 * both.rows[0].distance.value
+
+
 def test_what_is_of_one_network_counts_once_and_silent_channels_not_at_all():
     f = judge()
     with torch.no_grad():
