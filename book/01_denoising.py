@@ -14,19 +14,18 @@
 # # Denoising is learning a density
 #
 # ```{admonition} In short
-# **Claim.** A network that removes noise from images has learned where images lie. If it does so as well as possible, its
-# output minus its input is $\sigma^2$ times the gradient of the log density of noisy images
-# {cite:p}`miyasawa1961empirical`. Following that gradient from noise draws new images.
+# **Claim.** A network that removes noise as well as possible has learned where images lie: what it adds to a noisy
+# image is $\sigma^2$ times the gradient of the log density of noisy images {cite:p}`miyasawa1961empirical`. Followed
+# from noise, that gradient draws new images.
 #
-# **What we found.** The formula holds to rounding where both sides can be computed. Following a network's denoiser draws faces
-# that are not in its training set, although the optimum of its training loss draws nothing else.
+# **What we found.** The formula holds to rounding. A trained network draws faces that are not in its training set,
+# although the optimum of its training loss draws nothing else.
 #
 # **The figure** is {numref}`fig-rivals`.
 # ```
 #
-# This chapter is for readers who have trained a network but never a diffusion model. Each idea is one experiment of a few
-# lines. Everything later in the book is a measurement of the one object introduced here: a
-# function $f$ that takes a noisy image $y$ and gives back an estimate of the clean one.
+# This chapter is for readers who have trained a network but never a diffusion model. The rest of the book measures what
+# is introduced here: a function $f$ that takes a noisy image $y$ and gives back an estimate of the clean one.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -35,15 +34,15 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 # %% [markdown]
 # ## An image, and noise
 #
-# An image of $d$ pixels with values between 0 and 1 is a point $x$ in a space of $d$ dimensions; ours have
-# {num}`network.side` × {num}`network.side` = {num}`network.pixels` pixels. To make it noisy we add to each pixel an independent
-# Gaussian number of standard deviation $\sigma$:
+# An image of $d$ pixels with values between 0 and 1 is a point $x$ in $d$ dimensions; ours have {num}`network.side` ×
+# {num}`network.side` = {num}`network.pixels` pixels. Noise adds to each pixel an independent Gaussian number of
+# standard deviation $\sigma$:
 #
 # $$y = x + \sigma z, \qquad z \sim \mathcal{N}(0, I).$$ (eq-noise)
 #
-# We measure noise by the peak signal-to-noise ratio, $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$ in dB:
-# 20 dB is an error of a tenth of the range from black to white, and 6 dB less is twice the error. For $y$ itself the mean
-# squared error is $\sigma^2$, so its PSNR should be $-20 \log_{10} \sigma$.
+# Errors are told as $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$, in dB: at 20 dB the error is a tenth of the range
+# from black to white, and 6 dB less is twice the error. The noisy image itself has $-20 \log_{10} \sigma$: the *input
+# PSNR*.
 
 # %%
 import torch
@@ -73,14 +72,12 @@ labels = ["face", "denoised", "photograph", "denoised"]
 plots.image_grid(rows, labels, ["clean", *(f"{psnr} dB" for psnr in levels)])
 
 # %% [markdown]
-# At $\sigma = 0.1$ we measure {num}`denoised[sigma=0.1].noisy.value:.2f` dB over test faces, where the formula
-# says 20. The network of {numref}`fig-noise` brings them to {num}`denoised[sigma=0.1].denoised:.2f` dB (in brackets: the 95%
-# interval). It has {num}`network.parameters:,`
-# parameters and was trained on {num}`network.n:,` faces: it saw them with noise of all levels and was asked for the clean
-# ones, to least squared error, weighted so that weak noise counts as much as strong. That is all the training there is in
-# this book.
+# At $\sigma = 0.1$ (20 dB) the network of {numref}`fig-noise` brings new faces to
+# {num}`denoised[sigma=0.1].denoised:.2f` dB; brackets are 95% intervals, throughout. It has {num}`network.parameters:,`
+# parameters. In training it saw {num}`network.n:,` faces with noise of all levels and was asked for the clean ones, to
+# least squared error. That is all the training there is in this book.
 #
-# Move the sliders: how much noise can the network take away, and from what kind of image?
+# How much noise can the network take away, and from what kind of image?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
@@ -116,23 +113,19 @@ Explorer(look, [image, Slider("sigma", "noise, σ", every, every[::4], every[28]
 # %% [markdown]
 # ## The best answer is an average
 #
-# Which function has the least squared error? The mean of all clean images that could be behind $y$, each weighted by how
-# likely it is:
+# The least squared error is had by the mean of all clean images that could be behind $y$, each weighted by how likely
+# it is:
 #
 # $$f^*(y) = \mathbb{E}[x \mid y] = \int x \; p(x \mid y)\, dx.$$ (eq-posterior-mean)
 #
-# That is why strong noise gives blurred answers: many faces could be behind it, and the answer is their average. To
-# compute $f^*$ one must know the density $p(x)$ of clean images, and here is the point of the whole subject: *whoever
-# denoises well must know the density, in some form*. The exact form was found by {cite:t}`miyasawa1961empirical`
-# (often called Tweedie's formula, {cite:p}`robbins1956empirical`). With $p_\sigma$ the density of noisy images,
+# So strong noise gives blurred answers: many faces could be behind it. And whoever computes $f^*$ must know the density
+# $p(x)$ of clean images, in some form. The form was found by {cite:t}`miyasawa1961empirical` (often called Tweedie's
+# formula, {cite:p}`robbins1956empirical`): with $p_\sigma$ the density of noisy images,
 #
 # $$\nabla \log p_\sigma(y) = \frac{f^*(y) - y}{\sigma^2}.$$ (eq-miyasawa)
 #
-# The left side is the **score**: the direction in which $y$ becomes more probable. The right side is a denoiser's
-# correction. No density appears there.
-#
-# An image of two pixels can be drawn as a point in a plane, so let us look at the formula there. The world has five
-# images; the best denoiser is known exactly.
+# The left side is the **score**, the direction in which $y$ becomes more probable. The right side is what a denoiser
+# adds. Images of two pixels can be drawn as points in a plane. In this world there are five.
 
 # %%
 from ghr.references import EmpiricalDenoiser, log_density
@@ -160,40 +153,33 @@ axes[0].set_ylabel("second pixel")
 plots.Picture(figure)
 
 # %% [markdown]
-# We also computed both sides of {eq}`eq-miyasawa` separately, the left by differentiating $\log p_\sigma$. At the feet
-# of all arrows they differ by at most {num}`miyasawa[off=max].off:.0e`: rounding. {claim}`miyasawa-holds`
+# We computed both sides separately, the left by differentiating $\log p_\sigma$: they differ by rounding.
+# {claim}`miyasawa-holds`
 #
 # ## Nobody tells it how much noise there is
 #
 # Our networks are **blind**: $\sigma$ is not among their inputs. They are also **bias-free**: no layer adds a constant
-# {cite:p}`mohan2020robust`. Each layer is then linear up to the switching of its rectifiers, and multiplying the input by
-# $a > 0$ multiplies everything inside:
+# {cite:p}`mohan2020robust`. Such a network is linear but for the switching of its rectifiers, and for $a > 0$
 #
 # $$f(a\,y) = a\,f(y), \qquad\text{hence}\qquad f(y) = J(y)\, y, \quad J = \frac{\partial f}{\partial y}.$$ (eq-homogeneous)
 #
-# The second form is exact, not an approximation near some point: for each $y$ the network *is* a matrix $J(y)$ applied to
-# $y$, and that matrix can be looked at. Chapters to come do so.
+# The second form is exact: at each $y$ the network *is* a matrix $J(y)$, its **Jacobian**, applied to $y$.
+# [Chapter 4](04_adaptive_basis.py) looks at it.
 
 # %%
 y = noise.add_noise(held_out[:16], 0.2, torch.Generator().manual_seed(seed))
 results.keep(homogeneity=denoising.homogeneity(denoiser, y))
 
 # %% [markdown]
-# Our network obeys both: for $a$ from 0.1 to 10, $f(ay)/a$ and $f(y)$ differ by
-# {num}`homogeneity[law=scaling,off=max].off:.0e` of $\|f(y)\|$, the rounding of 32-bit numbers, and so do $Jy$ and $f(y)$.
-# {claim}`network-is-homogeneous`
+# Our network obeys both to the rounding of 32-bit numbers. {claim}`network-is-homogeneous`
 #
-# ## Does it know how much noise there is?
-#
-# The best answer depends on the noise level, so a blind network must find it out. What it takes away, $y - f(y)$, tells what it
-# found. It is smaller than the noise, since a part of the noise looks like image and is kept: of the optimum, $d - \operatorname{tr} J$ of $d$
-# dimensions are taken away. So the noise level that the network saw is
+# The best answer depends on the noise level, so a blind network must find it out. What it takes away, $y - f(y)$, tells
+# what it found: of $d$ dimensions of noise the optimum takes away $d - \operatorname{tr} J$. So it saw the noise level
 #
 # $$\hat\sigma = \frac{\|y - f(y)\|}{\sqrt{d - \operatorname{tr} J(y)}}.$$
 #
-# Taking away something of the right size is no proof: at strong noise even a denoiser that answers with one face whatever it sees
-# does that. So we let noise and image disagree. We give the network faces of half the contrast, and beside it stands that constant
-# denoiser, which answers with the mean face.
+# To test this we let noise and image disagree: the network gets faces of half the contrast. A denoiser that always
+# answers with the mean face stands beside it.
 
 # %%
 from ghr.references import WienerDenoiser
@@ -221,19 +207,17 @@ plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
 # %% [markdown]
-# For noise of $\sigma$ = .05 and more, the network sees the noise level within three per cent, on faces and on those of half the
-# contrast alike; only where noise is weakest does it see too much. {claim}`noise-level-is-read` The constant denoiser takes the face itself for noise: at $\sigma$ =
-# {num}`noise_levels[case="mean face, always",sigma~0.09].sigma:.2f` it sees {num}`noise_levels[case="mean face, always",sigma~0.09].seen.value:.1f`
-# times the noise that is there.
+# From $\sigma$ = .05 on the network sees the noise level within three per cent, whatever the contrast; only at the
+# weakest noise does it see too much. {claim}`noise-level-is-read` The constant denoiser takes the face itself for
+# noise.
 #
 # ## From noise to an image
 #
-# Start with noise, take a step along the score, and repeat while $\sigma$ goes down: that is **reverse diffusion**.
-# We solve the equation $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$, by Heun's method
-# {cite:p}`karras2022elucidating`. By {eq}`eq-miyasawa` its right side is $-\sigma \nabla \log p_\sigma(y)$, the velocity
-# that carries the density of noisy images at one $\sigma$ to that at a smaller one. The equation has no randomness but its
-# start. A noisy image of $\sigma = 1$ still has the brightness and some shading of its face, so the start is drawn from
-# $\mathcal{N}(m, C + I)$, with the mean $m$ and the covariance $C$ of held-out faces.
+# Start with noise, take a step along the score, lower $\sigma$, repeat: that is **reverse diffusion**. We solve
+# $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. By
+# {eq}`eq-miyasawa` this carries the density of noisy images at one $\sigma$ to that at a smaller one. Only the start is
+# random. It is drawn from $\mathcal{N}(m, C + I)$, with the mean $m$ and the covariance $C$ of held-out faces: that is
+# how noisy faces of $\sigma = 1$ are spread, seen as a Gaussian.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** The first column is after two steps. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level σ."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 from ghr import sampling
@@ -247,11 +231,9 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # %% [markdown]
 # ## The puzzle
 #
-# What did we train for? The least squared error *on the training images*. The exact optimum of that is
-# {eq}`eq-posterior-mean` with the density that has only the training images in it: a weighted mean of training images,
-# which at weak noise is the nearest one. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
-# {num}`network.n:,` instead of five. Follow its score in that world of two pixels: turn the noise down and up, and drag the
-# images.
+# The training loss is the squared error *on the training images*. Its exact optimum is {eq}`eq-posterior-mean` with a
+# density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
+# {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag the images.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** A world of images of two pixels, five of them for training (rings; over each, its two pixels). Particles are noisy images that follow the score of the memorizing optimum at one noise level. In the page: drag the rings or move them with the arrow keys, and turn a slider down while the particles flow, which is reverse diffusion. At which noise level do they begin to choose?"}}
 from ghr.book.live import Live
@@ -269,8 +251,8 @@ alt = "Ways along the score in a plane with five training images: at strong nois
 Live("plane", plots.Picture(figure), alt, points=five, sigmas=sigmas)
 
 # %% [markdown]
-# The memorizing optimum can be sampled in the space of our faces as well, and so can the opposite simplification: the
-# Gaussian density that has the mean and the covariance of the training images.
+# The memorizing optimum can be sampled among faces as well. So can the opposite simplification, the Gaussian density
+# with the mean and the covariance of the training images.
 
 # %%
 from ghr.references import BlindEmpiricalDenoiser
@@ -289,12 +271,11 @@ labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]
 plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 
 # %% [markdown]
-# The samples of the memorizing optimum are copies: the least similar of them has a centred cosine of
-# {num}`likeness[images="memorizing optimum"].least:.3f` with a training image. {claim}`optimum-draws-copies` The network's are not: the
-# median of its eight is {num}`likeness[images=network].median.value:.2f`, and faces that no network has seen have
-# {num}`likeness[images="new faces"].median.value:.2f`. {claim}`network-draws-no-copies` The network was trained towards the memorizing
-# optimum, and does not go there. If it had, it would be useless: a way to store {num}`network.n:,` images.
+# The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its samples are no more like
+# training images (centred cosine {num}`likeness[images=network].median.value:.2f`) than faces that it has never seen
+# ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies` It was trained towards the
+# memorizing optimum and does not go there. If it did, it would be a way to store {num}`network.n:,` images.
 #
 # **So it is the network's distance from the optimum of its own loss that makes it generalize.** The
-# [next chapter](02_memorization_to_generalization.py) finds out when this happens; the one
-# [after it](03_two_networks_one_density.py) asks whether two networks miss the optimum in the same way.
+# [next chapter](02_memorization_to_generalization.py) finds out when this happens, the one
+# [after it](03_two_networks_one_density.py) whether two networks miss the optimum in the same way.

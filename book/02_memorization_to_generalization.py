@@ -14,19 +14,20 @@
 # # From memorization to generalization
 #
 # ```{admonition} In short
-# **Claim.** Train a denoiser on $N$ images. For small $N$ it learns them by heart and is of no use on any other image. For
-# large $N$ it denoises new images exactly as well as those it was trained on {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** Trained on few images, a denoiser learns them by heart and is of no use on others. Trained on many, it
+# denoises new images as well as its own {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** Yes, on faces and on patches of photographs, when every network sees equally many noisy images.
-# {claim}`the-gap-of-faces-closes` {claim}`the-gap-of-photographs-closes` But an image of a small set was then seen far more often than
-# one of a large set, and training of the large sets was stopped before memory could set in. Sets of up to {num}`law[networks=all].last` faces are
-# remembered once each face was seen often enough: what larger sets lack may be time and not room. {claim}`a-start-then-views`
+# **What we found.** So it is, on faces and on photographs, when all networks see equally many noisy images.
+# {claim}`the-gap-of-faces-closes` {claim}`the-gap-of-photographs-closes` But then each image of a small set is seen far
+# more often. Sets of up to {num}`law[networks=all].last` faces are remembered once each face was seen often enough:
+# what larger sets lack may be time and not room. {claim}`a-start-then-views`
+#
 # **The figure:** {numref}`fig-gap`; then {numref}`fig-onset`.
 # ```
 #
-# We take cartoon faces, keep some aside for testing, and train one network on the first $N$ of the others (half A, blue
-# throughout this book) and one on the last $N$ (half B, orange). The two networks have the same architecture and recipe
-# and differ in images, initial weights and training noise. We do the same with patches of photographs.
+# One network is trained on the first $N$ faces of a pool (half A, blue throughout this book), another on the last $N$
+# (half B, orange). They share architecture and recipe, but not images, initial weights or training noise. Test faces
+# are in neither half. Patches of photographs are treated alike.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -48,14 +49,11 @@ faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale,
 results.keep(networks=experiments.networks(faces, patches))
 
 # %% [markdown]
-# Every network of this chapter is the paper's bias-free UNet at width {num}`networks[images=avatars,n=10,label=A].width` on
-# {num}`networks[images=avatars,n=10,label=A].size`-pixel images ({num}`networks[images=avatars,n=10,label=A].parameters:,`
-# parameters; the paper: 7,659,264 at 80 pixels). It is never told the noise level. The
-# {num}`networks[images=avatars,n=10,label=A].held_out:,` test faces belong to neither half.
+# The networks are the paper's bias-free UNet, never told the noise level, with
+# {num}`networks[images=avatars,n=10,label=A].parameters:,` parameters for images of
+# {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels).
 #
 # ## What the networks do to a face
-#
-# We start with one test image, add noise of standard deviation $\sigma$, and look.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** Columns: a test face; the same with noise; what the networks make of it, titled by their N; last, the memorizing optimum, which knows the noise level and nothing but the largest training set. Rows: two noise levels, each for half A and half B."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
 face, rows, labels = faces.held_out[1:2], [], []
@@ -69,8 +67,8 @@ for sigma in (0.2, 0.5):
 plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.sizes] + ["memory"])
 
 # %% [markdown]
-# The memorizing optimum, titled *memory*, answers with a face of its training set, sharp and usually of somebody else. Here
-# is the same experiment with sliders; this optimum is as blind as the networks: it weighs all noise levels as training did.
+# The memorizing optimum, titled *memory*, answers with a face of its training set, sharp and usually somebody else's.
+# The same with sliders:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is not told σ either. Below the pictures: PSNR in dB."}}
 memories = {n: errors.memory(faces, n) for n in faces.sizes}
@@ -101,24 +99,21 @@ Explorer(answers, sliders, columns=5)
 # %% [markdown]
 # ## Does it do better on what it has seen?
 #
-# We measure the error as output PSNR, $-10 \log_{10} \mathrm{MSE}$ in dB, against the input PSNR, $-20 \log_{10} \sigma$. Low
-# input PSNR (left in the figures) is much noise. PSNR is taken of the *mean* squared error over images, with 95% bootstrap
-# intervals over images, or over regions of photographs, whose patches are alike.
+# We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Intervals are 95%, over
+# images, or over regions of photographs, whose patches are alike. Three references stand beside the networks.
 #
-# Three references stand beside the networks. The **memorizing optimum** is the exact best denoiser if the training images
-# were all there is,
+# The **memorizing optimum** is the exact best denoiser if the training images were all there is,
 #
-# $$f(y) = \sum_i w_i\, x_i, \qquad w_i \propto p(y \mid x_i),$$ (eq-memorizer)
+# $$f(y) = \sum_i w_i\, x_i, \qquad w_i \propto p(y \mid x_i).$$ (eq-memorizer)
 #
-# where, to be as blind as the networks, $p(y \mid x_i)$ is integrated over the noise levels with the weight that training gives
-# them. The **Wiener denoiser** is the exact best one if the images were Gaussian with the mean $m$ and covariance $C$ of the
-# training images, and the best affine one on them,
+# It is as blind as the networks: $p(y \mid x_i)$ is integrated over noise levels as training weighs them. The **Wiener
+# denoiser** is the exact best one if images were Gaussian with the mean $m$ and covariance $C$ of the training images,
+# and the best affine one on them; it is told $\sigma$:
 #
-# $$f(y) = m + C\,(C + \sigma^2 I)^{-1} (y - m);$$ (eq-wiener)
+# $$f(y) = m + C\,(C + \sigma^2 I)^{-1} (y - m).$$ (eq-wiener)
 #
-# it is told the noise level, which the networks are not. The **ray bound** is what a bias-free network can do with a single
-# image: since $f(ay) = a f(y)$, it cannot know how bright the image is and must estimate that from $y$; projecting on the
-# image's ray leaves $\sigma^2/d$ of the noise, so output PSNR is input PSNR $+ 10 \log_{10} d$.
+# The **ray bound** is what a bias-free network can do with a single image. Since $f(ay) = a f(y)$ it cannot know how
+# bright the image is, and keeps $\sigma^2/d$ of the noise.
 
 # %%
 curves, gaps = errors.generalization(faces, seed)
@@ -188,43 +183,31 @@ chain_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 
 # %% [markdown]
-# At $N$ = 10 and input 21 dB, half A's training images come out better than test images by
-# {num}`gaps[n=10,half=A].gap:.1f` dB: numbers in brackets are 95% intervals. At $N$ = {num}`gaps[n=max,half=A].n:,` the gap, averaged over
-# noise levels, is {num}`gaps[n=max,half=A].mean:.2f` dB ({target}`T4`). {claim}`the-gap-of-faces-closes` (Training images of a
-# small set are repeated with fresh noise to match the number of test images; the interval is then over noise, for this one set.)
+# At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better than test
+# images. At $N$ = {num}`gaps[n=max,half=A].n:,` the gap is {num}`gaps[n=max,half=A].mean:.2f` dB, averaged over noise
+# levels ({target}`T4`). {claim}`the-gap-of-faces-closes` Nor is this the luck of easy images: the other half's network,
+# which has not seen them, serves as a judge, and at the largest $N$ no network favours its own images.
+# {claim}`no-network-favours-its-own-images` What is left is chance: one network is better on *all* images, by
+# {num}`exchange[n=max].better.value:.2f` dB.
 #
-# A small set may happen to hold easy images. The network of the other half, which has not seen them, serves as a judge: on
-# its own images a network gains {num}`exchange[n=10].own:.1f` dB over the other at $N$ = 10, and {num}`exchange[n=max].own:.2f` dB
-# at the largest $N$. {claim}`no-network-favours-its-own-images` What is left there is chance, not data: one of the two is the better
-# network on *all* images, by {num}`exchange[n=max].better:.2f` dB (A over B).
+# The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
+# less, since test patches come from the same photographs: they are new places, not new scenes. And the size at which it
+# closes depends on the network: BF-CNN, a chain of convolutions with a tenth of the parameters, does not even remember
+# 100 faces. {claim}`chain-does-not-memorize-a-hundred`
 #
-# On photographs the gap closes as well, from {num}`patch_gaps[n=10,half=A].gap.value:.1f` dB to a mean of
-# {num}`patch_gaps[n=max,half=A].mean:.2f` dB at $N$ = {num}`patch_gaps[n=max,half=A].n:,` ({target}`T4 photographs`).
-# {claim}`the-gap-of-photographs-closes` This says less than for faces: halves and test patches come from different
-# regions of the same photographs, so test patches show new places, not new scenes.
+# *The paper finds* the same at 80 pixels (its Figure 1). *Why?* The optimum of the training loss repeats training
+# images at every $N$. A network may have no **room** for a large set, or no **time**. Each image of $N$ = 10 was seen
+# {num}`gaps[n=10,half=A].views:,.0f` times, each image of the largest set {num}`gaps[n=max,half=A].views:,.0f` times;
+# in the paper, where sets were larger, about 2,000 times. Networks of 1,000 and 10,000 faces at *equal views* will
+# decide ({target}`T24`).
 #
-# The size at which the gap closes depends on the network. BF-CNN, a chain of convolutions with a tenth of the UNet's parameters,
-# has none at $N$ = 100: {num}`chain_gaps[n=100,half=A].gap:.2f` dB, where the UNet has {num}`gaps[n=100,half=A].gap.value:.0f` dB.
-# {claim}`chain-does-not-memorize-a-hundred`
-#
-# *The paper finds* the same transition at 80 pixels with faces (its Figure 1). *Why?* Repeating its training images is the
-# optimum of a network's training loss, at every $N$; small sets are stored, large ones are not. Two reasons are at hand: the network may have
-# no room for a large set, or no time.
-#
-# **Our experiment does not tell room from time.** Each image of $N$ = 10 was seen
-# {num}`gaps[n=10,half=A].views:,.0f` times, each image of the largest set {num}`gaps[n=max,half=A].views:,.0f` times: the folded tables
-# have these views beside each gap. The paper's images of $N = 10^5$ were seen about 2,000 times, so its large sets had the time that ours
-# did not have. What decides are networks of $N$ = 1,000 and 10,000 at *equal views* ({target}`T24`): if those of 10,000 images then part from
-# new images as those of 1,000 do, it was time; if they do not, it was room.
-#
-# And having no gap does not yet mean that the network has learned the density: it could have learned *something else* that is equally
-# good on both sets. The [next chapter](03_two_networks_one_density.py) is sharper.
+# And no gap does not yet mean that the density was learned. The [next chapter](03_two_networks_one_density.py) is
+# sharper.
 #
 # ## Is it only Wiener?
 #
-# A simple explanation would be that the network learns second moments: the mean and the covariance of the images, which two
-# halves of a large set share. Then it would be the Wiener denoiser, an affine map, and nothing in it would depend on the
-# image. How much better is the network than Wiener on test images?
+# Perhaps the network learns a mean and a covariance, which two halves of a large set share. Then it would be Wiener's
+# affine map, and nothing in it would depend on the image.
 
 # %%
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
@@ -239,17 +222,12 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond
 plots.Picture(figure)
 
 # %% [markdown]
-# On faces the network gains up to {num}`beyond[gain=max].gain:.1f` dB over Wiener, at input
-# {num}`beyond[gain=max].input_psnr:.0f` dB, and on photographs up to {num}`patch_beyond[gain=max].gain.value:.1f` dB. So what two networks share is more
-# than a mean and a covariance. {claim}`networks-are-more-than-wiener` At the weakest noise the gain on faces vanishes:
-# there these small networks are no better than an affine map. {claim}`no-gain-at-the-weakest-noise` (With few patches beside
-# {num}`networks[images=photographs,n=max,label=A].pixels:,` pixels the covariance is itself poorly known, so Wiener is a weaker rival on
-# photographs.) What the network has beyond Wiener is the subject of the later chapters.
+# The network gains up to {num}`beyond[gain=max].gain.value:.1f` dB over Wiener on faces, and up to
+# {num}`patch_beyond[gain=max].gain.value:.1f` dB on photographs (where few patches make a poor covariance). So it is
+# more than a mean and a covariance. {claim}`networks-are-more-than-wiener` Only at the weakest noise are these small
+# networks no better than an affine map. {claim}`no-gain-at-the-weakest-noise`
 #
 # ## When does it memorize?
-#
-# The log of each training shows when memory begins. Look for two things: how long all networks improve together on new
-# images, and where the networks with few images turn away from new images to their own.
 
 # %%
 log, patch_log = errors.learning(faces), errors.learning(patches)
@@ -269,9 +247,8 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), str
 plots.Picture(figure)
 
 # %% [markdown]
-# Two times can be read off. The **time to generalize** is when the test PSNR first comes within half a dB of what the networks
-# of the largest $N$ reach at the end. The **time to memorize** is when the training PSNR is 1 dB above the test PSNR for the
-# first time. The log has one entry at each power of two of the steps, so both are known up to a factor of two.
+# Two times can be read off, up to a factor of two. The **time to generalize**: test PSNR comes within half a dB of what
+# the networks of the largest $N$ reach in the end. The **time to memorize**: training PSNR is 1 dB above test PSNR.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of faces", "code_prompt_hide": "Table: times of faces"}
 onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
@@ -295,23 +272,20 @@ for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patc
 plots.Picture(figure)
 
 # %% [markdown]
-# *Others say:* {cite:t}`bonnaire2025why` find a time to generalize that does not depend on $N$ and a time to memorize that
-# grows in proportion to it, so that the window between them opens as $N$ grows and early stopping keeps a network from
-# memorizing. *We find* a time to generalize that is the same for all large sets within the log's factor of two,
-# {num}`onsets[n=max,half=A].generalizing:,` images for half A, while networks of 100 faces and fewer never get there.
-# {claim}`one-time-to-generalize` {claim}`small-sets-do-not-generalize` Memory is visible up to $N$ = 1,000, where it begins after
-# {num}`onsets[n=1000,half=A].views:,.0f` views of each image. {claim}`small-sets-are-memorized`
-#
-# Networks of 10,000 faces and more have not seen theirs so often. So the large sets of this chapter were stopped *before* their
-# time to memorize, and the transition at equal images seen is, at least in part, one of views.
+# {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to memorize grows
+# in proportion to it: early stopping keeps a network from memorizing, in a window that opens as $N$ grows. *We find*
+# one time to generalize for all large sets, {claim}`one-time-to-generalize` while networks of 100 faces and fewer never
+# get there. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000, after
+# {num}`onsets[n=1000,half=A].views:,.0f` views of each image. {claim}`small-sets-are-memorized` The large sets of this
+# chapter were stopped *before* that, so at least a part of the transition is one of views.
 # {claim}`large-sets-are-stopped-before-memory`
 #
 # ## Time or room?
 #
-# To see how the time to memorize grows with $N$ we train for it: sets of {num}`law[networks=all].first` to {num}`law[networks=all].last` faces,
-# two widths, three seeds, until each face was seen 512 times. The learning rate stays constant, so that its fall decides nothing; the recipe is
-# that of the second edition, which learns several times faster. A small set may hold easy faces. So from the gap we take that of a
-# network of half B, which has seen neither these faces nor the test faces. Memory has set in when 1 dB is left.
+# So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
+# three seeds, 512 views of each face, at a constant learning rate and by the second edition's recipe, which learns
+# several times faster. Small sets may hold easy faces, so we take off the gap that a network has which saw neither
+# these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -346,19 +320,19 @@ plots.Picture(figure)
 law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", views=".0f")
 
 # %% [markdown]
-# The time grows with $N$, as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`). {claim}`memory-waits-for-larger-sets` Behind this mean
-# are two laws. At width 8 the exponent is {num}`law[networks=width 8].apart:.2f`, in proportion to $N$: each face has to be seen equally often, whatever
-# the others are. {claim}`narrow-networks-wait-in-proportion` At width 16 it is smaller, but grows from {num}`steps[first=min].exponent.value:.2f` between the two
-# smallest sets to {num}`steps[last=max].exponent.value:.2f` between the two largest. {claim}`the-exponent-grows`
+# The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
+# {claim}`memory-waits-for-larger-sets` Behind this mean are two laws. At width 8 time grows in proportion to $N$.
+# {claim}`narrow-networks-wait-in-proportion` At width 16 the exponent is smaller, but grows, from
+# {num}`steps[first=min].exponent.value:.2f` between the two smallest sets to {num}`steps[last=max].exponent.value:.2f`
+# between the two largest. {claim}`the-exponent-grows`
 #
-# *Why?* A network that cannot denoise yet cannot remember either. At width 16 it sees about {num}`law[networks=width 16].start.value:,.0f` images before any set
-# could be remembered, and from then on each image about {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` Of a large set the start
-# is no part. So the law is that of {cite:t}`bonnaire2025why`, once the network itself does not have to be waited for. Narrower networks need
-# two to three times as many views. {claim}`wider-networks-remember-earlier`
+# *Why?* A network that cannot denoise yet cannot remember either. At width 16 it first sees about
+# {num}`law[networks=width 16].start.value:,.0f` images, whatever the set, and from then on each image about
+# {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` Narrower networks need two to three
+# times as many views. {claim}`wider-networks-remember-earlier` Of a large set the start is no part, so in the end the
+# law is that of {cite:t}`bonnaire2025why`.
 #
-# **So it is time**, as far as we have followed it: no set was too large to be remembered, some only had not been seen often enough.
-# By this line a network of 10,000 faces would begin to remember after about a million images. {claim}`ten-thousand-need-a-million` That
-# extrapolates far beyond the largest of these sets; networks of 10,000 that were trained so long must show it ({target}`T24`).
-#
-# To remember is not yet to copy: after 512 views of each image at most a few of 64 samples are copies. {claim}`copies-come-later` (All sets are
-# the first faces of one half; intervals are over seeds and widths.)
+# **So it is time**, as far as we have followed it: no set was too large to be remembered. By this line 10,000 faces
+# would be after about a million images, {claim}`ten-thousand-need-a-million` far beyond the largest of these sets;
+# longer trainings must show it ({target}`T24`). To remember is not yet to copy: after 512 views of each face few of 64
+# samples are copies. {claim}`copies-come-later`

@@ -14,22 +14,21 @@
 # # Two networks, one density
 #
 # ```{admonition} In short
-# **Claim.** For large $N$, two networks trained on sets that share no image compute the *same function*. So what they have
-# learned comes from the density that both sets were drawn from, and from what the networks have in common. Started from
-# the same noise they generate the same image, and it is in neither training set
-# {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** For large $N$ two networks trained on sets that share no image compute the *same function*. From the same
+# noise they draw the same image, and it is in neither set. So they have learned the density that both sets were drawn
+# from {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** They draw nearly the same face, and it is not a training image. {claim}`two-networks-draw-one-new-image` Much of that
-# likeness is in the common start; beyond it the networks agree to {num}`beyond[n=max].residual:.2f`, far more than with any training image.
-# {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Other images change nothing; another architecture does.
-# {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` The two functions are close, but not one: the chance of training keeps
-# them apart. {claim}`chance-keeps-the-networks-apart` **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
+# **What we found.** They draw nearly the same face, and it is no training image.
+# {claim}`two-networks-draw-one-new-image` Much of that likeness is in the common start; beyond it they agree to
+# {num}`beyond[n=max].residual:.2f`, far more than with any training image. {claim}`networks-agree-beyond-wiener`
+# {claim}`closer-than-any-training-image-beyond-wiener` Other images change nothing, another architecture does.
+# {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` What keeps the two functions apart
+# is the chance of training. {claim}`chance-keeps-the-networks-apart`
+#
+# **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
 # ```
 #
-# The networks are those of the [last chapter](02_memorization_to_generalization.py): half A (blue) and half B (orange),
-# trained on the first and the last $N$ faces of a pool, with other initial weights and other noise. We give both the same
-# noisy images and compare their answers; then both draw from the same noise, and we compare the images with each other and
-# with both training sets.
+# The networks are those of the [last chapter](02_memorization_to_generalization.py), half A blue and half B orange.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -52,13 +51,12 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 # %% [markdown]
 # ## Do two networks compute the same function?
 #
-# Give both networks the same noisy test image and compare their answers. How far apart is far? Two networks that had learned their
-# training images by heart would answer with two different faces. We know these answers: they are those of the exact memorizing optima $m_A$
-# and $m_B$ of both halves ([chapter 2](02_memorization_to_generalization.py)). So we measure the disagreement in their units,
+# Both get the same noisy test image. How far apart are their answers? Two memories would answer with two different
+# faces, those of the exact memorizing optima $m_A$ and $m_B$ of the two halves. We measure in these units:
 #
-# $$U(\sigma) = \frac{\mathbb{E}\,\|f_A(y) - f_B(y)\|^2}{\mathbb{E}\,\|m_A(y) - m_B(y)\|^2}.$$ (eq-disagreement)
+# $$U(\sigma) = \frac{\mathbb{E}\,\|f_A(y) - f_B(y)\|^2}{\mathbb{E}\,\|m_A(y) - m_B(y)\|^2}$$ (eq-disagreement)
 #
-# It is 0 for one function and 1 for two memories.
+# is 0 for one function and 1 for two memories.
 
 # %%
 distance, agreements = agreement.agreement(faces, seed=seed)
@@ -79,34 +77,31 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $\sigma$ = .1, $U$ falls from {num}`distance[n=10,sigma=0.1].u.value:.2f` at $N$ = 10 to {num}`distance[n=max,sigma=0.1].u:.3f` at $N$ =
-# {num}`distance[n=max,sigma=0.1].n:,`. {claim}`networks-are-no-two-memories` Even networks of ten images do not reach 1: shown a *new* face, they
-# mix what they know with what they see. At strong noise $U$ is larger ({target}`T9d`): there networks of few images do answer with faces of their
-# own, and of a large set the two memories themselves come together, as each averages many faces.
+# At $\sigma$ = .1, $U$ falls from {num}`distance[n=10,sigma=0.1].u.value:.2f` at $N$ = 10 to
+# {num}`distance[n=max,sigma=0.1].u:.3f` at the largest $N$. {claim}`networks-are-no-two-memories` Even ten images do
+# not give 1: shown a *new* face, these networks mix what they know with what they see. At strong noise $U$ is larger
+# ({target}`T9d`), since there the two memories of a large set come together as well.
 #
-# *Bias and variance.* The error of two networks has two parts: what both get wrong alike, and what each gets wrong in its own way,
-# the **model variance**. With both errors averaged,
+# *Bias and variance.* A part of the error is common to both networks; the other, the **model variance**, is each one's
+# own:
 #
 # $$\tfrac12 \mathbb{E}\|f_A - x\|^2 + \tfrac12 \mathbb{E}\|f_B - x\|^2 = \mathbb{E}\,\langle f_A - x,\, f_B - x\rangle + \tfrac12\,\mathbb{E}\,\|f_A - f_B\|^2.$$ (eq-variance)
 #
-# The first part holds what the noise has destroyed, which no denoiser knows, and the **bias**, what networks of this kind and training get
-# wrong whatever images they are given. At the largest $N$ and $\sigma$ = .1 variance is {num}`distance[n=max,sigma=0.1].variance:.2f` of the error.
-# {claim}`most-of-the-error-is-shared` (Two exact memorizers do not have 1 but about a half: both errors contain the same clean image.) So more images
-# of the same kind would mend little. How much of the rest is bias we see where the optimum is known, in
-# [chapter 5](05_where_harmonics_are_optimal.py).
+# At the largest $N$ and $\sigma$ = .1 variance is {num}`distance[n=max,sigma=0.1].variance:.2f` of the error,
+# {claim}`most-of-the-error-is-shared` so more images of the same kind would mend little. (The common part holds what
+# noise has destroyed, and the **bias**, which [chapter 5](05_where_harmonics_are_optimal.py) measures where the optimum
+# is known.) The share is largest where noise is weakest. {claim}`weak-noise-keeps-the-networks-apart` Summed over noise
+# levels as for a distance of densities in nats,
 #
-# The share of variance is largest where noise is weakest, {num}`distance[n=max,sigma=min].variance.value:.2f`. {claim}`weak-noise-keeps-the-networks-apart`
-# Summed over noise levels with the weight that bounds a Kullback-Leibler divergence (a distance of densities, in nats), the disagreement
+# $$K = \frac1d \int_{.02}^1 \mathbb{E}\,\|f_A - f_B\|^2\, \sigma^{-3}\, d\sigma,$$ (eq-discrepancy)
 #
-# $$K = \frac1d \int_{.02}^1 \mathbb{E}\,\|f_A - f_B\|^2\, \sigma^{-3}\, d\sigma$$ (eq-discrepancy)
-#
-# falls more than tenfold from $N$ = 10 to the largest. {claim}`more-images-bring-the-networks-together` (It is not a bound: the networks are
-# not exact scores, and the range of $\sigma$ is cut.)
+# the disagreement falls more than tenfold from $N$ = 10 to the largest.
+# {claim}`more-images-bring-the-networks-together`
 #
 # ## Data or chance?
 #
-# Two trainings differ in their images and in a seed, from which initial weights, noise and the order of images are drawn.
-# Two more trainings tell the two apart: one on A's images with B's seed, one on B's images with A's seed.
+# Two trainings differ in their images and in a seed, which draws initial weights, noise and order. Two more trainings
+# tell these apart: A's images with B's seed, and B's with A's.
 
 # %%
 crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
@@ -124,20 +119,17 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $N$ = {num}`chances[n=min,half=A].n:,` the images count: at $\sigma$ = .1, networks of two halves disagree
-# {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as networks of one half and two seeds. {claim}`images-count-in-small-sets`
-# At $N$ = {num}`chances[n=max,half=A].n:,` they do not count: the ratio is {num}`chances[n=max,half=A].over_seed:.2f` ({target}`T9e`). What is
-# left of the disagreement is the chance of training. {claim}`chance-keeps-the-networks-apart` Two networks with one seed and no image in common are
-# even closer than two with the same images and two seeds. {claim}`seed-counts-more-than-images`
+# At $N$ = {num}`chances[n=min,half=A].n:,` images count: networks of two halves disagree
+# {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as two of one half. {claim}`images-count-in-small-sets`
+# At $N$ = {num}`chances[n=max,half=A].n:,` they do not: the ratio is {num}`chances[n=max,half=A].over_seed:.2f`
+# ({target}`T9e`), and what is left is the chance of training. {claim}`chance-keeps-the-networks-apart`
+# {claim}`seed-counts-more-than-images`
 #
 # ## Same noise, two networks: the same new image?
 #
-# A denoiser is a score: $\nabla \log p_\sigma(y) = (f(y) - y)/\sigma^2$ {cite:p}`miyasawa1961empirical`. Following it from noise
-# to image generates. We start both networks from the *same* noise and use a deterministic sampler (the probability-flow ODE of
-# [chapter 1](01_denoising.py), Heun's method {cite:p}`karras2022elucidating`), so any difference between the two images comes
-# from the networks. The start is drawn from $\mathcal{N}(m, C + I)$ with the mean and the covariance of held-out faces, the same
-# law for all $N$ and both halves. Below each sample stands the training image most similar to it, by centred cosine: the
-# cosine of two images after the mean of each was taken away, 1 for images that are equal up to brightness and contrast.
+# Both networks walk from the *same* noise by the deterministic sampler of [chapter 1](01_denoising.py), so that any
+# difference comes from the networks. Below each sample stands the training image most similar to it, by **centred
+# cosine**: 1 for images that are equal up to brightness and contrast.
 
 # %%
 drawn = samples.draw(faces, samples.seeds(faces, seed, many))
@@ -152,7 +144,6 @@ plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
 
 # %% [markdown]
 # With sliders, one seed at a time:
-
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.4", "code_prompt_hide": "Code: Fig. 3.4", "figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the samples leave their training images and become one.** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
 def sampled(n, number):
@@ -170,7 +161,7 @@ every = Slider("n", "training images, N", faces.sizes, start=faces.largest, form
 Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seeds.values()))), range(8))])
 
 # %% [markdown]
-# And from a noise of your own: guess first, then let both networks draw. Then turn the noise into the next: does what they draw
+# And from a noise of your own: guess first, then let both draw. Then turn the noise into the next: does what they draw
 # turn with it, or does it jump?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise (left), what A and B draw from it, and the training image nearest to each. In the page: any noise, and blends of two, of which each has the law of the start; the networks run in your browser. Of more than 100 training images, those in the groups most like the sample are compared."}}
@@ -188,12 +179,11 @@ alt = "A noise, samples of networks A and B from it and their nearest training i
 Live("draw", still, alt, networks="avatars")
 
 # %% [markdown]
-# How nearly, for all $N$? Three similarities tell, each the median over seeds: $c_{AB}$ of A's and B's sample from the same
-# noise; $c_{NN}$ of a sample to its nearest training image; and, its null, $c_{null}$ of a *held-out* face to its nearest
-# training image. Three shares go with them: P(AB>NN), the seeds for which B's sample is closer to A's than any training image of A is;
-# $f_{mem}$, the samples that are three times closer to one training image than to any other {cite:p}`yoon2023diffusion`;
-# and the same with distances to the *rays* of the training images. The last counts copies in other tones too, and those
-# are what a bias-free network makes: it cannot tell an image from a brighter one, $f(ay) = a f(y)$.
+# How nearly, for all $N$? Three medians over seeds tell: $c_{AB}$, of A's and B's sample from one noise; $c_{NN}$, of a
+# sample and its nearest training image; and its null $c_{null}$, of a *held-out* face and its nearest training image.
+# Beside them, shares of seeds: P(AB>NN), for which B's sample is closer to A's than any training image is; $f_{mem}$,
+# samples three times closer to one training image than to any other {cite:p}`yoon2023diffusion`; and the same with
+# distances to the *rays* of training images, which counts copies in other tones.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds: between A's and B's sample (black), a sample of A and its nearest training image (grey), a held-out face and its nearest training image (dashed). Right: shares of seeds, half A. With 95% intervals, against N."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
@@ -217,22 +207,21 @@ plots.Picture(figure)
 near.show(n=",", half="", nearest=".2f", null=".2f", closer=".2f", copies=".2f", ray_copies=".2f")
 
 # %% [markdown]
-# From the same noise, A and B agree to $c_{AB}$ = {num}`alike[n=max].same_noise:.2f` at $N$ = {num}`alike[n=max].n:,`, and no
-# sample is a copy. {claim}`the-largest-set-is-not-copied` A sample is no nearer to the training set than a new face is:
-# $c_{NN}$ is {num}`near[n=max,half=A].nearest:.2f`, $c_{null}$ {num}`near[n=max,half=A].null:.2f`, and allowing mirror images and
-# shifts up to three pixels does not change that. {claim}`samples-are-no-nearer-than-new-images` At $N$ = 10 each network
-# draws its own faces: $c_{AB}$ is {num}`alike[n=10].same_noise.value:.2f`, $c_{NN}$ {num}`near[n=10,half=A].nearest.value:.2f`.
-# {claim}`ten-images-are-drawn-again`
+# At $N$ = 10 each network draws its own faces. {claim}`ten-images-are-drawn-again` At {num}`alike[n=max].n:,`, A and B
+# agree to $c_{AB}$ = {num}`alike[n=max].same_noise:.2f`, no sample is a copy, {claim}`the-largest-set-is-not-copied`
+# and samples are no nearer to the training set than new faces are: $c_{NN}$ is
+# {num}`near[n=max,half=A].nearest.value:.2f`, $c_{null}$ {num}`near[n=max,half=A].null.value:.2f`. Mirrored and shifted
+# copies do not change that. {claim}`samples-are-no-nearer-than-new-images`
 #
 # ## How much of it is in the start?
 #
-# The start is no white noise: with its covariance it already carries the coarse components of one definite face.
-# How much of $c_{AB}$ is decided before the first step? The Wiener denoiser of [chapter 2](02_memorization_to_generalization.py) knows a mean and
-# a covariance and nothing else, and it can walk from the same start. Two Wiener denoisers, of A and of B, agree to
-# {num}`beyond[n=max].wieners.value:.3f`, more than the networks do, and draw clouds. {claim}`wiener-agrees-too` So $c_{AB}$ alone is no evidence.
+# The start has the covariance of faces: it carries the coarse components of one definite face. How much is decided
+# before the first step? The Wiener denoiser, which knows a mean and a covariance only, can walk from it, too. Two
+# Wiener denoisers, of A and of B, agree even more than the networks do, and draw clouds. {claim}`wiener-agrees-too` So
+# $c_{AB}$ alone is no evidence.
 #
-# We therefore look at what a network draws *beyond* Wiener: its sample less the Wiener sample $W$ of the same training images and the same noise,
-# $\rho(A - W_A,\, B - W_B)$. Two Wiener denoisers leave nothing there.
+# We look at what a network draws *beyond* Wiener: its sample less the Wiener sample $W$ of the same training images and
+# noise, $\rho(A - W_A,\, B - W_B)$.
 
 # %%
 walks = beyond.wiener(drawn)
@@ -266,28 +255,21 @@ plots.Picture(figure)
 shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", partial=".3f", strong="")
 
 # %% [markdown]
-# At the largest $N$ a sample is similar to its Wiener sample by {num}`beyond[n=max].floor:.2f`: this much is in the start. Beyond it, A and B
-# agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`). {claim}`networks-agree-beyond-wiener`
+# A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the start. Beyond
+# it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`). {claim}`networks-agree-beyond-wiener`
+# Unrelated faces do not have 0 here, since nearly the same $W$ is taken from both: with a sample of B from other noise
+# it is {num}`beyond[n=max].null.value:.2f`. The training image most similar beyond Wiener has
+# {num}`ahead[n=max,half=A].nearest.value:.2f`; {claim}`closer-than-any-training-image-beyond-wiener` patches of
+# photographs agree, too ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
 #
-# Here 0 is not what unrelated faces have, since nearly the same $W$ is taken from both: a sample of B from other noise, put in the place of B's, has
-# {num}`beyond[n=max].null.value:.2f`. The partial correlation of A and B given $W$, which is 0 for unrelated faces, is
-# {num}`beyond[n=max].partial.value:.2f`.
-#
-# The training image that is most similar beyond Wiener has only {num}`ahead[n=max,half=A].nearest.value:.2f`; at $N$ = 10 it has
-# {num}`ahead[n=10,half=A].nearest.value:.2f`, and A and B have nothing in common. {claim}`closer-than-any-training-image-beyond-wiener`
-#
-# We call it **strong generalization** when the samples of A and B are more similar to each other than to the training set, also beyond
-# Wiener, and no nearer to the training set than held-out images are (to within .03). It holds for faces at the largest $N$, and not up to
-# $N$ = 100. {claim}`strong-generalization-of-faces`
-#
-# On photographs two networks of {num}`patch_beyond[n=max].n:,` patches agree to {num}`patch_beyond[n=max].residual:.2f` beyond Wiener
-# ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
+# We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
+# also beyond Wiener, and no nearer to that set than held-out images are (to within .03). It holds at the largest $N$,
+# and not up to $N$ = 100. {claim}`strong-generalization-of-faces`
 #
 # ## Images or architecture?
 #
-# Both networks saw faces of one density, and both are UNets. Which of the two makes them agree? We exchange one at a time. BF-CNN is
-# another architecture: a chain of convolutions without scales, also without constants ([chapter 4](04_adaptive_basis.py)). A BF-CNN of
-# half A and one of half B draw from the same noise as the two UNets.
+# What makes them agree: faces of one density, or one architecture? We exchange one at a time. BF-CNN is a chain of
+# convolutions without scales; one of half A and one of half B draw from the same noise.
 
 # %%
 chain = experiments.chain(scale, sizes)
@@ -316,22 +298,19 @@ plots.Picture(figure)
 exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 
 # %% [markdown]
-# UNet A agrees with the BF-CNN that saw the *same* images to {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].plain.value:.3f`, and with the
-# one that saw *other* images as well: the difference is {num}`costs[n=max,one="UNet A"].plain:+.3f` ({target}`T27`). Beyond Wiener it is nothing, either.
-# {claim}`images-exchanged-cost-nothing`
+# UNet A agrees with the BF-CNN that saw the *same* images to
+# {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].plain.value:.3f`, and with the one that saw *others* as well: the
+# difference is {num}`costs[n=max,one="UNet A"].plain:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` The
+# architecture costs much: beyond Wiener two UNets agree to
+# {num}`exchanged[n=max,one="UNet A",other="UNet B"].beyond.value:.2f`, a UNet and a BF-CNN to
+# {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f`. {claim}`architecture-exchanged-costs-much`
 #
-# Exchanging the architecture costs much. Beyond Wiener two UNets agree to {num}`exchanged[n=max,one="UNet A",other="UNet B"].beyond.value:.2f`, and a UNet and
-# a BF-CNN of the same images to {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f`. {claim}`architecture-exchanged-costs-much`
-#
-# *Why?* With many images, which of them a network has seen no longer matters; what it does with what they have in common does. That is an
-# **inductive bias**, and it differs between the two architectures. What it is in the UNet is the subject of the
-# [next chapter](04_adaptive_basis.py). At $N$ = 100 the UNets still draw faces of their own, each its half's, while two BF-CNNs, which do not
-# memorize so many, already draw one. {claim}`small-chains-draw-alike`
+# *Why?* Of many images it no longer matters which a network has seen, but what it does with what they have in common:
+# its **inductive bias**, the subject of the [next chapter](04_adaptive_basis.py). At $N$ = 100 UNets still draw faces
+# of their own half, while two BF-CNNs, which do not memorize so many, already draw one.
+# {claim}`small-chains-draw-alike`
 #
 # ## Where do they part?
-#
-# Both walks start at the same noise. At each noise level $\sigma$ on the way we compare what the two networks see in their
-# noise, $f_A(y_A)$ and $f_B(y_B)$.
 
 # %%
 steps = samples.steps(drawn)
@@ -351,15 +330,13 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# After the first step, at $\sigma$ = {num}`steps[n=max,sigma=max].sigma:.2f`, the median similarity is already
-# {num}`steps[n=10,sigma=max].similarity.value:.2f` at $N$ = 10 and {num}`steps[n=max,sigma=max].similarity.value:.2f` at the
-# largest $N$: two networks of ten images see different faces in the same noise from the start. {claim}`walks-part-at-the-start`
+# Two networks of ten images see different faces in the same noise after the very first step; those of the largest $N$
+# see the same. {claim}`walks-part-at-the-start`
 #
 # ## Does it depend on the sampler?
 #
-# The walks so far were deterministic. Two others put noise back at each step: the reverse stochastic differential equation,
-# and the paper's Algorithm 1, which estimates its own noise level and puts back most of what it removes ($\beta = 0.1$). Both
-# networks are given the same start and the same noise at every step.
+# Two others put noise back at each step: the reverse stochastic differential equation, and the paper's Algorithm 1
+# ($\beta = 0.1$), which estimates its own noise level. A and B are given the same noise at every step.
 
 # %%
 seeds = range(1000 * seed, 1000 * seed + few)
@@ -368,16 +345,12 @@ results.keep(samplers=walkers)
 walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 
 # %% [markdown]
-# Whatever the sampler, A and B agree: the lowest $c_{AB}$ at the largest $N$ is
-# {num}`samplers[network=UNet,same_noise=min].same_noise:.2f` ({target}`T21`), and for BF-CNN
-# {num}`samplers[network=BFCNN,same_noise=min].same_noise:.2f`. {claim}`every-sampler-agrees` But agreement is not quality.
-# The last column is the gradient energy of A's samples over that of held-out faces: Algorithm 1 leaves
-# {num}`samplers[network=UNet,sampler="Algorithm 1"].energy.value:.2f` of it, so its images are flat. {claim}`algorithm-1-is-flat`
+# Whatever the sampler, A and B agree: the lowest $c_{AB}$ is
+# {num}`samplers[network=UNet,same_noise=min].same_noise:.2f` ({target}`T21`). {claim}`every-sampler-agrees` But
+# agreement is not quality: Algorithm 1 leaves {num}`samplers[network=UNet,sampler="Algorithm 1"].energy.value:.2f` of
+# the energy of held-out faces' gradients. Its images are flat. {claim}`algorithm-1-is-flat`
 #
 # ## Are the samples any good?
-#
-# Two networks could agree on poor images. We hold the samples of the largest $N$ against held-out faces: the energy of
-# their gradients, which falls when images are blurred, and their power spectrum in rings of frequency.
 
 # %%
 wide = samples.draw(
@@ -400,21 +373,19 @@ results.keep(realism=realism, patch_realism=patch_realism)
 realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 
 # %% [markdown]
-# They are recognizable faces of too little contrast: the widest pair keeps {num}`quality[width=max].energy:.2f` of the gradient
-# energy of held-out faces ({target}`T23a`). {claim}`samples-lack-contrast` Their spectrum deviates by up to
-# {num}`quality[width=max].deviation:.1f` dB in any ring.
+# They are recognizable faces of too little contrast: the widest pair keeps {num}`quality[width=max].energy:.2f` of the
+# gradients' energy ({target}`T23a`). {claim}`samples-lack-contrast`
 #
-# Can they be told from real faces? We describe an image by the channels of a network that was trained on photographs and on none of these
-# faces, and ask a linear classifier that has not seen the image. Its area under the curve is 1/2 where it can only guess, as between two
-# sets of held-out faces, and 1 where it is always right, as on held-out faces that were blurred by one pixel. {claim}`the-classifier-sees-a-blur`
-# Samples of the widest pair lie between: {num}`realism[kind=samples,width=max].auc:.2f` ({target}`T23d`). They are told apart, but not
-# always. {claim}`samples-are-told-from-faces` The last column, a distance of such descriptions, is 1 for two sets of held-out faces.
+# Can they be told from real faces? A linear classifier looks at channels of a network that was trained on photographs.
+# Its area under the curve is 1/2 between two sets of held-out faces, where it can only guess, and 1 on faces blurred by
+# one pixel. {claim}`the-classifier-sees-a-blur` Samples lie between: {num}`realism[kind=samples,width=max].auc:.2f`
+# ({target}`T23d`). {claim}`samples-are-told-from-faces`
 #
 # ## One density?
 #
-# A denoiser knows how likely an image is. How much better it denoises the image than chance would, summed over noise levels, gives $\log p(x)$,
-# exactly so for the best denoiser {cite:p}`kong2023information`. Do A and B find the same new faces likely? (Levels are cut at $\sigma$ = .02 and 1, so
-# finer noise and the scale of $p$ are left out.)
+# A denoiser knows how likely an image is: how much better it denoises the image than chance would, summed over noise
+# levels, gives $\log p(x)$, exactly so for the best denoiser {cite:p}`kong2023information`. (We cut at $\sigma$ = .02
+# and 1, which leaves out finer noise and the scale of $p$.) Do A and B find the same new faces likely?
 
 # %%
 known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]
@@ -438,14 +409,15 @@ plots.Picture(figure)
 agreed.show(images="", n=",", other="", correlation=".2f", slope=".2f", spread=".3f", range=".3f")
 
 # %% [markdown]
-# Over held-out faces the two networks' surprises correlate by {num}`agreed[images=avatars,n=max,other=B].correlation:.3f` at the largest $N$.
-# {claim}`one-density-of-faces` They are not the same numbers: A and B differ by several times what other noise changes in A alone.
-# {claim}`densities-differ-by-more-than-noise` Networks of {num}`agreed[images=avatars,n=min,other=B].n:,` faces agree on *which* new faces are unlikely
-# nearly as well, and differ by more than a nat per pixel on how unlikely they are. {claim}`few-faces-make-no-density`
+# They do: over held-out faces their surprises correlate by
+# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` The numbers differ by
+# more than other noise changes. {claim}`densities-differ-by-more-than-noise` Networks of
+# {num}`agreed[images=avatars,n=min,other=B].n:,` faces agree on *which* new faces are unlikely nearly as well, but not
+# on how unlikely: they differ by more than a nat per pixel. {claim}`few-faces-make-no-density`
 #
-# Agreement is not truth. On Gaussian fields, where the optimum is known, network and optimum correlate only by
-# {num}`agreed[other=exact].correlation:.2f`: fields are nearly equally likely, and the network's small errors count as much as what tells them apart.
-# {claim}`densities-of-fields-are-known-less`
+# Agreement is not truth. On Gaussian fields network and exact optimum correlate by
+# {num}`agreed[other=exact].correlation.value:.2f` only: fields are nearly equally likely, and small errors count as
+# much as what tells them apart. {claim}`densities-of-fields-are-known-less`
 #
 # ## The same on photographs
 
@@ -464,19 +436,17 @@ labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f
 plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labels)
 
 # %% [markdown]
-# With {num}`patch_alike[n=max].n:,` patches in each half the two networks draw nearly the same patch, $c_{AB}$ =
-# {num}`patch_alike[n=max].same_noise:.2f`, and copies are as rare as among new patches. {claim}`photographs-are-drawn-alike` Whether
-# samples are as far from the training set as new patches is open ({target}`T6b photographs`): held-out patches were cut from the same
-# photographs as the training patches, so that their nearness is a null of new places, not of new scenes.
+# Two networks of {num}`patch_alike[n=max].n:,` patches draw nearly the same patch, $c_{AB}$ =
+# {num}`patch_alike[n=max].same_noise.value:.2f`. {claim}`photographs-are-drawn-alike` Whether samples are as far from
+# the training set as new patches is open ({target}`T6b photographs`): held-out patches come from the same photographs,
+# and are a null of new places, not of new scenes.
 #
 # ## What it comes to
 #
-# *The paper says* that at $N = 10^5$ two networks generate nearly the same image, and that it is in neither training set (its
-# Figure 2). *We find the same* at $N$ = {num}`alike[n=max].n:,` and 32 pixels, and it survives a harder test than the paper's: the networks agree beyond
-# what the start and second moments decide, by every sampler. {claim}`two-networks-draw-one-new-image` {claim}`networks-agree-beyond-wiener`
+# *The paper says* that two networks of $10^5$ faces generate nearly the same image, which is in neither training set
+# (its Figure 2). *We find the same* at $N$ = {num}`alike[n=max].n:,` and 32 pixels, by a harder test: they agree beyond
+# what the start and second moments decide, by every sampler. {claim}`two-networks-draw-one-new-image` What they draw
+# depends on the architecture, and not on which images they saw. {claim}`images-exchanged-cost-nothing`
 #
-# What they draw depends on the architecture and not on which images they saw. {claim}`images-exchanged-cost-nothing` The functions
-# themselves are close and not equal; what keeps them apart at this size is the chance of training. {claim}`chance-keeps-the-networks-apart`
-#
-# *What this does not show:* that it would stay so if the large sets were seen as often as the small ones
+# *What this does not show:* that it would stay so if large sets were seen as often as small ones
 # ([chapter 2](02_memorization_to_generalization.py)). And one pair of trainings was measured for each $N$.

@@ -14,20 +14,20 @@
 # # Where harmonics are optimal
 #
 # ```{admonition} In short
-# **Claim.** There are images for which mathematics says which basis is best: two smooth regions that meet along a smooth contour. The
-# best bases are made of harmonics along the contour. On such images a trained denoiser comes close to the best possible rate: its output
-# PSNR rises with the input PSNR as steeply as theory allows {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** Of images that are two smooth regions along a smooth contour mathematics knows the best bases: harmonics
+# along the contour. On such images a trained denoiser comes close to the best possible rate
+# {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we find.** The network is better than wavelets on every kind of images, but its slopes are not steeper, and slopes cannot tell who
-# follows contours. Where the optimum is known exactly, the network comes within half a decibel of it.
-# {claim}`levels-above-wavelets` {claim}`slopes-not-above-wavelets` {claim}`passing-shows-no-geometry` {claim}`fields-within-half-a-decibel`
+# **What we find.** The network is better than wavelets on every kind of images. {claim}`levels-above-wavelets` But its
+# slopes are not steeper, {claim}`slopes-not-above-wavelets` and slopes cannot tell who follows contours.
+# {claim}`passing-shows-no-geometry` Where the optimum is known exactly, the network comes within half a decibel of it.
+# {claim}`fields-within-half-a-decibel`
 #
 # **The figure.** {numref}`fig-lead`.
 # ```
 #
-# **Experiment.** We draw such images, train a network on each kind, and hold it against theory and against three denoisers without
-# training: wavelets, bandlets and Wiener, all on the same noisy images. Then we leave the contour away. What remains is a Gaussian field,
-# whose best denoiser and best basis are known.
+# We draw such images, train a network on each kind, and hold it against theory, wavelets, bandlets and Wiener. Then we
+# leave the contour away: a Gaussian field remains, whose best denoiser and best basis are known.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -55,15 +55,14 @@ results.keep(networks=networks(*regular, fields))
 # %% [markdown]
 # ## The images
 #
-# Take a random contour, fill its two sides with two grey levels, and add a random smooth field to each. A region of *regularity* $\alpha$ is
-# predictable to order $\alpha$: at distance $\delta$ from any point, a polynomial fitted there is wrong by no more than about
-# $\delta^\alpha$. The same holds for the contour as a function along a line. Large $\alpha$ is smooth; at $\alpha = 1$ fields are rough
-# and contours are jagged.
+# A random contour divides the image; its sides have two grey levels and a random smooth field each. A region of
+# *regularity* $\alpha$ is predictable to order $\alpha$: at distance $\delta$ from any point a polynomial fitted there
+# is wrong by about $\delta^\alpha$. So is the contour. Large $\alpha$ is smooth; $\alpha = 1$ is rough and jagged.
 #
-# Fields and contours are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes $e = \alpha$. That gives less
-# regular images than the name says: noise damped so has regularity $\alpha - 1$ in the plane and $\alpha - 1/2$ on a line. For regularity
-# $\alpha$ in the sense of Hölder, $e$ must be $\alpha + 1$ and $\alpha + 1/2$. We draw both, and call the second kind "Hölder". (Only the
-# exponents are the paper's: our levels, contours and edges are drawn by the rules of `ghr.images.synthetic.c_alpha`.)
+# Fields and contours are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes
+# $e = \alpha$, which gives regularity $\alpha - 1$ in the plane and $\alpha - 1/2$ on a line. For the regularity
+# $\alpha$ that the name says, in Hölder's sense, $e$ must be $\alpha + 1$ and $\alpha + 1/2$. We draw both kinds, and
+# call the second "Hölder". (Only the exponents are the paper's; levels and edges are our own.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.1", "figure": {"name": "fig-regular", "caption": "**The larger α, the smoother regions and contour; images of the Hölder kind are smoother than those with the authors' exponents.** One scene, from the same random numbers in all pictures: authors' exponents above, Hölder exponents below."}, "image": {"alt": "Grey images of two regions that meet along a contour. At α = 1 regions and contour are rough, at α = 5 both are smooth.", "classes": "dark-light"}}
 kinds = {"authors'": "c_alpha", "Hölder": "hoelder"}
@@ -72,30 +71,28 @@ rows = [torch.cat([rates.scenes(many, size, kind, seed)[:1] for kind in row]) fo
 plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 
 # %% [markdown]
-# **What theory says.** Suppose that a basis catches an image of regularity $\alpha$ so well that the best $M$ vectors leave an error of the
-# order of $M^{-\alpha}$. Keeping them costs $M$ times the noise of one coefficient, $\sigma^2$. The best $M$ balances the two, and
+# **What theory says.** If the best $M$ vectors of a basis leave an error of the order of $M^{-\alpha}$, and keeping
+# them costs $M \sigma^2$ of noise, the best $M$ balances the two:
 #
 # $$\mathrm{MSE} \sim \sigma^{2\alpha/(\alpha+1)}, \qquad\text{that is}\qquad
 # \mathrm{PSNR}_{out} = \frac{\alpha}{\alpha+1}\, \mathrm{PSNR}_{in} + \mathrm{const}.$$ (eq-rate)
 #
-# As $\sigma$ goes to 0 no denoiser has a better rate for all such images {cite:p}`korostelev1993minimax`, and bases that follow the contour
-# reach it up to logarithms {cite:p}`lepennec2005sparse,peyre2008orthogonal`. A fixed basis does not when there are contours: wavelets leave
-# an error $M^{-1}$ however smooth the image is, which is a slope of 1/2, and cosines $M^{-1/2}$, a slope of 1/3. All of this is about the
-# limit of weak noise and infinitely many pixels. We have {num}`networks[images=c_alpha-1].side` by {num}`networks[images=c_alpha-1].side`.
+# No denoiser has a better rate for all such images as $\sigma$ goes to 0 {cite:p}`korostelev1993minimax`. Bases that
+# follow the contour reach it up to logarithms {cite:p}`lepennec2005sparse,peyre2008orthogonal`. Fixed bases do not: for
+# wavelets the slope is 1/2 however smooth the image is, for cosines 1/3. All of this is a limit, of weak noise and
+# infinitely many pixels. We have {num}`networks[images=c_alpha-1].side` by {num}`networks[images=c_alpha-1].side`.
 #
 # ## Output against input
 #
-# Each network saw {num}`networks[images=c_alpha-1].images_seen:,` noisy images, drawn from {num}`networks[images=c_alpha-1].n:,` clean ones,
-# and is not told the noise level. Its rivals are told it:
+# The rivals, unlike the network, are told the noise level:
 #
-# - **TI db4**: wavelet coefficients below $3\sigma$ are set to 0, averaged over all shifts {cite:p}`coifman1995translation`. It does not see
-#   contours.
-# - **Bandlets**: the same in a basis that follows the contours of the noisy image itself {cite:p}`peyre2008orthogonal`, averaged over
-#   shifts. In each small square ours follow one straight direction, with one vanishing moment; the theorem wants curves and more moments.
-# - **Wiener**: the best affine denoiser, from the mean and covariance of at most 20,000 training images. It has one basis for all images.
+# - **TI db4** sets wavelet coefficients below $3\sigma$ to 0, averaged over all shifts
+#   {cite:p}`coifman1995translation`. It sees no contours.
+# - **Bandlets** do the same in a basis that follows the contours of the noisy image {cite:p}`peyre2008orthogonal`. Ours
+#   follow one straight direction in each small square.
+# - **Wiener** is the best affine denoiser, one basis for all images.
 #
-# All meet the same {num}`slopes[images=c_alpha-1,denoiser=UNet,low=9].tested` noisy test images with mirrored borders. PSNR is taken of the
-# *mean* squared error, with 95% bootstrap intervals over images.
+# All meet the same noisy test images with mirrored borders.
 
 # %%
 measured = rates.beside_rivals(regular, tested, seed=seed)  # squared errors by image set and denoiser
@@ -148,8 +145,7 @@ Explorer(compared, [regularity, Slider("sigma", "noise, σ", every, every[::4], 
 # %% [markdown]
 # ## Slopes
 #
-# We fit straight lines over input 9 to 33 dB, and over 15 to 30 dB as a check (in the table). "Theory, as named" is $\alpha/(\alpha+1)$ with
-# the $\alpha$ in the images' name, "theory, Hölder" the same with the regularity that the exponents give them. The paper's slopes are for 80
+# Straight lines are fitted over input 9 to 33 dB (15 to 30 dB in the table, as a check). The paper's slopes are for 80
 # by 80 pixels; its window is not stated.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, against α, with 95% intervals (side by side for legibility). Dashed: α/(α+1) with the α in the name; grey dash-dotted: with the regularity of the authors' images in Hölder's sense; crosses: the paper's. A panel for each kind of exponents."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
@@ -194,16 +190,14 @@ beyond = rates.beyond(paper, tested, seed)  # TI db4 at weaker noise
 results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 
 # %% [markdown]
-# The paper finds slopes that agree with $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its Figures 4, 16 to 18). A slope
-# alone could be had by any denoiser whose errors happen to fall at that pace: one that returns its input has slope 1. So we ask two things,
-# on the same noisy images. Is the network steeper than TI db4? It is not: its slope less that of TI db4 is
-# {num}`worst[network=UNet].least_slope:+.2f` where it stands worst. {claim}`slopes-not-above-wavelets` Is it better? It is, at
-# every $\alpha$ by more than 1 dB in the mean of input 9 to 27 dB ({target}`T13`). {claim}`levels-above-wavelets` Its lead over bandlets is
-# {num}`worst[network=UNet].least_over_bandlets:.2f` dB where it is least ({target}`T13b`).
-#
-# *Are these bandlets a fair rival?* With mirrored borders, which TI db4 has too, they are
-# {num}`variants[moments=1,border>0].over_wavelets:.2f` dB better than TI db4 ($\alpha$ = 5, $\sigma$ = .1), and without them worse.
-# {claim}`bandlets-need-their-borders` More vanishing moments, as theory wants them, gain nothing in squares of a few pixels. {claim}`moments-gain-nothing`
+# The paper finds slopes near $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its Figures 4, 16 to
+# 18). But any denoiser whose errors fall at that pace has the slope; one that returns its input has slope 1. So is the
+# network *steeper* than TI db4? It is not: by {num}`worst[network=UNet].least_slope:+.2f` where it stands worst.
+# {claim}`slopes-not-above-wavelets` Is it *better*? It is, by more than 1 dB at every $\alpha$ ({target}`T13`).
+# {claim}`levels-above-wavelets` Its least lead over bandlets is {num}`worst[network=UNet].least_over_bandlets:.2f` dB
+# ({target}`T13b`). (Bandlets are {num}`variants[moments=1,border>0].over_wavelets.value:.1f` dB better than TI db4 with
+# mirrored borders, worse without; {claim}`bandlets-need-their-borders` more vanishing moments gain nothing.
+# {claim}`moments-gain-nothing`)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of bandlets"}
 variants.show(
@@ -245,27 +239,27 @@ leads.show(
 )
 
 # %% [markdown]
-# The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With this as the tolerance, TI db4,
-# which follows no contour, passes at least as often as the network: to pass does not show geometry. {claim}`passing-shows-no-geometry`
+# The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With that
+# tolerance TI db4, which follows no contour, passes at least as often as the network. To pass does not show geometry.
+# {claim}`passing-shows-no-geometry`
 #
-# *Why* can a wavelet threshold have such slopes, when theory gives it 1/2 at every $\alpha$? Theory lets the pixels shrink with the noise, so
-# that ever finer scales of the contour rise above it. Ours stay. An edge is one pixel wide; once the noise is weaker than its contrast, all its
-# coefficients are kept, and from then on the contour costs a fixed number of coefficients: an error in proportion to $\sigma^2$, a slope of 1.
-# What keeps the slope below 1 are the regions, whose smoothness any wavelet sees. The contour shows in the level instead, the constant of
-# {eq}`eq-rate`. If this is right, the slope of TI db4 at still weaker noise does not fall towards 1/2 but rises towards 1. It does: over input
-# 36 to 54 dB it is {num}`beyond[after=min].after.value:.2f` or more, at every $\alpha$ more than over 9 to 33 dB. {claim}`wavelet-slopes-rise`
+# *Why* does a wavelet threshold have such slopes, when theory gives it 1/2? In theory pixels shrink with the noise, and
+# ever finer scales of the contour appear. Ours stay. Once noise is weaker than an edge's contrast, the contour costs a
+# fixed number of coefficients: a slope of 1. Only the regions keep the slope below that, and any wavelet sees their
+# smoothness. If this is right, TI db4 rises towards 1 at still weaker noise instead of falling to 1/2. It does: over
+# input 36 to 54 dB its slope is {num}`beyond[after=min].after.value:.2f` or more. {claim}`wavelet-slopes-rise` The
+# contour shows in the level, the constant of {eq}`eq-rate`.
 #
-# *Which theory?* The authors' images are less regular than named. From $\alpha$ = 2 on the network's slopes are nearer to theory for the
-# regularity that they have than to theory as named. {claim}`nearer-to-the-true-regularity` (At $\alpha$ = 1 that theory has the slope 0, which nobody
-# can miss on the other side.) A limit that is not reached can be missed on either side, so an agreement within a few hundredths is no proof
-# of a rate.
+# *Which theory?* From $\alpha$ = 2 on the network's slopes are nearer to theory for the regularity that the authors'
+# images have than to theory as named. {claim}`nearer-to-the-true-regularity` Far from the limit, neither agreement
+# proves a rate.
 #
 # ## An optimum that is known exactly
 #
-# Leave the contour away and keep the field. A Gaussian field on a torus, with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$, has an exact best
-# denoiser, Wiener's: each Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best basis is the Fourier basis, the same for every
-# image. So this checks the network from end to end: images, training, measurement. The spectrum has $\alpha$ = 2; the network knows neither
-# the noise level nor the spectrum nor that the image is a torus.
+# A Gaussian field on a torus with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$ has an exact best denoiser: each
+# Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best basis is Fourier's, for every image. So this
+# checks the network from end to end. Here $\alpha$ = 2; the network knows neither spectrum, nor noise level, nor the
+# torus.
 
 # %%
 losses, optimality = rates.losses(
@@ -306,17 +300,15 @@ plots.image_grid(
 )
 
 # %% [markdown]
-# The network's largest loss against the exact optimum is {num}`optimality.largest:.2f` dB, at the weakest noise; in the mean it
-# is much smaller. {claim}`weakest-noise-costs-most` Being blind is part of this loss.
+# The network's largest loss is {num}`optimality.largest:.2f` dB, at the weakest noise, and much less in the mean.
+# {claim}`weakest-noise-costs-most` How far we are from any limit the optimum itself shows: over input 9 to 33 dB its
+# slope is {num}`optimality.exact_slope.value:.2f`, in the limit it is {num}`optimality.limit:.2f`.
 #
-# The optimum itself has slope {num}`optimality.exact_slope.value:.2f` over input 9 to 33 dB; in the limit of weak noise and many pixels it is
-# $(\alpha - 1)/\alpha$ = {num}`optimality.limit:.2f`. So far are we from the limit, with a denoiser that is beyond reproach.
-#
-# The optimum's leading subspaces are spanned by the lowest Fourier modes. The network's leading eigenvectors, as many as the optimum keeps, lie
-# in them to {num}`subspaces[nearest=True].fourier.value:.2f`, and at two images in each other's to
-# {num}`subspaces[nearest=True].another.value:.2f`: nearly one basis of waves for all images, as it should be. {claim}`one-basis-of-waves` (Cosines,
-# which have no torus in them, hold as much. What is missing is the share of its basis that the network still makes up from the image, or from
-# the noise, where it should not.)
+# The network's leading eigenvectors lie in the lowest Fourier modes to
+# {num}`subspaces[nearest=True].fourier.value:.2f`, and those at two images in each other's to
+# {num}`subspaces[nearest=True].another.value:.2f`: nearly one basis of waves for all images, as it should be.
+# {claim}`one-basis-of-waves` The rest is what the network still makes up from the image, or the noise, where it should
+# not.
 #
 # ## Along the contour, as regularity grows
 
@@ -330,10 +322,9 @@ for study in paper:
 plots.image_grid(rows, labels, titles, signed=len(ranks))
 
 # %% [markdown]
-# The [last chapter](04_adaptive_basis.py) defines two numbers of the first $K = \mathrm{tr} J$ eigenvectors. **H2** is the share of their energy
-# that lies across the contours of their image, less the same with another image's contours; **H4** is the share of them that lies in the span
-# of the smoothest functions on their image, less the same with another's. Both are 0 in the mean for a basis that does not know its image. The
-# control is the same network's basis at a third image. On Gaussian fields, where the best basis knows no image, the network should have 0.
+# [Chapter 4](04_adaptive_basis.py) defines two indices of the first $K = \mathrm{tr} J$ eigenvectors, 0 for a basis
+# that does not know its image: **H2**, how much of their energy lies across the contours of their image, and **H4**,
+# how much of them the smoothest functions on their image span. The control is the basis at a third image.
 
 # %%
 adaptation, gains = rates.adaptation(filters, scenes)
@@ -354,26 +345,27 @@ adaptation.show(
 )
 
 # %% [markdown]
-# Scenes are the same at every $\alpha$. The basis knows its scene: own basis less the third image's, in the mean over all kinds of images with
-# contours, is {num}`gains[images=c_alpha,index=H2].gain:+.2f` in H2 and {num}`gains[images=c_alpha,index=H4].gain:+.2f` in H4. {claim}`bases-know-their-scene`
-# On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` The network keeps fewer dimensions the smoother images are. {claim}`smoother-images-keep-less` (Intervals over so few scenes are too narrow.)
+# The basis knows its scene: its own less the third image's is {num}`gains[images=c_alpha,index=H2].gain.value:+.2f` in
+# H2 and {num}`gains[images=c_alpha,index=H4].gain.value:+.2f` in H4, in the mean over all kinds with contours.
+# {claim}`bases-know-their-scene` On Gaussian fields, where the best basis knows no image, both are 0.
+# {claim}`bases-of-fields-know-none` And the network keeps fewer dimensions the smoother images are.
+# {claim}`smoother-images-keep-less` (Scenes are few, and intervals over them too narrow.)
 #
 # ## Which regularity decides?
 #
-# Regions and contour need not be equally regular, and the less regular of the two should decide in the limit. With regions of $\alpha$ = 3 and a
-# contour of 1 the network's slope is {num}`mixtures[network=UNet].slope.value:.2f`, nearly that of images with $\alpha$ = 3 in both
-# ({num}`mixtures[network=UNet].over_regions.value:+.2f`) and far from that with 1 in both ({num}`mixtures[network=UNet].over_contour.value:+.2f`): here
-# the regions decide. {claim}`regions-decide` That fits what was said above of contours and pixels.
+# Regions and contour need not be equally regular; in the limit the rougher should decide. With regions of $\alpha$ = 3
+# and a contour of 1 the slope is {num}`mixtures[network=UNet].slope.value:.2f`, nearly that of images with 3 in both
+# and far from that with 1 in both. Here the regions decide, {claim}`regions-decide` as the argument on contours and
+# pixels has it.
 #
 # ## What it comes to
 #
-# Where harmonics along contours are the best basis, the paper finds networks whose error falls at the best rate. Ours fall at a pace that a
-# wavelet threshold has, too, so that the pace shows nothing about contours. {claim}`passing-shows-no-geometry` The network is
-# better all the same, by more than a decibel. {claim}`levels-above-wavelets` Following contours by rule is not how: bandlets, which
-# do, gain a few tenths on wavelets. {claim}`contours-by-rule-gain-tenths` And where the optimum is known exactly, the network comes within half a
-# decibel of it. {claim}`fields-within-half-a-decibel`
+# Where harmonics along contours are the best basis, networks fall at a pace that a wavelet threshold has, too, so that
+# the pace shows nothing. {claim}`passing-shows-no-geometry` They are better all the same, by more than a decibel.
+# {claim}`levels-above-wavelets` Bandlets, which follow contours by rule, gain a few tenths.
+# {claim}`contours-by-rule-gain-tenths`
 #
-# *Why?* Theory promises a rate in the limit and leaves the constant open. At {num}`networks[images=c_alpha-1].side` pixels the constant counts, and
-# a network that has seen images of one law can have a better one than a basis that was built for all images of one regularity. At weak noise its
-# lead shrinks: a network that was trained longer might keep it. One network of each architecture was trained for a kind of images; the intervals
-# are over test images, not over trainings.
+# *Why?* Theory promises a rate in the limit and leaves the constant open. At {num}`networks[images=c_alpha-1].side`
+# pixels the constant counts, and a network that has seen images of one law can have a better one than a basis built for
+# all images of one regularity. At weak noise its lead shrinks; a longer training might keep it. One network was trained
+# for each kind; intervals are over test images.

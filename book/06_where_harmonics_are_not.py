@@ -14,19 +14,19 @@
 # # Where harmonics are not optimal
 #
 # ```{admonition} In short
-# **Claim.** The adapted harmonic basis is a bias of the network, not of the images: it appears also where the best denoiser has no use for it.
-# There the network keeps more than it should, and is measurably worse than the optimum {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** The adapted harmonic basis is a bias of the network, not of the images: it appears also where the best
+# denoiser has no use for it, and there the network is worse than the optimum {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we find.** On discs, whose optimum keeps five dimensions, the network keeps many more, and its error grows the further above the
-# optimum's the weaker the noise is. {claim}`discs-keep-too-much` {claim}`discs-ratio-rises` What it keeps too much bends the contour of the disc
-# in hand. {claim}`surplus-bends-the-contour` Longer training still mends some of it. {claim}`training-still-helped`
+# **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
+# Its error grows the further above the optimum's the weaker the noise is. {claim}`discs-ratio-rises` What it keeps too
+# much bends the contour of the disc in hand. {claim}`surplus-bends-the-contour` Longer training still mends some of it.
+# {claim}`training-still-helped`
 #
 # **The figure.** {numref}`fig-vectors`.
 # ```
 #
-# **Experiment.** We train the network of the [earlier chapters](04_adaptive_basis.py) on images that a few numbers describe: discs (five
-# numbers), one picture at any contrast (one), plane waves of one frequency (two). Of these the best denoiser is known. So we can say how far
-# the network is from it, how many dimensions it keeps too many, and what these look like.
+# We train the network on images that a few numbers describe: discs (five), one picture at any contrast (one), plane
+# waves of one frequency (two). Of these the best denoiser is known.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -57,24 +57,19 @@ results.keep(networks=networks(*discs, ray, sines))
 # %% [markdown]
 # ## Images that are a few numbers
 #
-# **Discs.** A disc has a centre, a radius, a level, and a background level: five numbers, drawn at random. Its edge is one pixel wide, so that
-# the image changes smoothly with each number. All discs together are a curved surface (a manifold) of five dimensions in the
-# {num}`networks[images=discs,network=UNet].pixels:,` dimensions of {num}`networks[images=discs,network=UNet].side`-pixel images. Where noise is
-# weak against the curvature, the best denoiser projects $y$ on the surface: it keeps what lies along the five tangent directions and removes
-# the rest. Of the noise only a share of $5/d$ stays, so that
+# **Discs.** Centre, radius, level and background level are drawn at random. The edge is one pixel wide, so that the
+# image changes smoothly with each number: all discs are a curved surface (a manifold) of five dimensions among
+# {num}`networks[images=discs,network=UNet].pixels:,`. Where noise is weak, the best denoiser projects $y$ on it. It
+# keeps the five tangent directions, and $5/d$ of the noise:
 #
 # $$\mathrm{MSE}^* \approx 5 \sigma^2 / d, \qquad \mathrm{tr} J^* \approx 5.$$ (eq-five)
 #
-# We need not rely on the approximation: for each noisy image the five numbers are integrated out numerically (`ghr.references.DiscPosterior`).
-# That is the posterior mean $\mathbb{E}[x | y]$ of the exact law of discs, the optimum, which no denoiser can beat. It is told $\sigma$; the
-# networks are not, but they can read $\sigma$ off the scatter of so many pixels to a few percent.
+# We do not rely on the approximation: for each noisy image the five numbers are integrated out
+# (`ghr.references.DiscPosterior`), which gives the posterior mean that no denoiser can beat. It is told $\sigma$;
+# networks can read $\sigma$ off so many pixels.
 #
-# **A ray.** One fixed picture times a random contrast: a straight line, one dimension. **Plane waves** of one frequency and direction, with
-# random amplitude and phase, are sums of one sine and one cosine: a plane, two dimensions. There a projection is the best that a denoiser can
-# do without knowing the law of contrasts; its error is $\sigma^2 / d$ and $2 \sigma^2 / d$.
-#
-# Each UNet saw {num}`networks[images=discs,network=UNet].images_seen:,` noisy images of {num}`networks[images=discs,network=UNet].n:,` such
-# clean ones. We measure on new ones.
+# **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of random amplitude and phase,
+# are sums of a sine and a cosine: two. There a projection is the best without knowing the law of contrasts.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.1", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** Rows: one disc at three noise levels, UNet. Columns: clean, noisy, the network's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference.", "classes": "dark-light"}}
 rows, shown, titles = [], (manifolds.WEAK, 0.1, 0.3), ["clean", "noisy", "network", "optimum", "difference"]
@@ -132,18 +127,16 @@ plots.legend(left)
 plots.Picture(figure)
 
 # %% [markdown]
-# Between input 21 and 40 dB the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times that of the optimum.
-# {claim}`discs-error-above-optimum` The ratio rises with each step to weaker noise. {claim}`discs-ratio-rises`
-# So the slope of output on input PSNR is far below 1, the slope of equation {eq}`eq-five`: {num}`deficits[denoiser=UNet].slope.value:.2f`, where
-# the optimum has {num}`deficits[denoiser=optimum].slope.value:.2f` ({target}`T17c`).
-#
-# *How exact is the optimum?* The integrals over centre and radius are sums over random samples, weighted. With $n$ effective samples such a sum
-# adds a share of about $1/n$ to the optimum's squared error; the smallest effective number of samples is {num}`sampling.least:,.0f`. {claim}`posteriors-are-sampled-enough`
+# Between input 21 and 40 dB the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times
+# the optimum's, {claim}`discs-error-above-optimum` and the ratio rises with each step to weaker noise.
+# {claim}`discs-ratio-rises` So its slope, {num}`deficits[denoiser=UNet].slope.value:.2f`, is far below the 1 of
+# {eq}`eq-five` ({target}`T17c`). (The optimum's integrals are sums over random samples; the smallest effective number
+# of them, {num}`sampling.least:,.0f`, adds next to nothing. {claim}`posteriors-are-sampled-enough`)
 #
 # ## How many dimensions?
 #
-# The trace of the Jacobian counts the dimensions that a denoiser keeps. For the optimum it is the posterior's covariance over $\sigma^2$,
-# which the same integrals give. Beyond the count, we differentiate at some discs and divide each Jacobian in two by the tangent.
+# The trace of the Jacobian counts them. The optimum's is the posterior's covariance over $\sigma^2$, from the same
+# integrals.
 
 # %%
 tangents = [synthetic.disc_tangent(p, size) for p in parameters.T[:dissected]]
@@ -169,27 +162,20 @@ plots.legend(right)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $\sigma$ = .04 (input 28 dB) the optimum keeps {num}`deficits[denoiser=optimum].trace.value:.1f` dimensions and the network
-# {num}`deficits[denoiser=UNet].trace:.0f` ({target}`T16`). {claim}`discs-keep-too-much` After its five the network's eigenvalues fall slowly, as
-# they do in the paper; those of the optimum end there. {claim}`eigenvalues-do-not-end-at-five` (An eigenvalue above 1 amplifies. Of a posterior on
-# a *curved* surface one can be a little above 1: where $y$ lies off the surface on the side towards which it bends, the answer moves further
-# than $y$ does.)
+# At $\sigma$ = .04 the optimum keeps {num}`deficits[denoiser=optimum].trace.value:.1f` dimensions, the network
+# {num}`deficits[denoiser=UNet].trace:.0f` ({target}`T16`). {claim}`discs-keep-too-much` After five, the optimum's
+# eigenvalues end; the network's fall slowly, as they do in the paper. {claim}`eigenvalues-do-not-end-at-five`
 #
 # ## Which directions?
 #
-# Does the network find the five tangent directions? We differentiate a clean disc by its five numbers; an orthonormal basis of the result is
-# $T$. Then we take the singular vectors $U_5$ of $J$ that belong to the five largest singular values, and measure
-# $\|T^\top U_5\|_F^2 / 5$: 1 when they span the tangent, 0 when they are perpendicular to it. $J$ is not symmetric, so there are two kinds: **left**
-# singular vectors are the directions in which the answer moves, **right** ones those in which $y$ must move to be heard. The target is for the
-# left ones. (The optimum does not reach 1 exactly: its tangent is taken where it believes the disc to be.)
+# The derivatives of a clean disc by its five numbers span the **tangent**, with orthonormal basis $T$. The left
+# singular vectors $U_5$ of $J$, the five directions in which the answer moves most, lie in it to
+# $\|T^\top U_5\|_F^2 / 5$ = {num}`parts[denoiser=UNet].left:.2f` ({target}`T15`): nearly, the network finds the five.
+# {claim}`five-directions-are-found`
 #
-# The left ones lie in the tangent to {num}`parts[denoiser=UNet].left:.2f` ({target}`T15`); the optimum's to
-# {num}`parts[denoiser=optimum].left.value:.2f`. So the network finds the five directions, nearly. {claim}`five-directions-are-found`
-#
-# The tangent also divides what is kept, and what is wrong, in two. Of the network's {num}`parts[denoiser=UNet].trace.value:.1f` dimensions at
-# these discs, {num}`parts[denoiser=UNet].along.value:.1f` lie along the manifold; the others lie beyond it: this is the **surplus**. Its squared
-# error, too, is mostly beyond: the network does not misjudge the disc's five numbers so much as it fails to remove what no disc has.
-# {claim}`error-is-mostly-beyond`
+# What lies beyond the tangent is the **surplus**: of {num}`parts[denoiser=UNet].trace.value:.0f` dimensions only
+# {num}`parts[denoiser=UNet].along.value:.1f` are along it. The error, too, is mostly beyond: the network does not
+# misjudge the disc so much as it fails to remove what no disc has. {claim}`error-is-mostly-beyond`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the tangent and beyond it"}
 heads = {
@@ -226,15 +212,12 @@ rows = [
 plots.image_grid(rows, [*shown, *shown], signed=5)
 
 # %% [markdown]
-# The surplus is $J$ with the tangent taken out on both sides, $P J P$ with $P = I - T T^\top$. "Harmonic along the contour" can be made exact
-# for a disc: bend its circle with $m$ waves, $r + \varepsilon \cos m\theta$ or $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius
-# and with $m$ = 1 another place, which are in the tangent; $m$ = 2, 3, ... are no discs any more: **contour waves**. We measure what share of the
-# first eight directions of the surplus lies in the span of the eight contour waves of $m$ = 2 to 5, beside three indices of
-# [chapter 4](04_adaptive_basis.py): H2 (variation across this image's contours, less that of another's), H3 (along over across contours; less
-# is smoother along them) and H4 (alignment with the smoothest functions on this image, less that of another).
-#
-# Taking the tangent out of *any* basis leaves a trace of the contour in it. So the controls go the same way: the surplus of a third disc,
-# principal components of discs, cosines, random vectors, all made perpendicular to this disc's tangent.
+# "Harmonic along the contour" can be made exact for a disc: bend its circle with $m$ waves,
+# $r + \varepsilon \cos m\theta$ or $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another
+# place; $m$ = 2, 3, ... are no discs any more: **contour waves**. How much of the first eight directions of the
+# surplus, $P J P$ with $P = I - T T^\top$, lies in the eight contour waves of $m$ = 2 to 5? Beside this share stand the
+# indices of [chapter 4](04_adaptive_basis.py). Controls have the same tangent taken out: the surplus of a third disc,
+# principal components, cosines, random vectors.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
@@ -250,15 +233,15 @@ for ax, (field, label) in zip(axes, fields.items(), strict=True):
 plots.Picture(figure)
 
 # %% [markdown]
-# Of the first eight directions of the surplus a share of {num}`surplus[basis=its own].waves:.2f` lies in the contour waves of their own disc, of
-# every control hardly anything. {claim}`surplus-bends-the-contour` The surplus varies across the contours of its disc (H2), more than any control
-# does. {claim}`surplus-knows-its-disc` H3 does not find it smooth along contours: cosines are smoother there. {claim}`surplus-is-not-smooth-along-contours`
-# The waves are harmonic, but they are waves *along* the contour, which is what H3 counts against them.
+# A share of {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of their own disc, of every control
+# hardly anything. {claim}`surplus-bends-the-contour` The surplus varies across contours (H2) more than any control.
+# {claim}`surplus-knows-its-disc` In H3 cosines are smoother along them: {claim}`surplus-is-not-smooth-along-contours`
+# its waves *run* along the contour, which H3 counts against them.
 #
 # ## Without curvature: a ray and a plane
 #
-# Discs are a curved surface. Is it the curvature that is hard? A ray and a plane have none. What is best at weak noise is a projection on one or
-# two vectors, the same for all images: nothing to adapt to.
+# Is it the curvature that is hard? A ray and a plane have none: one or two vectors, the same for all images, with
+# nothing to adapt to.
 
 # %%
 projections = RayDenoiser(ray.held_out[:1]), SineDenoiser(size)
@@ -311,15 +294,12 @@ flat_parts.show(
 )
 
 # %% [markdown]
-# On the ray the network keeps {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1, on plane waves
-# {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2, and its error is above the projection's at every noise level from
-# 21 to 40 dB. {claim}`flat-keep-too-much` So curvature is not the reason. Nor are these vectors contours of the picture ({numref}`fig-flat-vectors`):
-# where there is nothing to adapt to, what is kept too much does not look like the harmonics of the paper.
+# On the ray the network keeps {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1,
+# on plane waves {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2.
+# {claim}`flat-keep-too-much` So curvature is not the reason. Nor are these vectors contours of the picture: where there
+# is nothing to adapt to, the surplus does not look like the harmonics of the paper.
 #
 # ## Bias, or too little training?
-#
-# A network can be worse than the optimum because it prefers another basis, or because it was not trained to its end. The training log says how
-# the loss against the optimum fell (of discs by equation {eq}`eq-five`, at $\sigma$ = .05).
 
 # %%
 progress = manifolds.progress([*discs, ray, sines])
@@ -335,19 +315,21 @@ progress.show(
 )
 
 # %% [markdown]
-# On discs the UNet's loss fell by half of a training from {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to
-# {num}`progress[images=discs,network=UNet,part=1].test:.1f` dB. {claim}`training-still-helped` On its training images it is the same: the network did
-# not learn its discs by heart, and more of them would hardly help. {claim}`discs-are-not-learned-by-heart` The learning rate falls to zero over that
-# time, which helps by itself. The log cannot tell a preference that no training would undo from one that is slow to be undone.
+# On discs the loss against the optimum (at $\sigma$ = .05) fell from
+# {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to
+# {num}`progress[images=discs,network=UNet,part=1].test:.1f` dB in the second half of training,
+# {claim}`training-still-helped` and as much on training images: the network does not learn its discs by heart.
+# {claim}`discs-are-not-learned-by-heart` The log cannot tell a preference that no training would undo from one that is
+# slow to be undone.
 #
 # ## What it comes to
 #
-# The paper finds that a network trained on discs keeps, beside the five directions, others that are harmonic along the contour, with which the
-# optimum has nothing to do (its Figures 5 and 19 to 21). It compares with the limit of small noise; here the optimum is computed. We find the same:
-# {num}`deficits[denoiser=UNet].trace.value:.0f` dimensions instead of five, {claim}`discs-keep-too-much` and an excess that bends the contour of
-# the disc in hand. {claim}`surplus-bends-the-contour` A BF-CNN, which sees less of the image at once, is worse. {claim}`chain-is-worse-on-discs` But the
-# ray, where there is no contour to follow, is kept too wide as well. {claim}`flat-keep-too-much`
+# The paper finds that a network of discs keeps, beside the five directions, others that are harmonic along the contour,
+# with which the optimum has nothing to do (its Figures 5, 19 to 21). It compares with the limit of small noise; here
+# the optimum is computed. We find the same. {claim}`discs-keep-too-much` {claim}`surplus-bends-the-contour` A BF-CNN,
+# which sees less of the image at once, is worse. {claim}`chain-is-worse-on-discs` But a ray, where there is no contour
+# to follow, is kept too wide as well. {claim}`flat-keep-too-much`
 #
-# *Why?* A guess: that an edge is part of *one circle* is known only from the whole image, from pixels far apart; that an edge is smooth is known
-# from its neighbourhood. What is easy for a chain of small filters is to average along the contour over some length; waves on the contour that
-# are longer than that length pass.
+# *Why?* A guess: that an edge is part of *one circle* shows only in pixels far apart; that it is smooth shows in a
+# neighbourhood. Small filters average along the contour over some length with ease, and waves longer than that length
+# pass.

@@ -14,21 +14,21 @@
 # # Shuffled pixels
 #
 # ```{admonition} In short
-# **Claim.** The harmonic basis is an inductive bias: the network brings it along, whether or not it suits the images. Faces whose pixels are
-# permuted, all by one permutation, are such a case {cite:p}`kadkhodaie2024generalization`. The best denoiser of shuffled faces is that of faces
-# with its pixels permuted, and exactly as good. The network's bias is not permuted with them.
+# **Claim.** The harmonic basis is an inductive bias: the network brings it along, whether or not it suits the images.
+# Faces whose pixels are all permuted alike are such a case {cite:p}`kadkhodaie2024generalization`: their best denoiser
+# is that of faces, with its pixels permuted, and the network's bias is not permuted with them.
 #
-# **What we find.** Order is worth decibels to the network, the more of it is lost the more. {claim}`shuffling-costs` {claim}`larger-blocks-cost-more`
-# After a whole shuffle it is worse than an affine map, {claim}`shuffled-lose-to-wiener` and its basis is less harmonic than that of an untrained
-# network: that it brings harmonics along is not shown. {claim}`trained-is-less-harmonic-than-untrained`
+# **What we find.** Order is worth decibels to the network, the more of it is lost the more. {claim}`shuffling-costs`
+# {claim}`larger-blocks-cost-more` After a whole shuffle it is worse than an affine map,
+# {claim}`shuffled-lose-to-wiener` and its basis is less harmonic than an untrained network's: that it brings harmonics
+# along is not shown. {claim}`trained-is-less-harmonic-than-untrained`
 #
 # **The figure.** {numref}`fig-shuffled`.
 # ```
 #
-# **Experiment.** We permute the pixels of all faces by one fixed permutation: of the whole image, or inside each block of a few pixels a side. On
-# each of these image sets we train the network of the [second chapter](02_memorization_to_generalization.py) again, with the same faces, initial
-# weights and recipe. Then we compare what it makes of the same noisy faces, shuffled and not. Nothing is lost by a shuffle but the order of the
-# pixels, so what a network loses is what it owed to that order.
+# We permute the pixels of all faces by one fixed permutation, of the whole image or inside each block of a few pixels a
+# side, and train the network again: same faces, initial weights and recipe. A shuffle takes away nothing but the order
+# of pixels. What the network loses is what it owed to that order.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -56,17 +56,12 @@ names = {block: f"blocks of {block}" for block in blocks} | {1: "faces", blocks[
 results.keep(networks=networks(*studies))
 
 # %% [markdown]
-# All networks here are bias-free UNets of half A, unless said, trained on the same {num}`networks[images=avatars,half=A].n:,` faces of
-# {num}`networks[images=avatars,half=A].side` x {num}`networks[images=avatars,half=A].side` pixels. Every block has a permutation of its own, the same in
-# all images.
-#
-# Write $P$ for the permutation. If $f$ is the best denoiser of faces, then that of shuffled faces is
+# If $f$ is the best denoiser of faces and $P$ the permutation, that of shuffled faces is
 #
 # $$f_P(y) = P f(P^{-1} y),$$ (eq-permuted)
 #
-# since white noise looks the same in any order. Its error is that of $f$, its Jacobian is $P J P^{-1}$: the same eigenvalues, and eigenvectors
-# with their pixels permuted. All of this holds, too, for any learner that treats pixels as a list: the memorizing optimum and the Wiener denoiser
-# of the second chapter learn shuffled faces exactly as well as faces.
+# since white noise looks the same in any order. Its error is that of $f$; its Jacobian $P J P^{-1}$ has the same
+# eigenvalues, and eigenvectors with their pixels permuted. So it is for any learner that treats pixels as a list.
 #
 # ## What is left of a face
 
@@ -85,10 +80,8 @@ plots.image_grid(rows, labels, ["clean", "σ = 0.1", "denoised", "back", "σ = 0
 # %% [markdown]
 # ## How much is lost
 #
-# We measure on test faces, with the noise moved along with the pixels. So every network has the same problem, up to the order of pixels, and the
-# loss is a difference on the same faces and the same noise: PSNR of the mean squared error for faces, less that for shuffled faces, in dB. Two
-# denoisers that do not care for the order stand beside the networks. The Wiener denoiser is fitted to each set's own training images; it is told
-# the noise level, which the networks are not.
+# Noise is moved along with the pixels, so that every network has the same problem up to their order. The loss is the
+# PSNR for faces less that for shuffled ones.
 
 # %%
 measured, wiener = shuffles.of_studies(studies, x, seed)  # squared errors by side of the blocks
@@ -100,8 +93,8 @@ averages = shuffles.averages(x, blocks)
 results.keep(losses=losses, deficit=deficit, controls=controls, averages=averages)
 
 # %% [markdown]
-# First the control. The errors of Wiener and of the memorizing optimum on shuffled faces are those on faces, up to rounding in float32: the
-# shuffled sets hold what the faces hold, and a learner that treats pixels as a list loses nothing. {claim}`lists-of-pixels-lose-nothing`
+# First the control: for Wiener and the memorizing optimum, which treat pixels as a list, the loss is 0 up to rounding.
+# {claim}`lists-of-pixels-lose-nothing`
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, 95% intervals over faces. Left: PSNR that a network loses when the pixels are shuffled, by block size, against input PSNR; orange, dotted: what half B's network of unshuffled faces is behind half A's, the measure of chance; grey: noise levels of the targets. Right: PSNR of the networks less that of the Wiener denoiser; above zero the network knows more than mean and covariance."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
@@ -126,24 +119,20 @@ named.show(
 )
 
 # %% [markdown]
-# From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, far more than two trainings on
-# different faces differ. {claim}`shuffling-costs` {claim}`loss-is-more-than-chance` The loss grows from each block size to the next larger one, at each
-# of these noise levels. {claim}`larger-blocks-cost-more`
+# From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, {claim}`shuffling-costs`
+# far more than two trainings on different faces differ, {claim}`loss-is-more-than-chance` and more from each block size
+# to the next. {claim}`larger-blocks-cost-more`
 #
-# *Is it still better than linear?* On faces the network is better than Wiener at each of these noise levels; after a whole shuffle it is worse at each
-# of them. {claim}`faces-beat-wiener` {claim}`shuffled-lose-to-wiener` It does not even reach what a linear learner, who knows no order, gets from the
-# same images. A network so far from its optimum is undertrained, too small, or both, for this task; little follows about the basis it would prefer
-# in the end.
+# *Is it still better than linear?* On faces it is better than Wiener at each of these noise levels,
+# {claim}`faces-beat-wiener` after a whole shuffle worse at each. {claim}`shuffled-lose-to-wiener` So this network is
+# undertrained, too small, or both; little follows about the basis that it would prefer in the end.
 #
-# *Why by blocks?* Shuffling inside a block leaves its average as it was. Averages over blocks of {num}`averages[block=4].block` hold a share of
-# {num}`averages[block=4].held:.2f` of the faces' variance about the mean face, the average of the whole image {num}`averages[block=max].held:.2f`: this is
-# the part of an image whose order survives. Finer than a block, the order is gone. Fine structure is what weak noise leaves to be seen, so one
-# would expect small blocks to cost most at the right of {numref}`fig-loss`. They do not: the loss is largest at middle noise for them, too.
-# {claim}`small-blocks-cost-most-in-the-middle`
+# *Why by blocks?* Averages over blocks survive a shuffle inside them. Of {num}`averages[block=4].block` pixels a side
+# they hold {num}`averages[block=4].held:.2f` of the faces' variance, while all structure finer than a block is
+# scrambled. Weak noise leaves such structure to be seen, so small blocks should cost most there. They do not: they,
+# too, cost most at middle noise. {claim}`small-blocks-cost-most-in-the-middle`
 #
 # ## Would a longer training mend it?
-#
-# A network that learns slowly is not one that cannot learn. The training log tells how the loss went.
 
 # %%
 trails = shuffles.trails(studies)
@@ -163,14 +152,15 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $\sigma = 0.1$ the loss of a whole shuffle is {num}`trails[block=max,images_seen=max].lost:.1f` dB at the end, hardly less than after half of the
-# training. {claim}`loss-hardly-shrinks` Its training images come out hardly better than test images: the network does not memorize instead, it fails on its own training images alike. {claim}`shuffled-are-not-learned-by-heart`
-# (The learning rate falls to zero at the end, so the last step says little about a longer training.)
+# The loss of a whole shuffle is {num}`trails[block=max,images_seen=max].lost:.1f` dB at the end, hardly less than
+# half-way. {claim}`loss-hardly-shrinks` The network does not memorize instead: it fails on its training images alike.
+# {claim}`shuffled-are-not-learned-by-heart` (The learning rate falls to zero, so the last step says little about a
+# longer training.)
 #
 # ## Which basis does it find?
 #
-# As in [chapter 4](04_adaptive_basis.py) we differentiate the networks at noisy test faces and take the eigenvectors of the symmetric part of $J$.
-# If the network were as free as the optimum, then its eigenvectors, with the pixels put back, would be those of the network of faces.
+# As in [chapter 4](04_adaptive_basis.py): eigenvectors of the symmetric part of $J$ at noisy test faces. A network as
+# free as the optimum would have those of the network of faces, once pixels are put back.
 
 # %%
 chosen = faces.held_out[: 4 if scale == "smoke" else 32]
@@ -226,21 +216,16 @@ kept.show(
 )
 
 # %% [markdown]
-# How many dimensions are kept? The network of faces keeps {num}`kept[block=1].trace.value:.0f`, that of the whole shuffle
-# {num}`kept[block=max].trace.value:.0f`; the optimum would keep as many in both.
-# {claim}`shuffled-network-keeps-more` Is its basis, with the pixels put back, that of the network of
-# faces at the same face? Hardly: of its first vectors (as many as the network of faces keeps) a share of {num}`kept[block=max].as_faces.value:.2f` lies in
-# those of that network, where chance gives {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
+# The network of faces keeps {num}`kept[block=1].trace.value:.0f` dimensions, that of the whole shuffle
+# {num}`kept[block=max].trace.value:.0f`; the optimum would keep equally many. {claim}`shuffled-network-keeps-more` Put
+# back, its basis lies in that of faces by {num}`kept[block=max].as_faces.value:.2f`, chance gives
+# {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
 #
 # ## Harmonic on which grid?
 #
-# A network that brings harmonic vectors along should have them on the grid that it sees, however scrambled the image there: H1 of chapter 4, frequency
-# grows with the rank, would be high before the pixels are put back and low after. A network that is free would have the opposite. So we take the
-# indices twice: on the shuffled grid, and on the grid of faces.
-#
-# Vectors of faces moved along are scrambled on the shuffled grid, and any basis in some order of frequency beats them there. So a control counts that
-# has seen no face: the basis of an *untrained* network at the same noisy shuffled faces, of which only the normalization has seen images, noisy ones
-# as in training. What it has, too, comes with the architecture and not from training.
+# A network that brings harmonic vectors along has them on the grid that it *sees*, however scrambled the image is
+# there; a free one has them on the grid of *faces*. So we take H1, whether frequency grows with rank, on both. The
+# control is an *untrained* network, whose normalization alone has seen images: what it has comes with the architecture.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
@@ -256,12 +241,11 @@ harmonicity.show(
 )
 
 # %% [markdown]
-# On the shuffled grid H1 of the whole shuffle's network is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`. An untrained network has
-# {num}`harmonicity[basis=an untrained network].h1.value:.2f`, more than that: on this grid no bias of the trained network is shown.
-# {claim}`trained-is-less-harmonic-than-untrained` Put back, its H1 is
-# {num}`harmonicity[block=max,basis="its network, pixels put back"].h1.value:.2f`: more than on the grid that it sees, {claim}`more-harmonic-when-put-back`
-# but far from the {num}`harmonicity[basis=faces' network].h1.value:.2f` of the network of faces. {claim}`not-harmonic-when-put-back` The order that it has
-# is that of faces, and there is little of it.
+# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`; an untrained network has
+# {num}`harmonicity[basis=an untrained network].h1.value:.2f`. There no bias of the trained network is shown.
+# {claim}`trained-is-less-harmonic-than-untrained` Put back it is more, {claim}`more-harmonic-when-put-back` but far
+# from the network of faces. {claim}`not-harmonic-when-put-back` The order that it has is that of faces, and there is
+# little of it.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
@@ -275,20 +259,18 @@ plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
 # %% [markdown]
-# H1 looks at ranks alone. How rough are the vectors? Random ones have a squared frequency of {num}`frequencies[block=1,first=1].random:.2f`. The first
-# three of the whole shuffle's network have {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f` when put back. From rank 16
-# on they are nearly as rough as random ones on both grids: the network has learned a few modes of faces, and the rest of its basis is harmonic on
-# neither.
-# {claim}`few-modes-then-noise`
+# H1 looks at ranks alone. How rough are the vectors? The first three, put back, have a squared frequency of
+# {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f`, where random ones have
+# {num}`frequencies[block=1,first=1].random:.1f`. From rank 16 on they are nearly as rough as random ones on both grids.
+# The network knows a few modes of faces; the rest is harmonic on neither. {claim}`few-modes-then-noise`
 #
 # ## What it comes to
 #
-# The paper counts shuffled faces (its Figures 20 and 21) among the images whose best basis is not harmonic, and finds the network worse there than
-# the optimum. So do we: shuffling costs the network decibels at every noise level, {claim}`shuffling-costs` and more the larger the blocks are.
-# {claim}`larger-blocks-cost-more` That the network *brings the harmonic basis along* we do not find: it is less harmonic on the grid that it sees than
-# before its training. {claim}`trained-is-less-harmonic-than-untrained`
+# The paper counts shuffled faces among the images whose best basis is not harmonic, and finds the network worse there
+# than the optimum (its Figures 20 and 21). So do we. {claim}`shuffling-costs` That the network *brings the harmonic
+# basis along* we do not find. {claim}`trained-is-less-harmonic-than-untrained`
 #
-# *Why does it lose?* A permutation keeps every statistic that a learner without a notion of order could use: all means, covariances and higher moments
-# of the pixels, all distances between images. What changes is who is neighbour to whom, and the convolutional network is built on that: it joins
-# neighbours first, averages neighbours when it pools, and uses the same weights everywhere. What is lost is the architecture's share in denoising faces,
-# at this size and this length of training. One network was trained for each shuffle; intervals are over faces.
+# *Why does it lose?* A permutation keeps all moments of the pixels and all distances between images. What changes is
+# who is neighbour to whom, and a convolutional network is built on that: it joins neighbours first, pools neighbours,
+# and uses the same weights everywhere. What is lost is the architecture's share in denoising faces, at this size and
+# length of training. One network was trained for each shuffle.

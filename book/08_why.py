@@ -13,25 +13,26 @@
 # # Why? Rival explanations on the same images
 #
 # ```{admonition} In short
-# **Claim.** The paper explains generalization by shrinkage in harmonic bases that adapt to each image. Others explain the same networks by exact
-# machines without one trained weight: posterior means that see a window of the image only {cite:p}`kamb2025analytic,niedoba2025mechanistic`, whose
-# extent comes from the data {cite:p}`lukoianov2025locality`; by one linear map {cite:p}`li2024understanding`; or by where training leaves a network
-# unfinished {cite:p}`song2025selective`.
+# **Claim.** The paper explains generalization by harmonic bases that adapt to each image. Others explain the same
+# networks by exact machines without one trained weight: posterior means that see a window only
+# {cite:p}`kamb2025analytic,niedoba2025mechanistic`, whose extent comes from the data {cite:p}`lukoianov2025locality`;
+# by one linear map {cite:p}`li2024understanding`; or by where training leaves a network unfinished
+# {cite:p}`song2025selective`.
 #
-# **What we found.** Each of them explains something, none a UNet of many faces. Shown a new noisy face at σ = 0.1, patches put together without one weight explain
-# {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond.value:.2f` of what it does beyond Wiener; another UNet, trained on other faces, explains
-# {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond.value:.2f`. {claim}`composites-explain-most-of-all-rivals` {claim}`the-other-half-is-nearer-than-any-rival`
-# A chain of convolutions that saw few faces is nearly the local, equivariant machine. {claim}`equivariance-explains-the-chain-of-few-images` From the same start, windows
-# taken from the data draw the UNet's faces best. {claim}`principal-windows-draw-the-unets-faces` And networks
-# are far from the memorizer where their samplers go, those that copy as well as those that do not. {claim}`memorizing-networks-underfit-selectively-too`
+# **What we found.** Each explains something, none a UNet of many faces. At a new noisy face (σ = 0.1) patches put
+# together explain {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond.value:.2f` of what it does beyond Wiener,
+# another UNet of other faces {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond.value:.2f`.
+# {claim}`composites-explain-most-of-all-rivals` {claim}`the-other-half-is-nearer-than-any-rival` A chain of
+# convolutions that saw few faces is nearly the local, equivariant machine.
+# {claim}`equivariance-explains-the-chain-of-few-images` From the same start, windows taken from the data draw the
+# UNet's faces best. {claim}`principal-windows-draw-the-unets-faces`
 #
 # **The figure:** {numref}`fig-explained`; to look at, {numref}`fig-rival-samples`.
 # ```
 #
-# **Experiment.** Each rival is a denoiser behind the same call as the network, made of the network's own training images. Given the same noisy image,
-# or the same start of a walk, an explanation is as good as its answer is near the network's. Two rulers stand beside every distance: what a network of
-# the other half answers, which saw none of these images, and what a network of another architecture does, which saw the same ones. They say how
-# near is near.
+# Each rival is a denoiser behind the same call as the network, made of the network's own training images. An
+# explanation is as good as its answer is near the network's. Two rulers say how near is near: a network of the other
+# half, which saw none of these images, and one of another architecture, which saw the same.
 
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -55,27 +56,30 @@ images, seeds = (2, range(2)) if scale == "smoke" else (8, range(6))  # held-out
 # %% [markdown]
 # ## Six rivals
 #
-# All are posterior means, exact over the training images, and all are told the noise level, which the networks are not.
+# All are told the noise level, which the networks are not.
 #
-# - **Wiener**: the best affine map for the mean and the covariance of the training images ([chapter 2](02_memorization_to_generalization.py)).
+# - **Wiener**: the best affine map for the mean and the covariance of the training images.
 # - The **memorizer**: the posterior mean when nothing but the training images exists.
-# - **LS**, the local score machine {cite:p}`kamb2025analytic`: the memorizer pixel by pixel, each of which sees a window of the noisy image around it,
+# - **LS**, the local score machine {cite:p}`kamb2025analytic`: the memorizer pixel by pixel, each of which sees a
+#   window of the noisy image around it,
 #
 # $$f(y)[p] = \sum_i w_i[p]\, x_i[p], \qquad w[p] = \operatorname{softmax}_i\Big(-\frac{\|y_{W(p)} - x_{i,W(p)}\|^2}{2\sigma^2}\Big).$$ (eq-local)
 #
-# - **ELS**, the equivariant one {cite:p}`kamb2025analytic`: the same, but a window is compared with the training windows of *all* places.
+# - **ELS**, the equivariant one {cite:p}`kamb2025analytic`: the same, but a window is compared with the training
+#   windows of *all* places.
 # - **PSPC** {cite:p}`niedoba2025mechanistic`: posterior means of whole square patches, averaged where patches overlap.
-# - **PCA locality** {cite:p}`lukoianov2025locality`: LS whose window of each pixel is where the row of the Wiener filter is large.
+# - **PCA locality** {cite:p}`lukoianov2025locality`: LS whose window of each pixel is where the row of the Wiener
+#   filter is large.
 #
-# Different windows see different parts of different training images, so local machines can answer with images that are in no training set: that is
-# their explanation of generalization. There is nothing to train in them. The networks are a UNet and a BF-CNN, a chain of convolutions without scales,
-# of $N$ = {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,` faces.
+# Windows see parts of different training images, so local machines can answer with images that are in no training set:
+# that is their explanation of generalization. The networks are a UNet and a BF-CNN, a chain of convolutions without
+# scales, of $N$ = {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,` faces.
 #
 # ## Which window?
 #
-# A window of one pixel knows next to nothing, the whole image gives back the training images. In between lies a best window for each noise level. We
-# choose, in favour of the rival, the one that comes *nearest to the network*, on three held-out faces that serve for nothing else (and, to save time, with a third
-# of the training images).
+# A window of one pixel knows next to nothing, the whole image gives back the training images. For each noise level we
+# choose, in favour of the rival, the window that comes *nearest to the network*, on three held-out faces that serve for
+# nothing else.
 
 # %%
 levels = (0.03, 0.1, 0.3, 0.9)  # noise levels of this chapter
@@ -95,19 +99,18 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# At σ = 0.03 LS comes nearest with a window of {num}`windows[rival=LS,sigma=0.03,apart=min].window` pixels a side, at σ = 0.9 with one of
-# {num}`windows[rival=LS,sigma=0.9,apart=min].window`. The other two do the same: the stronger the noise, the further a pixel has to look.
-# {claim}`windows-grow-with-noise`
+# The stronger the noise, the further a pixel has to look: the best window of LS has
+# {num}`windows[rival=LS,sigma=0.03,apart=min].window` pixels a side at σ = 0.03 and
+# {num}`windows[rival=LS,sigma=0.9,apart=min].window` at σ = 0.9. {claim}`windows-grow-with-noise`
 #
 # ## The same noisy image
 #
-# Wiener alone comes near to any denoiser of faces, so we ask what a rival explains *beyond* it,
+# Wiener alone comes near to any denoiser of faces, so we ask what a rival $g$ explains of the network $f$ *beyond* it:
 #
-# $$1 - \frac{\mathbb{E}\,\|f(y) - g(y)\|^2}{\mathbb{E}\,\|f(y) - g_{\mathrm{Wiener}}(y)\|^2},$$ (eq-beyond-wiener)
+# $$1 - \frac{\mathbb{E}\,\|f(y) - g(y)\|^2}{\mathbb{E}\,\|f(y) - g_{\mathrm{Wiener}}(y)\|^2}.$$ (eq-beyond-wiener)
 #
-# of the network $f$ and the rival $g$: 1 is all, 0 no more than Wiener does, and below 0 the rival is farther from the network than Wiener is. LS, PSPC, PCA
-# locality and the memorizer have all training images of the network; ELS, whose time grows with the square of the number of places, has
-# {num}`given[rival=ELS,images~300].images` of them.
+# 1 is all, 0 no more than Wiener. All machines have all training images of the network, but ELS, whose time grows with
+# the square of the number of places, has {num}`given[rival=ELS,images~300].images`.
 
 # %%
 chosen, chosen_few = rivals.chosen(windows, "apart"), rivals.chosen(windows_few, "apart")
@@ -138,23 +141,21 @@ forms = {"beyond": ".2f", "apart": ".5f", "rival_error": ".5f", "network_error":
 explained.show("Rivals on the same noisy images", heads, network="", sigma="", rival="", **forms)
 
 # %% [markdown]
-# *At weak and middle noise PSPC explains much.* At σ = 0.1 it is {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f` of what the UNet does
-# beyond Wiener, the most of all six here, and at σ = 0.03 and 0.3 as well. {claim}`composites-explain-most-of-all-rivals` The BF-CNN, a trained network with
-# the same images, explains no more than that at σ = 0.1 and 0.3, within the intervals. {claim}`composites-are-as-near-as-another-architecture`
-#
-# *It is not the UNet.* At σ = 0.1 the UNet of the other half, which saw none of these images, explains
-# {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond:.2f`. At σ = 0.1 and 0.3 each network is nearer to that of the other half than to any rival.
-# {claim}`the-other-half-is-nearer-than-any-rival` What two networks of one architecture have in common is more than these machines have. And at every noise
-# level the UNet errs less than all six. {claim}`unet-errs-less-than-every-rival` The BF-CNN does not: from σ = 0.1 up PSPC, told the noise level, errs less.
+# *At weak and middle noise PSPC explains the most of the six*,
+# {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f` at σ = 0.1,
+# {claim}`composites-explain-most-of-all-rivals` and a trained BF-CNN of the same images explains no more.
+# {claim}`composites-are-as-near-as-another-architecture` *But it is not the UNet*: that of the other half, which saw
+# none of these images, explains {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond:.2f`.
+# {claim}`the-other-half-is-nearer-than-any-rival` And at every noise level the UNet errs less than all six.
+# {claim}`unet-errs-less-than-every-rival` The BF-CNN does not: from σ = 0.1 up PSPC, told the noise level, errs less.
 # {claim}`chain-errs-more-than-composites`
 #
-# *At strong noise Wiener is nearest.* At σ = 0.9 every machine is farther from the UNet than Wiener, and none is measurably nearer to the BF-CNN.
-# {claim}`wiener-is-nearest-at-strong-noise` This is where the linear explanation {cite:p}`li2024understanding,wang2023hidden` holds.
+# *At strong noise Wiener is nearest.* At σ = 0.9 no machine is nearer to the UNet.
+# {claim}`wiener-is-nearest-at-strong-noise` There the linear explanation {cite:p}`li2024understanding,wang2023hidden`
+# holds. *Memory explains nothing*, {claim}`memory-explains-nothing-of-a-generalizing-network` and PCA locality is
+# farther from both networks than Wiener. {claim}`principal-windows-explain-less-than-wiener`
 #
-# *Memory explains nothing here*, {claim}`memory-explains-nothing-of-a-generalizing-network` and PCA locality is farther from both networks than Wiener at each
-# noise level. {claim}`principal-windows-explain-less-than-wiener`
-#
-# *Would it help to have more images?*
+# *Would more images help?*
 
 # %%
 counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few, n)) | {"ELS": (few // 10, few, 3 * few, 10 * few)}
@@ -170,13 +171,13 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# ELS sees each training image at all places. Of {num}`given[rival=ELS,images=max].images:,` images it is nearer to the UNet than LS of all
-# {num}`given[rival=LS,images=max].images:,`; {numref}`fig-explained` shows it with fewer, and so below its worth. {claim}`equivariance-needs-fewer-images` PCA locality
-# still gains where LS has levelled off. {claim}`principal-windows-need-more-images` Two things are to its credit: nothing in it is fitted to the network; and its
-# authors average over batches of the training set, which softens the weights, while ours are exact over the whole set.
+# ELS sees each image at all places. Of {num}`given[rival=ELS,images=max].images:,` images it is nearer to the UNet than
+# LS of all {num}`given[rival=LS,images=max].images:,`; {numref}`fig-explained` shows it below its worth.
+# {claim}`equivariance-needs-fewer-images` PCA locality still gains where LS has levelled off.
+# {claim}`principal-windows-need-more-images` To its credit, nothing in it is fitted to the network; and its authors
+# average over batches of the training set, which softens the weights, while ours are exact.
 #
 # One face, with sliders:
-
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-explore-rival", "caption": "**Where a rival differs from the network, its picture shows what it lacks.** A held-out face with noise: the noisy image, the UNet's answer, the rival's, and the difference network − rival (blue below zero, red above, on a scale of its own). Below: root mean squared difference, image units."}}
 def look(rival, sigma):
@@ -196,9 +197,8 @@ Explorer(look, [Slider("rival", "rival", [*every], start="PSPC"), Slider("sigma"
 # %% [markdown]
 # ## Of few images
 #
-# At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its images, the BF-CNN does not
-# ([chapter 2](02_memorization_to_generalization.py)). There ELS has all training images, as the network has. Windows are again those that suit the network,
-# here the BF-CNN.
+# At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its
+# images, the BF-CNN does not. Here ELS has all of them, and windows are those that suit the BF-CNN.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
@@ -216,18 +216,17 @@ plots.Picture(figure)
 explained_few.show("Rivals of few images on the same noisy images", heads, network="", sigma="", rival="", **forms)
 
 # %% [markdown]
-# *The chain is explained.* Of the BF-CNN's answers at σ = 0.1 ELS explains {num}`explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond:.2f` beyond Wiener, the
-# most of all six at every noise level. {claim}`equivariance-explains-the-chain-of-few-images` A BF-CNN of the other half explains
-# {num}`explained_few[network=BFCNN,sigma=0.1,rival="other half"].beyond:.2f`. So most of what this chain makes of so few images is what {cite:t}`kamb2025analytic` say: it
-# looks at a window, and treats all places alike.
-#
-# *The UNet is not.* All machines are farther from it than Wiener is. {claim}`no-rival-explains-a-network-that-remembers` It remembers its images, but not as
-# the memorizer does; for what it does with a new face none of the six is a model.
+# *The chain is explained.* ELS explains {num}`explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond:.2f` of the
+# BF-CNN at σ = 0.1, the most of all six at every noise level. {claim}`equivariance-explains-the-chain-of-few-images` A
+# BF-CNN of the other half explains {num}`explained_few[network=BFCNN,sigma=0.1,rival="other half"].beyond:.2f`. So most
+# of what this chain makes of few images is what {cite:t}`kamb2025analytic` say. *The UNet is not*: all machines are
+# farther from it than Wiener is. {claim}`no-rival-explains-a-network-that-remembers` It remembers, but not as the
+# memorizer does.
 #
 # ## The same start
 #
-# A walk asks each denoiser many times and adds up what it does. All walk from the same starts ([chapter 3](03_two_networks_one_density.py)) by four steps of
-# Heun's method, networks and rivals alike, where chapter 3 takes twenty.
+# A walk adds up many answers. All walk from the same starts by four steps of Heun's method, where
+# [chapter 3](03_two_networks_one_density.py) takes twenty.
 
 # %%
 walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
@@ -256,24 +255,21 @@ plots.Picture(figure)
 sampled.show(network="", rival="", similarity=".2f", r_squared=".2f", null=".2f", beyond=".2f", beyond_null=".2f")
 
 # %% [markdown]
-# *The order is another one.* PCA locality, farther from the networks than Wiener on one noisy image, draws the UNet's faces best: beyond Wiener its sample is like the UNet's by
-# {num}`sampled[network=UNet,rival="PCA locality"].beyond:.2f`, more than those of the machines with square windows are. {claim}`principal-windows-draw-the-unets-faces` The
-# BF-CNN of the same images has {num}`sampled[network=UNet,rival="other architecture"].beyond:.2f`, the UNet of the other half
-# {num}`sampled[network=UNet,rival="other half"].beyond:.2f`.
+# *The order is another one.* PCA locality, far from the networks on one noisy image, draws the UNet's faces best of the
+# machines with windows: beyond Wiener its sample is like the UNet's by
+# {num}`sampled[network=UNet,rival="PCA locality"].beyond:.2f`. {claim}`principal-windows-draw-the-unets-faces` ELS
+# draws the BF-CNN's best, {num}`sampled[network=BFCNN,rival=ELS].beyond:.2f`, as {cite:t}`kamb2025analytic` found of
+# small convolutional networks. {claim}`equivariance-draws-the-chains-faces` A network of the same kind and the other
+# half is nearer still. {claim}`another-network-of-its-kind-draws-more-alike`
 #
-# The BF-CNN's faces are drawn best by ELS, {num}`sampled[network=BFCNN,rival=ELS].beyond:.2f`, as {cite:t}`kamb2025analytic` found of small convolutional networks.
-# {claim}`equivariance-draws-the-chains-faces` Again a BF-CNN of the other half is nearer, {num}`sampled[network=BFCNN,rival="other half"].beyond:.2f`.
-# {claim}`another-network-of-its-kind-draws-more-alike`
-#
-# A held-out face is new to all machines. A likely reason: a walk goes where
-# the machine itself leads, and there its answers need not be right, only alike.
-# Six starts are few; so the intervals are wide.
+# *Why?* Likely because a walk goes where the machine itself leads, and there its answers need not be right, only alike.
+# (Six starts are few.)
 #
 # ## Locality: from the data or from the convolutions?
 #
-# A network of shuffled faces sees a grid on which neighbours are strangers ([chapter 7](07_shuffled_pixels.py)). If locality came with the convolutions, the
-# rows of its Jacobian would hold their energy near on the grid that it *sees*. If it came from the data, they would hold it near on the grid of *faces*, as
-# the rows of the Wiener filter do, which knows no grid.
+# A network of shuffled faces sees a grid on which neighbours are strangers ([chapter 7](07_shuffled_pixels.py)). If
+# locality came with the convolutions, rows of its Jacobian would be local on the grid that it *sees*; if from the data,
+# on the grid of *faces*, as the rows of the Wiener filter are, which knows no grid.
 
 # %%
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
@@ -300,19 +296,17 @@ near = {"near_seen": ".2f", "near_faces": ".2f", "null_seen": ".2f", "null_faces
 locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, fewest=".2f", as_wiener=".2f")
 
 # %% [markdown]
-# On faces as they are both explanations say the same, and both are right: {num}`locality[block=1,denoiser=network].near_faces.value:.2f` of the energy is near, of Wiener's
-# {num}`locality[block=1,denoiser=Wiener].near_faces.value:.2f`. After a whole shuffle they part. Of the network's energy {num}`locality[block=max,denoiser=network].near_seen:.2f` is
-# near on the grid that it sees, and {num}`locality[block=max,denoiser=network].near_faces:.2f` on that of faces, where Wiener's has not moved.
-# {claim}`rows-look-near-on-the-grid-that-is-seen`
-#
-# So what locality is left comes with the convolutions. But it is little, and this network is worse than Wiener ([chapter 7](07_shuffled_pixels.py)): it has not
-# found the data's neighbours, with this training. Whether a longer one would, the table cannot say.
+# On faces as they are, both are right: {num}`locality[block=1,denoiser=network].near_faces.value:.2f` of the energy is
+# near, of Wiener's {num}`locality[block=1,denoiser=Wiener].near_faces.value:.2f`. After a whole shuffle more of the
+# network's energy is near on the grid that it sees than on that of faces, where Wiener's has not moved.
+# {claim}`rows-look-near-on-the-grid-that-is-seen` So what locality is left comes with the convolutions. But it is
+# little, and this network is worse than Wiener: a longer training might find the data's neighbours.
 #
 # ## Where does it generalize?
 #
-# A network that fulfilled its training loss exactly would be the blind memorizer of its images ([chapter 2](02_memorization_to_generalization.py)). Training
-# asks for that at noisy training images, and nowhere else; the sampler goes to other places. *Selective underfitting* {cite:p}`song2025selective` says that
-# a network comes near to memory where it was trained, stays away from it where its sampler goes, and that this is why it generalizes.
+# Training asks a network to be the memorizer at noisy training images, and nowhere else; the sampler goes to other
+# places. *Selective underfitting* {cite:p}`song2025selective` says that a network comes near to memory where it was
+# trained and stays away where its sampler goes, and that this is why it generalizes.
 
 # %%
 gaps, peaks = underfitting.gaps(faces, seed=seed)
@@ -344,43 +338,36 @@ heads_of_places = {"training": "at training images", "new": "at test images", "w
 apart.show("Distance to the memorizer", heads_of_places, n=",", sigma=".3f", training=".5f", new=".5f", walk=".5f")
 
 # %% [markdown]
-# *At which noise level?* Networks of very few images know them best where noise is weakest. At $N$ = {num}`peaks[n=100].n` the gap is largest at σ = {num}`peaks[n=100].sigma:.2f`, at
-# $N$ = {num}`peaks[n=1000].n:,` at stronger noise still; of the largest sets there is no gap whose place could be told. {claim}`gap-moves-to-stronger-noise`
+# *At which noise?* Small sets are known best where noise is weakest, larger ones at stronger noise: the gap of $N$ =
+# 100 is largest at σ = {num}`peaks[n=100].sigma:.2f`, that of 1,000 at {num}`peaks[n=1000].sigma:.2f`.
+# {claim}`gap-moves-to-stronger-noise`
 #
-# *At which places?* At the largest $N$ and σ = {num}`apart[n=max,sigma~0.1].sigma:.2f` the network is {num}`apart[n=max,sigma~0.1].walk_over_training:.0f` times as far from memory at the states of its
-# sampler as at noisy training images, and as far as at noisy test images. {claim}`far-from-memory-where-the-sampler-goes` A wider network, which also saw more images, is
-# nearer to memory where it was trained, and not nearer where it samples. {claim}`wider-networks-come-nearer-to-memory-where-trained` So far {cite:t}`song2025selective` are
-# right.
+# *At which places?* At the largest $N$ and σ = {num}`apart[n=max,sigma~0.1].sigma:.2f` the network is
+# {num}`apart[n=max,sigma~0.1].walk_over_training.value:.0f` times as far from memory at its sampler's states as at
+# noisy training images. {claim}`far-from-memory-where-the-sampler-goes` A wider network, which saw more images, is
+# nearer to memory where it was trained and not where it samples.
+# {claim}`wider-networks-come-nearer-to-memory-where-trained` So far {cite:t}`song2025selective` are right. But at $N$ =
+# 10, where samples are copies, the ratio is {num}`apart[n=10,sigma~0.1].walk_over_training.value:.0f`.
+# {claim}`memorizing-networks-underfit-selectively-too` A network without constants copies an image in other tones as
+# well, and the memorizer does not; so this distance cannot tell one that generalizes from one that copies.
 #
-# But at $N$ = {num}`apart[n=10,sigma~0.1].n`, where samples are copies ([chapter 3](03_two_networks_one_density.py)), the ratio is larger:
-# {num}`apart[n=10,sigma~0.1].walk_over_training:.0f`. {claim}`memorizing-networks-underfit-selectively-too` A network without constants copies an image in other tones
-# as well, and the memorizer does not; so it can copy and be far from memory. This distance alone cannot tell a network that generalizes from one that copies. One that knows
-# tones might; we have not measured it.
-#
-# *Its own samples.* At the largest $N$ networks do not favour their training images over those of the other half, but they do favour their own samples: noised afresh, each
-# network denoises them {num}`favours[n=max].samples:.2f` dB better than the other network does. {claim}`networks-favour-their-own-samples` What a network draws bears its mark.
+# *Its own samples.* Noised afresh, each network denoises its own samples {num}`favours[n=max].samples:.2f` dB better
+# than the other network does. {claim}`networks-favour-their-own-samples` What a network draws bears its mark.
 #
 # ## What it comes to
 #
-# *Wiener* explains strong noise, {claim}`wiener-is-nearest-at-strong-noise` and much of every sample, which is in the start. It does not explain what makes a face sharp.
+# *Wiener* explains strong noise, and much of every sample, which is in the start; not what makes a face sharp.
+# {claim}`wiener-is-nearest-at-strong-noise` *LS and ELS* explain how a chain of convolutions can be good from few
+# faces; the UNet sees more than one window. {claim}`equivariance-explains-the-chain-of-few-images` *PSPC* explains the
+# most of one answer at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` *PCA locality*, with
+# nothing fitted, draws the UNet's samples best; {claim}`principal-windows-draw-the-unets-faces` that locality comes
+# from the data *alone* is not what our networks of shuffled faces show, which have learned too little to decide it.
+# *Selective underfitting* is right about where a network is near to memory; networks that copy are more selective
+# still. {claim}`memorizing-networks-underfit-selectively-too`
 #
-# *LS and ELS* explain how a chain of convolutions can be good from few faces: it looks at a window and treats all places alike.
-# {claim}`equivariance-explains-the-chain-of-few-images` ELS draws its samples best, too. {claim}`equivariance-draws-the-chains-faces` The UNet sees more than one window,
-# and they explain it less.
+# *And the paper's explanation?* Nothing here speaks against harmonic bases that adapt to the image
+# ([chapter 4](04_adaptive_basis.py)): they describe what a network does, local averages describe it otherwise. What all
+# rivals lack is what two networks of one architecture share. {claim}`the-other-half-is-nearer-than-any-rival`
 #
-# *PSPC* explains the most of one answer at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` Told the noise level, it errs less than a trained BF-CNN
-# where noise is not weak. {claim}`chain-errs-more-than-composites` Its samples are rougher than the UNet's ({numref}`fig-rival-samples`).
-#
-# *PCA locality* explains the UNet's samples best, with nothing fitted to it. {claim}`principal-windows-draw-the-unets-faces` Shown a new noisy face it is farther from the
-# network than Wiener. {claim}`principal-windows-explain-less-than-wiener` That locality comes from the data *alone* is not what networks of shuffled faces show;
-# {claim}`rows-look-near-on-the-grid-that-is-seen` but these have learned too little to decide it.
-#
-# *Selective underfitting*: right about where a network is near to memory and where it is not. {claim}`far-from-memory-where-the-sampler-goes` But by this measure networks
-# that copy are more selective still, {claim}`memorizing-networks-underfit-selectively-too` so that it does not tell why others generalize.
-#
-# *And the paper's explanation?* Nothing here speaks against harmonic bases that adapt to the image ([chapter 4](04_adaptive_basis.py)): they are a description of what a
-# network does, and local averages are another. But they are not the only one, and what has no trained weight comes this near. What all rivals lack is what two networks
-# of one architecture share. {claim}`the-other-half-is-nearer-than-any-rival` {claim}`another-network-of-its-kind-draws-more-alike`
-#
-# Limits. One size of images, cartoon faces, a few held-out faces and starts, one training for each network. Windows were fitted to the UNet (of many faces) or to the BF-CNN (of few).
-# ELS of all faces was too slow, and may come nearer. {claim}`equivariance-needs-fewer-images` Transformers, which {cite:t}`an2025inductive` ask about, are not in this chapter.
+# *Limits.* One size of images, cartoon faces, few held-out faces and starts, one training for each network. ELS of all
+# faces was too slow and may come nearer. Transformers, which {cite:t}`an2025inductive` ask about, are not here.
