@@ -154,7 +154,8 @@ crossed["photographs"].show("Where memory gives way: photographs", {}, measure="
 #
 # It measures any denoiser as this book measures its own: how well it denoises, how many dimensions it keeps, how symmetric its Jacobian is, whether its
 # basis follows the image ([chapter 4](04_adaptive_basis.py)), and what it draws. Networks in the formats of PyTorch, ONNX and diffusers are read, and
-# those of the paper's authors; pixels from -1 to 1 and predicted noise are converted.
+# those of the paper's authors; pixels from -1 to 1 and predicted noise are converted. All networks that the authors published are measured by one
+# notebook from a clone of their repository, `book/notebooks/authors.py`.
 #
 # ## What to do about copies
 #

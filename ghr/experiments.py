@@ -8,16 +8,19 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ghr import images, plan, recipes, runs
-from ghr.images import Halves
+from ghr import foreign, images, plan, recipes, runs
+from ghr.foreign import authors
+from ghr.images import Halves, archives, names
 from ghr.images.photographs import Regions
 from ghr.images.photographs import regions as regions_of
+from ghr.networks import BFCNN
 from ghr.recipes import Run
 from ghr.tables import Table
 
@@ -229,6 +232,76 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
         raise ValueError(f"The table of scale {scale} has no {', '.join(absent)}: expected some of {known}.")
     chosen = [run for run in table if not kinds or run.images.startswith(kinds)]
     return tuple(study({(run.n, run.half): run}) for run in chosen)
+
+
+def published(
+    clone: str | Path | None = None,
+    size: int = authors.SIZE,
+    held_out: int = 256,
+    sets: Mapping[str, str] | None = None,
+) -> tuple[Study, ...]:
+    """The networks that the paper's authors published, those of one architecture and image set in a study.
+
+    Which images they were trained on is not known, so that a study has no training images; faces and bedrooms that are
+    held out here may be among them. C^alpha images are drawn afresh by the rules of the authors' code.
+
+    Args:
+        clone: of their repository (default: `authors` in $GHR_DATA).
+        size: side of the images, pixels.
+        held_out: images to measure on.
+        sets: names of image sets, of `ghr.images.load`, by those of the authors' folders, where these do not tell.
+
+    Returns:
+        Studies with keys (n, "A") and (n, "B"), B being their swapped half. Networks whose image set is neither known
+        nor there are left out, after saying so.
+
+    Raises:
+        FileNotFoundError: with what to get, where there is no network, or none whose images are there.
+    """
+    groups: dict[tuple[str, str], list[authors.Published]] = {}
+    for one in authors.published(clone):
+        name = (sets or {}).get(one.data, one.images)
+        if name is None or (names.parse(name).source == "files" and not archives.here(name)):
+            tqdm.write(f"{one.file} is left out: " + _absent(one.data, name), file=sys.stderr)
+            continue
+        groups.setdefault((one.architecture, name), []).append(one)
+    if not groups:
+        raise FileNotFoundError("None of the authors' networks has its images here: see what was left out.")
+    found = []
+    for (_, name), some in groups.items():
+        denoisers = {(one.n, one.half): runs.ready(foreign.load(one.file).network) for one in some}
+        held = images.held_out(name, size, 1, held_out)
+        described = {key: _described(f, name, size, *key) for key, f in denoisers.items()}
+        found.append(Study(name, MappingProxyType(described), MappingProxyType(denoisers), _Unknown(), held))
+    return tuple(found)
+
+
+def _absent(data: str, name: str | None) -> str:
+    if name is None:
+        return f'this package has no images called "{data}"; sets={{"{data}": NAME}} names some.'
+    return f"there are no images {name}; ghr.images.load says what to get."
+
+
+def _described(f: nn.Module, name: str, size: int, n: int, half: str) -> Run:
+    """What is known of a published network, in the fields of a run: theirs was Adam, its rate halved now and then."""
+    kind = {"network": "BFCNN"} if isinstance(f, BFCNN) else {"network": "UNet", "scales": f.scales}
+    width = next(f.parameters()).shape[0]
+    seen = max(1, 250_000 // n) * n * 1000  # repeated to 250,000 images, for 1,000 epochs (the authors' main.py)
+    law = {"optimizer": "adamw", "schedule": "constant", "sigma_law": 2.0, "batch": 512, "average": 0.0, "warmup": 0}
+    return Run(images=name, size=size, n=n, half=half, width=width, images_seen=seen, lr=1e-3, **kind, **law)
+
+
+class _Unknown(Mapping[int, Halves]):
+    """Training images that nobody knows but those who trained."""
+
+    def __getitem__(self, n: int) -> Halves:
+        raise LookupError("The training images of the authors' networks are not known: measure on held-out images.")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 def prepare(scale: str, sizes: Sizes = None) -> None:

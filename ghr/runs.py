@@ -123,6 +123,19 @@ def load(run: Run, device: torch.device | str | None = None) -> nn.Module:
     sys.audit("ghr.load", str(file))  # whoever wants to know which checkpoints are used can listen
     denoiser = network(run)
     denoiser.load_state_dict(weights)
+    return ready(denoiser, device)
+
+
+def ready(denoiser: nn.Module, device: torch.device | str | None = None) -> nn.Module:
+    """A network as measurements want it: in evaluation mode, where there is most to compute with.
+
+    Args:
+        denoiser: moved in place.
+        device: where it computes, float32 without exception (default: CUDA when there is one, else the CPU).
+
+    Returns:
+        The denoiser; images may be elsewhere, they are sent to it and back.
+    """
     return lent(denoiser.eval(), _device(device))
 
 

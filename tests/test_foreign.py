@@ -4,17 +4,18 @@ import importlib
 import itertools
 import json
 import os
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from conftest import excite
+from conftest import REPO, excite
 from torch import nn
 
-from ghr import foreign, recipes, runs
+from ghr import experiments, foreign, recipes, runs
 from ghr.files import checkpoints
-from ghr.foreign import Convention, Foreign, conventions
+from ghr.foreign import Convention, Foreign, authors, conventions
 from ghr.networks import UNet
 from ghr.references import WienerDenoiser
 
@@ -605,3 +606,83 @@ def test_damaged_onnx_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="is damaged or no ONNX file") as caught:
         foreign.load(str(tmp_path / "f.onnx"))
     assert "\n" not in str(caught.value)
+
+
+# A clone of the authors' repository ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Networks that hardly change an image, in the folders of the authors' repository."""
+    torch.manual_seed(0)
+    runs_of = {
+        "UNet/C_alpha2_beta2": ("0to255_RF_90x90_set_size_100000", "0to255_RF_90x90_set_size_100000_swapped"),
+        "UNet/C_alpha1_beta3": ("0to255",),
+        "BF_CNN/C_alpha2_beta2": ("0to255_set_size_10",),
+        "UNet/disks": ("0to255_set_size_1000",),
+        "UNet/celeba": ("0to255_RF_90x90_set_size_1_swapped",),
+    }
+    for data, names in runs_of.items():
+        for name in names:
+            theirs = TheirChain() if data.startswith("BF_CNN") else TheirUNet()
+            last = theirs.conv_layers[-1] if data.startswith("BF_CNN") else theirs.decoder["0"][-1]
+            with torch.no_grad():
+                last.weight *= 0.02
+            folder = tmp_path / "authors" / "denoisers" / data / name
+            folder.mkdir(parents=True)
+            torch.save(nn.DataParallel(theirs).state_dict(), folder / "model.pt")
+    return tmp_path / "authors"
+
+
+def test_the_authors_networks_are_found_by_the_names_of_their_folders(clone, monkeypatch):
+    found = {(one.architecture, one.images, one.n, one.half) for one in authors.published(clone)}
+    alpha, n = ("published-2", 100_000), 100_000
+    assert found == {
+        *(("UNet", *alpha, half) for half in "AB"),
+        ("UNet", "published-3-1", n, "A"),  # regions first; N as in the paper, since the name has none
+        ("BF_CNN", "published-2", 10, "A"),
+        ("UNet", None, 1000, "A"),
+        ("UNet", "celeba", 1, "B"),
+    }
+    assert authors.images_of("celebA_HQ") is None
+    assert authors.images_of("LSUN_bedrooms") == "lsun-bedroom"
+    monkeypatch.setenv("GHR_DATA", str(clone.parent / "empty"))
+    with pytest.raises(FileNotFoundError, match=r"empty/authors: clone https://github\.com/Lab.* there"):
+        authors.published()
+
+
+def test_the_authors_networks_are_studies_of_images_that_are_here(clone, capsys, monkeypatch):
+    monkeypatch.setenv("GHR_DATA", str(clone.parent))
+    studies = {(one.name, one.network): one for one in experiments.published(size=16, held_out=5)}
+    assert studies.keys() == {("published-2", "UNet"), ("published-3-1", "UNet"), ("published-2", "BFCNN")}
+    said = capsys.readouterr().err
+    assert 'this package has no images called "disks"; sets={"disks": NAME} names some.' in said
+    assert "there are no images celeba" in said
+    study = studies["published-2", "UNet"]
+    assert set(study.denoisers) == {(100_000, "A"), (100_000, "B")}
+    assert study.runs[100_000, "B"].width == 4
+    assert study.runs[100_000, "A"].images_seen == 200_000_000
+    x = study.held_out
+    assert x.shape == (5, 1, 16, 16)
+    weights = torch.load(
+        clone / "denoisers/UNet/C_alpha2_beta2/0to255_RF_90x90_set_size_100000_swapped/model.pt", weights_only=True
+    )
+    exact = authors.network(weights)
+    with torch.no_grad():
+        torch.testing.assert_close(study.denoisers[100_000, "B"](x), exact(x))
+    with pytest.raises(LookupError, match="not known"):
+        study.training(100_000)
+    discs = {one.name for one in experiments.published(clone, 16, 5, {"disks": "discs"})}
+    assert discs == {"published-2", "published-3-1", "discs"}
+
+
+def test_the_notebook_of_the_authors_networks_runs_from_a_clone(clone, capsys, monkeypatch):
+    """As a script, small; what it prints are its tables."""
+    pytest.importorskip("matplotlib")
+    source = (REPO / "book" / "notebooks" / "authors.py").read_text()
+    small = {"clone": str(clone), "size": 16, "images": 5, "bases": 3, "samples": 4}
+    for name, value in small.items():
+        source, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value!r}", source)
+        assert count == 1
+    exec(compile(source, "authors.py", "exec"), {"__name__": "__main__"})
+    assert "left out" in capsys.readouterr().err

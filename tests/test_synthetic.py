@@ -16,6 +16,7 @@ def generator(seed=0):
 MAKERS = {
     "c_alpha": lambda n, size, g: synthetic.c_alpha(n, size, 2.0, generator=g),
     "hoelder": lambda n, size, g: synthetic.c_alpha(n, size, 2.0, 1.0, hoelder=True, generator=g),
+    "published": lambda n, size, g: synthetic.published(n, size, 2.0, generator=g),
     "discs": lambda n, size, g: synthetic.discs(n, size, g),
     "fields": lambda n, size, g: synthetic.gaussian_fields(n, size, 1.0, g),
     "sines": lambda n, size, g: synthetic.sines(n, size, generator=g),
@@ -193,6 +194,30 @@ def test_a_region_is_a_field_with_the_exponent_of_the_convention(hoelder, expone
     s = synthetic.spectrum(15, exponent) * (synthetic.TEXTURE / synthetic.FIELD_SD) ** 2
     # the few images that the contour crosses are left: their steps are in the coarsest waves
     assert ((power / s - 1).abs()[2:5, 2:5] < 0.15).all()
+
+
+def test_published_images_are_drawn_by_the_rules_of_the_authors_code():
+    """Pixel by pixel from the same random numbers, with their filters, on odd and even sides."""
+    for size in (7, 8):
+        x = synthetic.published(5, size, 1.0, 0.5, generator())
+        g = generator()
+        white = (2 * torch.rand(5, size, generator=g) - 1).double().numpy()
+        plane = (2 * torch.rand(5, 2, size, size, generator=g) - 1).double().numpy()
+        least, most, coin = torch.rand(3, 5, generator=g).double().numpy()
+        cycles = np.abs(np.fft.fftfreq(size, 1 / size))
+        radius = np.sqrt(cycles[:, None] ** 2 + cycles**2)
+        cycles[0] = radius[0, 0] = 1
+        for k in range(5):
+            line = np.fft.ifft(np.fft.fft(white[k]) / cycles**0.5).real
+            one, other = (np.fft.ifft2(np.fft.fft2(field) / radius).real for field in plane[k])
+            one, other = ((field - field.min()) / (field.max() - field.min()) for field in (one, other))
+            one, other = least[k] + (1 - least[k]) * one, most[k] * other
+            first, second = (one, other) if coin[k] < 0.5 else (other, one)
+            below = np.array([[row >= round(size * h) + size // 2 for h in line] for row in range(size)], float)
+            for i, j in np.ndindex(size, size):
+                mask = np.mean([below[abs(i - a), abs(j - b)] for a in (0, 1) for b in (0, 1)])  # reflected at 0
+                assert abs(x[k, 0, i, j] - mask * first[i, j] - (1 - mask) * second[i, j]) < 1e-5
+    assert synthetic.load("published-1-0.5", 8, 1).shape == (1, 1, 8, 8)
 
 
 def test_true_hoelder_exponents_are_one_higher_in_the_plane_and_a_half_on_the_line():

@@ -3,10 +3,16 @@
 Two architectures in three ways of writing: the UNet and BF-CNN of the paper's repository (normalizations named
 `BN_layers.i`, or counted among a block's layers), and the BF-CNN of 2020 and 2021 (`gammas.i`, `running_sd.i`). All are
 blind, take images in [0,1] and predict the residual. Their code is not used; sizes are read off the weights.
+`published` finds them in a clone of that repository.
 """
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
+from ghr.images import archives, names
 from ghr.networks import BFCNN, BiasFreeNorm, UNet
 
 EXPECTED = (
@@ -46,6 +52,72 @@ def network(state: dict[str, Tensor], first_linear: bool | None = None) -> nn.Mo
             f"This state dict is none of the authors' networks: found {_shown(state)}; {EXPECTED}."
         ) from error
     return built.eval()
+
+
+REPOSITORY = "https://github.com/LabForComputationalVision/memorization_generalization_in_diffusion_models"
+SIZE = 80  #: side of their images, pixels
+N = 100_000  #: training images where a folder's name gives none: those of their C^alpha networks
+
+
+@dataclass(frozen=True)
+class Published:
+    """One network in a clone of their repository, as the names of its folders describe it."""
+
+    architecture: str  #: e.g. "UNet"
+    data: str  #: what it was trained on, in their words
+    images: str | None  #: the same as a name of `ghr.images.load`; None where this package has no such set
+    n: int  #: training images
+    half: str  #: "A" for their first n images, "B" for their last (swapped)
+    file: str  #: its weights
+
+
+def published(clone: str | Path | None = None) -> tuple[Published, ...]:
+    """The networks in a clone of the authors' repository. ::
+
+        denoisers/ARCHITECTURE/DATA/0to255_RF_90x90_set_size_N[_swapped]/model.pt
+
+    Args:
+        clone: its folder (default: `authors` in $GHR_DATA).
+
+    Returns:
+        Networks in the order of architecture, data, N and half.
+
+    Raises:
+        FileNotFoundError: with what to get, where there are none.
+    """
+    clone = archives.data_folder() / "authors" if clone is None else Path(clone).expanduser()
+    found = []
+    for file in clone.glob("denoisers/*/*/**/model.pt"):
+        architecture, *data, run = file.relative_to(clone / "denoisers").parts[:-1]
+        if data:
+            size = re.search(r"set_size_(\d+)", run)
+            half = "B" if run.endswith("_swapped") else "A"
+            words = "/".join(data)
+            n = int(size[1]) if size else N
+            found.append(Published(architecture, words, images_of(words), n, half, str(file)))
+    if not found:
+        raise FileNotFoundError(
+            f"There is no denoisers/ARCHITECTURE/DATA/RUN/model.pt in {clone}: clone {REPOSITORY} there, or say where "
+            "its clone is."
+        )
+    return tuple(sorted(found, key=lambda one: (one.architecture, one.data, one.n, one.half)))
+
+
+def images_of(data: str) -> str | None:
+    """The image set that a folder of theirs is named after.
+
+    Args:
+        data: e.g. "C_alpha2_beta2" or "celeba".
+
+    Returns:
+        Name of `ghr.images.load`, e.g. "published-2"; None for what this package does not have.
+    """
+    number = r"_?(\d+(?:\.\d+)?)"
+    if match := re.search(rf"alpha{number}(?:_?beta{number})?", data, re.IGNORECASE):
+        contour, regions = match[1], match[2] or match[1]
+        return names.parse(f"published-{regions}" + (f"-{contour}" if contour != regions else "")).text
+    kinds = {"celeba": r"celeb_?a(?!.?hq)", "lsun-bedroom": "bedroom"}
+    return next((name for name, pattern in kinds.items() if re.search(pattern, data, re.IGNORECASE)), None)
 
 
 def _shown(state: dict[str, Tensor], most: int = 4) -> str:

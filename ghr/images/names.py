@@ -36,6 +36,7 @@ KINDS = {
     "folder": Kind("files"),
     "c_alpha": Kind("formula", (1, 2)),
     "hoelder": Kind("formula", (1, 2)),
+    "published": Kind("formula", (1, 2)),
     "fields": Kind("formula", (1, 1)),
     "discs": Kind("formula"),
     "ray": Kind("formula"),

@@ -2,7 +2,8 @@
 
 C^alpha images (regular regions on two sides of a regular contour), discs, a ray, a family of sines, Gaussian fields;
 and pixels shuffled by one fixed permutation. Departures from the paper: discs have real parameters and a soft edge, so
-that their density is smooth; C^alpha images come in the authors' convention and with true Hoelder exponents.
+that their density is smooth; C^alpha images come with the authors' exponents, with true Hoelder exponents, and as the
+authors' code draws them, for networks that were trained on those.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import math
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
@@ -107,6 +109,48 @@ def _line(n: int, size: int, exponent: float, generator: torch.Generator | None)
     waves = torch.zeros(n, length // 2 + 1, dtype=torch.complex64)
     waves[:, 1:-1] = torch.complex(*torch.randn(2, n, length // 2 - 1, generator=generator)) * amplitude
     return torch.fft.irfft(waves, length) * (BEND * size * length / (2 * amplitude.norm()))
+
+
+def published(
+    n: int, size: int, alpha: float, contour: float | None = None, generator: torch.Generator | None = None
+) -> Float[Tensor, "n 1 h w"]:
+    """C^alpha images by the rules of the authors' code, which its published networks were trained on. ::
+
+        x = m b_1 + (1 - m) b_2,   m = 1 below the line g, averaged over 2 x 2 pixels
+        one field stretched to [u_1, 1], the other to [0, u_2], u uniform, which is which by chance
+
+    A field, and the line, is uniform noise times max(|w|, 1)^-e, e = alpha in the plane and contour on the line. Other
+    than those of `c_alpha`, regions are stretched to their levels, and the line is one height for each column, periodic
+    and not turned. Where the line leaves the image upwards, the column belongs to one region (in their code, by the
+    index -k, to the other one but for k rows).
+
+    Args:
+        n: images.
+        size: side in pixels.
+        alpha: regularity of the regions.
+        contour: regularity of the contour (default: alpha).
+        generator: of all that is drawn.
+
+    Returns:
+        float32 in [0,1].
+
+    Source: the authors' code (make_C_alpha_images, with the factor (2, 2) of its data sets).
+    """
+    noise = 2 * torch.rand(n, size, generator=generator) - 1
+    waves = torch.arange(size // 2 + 1).clamp(min=1) ** -float(alpha if contour is None else contour)
+    line = torch.fft.irfft(torch.fft.rfft(noise) * waves, size)
+    rows = (line * size).round() + size // 2
+    below = (torch.arange(size)[:, None] >= rows[:, None]).float()
+    mask = F.avg_pool2d(F.pad(below[:, None], (1, 0, 1, 0), mode="reflect"), 2, stride=1)
+    fields = torch.fft.ifft2(
+        torch.fft.fft2(2 * torch.rand(n, 2, size, size, generator=generator) - 1) * _amplitude(size, alpha)
+    ).real
+    low, high = fields.amin((2, 3), keepdim=True), fields.amax((2, 3), keepdim=True)
+    stretched = (fields - low) / (high - low)
+    least, most, coin = torch.rand(3, n, 1, 1, generator=generator)
+    bright, dark = least + (1 - least) * stretched[:, 0], most * stretched[:, 1]
+    first, second = torch.where(coin < 0.5, bright, dark), torch.where(coin < 0.5, dark, bright)
+    return mask * first[:, None] + (1 - mask) * second[:, None]
 
 
 def _amplitude(size: int, exponent: float) -> Float[Tensor, "h w"]:
@@ -382,6 +426,7 @@ def shuffle(
 _SETS = {
     "c_alpha": lambda n, size, g, alpha, contour=None: c_alpha(n, size, alpha, contour, generator=g),
     "hoelder": lambda n, size, g, alpha, contour=None: c_alpha(n, size, alpha, contour, hoelder=True, generator=g),
+    "published": lambda n, size, g, alpha, contour=None: published(n, size, alpha, contour, g),
     "fields": lambda n, size, g, alpha: gaussian_fields(n, size, alpha, g),
     "discs": lambda n, size, g: discs(n, size, g),
     "ray": lambda n, size, g: rays(c_alpha(1, size, 2.0, generator=torch.Generator().manual_seed(0)), n, g),
@@ -394,7 +439,7 @@ def load(name: str, size: int, n: int = POOL, start: int = 0) -> Float[Tensor, "
 
     Args:
         name: "c_alpha-2" (with alpha; "c_alpha-2-1": of the contour 1), "hoelder-2" (likewise, true exponents),
-            "fields-2", "discs", "ray" or "sines".
+            "published-2" (likewise, by the authors' rules), "fields-2", "discs", "ray" or "sines".
         size: side in pixels.
         n: images.
         start: number of the first.

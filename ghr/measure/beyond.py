@@ -18,14 +18,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ghr import sampling
-from ghr.experiments import Key
+from ghr.experiments import Key, Study
+from ghr.measure.agreement import model_variance
 from ghr.measure.samples import TOLERANCE, Nearness, Samples
 from ghr.references import WienerDenoiser
 from ghr.similarity import nearest_beyond, partial_rho, rho
-from ghr.stats import Estimate, estimate, median_difference
+from ghr.stats import Estimate, estimate, median_difference, psnr_of_mean
 from ghr.tables import Table
 
 SEEDS = 256  #: sampling seeds of each N that are looked at here, at most
+LEVEL = 0.1  #: noise level at which two networks are held against each other, image units
 
 Walks = Mapping[Key, Float[Tensor, "b c h w"]]  #: Wiener samples, by N and half
 
@@ -152,6 +154,52 @@ def compare(samples: Samples, walks: Walks, near: Table[Nearness]) -> tuple[Tabl
         rows.append(Beyond(n, len(residual), *(estimate(np.median, values) for values in found), strong))
         halves += both
     return Table(tuple(rows), Beyond), Table(tuple(halves), Ahead)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What two networks of one N have in common, where nobody knows what they were trained on."""
+
+    images: str  #: image set
+    network: str  #: kind, key of `ghr.recipes.NETWORKS`
+    n: int  #: training images of each
+    seeds: int  #: sampling seeds
+    error: Estimate  #: PSNR of both networks on held-out images at the noise level LEVEL, dB
+    apart: Estimate | None  #: their disagreement there as a PSNR, dB; higher is closer, None for one function
+    same_noise: Estimate  #: c_AB, median rho of A's and B's samples
+    floor: Estimate  #: median rho of a sample and the Wiener sample of held-out images, mean of both
+    residual: Estimate  #: beyond Wiener: median rho(A - W, B - W)
+    null: Estimate  #: the same with a sample of B from other noise in place of B's
+
+
+def common(study: Study, seeds: Sequence[int], seed: int = 0) -> Table[Common]:
+    """Are two networks one function, and do they draw one image, as far as held-out images alone can tell?
+
+    Args:
+        study: networks and held-out images; every N that has both halves counts.
+        seeds: of the samples, at least two.
+        seed: of the noise.
+
+    Returns:
+        One row for each such N.
+
+    Raises:
+        FloatingPointError: when a walk diverges.
+    """
+    rows, start = [], sampling.gaussian_start(study.held_out, seeds)
+    w = sampling.last(sampling.sample(WienerDenoiser(study.held_out), start))
+    for n in study.sizes:
+        if any((n, half) not in study.denoisers for half in "AB"):
+            continue
+        f, g = (study.denoisers[n, half] for half in "AB")
+        apart, errors = model_variance([f, g], study.held_out, LEVEL, seed)
+        a, b = (sampling.last(sampling.sample(one, start)) for one in (f, g))
+        found = (rho(a, b), (rho(a, w) + rho(b, w)) / 2, rho(a - w, b - w), rho(a - w, b.roll(1, 0) - w))
+        distance = estimate(psnr_of_mean, apart[0, 1]) if apart.any() else None
+        medians = (estimate(np.median, values) for values in found)
+        error = estimate(psnr_of_mean, errors.mean(0))
+        rows.append(Common(study.name, study.network, n, len(seeds), error, distance, *medians))
+    return Table(tuple(rows), Common)
 
 
 def exchange(samples: Samples, others: Samples, walks: Walks) -> tuple[Table[Pair], Table[Exchange]]:

@@ -78,7 +78,7 @@ def regularity(name: str) -> Regularity:
     """What the name of a set of C^alpha images says.
 
     Args:
-        name: e.g. "c_alpha-2", "c_alpha-3-1" or "hoelder-2".
+        name: e.g. "c_alpha-2", "c_alpha-3-1", "hoelder-2" or "published-2".
 
     Returns:
         Regularity.
@@ -87,7 +87,7 @@ def regularity(name: str) -> Regularity:
         ValueError: for the name of another set.
     """
     kind, *numbers = name.split("-")
-    if kind not in ("c_alpha", "hoelder"):
+    if kind not in ("c_alpha", "hoelder", "published"):
         raise ValueError(f'"{name}" is no set of C^alpha images: expected e.g. c_alpha-2 or hoelder-2.')
     return Regularity(float(numbers[0]), float(numbers[-1]), kind == "hoelder")
 

@@ -214,3 +214,31 @@ def test_only_an_n_that_both_have_is_compared():
     others = drawn(made(pictures(8), pictures(8, seed=1), held_out, network="BFCNN"), pictures(4), pictures(4))
     pairs, costs = beyond.exchange(found, others, beyond.wiener(found))
     assert pairs.rows == costs.rows == ()
+
+
+# Networks of which nobody knows the training images -----------------------------------------------------------------
+
+
+def test_equal_networks_have_all_in_common_and_wiener_is_its_own_floor():
+    x = pictures(40)
+    wiener = WienerDenoiser(x)
+    blurred = lambda y, sigma=None: 0.9 * wiener(y, sigma) + 0.1 * y.roll(3, -1)  # noqa: E731
+    study = made(x[:5], x[5:10], x, [blurred, blurred])
+    (row,) = beyond.common(study, range(6))
+    assert row.apart is None
+    assert row.same_noise.value == pytest.approx(1)
+    assert row.residual.value == pytest.approx(1)
+    assert row.null.value < 0.9
+    assert row.floor.value < 0.999
+    (row,) = beyond.common(made(x[:5], x[5:10], x, [wiener, blurred]), range(6))
+    y_wrong = beyond.model_variance([wiener, blurred], x, beyond.LEVEL, 0)[0][0, 1].mean().item()
+    assert row.apart.value == pytest.approx(-10 * math.log10(y_wrong), abs=1e-4)
+    assert row.same_noise.value < 1
+    assert row.n == 5 and row.seeds == 6  # noqa: PT018
+
+
+def test_a_network_without_its_other_half_has_nothing_in_common():
+    x = pictures(9)
+    study = made(x[:2], x[2:4], x)
+    alone = Study("toys", study.runs, {(2, "A"): study.denoisers[2, "A"]}, study.data, x)
+    assert len(beyond.common(alone, range(2))) == 0
