@@ -37,11 +37,17 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
 # %%
-from ghr import experiments, need
+import tempfile
+
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+
+from ghr import experiments, foreign, need, portrait
 from ghr.book import plots, results
 from ghr.measure import copies, samples
 
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
+results.keep(networks=experiments.networks(faces))
 many, planted = (16, 20) if scale == "smoke" else (64, 200)  # samples of each network; copies of each kind
 at = min(faces.sizes, key=lambda n: abs(n - 1000))  # training images among which copies are planted
 
@@ -154,8 +160,50 @@ crossed["photographs"].show("Where memory gives way: photographs", {}, measure="
 #
 # It measures any denoiser as this book measures its own: how well it denoises, how many dimensions it keeps, how symmetric its Jacobian is, whether its
 # basis follows the image ([chapter 4](04_adaptive_basis.py)), and what it draws. Networks in the formats of PyTorch, ONNX and diffusers are read, and
-# those of the paper's authors; pixels from -1 to 1 and predicted noise are converted. All networks that the authors published are measured by one
-# notebook from a clone of their repository, `book/notebooks/authors.py`.
+# those of the paper's authors; pixels from -1 to 1 and predicted noise are converted. (All networks that the authors published are measured by one
+# notebook from a clone of their repository, `book/notebooks/authors.py`.)
+#
+# Here is a network of another make: a UNet of [diffusers](https://huggingface.co/docs/diffusers), with constants, told the step of its diffusion,
+# asked for the noise, and trained for about a minute on {num}`networks[n=max,label=A].n:,` of our faces.
+
+# %%
+steps, size, widths = (8, 16, (8, 16)) if scale == "smoke" else (400, faces.held_out.shape[-1], (16, 32, 64))
+blocks = {"down_block_types": ["DownBlock2D"] * len(widths), "up_block_types": ["UpBlock2D"] * len(widths)}
+torch.manual_seed(seed)
+unet = UNet2DModel(size, 1, 1, block_out_channels=widths, layers_per_block=1, norm_num_groups=8, add_attention=False, **blocks)
+scheduler, optimizer = DDPMScheduler(), torch.optim.AdamW(unet.parameters(), lr=2e-3)
+falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
+training = faces.training(faces.largest)
+for x in training[torch.randint(len(training), (steps, 32))]:
+    t, z = torch.randint(len(scheduler), (len(x),)), torch.randn_like(x)
+    loss = (unet(scheduler.add_noise(2 * x - 1, z, t), t).sample - z).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    falling.step()
+with tempfile.TemporaryDirectory() as folder:
+    unet.save_pretrained(folder)
+    scheduler.save_pretrained(folder)  # as in any folder of diffusers
+    f = foreign.load(folder)
+
+# %%
+on = portrait.Images(faces.held_out[:32], None, faces.held_out[32:])
+found = portrait.of(f, on, portrait.plan(f, on, bases=4, seeds=4)).tables
+results.keep(foreign_curve=found["curve"], foreign_geometry=found["geometry"], foreign_ahead=found["ahead"])
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how well it denoises"}
+found["curve"].show("Denoising curve of a network of diffusers", {}, sigma=".3f", noisy=".1f", test=".1f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: its Jacobians"}
+found["geometry"].show("Jacobians of a network of diffusers", {}, sigma="", psnr=".1f", trace=".0f", asym=".2f", top=".2f", loss=".1f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: is its basis harmonic, and adapted to the image?"}
+found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
+
+# %% [markdown]
+# At σ = 0.1 it keeps {num}`foreign_geometry[sigma=0.1].trace.value:.0f` dimensions, and its basis follows the image, too: in H2 it is
+# {num}`foreign_ahead[sigma=0.1].h2.value:+.2f` ahead of every basis that does not know it. {claim}`another-make-adapts-too` So what chapter 4 finds belongs neither
+# to networks without constants nor to blind ones.
 #
 # ## What to do about copies
 #

@@ -305,7 +305,8 @@ def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:
 def _require_scale(scale: str) -> None:
     if scale == "authors":
         raise ValueError(
-            "The authors' networks are no scale of a chapter: book/notebooks/authors.py asks of them what chapters 2 to 5 ask."
+            "The authors' networks are no scale of a chapter: book/notebooks/authors.py asks of them what chapters 2 "
+            "to 5 ask."
         )
     if scale not in SCALES:
         raise ValueError(f'Unknown scale "{scale}": expected one of {", ".join(SCALES)}.')

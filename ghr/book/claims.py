@@ -802,6 +802,7 @@ CLAIMS = named(
             "08",
             "{favours[n=max].samples.low} > 0.1 and {favours[n=max].training.low} < 0 < {favours[n=max].training.high}",
         ),
+        Claim("another-make-adapts-too", "09", "{foreign_ahead[sigma=0.1].h2.low} > 0"),
         Claim(
             "few-images-are-copied",
             "09",
