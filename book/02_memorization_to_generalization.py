@@ -284,8 +284,8 @@ plots.Picture(figure)
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
 # three seeds, 512 views of each face, at a constant learning rate and by the second edition's recipe, which learns
-# several times faster. Small sets may hold easy faces, so we take off the gap that a network has which saw neither
-# these faces nor the test faces. Memory has set in when 1 dB is left.
+# several times faster ([what changed](deviations.md)). Small sets may hold easy faces, so we take off the gap that a
+# network has which saw neither these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -321,18 +321,22 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 
 # %% [markdown]
 # The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
-# {claim}`memory-waits-for-larger-sets` Behind this mean are two laws. At width 8 time grows in proportion to $N$.
-# {claim}`narrow-networks-wait-in-proportion` At width 16 the exponent is smaller, but grows, from
-# {num}`steps[first=min].exponent.value:.2f` between the two smallest sets to {num}`steps[last=max].exponent.value:.2f`
-# between the two largest. {claim}`the-exponent-grows`
+# {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better: at width 16 every network sees
+# about {num}`law[networks=width 16].start.value:,.0f` images before it can remember anything, since what cannot denoise
+# cannot remember either; from then on it sees each face about {num}`law[networks=width 16].views.value:.0f` times.
+# {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` towards the proportion that
+# {cite:t}`bonnaire2025why` say. (At width 8 it is in proportion from the beginning,
+# {claim}`narrow-networks-wait-in-proportion` with two to three times as many views.
+# {claim}`wider-networks-remember-earlier`)
 #
-# *Why?* A network that cannot denoise yet cannot remember either. At width 16 it first sees about
-# {num}`law[networks=width 16].start.value:,.0f` images, whatever the set, and from then on each image about
-# {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` Narrower networks need two to three
-# times as many views. {claim}`wider-networks-remember-earlier` Of a large set the start is no part, so in the end the
-# law is that of {cite:t}`bonnaire2025why`.
+# By this line 10,000 faces would be remembered after about a million images, {claim}`ten-thousand-need-a-million` far
+# beyond the largest of these sets; longer trainings must show it ({target}`T24`). To remember is not yet to copy: after
+# 512 views few of 64 samples are copies by the published rule, {claim}`copies-come-later` which misses copies in other
+# tones ([chapter 9](09_your_images.py)).
 #
-# **So it is time**, as far as we have followed it: no set was too large to be remembered. By this line 10,000 faces
-# would be after about a million images, {claim}`ten-thousand-need-a-million` far beyond the largest of these sets;
-# longer trainings must show it ({target}`T24`). To remember is not yet to copy: after 512 views of each face few of 64
-# samples are copies. {claim}`copies-come-later`
+# ## What it comes to
+#
+# With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes` At
+# equal images seen, that is at least partly a matter of **time**: large sets were stopped before memory could begin,
+# and no set that we followed was too large to be remembered. {claim}`large-sets-are-stopped-before-memory`
+# {claim}`memory-waits-for-larger-sets` Whether larger sets meet a limit of **room** is open.

@@ -82,21 +82,13 @@ plots.Picture(figure)
 # not give 1: shown a *new* face, these networks mix what they know with what they see. At strong noise $U$ is larger
 # ({target}`T9d`), since there the two memories of a large set come together as well.
 #
-# *Bias and variance.* A part of the error is common to both networks; the other, the **model variance**, is each one's
-# own:
-#
-# $$\tfrac12 \mathbb{E}\|f_A - x\|^2 + \tfrac12 \mathbb{E}\|f_B - x\|^2 = \mathbb{E}\,\langle f_A - x,\, f_B - x\rangle + \tfrac12\,\mathbb{E}\,\|f_A - f_B\|^2.$$ (eq-variance)
-#
-# At the largest $N$ and $\sigma$ = .1 variance is {num}`distance[n=max,sigma=0.1].variance:.2f` of the error,
-# {claim}`most-of-the-error-is-shared` so more images of the same kind would mend little. (The common part holds what
-# noise has destroyed, and the **bias**, which [chapter 5](05_where_harmonics_are_optimal.py) measures where the optimum
-# is known.) The share is largest where noise is weakest. {claim}`weak-noise-keeps-the-networks-apart` Summed over noise
-# levels as for a distance of densities in nats,
-#
-# $$K = \frac1d \int_{.02}^1 \mathbb{E}\,\|f_A - f_B\|^2\, \sigma^{-3}\, d\sigma,$$ (eq-discrepancy)
-#
-# the disagreement falls more than tenfold from $N$ = 10 to the largest.
-# {claim}`more-images-bring-the-networks-together`
+# *Would more images help?* Of the squared error at $\sigma$ = .1 and the largest $N$ a share of
+# {num}`distance[n=max,sigma=0.1].variance:.2f` is what the two networks get wrong differently, the **model variance**.
+# {claim}`most-of-the-error-is-shared` The rest both get wrong alike: what noise has destroyed, and the bias of networks
+# of this kind, which [chapter 5](05_where_harmonics_are_optimal.py) measures where the optimum is known. So more images
+# of the same kind would mend little. Only at the weakest noise is the variance a large part.
+# {claim}`weak-noise-keeps-the-networks-apart` Over all noise levels the disagreement falls more than tenfold from $N$ =
+# 10 to the largest ($K$ in the {term}`glossary <discrepancy K>`). {claim}`more-images-bring-the-networks-together`
 #
 # ## Data or chance?
 #
@@ -179,11 +171,10 @@ alt = "A noise, samples of networks A and B from it and their nearest training i
 Live("draw", still, alt, networks="avatars")
 
 # %% [markdown]
-# How nearly, for all $N$? Three medians over seeds tell: $c_{AB}$, of A's and B's sample from one noise; $c_{NN}$, of a
-# sample and its nearest training image; and its null $c_{null}$, of a *held-out* face and its nearest training image.
-# Beside them, shares of seeds: P(AB>NN), for which B's sample is closer to A's than any training image is; $f_{mem}$,
-# samples three times closer to one training image than to any other {cite:p}`yoon2023diffusion`; and the same with
-# distances to the *rays* of training images, which counts copies in other tones.
+# How nearly, for all $N$? Medians over seeds tell: $c_{AB}$, of A's and B's sample from one noise; $c_{NN}$, of a
+# sample and its nearest training image; and $c_{null}$, of a *new* face and its nearest training image, which says how
+# near is near. Beside them stand the shares of seeds whose samples are copies, by the rule of
+# {cite:t}`yoon2023diffusion` and in whatever tone (distances to the *rays* of training images: all their multiples).
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds: between A's and B's sample (black), a sample of A and its nearest training image (grey), a held-out face and its nearest training image (dashed). Right: shares of seeds, half A. With 95% intervals, against N."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
@@ -256,20 +247,15 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 
 # %% [markdown]
 # A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the start. Beyond
-# it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`). {claim}`networks-agree-beyond-wiener`
-# Unrelated faces do not have 0 here, since nearly the same $W$ is taken from both: with a sample of B from other noise
-# it is {num}`beyond[n=max].null.value:.2f`. The training image most similar beyond Wiener has
+# it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`). {claim}`networks-agree-beyond-wiener` That is
+# to be held against {num}`beyond[n=max].null.value:.2f` and not against 0: subtracting nearly the same $W$ from two
+# unrelated faces makes them alike. The training image most similar beyond Wiener has
 # {num}`ahead[n=max,half=A].nearest.value:.2f`; {claim}`closer-than-any-training-image-beyond-wiener` patches of
 # photographs agree, too ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
 #
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
 # also beyond Wiener, and no nearer to that set than held-out images are (to within .03). It holds at the largest $N$,
 # and not up to $N$ = 100. {claim}`strong-generalization-of-faces`
-#
-# ## Images or architecture?
-#
-# What makes them agree: faces of one density, or one architecture? We exchange one at a time. BF-CNN is a chain of
-# convolutions without scales; one of half A and one of half B draw from the same noise.
 
 # %%
 chain = experiments.chain(scale, sizes)
@@ -374,7 +360,8 @@ realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 
 # %% [markdown]
 # They are recognizable faces of too little contrast: the widest pair keeps {num}`quality[width=max].energy:.2f` of the
-# gradients' energy ({target}`T23a`). {claim}`samples-lack-contrast`
+# energy of held-out faces' gradients, which falls when an image is blurred ({target}`T23a`).
+# {claim}`samples-lack-contrast`
 #
 # Can they be told from real faces? A linear classifier looks at channels of a network that was trained on photographs.
 # Its area under the curve is 1/2 between two sets of held-out faces, where it can only guess, and 1 on faces blurred by

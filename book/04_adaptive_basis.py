@@ -14,16 +14,24 @@
 # # Shrinkage in an adaptive basis
 #
 # ```{admonition} In short
-# **Claim.** At each noisy image a trained denoiser is a matrix that shrinks: in a basis that the image chooses it keeps some coefficients and
-# removes others. The vectors are waves along contours and in flat regions: a *geometry-adaptive harmonic basis*
-# {cite:p}`kadkhodaie2024generalization`.
+# **Claim.** At each noisy image a trained denoiser is a matrix that shrinks: in a basis that the image chooses it keeps
+# some coefficients and removes others. The vectors are waves along contours and in flat regions: a *geometry-adaptive
+# harmonic basis* {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** The basis follows the image, {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` and holds it better than any
-# fixed one. {claim}`own-basis-holds-faces-best` But shrinkage is not all: the matrix is not symmetric, and its symmetric part alone
-# denoises {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse. {claim}`symmetric-part-falls-short`
+# **What we found.** The basis follows the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
+# From the vectors that suit a face best it is rebuilt better than from any fixed basis.
+# {claim}`own-basis-holds-faces-best` But shrinkage is not all: the matrix is not symmetric, and its symmetric part
+# alone denoises {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
+# {claim}`symmetric-part-falls-short`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
 # ```
+#
+# A **harmonic** is a wave like those of a drum: smooth, with more ups and downs the higher its number. On an even drum
+# harmonics are sines and cosines. *Adapted* to an image, the drum is cut along its contours: each wave may jump there
+# and is smooth elsewhere. Why would a denoiser want that? Where noise hides the pixels, it is better to average along a
+# contour than across.
+
 # %% tags=["parameters"]
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
@@ -70,13 +78,15 @@ noise = Slider("sigma", "noise, σ", strengths, start=strengths[12], form="{:.2f
 Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
 
 # %% [markdown]
-# Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it. {claim}`circle-has-one-dimension`
-# Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best denoiser's $J$ is symmetric: it is the covariance of the clean
-# images that could be behind $y$, over $\sigma^2$ {cite:p}`miyasawa1961empirical`.
+# Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it.
+# {claim}`circle-has-one-dimension` Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best
+# denoiser's $J$ is symmetric: it is the covariance of the clean images that could be behind $y$, over $\sigma^2$
+# {cite:p}`miyasawa1961empirical`.
 #
 # ## A matrix for each image
 #
-# Our networks add no constant, so that $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly ({target}`T10`): {claim}`f-is-its-matrix`
+# Our networks add no constant, so that $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly
+# ({target}`T10`): {claim}`f-is-its-matrix`
 #
 # $$f(y) = J(y)\, y.$$ (eq-linear)
 #
@@ -130,7 +140,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 # %% [markdown]
 # ## What is kept?
 #
-# A shrinkage works where an image has few coefficients and noise has all.
+# Shrinking works if the image sits in few directions while noise is spread over all.
 
 # %%
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
@@ -150,12 +160,14 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The very first directions, found at this very noise, are
-# enlarged too much. {claim}`first-direction-is-amplified-too-much`
+# The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The first eigenvalues exceed
+# 1: there the basis has partly fitted the noise at which it was computed.
+# {claim}`first-direction-is-amplified-too-much`
 #
 # ## How few waves make a face?
 #
-# How good is the basis? We rebuild a face from $K$ vectors. Other bases get their best case, the $K$ largest coefficients of the clean face.
+# We rebuild a face from $K$ vectors. Each basis may choose the $K$ that suit the clean face best, or must take its
+# first $K$.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**From 64 vectors its own waves make the best face.** A test face, the sum of the mean face and K vectors: eigenvectors of S (largest N, σ = 0.1), the first K and those of the K largest coefficients; cosines, wavelets and principal components, K largest. Below: PSNR."}}
 rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
@@ -200,10 +212,13 @@ alt = "A test face, noisy and denoised, and four of its eigenvectors with the co
 Live("rebuild", still, alt, networks="avatars")
 
 # %% [markdown]
-# From 64 vectors the network's own basis makes {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB, the best fixed one
-# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for *another* face is worse than
-# cosines. {claim}`basis-of-another-face-is-worse-than-cosines` (Found at the noisy face, the own basis knows something of it; and from very few vectors
-# principal components make more.) {claim}`components-are-best-at-first`
+# From the 64 vectors that suit it best, the network's own basis makes
+# {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB of a face, the best fixed one
+# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for
+# *another* face is worse than cosines. {claim}`basis-of-another-face-is-worse-than-cosines` So it fits this face. But
+# it is ordered for denoising: its *first* 64 vectors make
+# {num}`rebuilt[basis="its own",choice=first,k=64].psnr.value:.1f` dB, no more than the chosen principal components,
+# {claim}`first-vectors-are-no-better` and of very few vectors these make more. {claim}`components-are-best-at-first`
 #
 # ## What the picture leaves out
 #
@@ -299,22 +314,34 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# At $N$ = 100 the network keeps {num}`seen[n~100,at=training].trace.value:.0f` dimensions at a training face and many useless ones at a test face; at
-# the largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only` There A and B agree to
-# {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, and less at two faces: they agree on the image. {claim}`halves-find-one-basis`
+# At $N$ = 100 the network keeps {num}`seen[n~100,at=training].trace.value:.0f` dimensions at a training face and many
+# useless ones at a test face; at the largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only`
+# There A and B agree to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, and less at two faces: they
+# agree on the image. {claim}`halves-find-one-basis`
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
-# The paper does not define the words; we propose four numbers of the first $K$ vectors. Join each pixel to its four neighbours. A unit vector $e$ then has the squared
-# frequency $e^\top L e = \sum (e_i - e_j)^2$. With weights $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across contours of $x$ are free:
-# $e^\top L_x e$.
+# The paper does not define the words. We propose four numbers of the first $K$ vectors; two say most:
 #
-# - **H1, frequency grows**: rank correlation of $k$ with $e_k^\top L e_k$.
-# - **H2, geometry gain**: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, the share of energy across contours.
-# - **H3, along against across**: gradient energy along over across the strongest edges, over that of cosines of equal frequency; less is better.
-# - **H4, alignment**: with the $K$ lowest eigenvectors of $L_x$, the smoothest functions on $x$.
+# - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
+#   crosses another image's.
+# - **H4, the same space?** How much of the $K$ vectors lies in the span of the $K$ smoothest functions that may jump at
+#   the image's contours, less the same with another image.
 #
-# From H2 and H4 the same with another test image is taken off, so that one basis for all images has 0.
+# Both are 0 for a basis that does not know its image. **H1** asks whether frequency grows with rank, **H3** whether
+# variation runs across the strongest edges rather than along them (less is better).
+#
+# ```{admonition} Formulas
+# :class: dropdown
+# Join each pixel to its four neighbours. A unit vector $e$ has the squared frequency $e^\top L e = \sum (e_i - e_j)^2$.
+# In $e^\top L_x e = \sum w_{ij} (e_i - e_j)^2$ with $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across
+# contours of $x$ are free.
+#
+# - H1: rank correlation of $k$ with $e_k^\top L e_k$.
+# - H2: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, less the same with another test image.
+# - H3: gradient energy along over across the strongest edges, over that of cosines of equal frequency.
+# - H4: alignment with the $K$ lowest eigenvectors of $L_x$, less the same with another test image.
+# ```
 
 # %%
 indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
@@ -355,15 +382,16 @@ units = {"ahead": "training images ahead (dB)", "psnr": "PSNR (dB)", "trace": "t
 kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **forms, h2=".2f", h4=".2f")
 
 # %% [markdown]
-# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with biases or without, told $\sigma$ or not. BF-CNN learns
-# it too, a chain of 21 convolutions with a tenth of the parameters. {claim}`chain-adapts-too` It does not memorize a hundred faces, and adapts already
-# then; {claim}`less-memory-more-adaptation` whether for its architecture or its size we do not know.
+# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with biases or without, told
+# $\sigma$ or not. BF-CNN learns it too, a chain of 21 convolutions with a tenth of the parameters.
+# {claim}`chain-adapts-too` It does not memorize a hundred faces, and adapts already then;
+# {claim}`less-memory-more-adaptation` whether for its architecture or its size we do not know.
 #
 # ## What it comes to
 #
-# *The paper says* that a denoiser shrinks in waves that the image chooses. *We find* the waves: two networks that share no training image agree on
-# them, {claim}`halves-find-one-basis` and nothing that does not know the image equals them. {claim}`basis-follows-the-face` Where noise hides the pixels, it is
-# better to average along a contour than across. *We do not find* that shrinkage is all. {claim}`symmetric-part-falls-short`
+# *The paper says* that a denoiser shrinks in waves that the image chooses. *We find* the waves: two networks that share
+# no training image agree on them, {claim}`halves-find-one-basis` and nothing that does not know the image equals them.
+# {claim}`basis-follows-the-face` *We do not find* that shrinkage is all. {claim}`symmetric-part-falls-short`
 #
-# *Limits.* Matrices were taken at {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or fewer, of one pair of trainings. Each
-# image is also another's *other*, so that intervals are a little narrow.
+# *Limits.* Matrices were taken at {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
+# fewer, of one pair of trainings. Each image is also another's *other*, so that intervals are a little narrow.

@@ -71,16 +71,16 @@ rows = [torch.cat([rates.scenes(many, size, kind, seed)[:1] for kind in row]) fo
 plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 
 # %% [markdown]
-# **What theory says.** If the best $M$ vectors of a basis leave an error of the order of $M^{-\alpha}$, and keeping
-# them costs $M \sigma^2$ of noise, the best $M$ balances the two:
+# **What theory says.** Keep the best $M$ vectors of a basis: what is left out costs $M^{-\alpha}$, what is kept costs
+# $M \sigma^2$ of noise. The sum is least at $M = \sigma^{-2/(\alpha+1)}$, where
 #
 # $$\mathrm{MSE} \sim \sigma^{2\alpha/(\alpha+1)}, \qquad\text{that is}\qquad
 # \mathrm{PSNR}_{out} = \frac{\alpha}{\alpha+1}\, \mathrm{PSNR}_{in} + \mathrm{const}.$$ (eq-rate)
 #
-# No denoiser has a better rate for all such images as $\sigma$ goes to 0 {cite:p}`korostelev1993minimax`. Bases that
-# follow the contour reach it up to logarithms {cite:p}`lepennec2005sparse,peyre2008orthogonal`. Fixed bases do not: for
-# wavelets the slope is 1/2 however smooth the image is, for cosines 1/3. All of this is a limit, of weak noise and
-# infinitely many pixels. We have {num}`networks[images=c_alpha-1].side` by {num}`networks[images=c_alpha-1].side`.
+# Bases that follow the contour leave out $M^{-\alpha}$, nearly {cite:p}`lepennec2005sparse,peyre2008orthogonal`, and no
+# denoiser has a better rate for all such images {cite:p}`korostelev1993minimax`. Wavelets leave out $M^{-1}$ however
+# smooth the image is, which is a slope of 1/2, cosines $M^{-1/2}$, a slope of 1/3. All this is for noise that goes to 0
+# and ever more pixels. We have {num}`networks[images=c_alpha-1].side` by {num}`networks[images=c_alpha-1].side`.
 #
 # ## Output against input
 #

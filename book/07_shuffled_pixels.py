@@ -121,16 +121,12 @@ named.show(
 # %% [markdown]
 # From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, {claim}`shuffling-costs`
 # far more than two trainings on different faces differ, {claim}`loss-is-more-than-chance` and more from each block size
-# to the next. {claim}`larger-blocks-cost-more`
+# to the next. {claim}`larger-blocks-cost-more` (One would expect small blocks, which scramble fine structure only, to
+# cost most at weak noise; they, too, cost most at middle noise. {claim}`small-blocks-cost-most-in-the-middle`)
 #
 # *Is it still better than linear?* On faces it is better than Wiener at each of these noise levels,
 # {claim}`faces-beat-wiener` after a whole shuffle worse at each. {claim}`shuffled-lose-to-wiener` So this network is
 # undertrained, too small, or both; little follows about the basis that it would prefer in the end.
-#
-# *Why by blocks?* Averages over blocks survive a shuffle inside them. Of {num}`averages[block=4].block` pixels a side
-# they hold {num}`averages[block=4].held:.2f` of the faces' variance, while all structure finer than a block is
-# scrambled. Weak noise leaves such structure to be seen, so small blocks should cost most there. They do not: they,
-# too, cost most at middle noise. {claim}`small-blocks-cost-most-in-the-middle`
 #
 # ## Would a longer training mend it?
 

@@ -139,8 +139,8 @@ crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
 # %% [markdown]
-# As $N$ grows copies end first; then the gap closes, and last two halves agree. {claim}`copies-end-first` On faces the gap is below 1 dB from about {num}`faces_need[measure=gap].n:,.0f` images on, on photographs from {num}`patches_need[measure=gap].n:,.0f`.
-# {claim}`faces-and-photographs-need-different-numbers` These are numbers *for this length of training*: there a network has seen each face about
+# As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On faces the gap is below 1 dB from some thousands
+# of images on, on photographs from fewer than a thousand. {claim}`faces-and-photographs-need-different-numbers` These are numbers *for this length of training*: there a network has seen each face about
 # {num}`faces_need[measure=gap].views:,.0f` times. One that is trained longer sees each image more often, and remembers larger sets
 # ([chapter 2](02_memorization_to_generalization.py)). For your own images:
 #
@@ -207,6 +207,6 @@ found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="",
 #
 # ## What to do about copies
 #
-# Two things helped here. *More images*: the share of copies falls with $N$ at a given length of training. {claim}`few-images-are-copied` *An earlier
-# stop*: networks generalize before they memorize ([chapter 2](02_memorization_to_generalization.py)). A third should: *no duplicates*, each of which is
-# one more view of its image at each pass; `ghr check` names them.
+# *More images*: the share of copies falls with $N$ at a given length of training. {claim}`few-images-are-copied` *An earlier stop* helps sets that
+# generalize before they memorize ([chapter 2](02_memorization_to_generalization.py)); the smallest never do. And *no duplicates*, each of which is one
+# more view of its image at each pass: `ghr check` names them.
