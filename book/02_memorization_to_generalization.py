@@ -196,10 +196,10 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # 100 faces. {claim}`chain-does-not-memorize-a-hundred`
 #
 # *The paper finds* the same at 80 pixels (its Figure 1). *Why?* The optimum of the training loss repeats training
-# images at every $N$. A network may have no **room** for a large set, or no **time**. Each image of $N$ = 10 was seen
-# {num}`gaps[n=10,half=A].views:,.0f` times, each image of the largest set {num}`gaps[n=max,half=A].views:,.0f` times;
-# in the paper, where sets were larger, about 2,000 times. Networks of 1,000 and 10,000 faces at *equal views* will
-# decide ({target}`T24`).
+# images at every $N$. A network may have no **room** for a large set, or no **time**, or an architecture that cannot
+# say what memory says. Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each image of the
+# largest set {num}`gaps[n=max,half=A].views:,.0f` times; here $N$ and views go together. The last section takes them
+# apart for small sets; networks of 1,000 and 10,000 faces at *equal views* will do so for larger ones ({target}`T24`).
 #
 # And no gap does not yet mean that the density was learned. The [next chapter](03_two_networks_one_density.py) is
 # sharper.
@@ -271,20 +271,19 @@ for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patc
     plots.legend(left)
 plots.Picture(figure)
 
-# %% [markdown]
-# {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to memorize grows
-# in proportion to it: early stopping keeps a network from memorizing, in a window that opens as $N$ grows. *We find*
-# one time to generalize for all large sets, {claim}`one-time-to-generalize` while networks of 100 faces and fewer never
-# get there. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000, after
-# {num}`onsets[n=1000,half=A].views:,.0f` views of each image. {claim}`small-sets-are-memorized` The large sets of this
-# chapter were stopped *before* that, so at least a part of the transition is one of views.
-# {claim}`large-sets-are-stopped-before-memory`
+# %% [markdown] {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to
+# memorize grows in proportion to it: early stopping keeps a network from memorizing, in a window that opens as $N$
+# grows. *We find* one time to generalize for all large sets, {claim}`one-time-to-generalize` while networks of 100
+# faces and fewer never get there. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000 (there at the
+# last entry of the log, {num}`onsets[n=1000,half=A].views:,.0f` views, where the learning rate reaches zero).
+# {claim}`small-sets-are-memorized` The large sets of this chapter were stopped *before* that, so at least a part of the
+# transition is one of views. {claim}`large-sets-are-stopped-before-memory`
 #
 # ## Time or room?
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
 # three seeds, 512 views of each face, at a constant learning rate and by the second edition's recipe, which learns
-# several times faster ([what changed](deviations.md)). Small sets may hold easy faces, so we take off the gap that a
+# several times faster ([what changed](log.md)). Small sets may hold easy faces, so we take off the gap that a
 # network has which saw neither these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
@@ -319,13 +318,12 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how the time to memorize grows", "code_prompt_hide": "Table: how the time to memorize grows"}
 law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", views=".0f")
 
-# %% [markdown]
-# The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
+# %% [markdown] The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
 # {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better: at width 16 every network sees
 # about {num}`law[networks=width 16].start.value:,.0f` images before it can remember anything, since what cannot denoise
 # cannot remember either; from then on it sees each face about {num}`law[networks=width 16].views.value:.0f` times.
-# {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` towards the proportion that
-# {cite:t}`bonnaire2025why` say. (At width 8 it is in proportion from the beginning,
+# {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with the proportion
+# that {cite:t}`bonnaire2025why` find. (At width 8 it is in proportion from the beginning,
 # {claim}`narrow-networks-wait-in-proportion` with two to three times as many views.
 # {claim}`wider-networks-remember-earlier`)
 #
@@ -338,5 +336,6 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 #
 # With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes` At
 # equal images seen, that is at least partly a matter of **time**: large sets were stopped before memory could begin,
-# and no set that we followed was too large to be remembered. {claim}`large-sets-are-stopped-before-memory`
-# {claim}`memory-waits-for-larger-sets` Whether larger sets meet a limit of **room** is open.
+# and up to {num}`law[networks=all].last` faces no set was too large to be remembered.
+# {claim}`large-sets-are-stopped-before-memory` {claim}`memory-waits-for-larger-sets` Of larger sets this says nothing
+# yet. Intervals are over images: two trainings can differ by more.

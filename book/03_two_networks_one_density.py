@@ -82,11 +82,11 @@ plots.Picture(figure)
 # not give 1: shown a *new* face, these networks mix what they know with what they see. At strong noise $U$ is larger
 # ({target}`T9d`), since there the two memories of a large set come together as well.
 #
-# *Would more images help?* Of the squared error at $\sigma$ = .1 and the largest $N$ a share of
+# *What do they get wrong alike?* Of the squared error at $\sigma$ = .1 and the largest $N$ a share of
 # {num}`distance[n=max,sigma=0.1].variance:.2f` is what the two networks get wrong differently, the **model variance**.
 # {claim}`most-of-the-error-is-shared` The rest both get wrong alike: what noise has destroyed, and the bias of networks
-# of this kind, which [chapter 5](05_where_harmonics_are_optimal.py) measures where the optimum is known. So more images
-# of the same kind would mend little. Only at the weakest noise is the variance a large part.
+# of this kind, which [chapter 5](05_where_harmonics_are_optimal.py) measures where the optimum is known. Averaging
+# networks would mend at most this share. Only at the weakest noise is the variance a large part.
 # {claim}`weak-noise-keeps-the-networks-apart` Over all noise levels the disagreement falls more than tenfold from $N$ =
 # 10 to the largest ($K$ in the {term}`glossary <discrepancy K>`). {claim}`more-images-bring-the-networks-together`
 #
@@ -245,11 +245,11 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement beyond Wiener, faces", "code_prompt_hide": "Table: agreement beyond Wiener, faces"}
 shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", partial=".3f", strong="")
 
-# %% [markdown]
-# A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the start. Beyond
-# it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`). {claim}`networks-agree-beyond-wiener` That is
-# to be held against {num}`beyond[n=max].null.value:.2f` and not against 0: subtracting nearly the same $W$ from two
-# unrelated faces makes them alike. The training image most similar beyond Wiener has
+# %% [markdown] A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the
+# start. Beyond it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`).
+# {claim}`networks-agree-beyond-wiener` That is to be held against {num}`beyond[n=max].null.value:.2f` and not against
+# 0: subtracting nearly the same $W$ from two unrelated faces makes them alike. (The partial correlation given $W$, 0
+# for unrelated faces, is {num}`beyond[n=max].partial.value:.2f`.) The training image most similar beyond Wiener has
 # {num}`ahead[n=max,half=A].nearest.value:.2f`; {claim}`closer-than-any-training-image-beyond-wiener` patches of
 # photographs agree, too ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
 #
@@ -432,8 +432,8 @@ plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labe
 #
 # *The paper says* that two networks of $10^5$ faces generate nearly the same image, which is in neither training set
 # (its Figure 2). *We find the same* at $N$ = {num}`alike[n=max].n:,` and 32 pixels, by a harder test: they agree beyond
-# what the start and second moments decide, by every sampler. {claim}`two-networks-draw-one-new-image` What they draw
-# depends on the architecture, and not on which images they saw. {claim}`images-exchanged-cost-nothing`
+# what the start and second moments decide. {claim}`two-networks-draw-one-new-image` What they draw depends on the
+# architecture, and not on which images they saw. {claim}`images-exchanged-cost-nothing`
 #
 # *What this does not show:* that it would stay so if large sets were seen as often as small ones
 # ([chapter 2](02_memorization_to_generalization.py)). And one pair of trainings was measured for each $N$.

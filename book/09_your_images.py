@@ -16,9 +16,9 @@
 # ```{admonition} In short
 # **Question.** Does my model copy its training images, and how many images does it need so that it does not?
 #
-# **What we find.** Copies can be found up to shifts and mirroring, with a threshold that held-out images set. {claim}`planted-copies-are-found`
-# How many images are enough depends on how long a network is trained: what counts is how often it sees each image. No number such as "10,000"
-# holds for all. {claim}`faces-and-photographs-need-different-numbers`
+# **What we find.** Copies can be found up to shifts and mirroring, with a threshold that held-out images set.
+# {claim}`planted-copies-are-found` How many images are enough depends on the images, the network and the length of
+# training. No number such as "10,000" holds for all. {claim}`faces-and-photographs-need-different-numbers`
 #
 # **The figure.** {numref}`fig-needed`.
 # ```
@@ -72,11 +72,12 @@ plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN =
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: copies among samples"}
 copied.show("Copies among samples", {"found": "copies", "rule": "d1/d2 < 1/3"}, n=",", half="", found=".0%", rule=".0%")
 
-# %% [markdown]
-# Of the samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are copies; at the largest $N$ there is no
-# sign of any. {claim}`few-images-are-copied` The published rule counts a copy where the nearest training image is three times nearer than the second,
-# pixel by pixel {cite:p}`yoon2023diffusion`. At $N$ = {num}`copied[n~100,half=A].n` it finds {num}`copied[n~100,half=A].rule.value:.0%` where this test
-# finds {num}`copied[n~100,half=A].found.value:.0%`: a copy of lower contrast is none to it. {claim}`the-published-rule-misses-copies` With your own folders:
+# %% [markdown] Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are
+# copies; at the largest $N$ there is no sign of any. {claim}`few-images-are-copied` The published rule counts a copy
+# where the nearest training image is three times nearer than the second, pixel by pixel {cite:p}`yoon2023diffusion`. At
+# $N$ = {num}`copied[n~100,half=A].n` it finds {num}`copied[n~100,half=A].rule.value:.0%` where this test finds
+# {num}`copied[n~100,half=A].found.value:.0%`: a copy of lower contrast is none to it.
+# {claim}`the-published-rule-misses-copies` With your own folders:
 #
 # ```sh
 # ghr check samples --train training-images --held-out other-images

@@ -228,7 +228,8 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     verdict = entry.verdict if entry else "none"
     if not html:
         return f"{id}, {entry.target}: {verdict}" if entry else f"{id}: {missing}"
-    words = escape(f"{id}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
+    of = " photographs" if images == "photographs" else ""  # most are asked of faces, and some of both
+    words = escape(f"{id}{of}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
     place = f' href="{ledger_page}#{id}"' if ledger_page else ""
     return (
         f'<a class="verdict {verdict}"{place}>{words}</a>'
