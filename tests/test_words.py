@@ -1,6 +1,7 @@
 """Questions in a text: what they mean, which faults are seen before anything runs, and what stands there at last."""
 
 from dataclasses import dataclass, replace
+from html import escape
 
 import pytest
 
@@ -191,7 +192,9 @@ def told(scale="laptop", kept=KEPT, **more) -> words.Told:
 def test_numbers_verdicts_and_claims_stand_in_the_text():
     text = "It is {num}`gaps[n=max].gap.value:.1f` ({target}`T2a`). It falls. {claim}`falls`"
     assert words.fill(text, told(), "02", "ledger.html") == (
-        'It is 2.0 (<a class="verdict met" href="ledger.html#T2a">T2a:\N{NO-BREAK SPACE}met</a>). It falls. '
+        'It is 2.0 (<a class="verdict met" href="ledger.html#T2a" '
+        f'title="{escape(ledger.TARGETS["T2a"].statistic)}: &gt;= 15 was forecast">'
+        "T2a:\N{NO-BREAK SPACE}met</a>). It falls. "
     )
     assert words.fill(text, told(), "02", html=False) == "It is 2.0 (T2a, >= 15: met). It falls. "
     assert words.fill("{num}`02:gaps[n=max].n`", told()) == "1000"

@@ -230,12 +230,9 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
         return f"{id}, {entry.target}: {verdict}" if entry else f"{id}: {missing}"
     of = " photographs" if images == "photographs" else ""  # most are asked of faces, and some of both
     words = escape(f"{id}{of}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
-    place = f' href="{ledger_page}#{id}"' if ledger_page else ""
-    return (
-        f'<a class="verdict {verdict}"{place}>{words}</a>'
-        if place
-        else f'<span class="verdict {verdict}">{words}</span>'
-    )
+    asked = escape(told.targets[id].statistic + (f": {entry.target} was forecast" if entry else ""))
+    tag, place = ("a", f' href="{ledger_page}#{id}"') if ledger_page else ("span", "")
+    return f'<{tag} class="verdict {verdict}"{place} title="{asked}">{words}</{tag}>'
 
 
 def _named(name: str, told: Told) -> Claim:
