@@ -272,7 +272,7 @@ plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 
 # %% [markdown]
 # The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its samples are no more like
-# training images (centred cosine {num}`likeness[images=network].median.value:.2f`) than faces that it has never seen
+# training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`) than faces that it has never seen
 # ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies` It was trained towards the
 # memorizing optimum and does not go there. If it did, it would be a way to store {num}`network.n:,` images.
 #

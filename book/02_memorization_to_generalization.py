@@ -185,21 +185,21 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # %% [markdown]
 # At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better than test
 # images. At $N$ = {num}`gaps[n=max,half=A].n:,` the gap is {num}`gaps[n=max,half=A].mean:.2f` dB, averaged over noise
-# levels ({target}`T4`). {claim}`the-gap-of-faces-closes` Nor is this the luck of easy images: the other half's network,
+# levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes` Nor is this the luck of easy images: the other half's network,
 # which has not seen them, serves as a judge, and at the largest $N$ no network favours its own images.
 # {claim}`no-network-favours-its-own-images` What is left is chance: one network is better on *all* images, by
 # {num}`exchange[n=max].better.value:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
 # less, since test patches come from the same photographs: they are new places, not new scenes. And the size at which it
-# closes depends on the network: BF-CNN, a chain of convolutions with a tenth of the parameters, does not even remember
+# closes depends on the network: {term}`BF-CNN`, a chain of convolutions with a tenth of the parameters, does not even remember
 # 100 faces. {claim}`chain-does-not-memorize-a-hundred`
 #
 # *The paper finds* the same at 80 pixels (its Figure 1). *Why?* The optimum of the training loss repeats training
 # images at every $N$. A network may have no **room** for a large set, or no **time**, or an architecture that cannot
 # say what memory says. Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each image of the
 # largest set {num}`gaps[n=max,half=A].views:,.0f` times; here $N$ and views go together. The last section takes them
-# apart for small sets; networks of 1,000 and 10,000 faces at *equal views* will do so for larger ones ({target}`T24`).
+# apart for small sets; networks of 1,000 and 10,000 faces at *equal* {term}`views` will do so for larger ones ({target}`T24`).
 #
 # And no gap does not yet mean that the density was learned. The [next chapter](03_two_networks_one_density.py) is
 # sharper.
@@ -282,7 +282,7 @@ plots.Picture(figure)
 # ## Time or room?
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
-# three seeds, 512 views of each face, at a constant learning rate and by the second edition's recipe, which learns
+# three seeds, 512 views of each face, at a constant learning rate and by the {term}`second edition`'s recipe, which learns
 # several times faster ([what changed](log.md)). Small sets may hold easy faces, so we take off the gap that a
 # network has which saw neither these faces nor the test faces. Memory has set in when 1 dB is left.
 

@@ -207,7 +207,7 @@ near.show(n=",", half="", nearest=".2f", null=".2f", closer=".2f", copies=".2f",
 # ## How much of it is in the start?
 #
 # The start has the covariance of faces: it carries the coarse components of one definite face. How much is decided
-# before the first step? The Wiener denoiser, which knows a mean and a covariance only, can walk from it, too. Two
+# before the first step? The {term}`Wiener denoiser`, which knows a mean and a covariance only, can walk from it, too. Two
 # Wiener denoisers, of A and of B, agree even more than the networks do, and draw clouds. {claim}`wiener-agrees-too` So
 # $c_{AB}$ alone is no evidence.
 #

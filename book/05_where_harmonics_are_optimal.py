@@ -86,9 +86,9 @@ plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 #
 # The rivals, unlike the network, are told the noise level:
 #
-# - **TI db4** sets wavelet coefficients below $3\sigma$ to 0, averaged over all shifts
+# - **TI {term}`db4`** sets wavelet coefficients below $3\sigma$ to 0, averaged over all shifts
 #   {cite:p}`coifman1995translation`. It sees no contours.
-# - **Bandlets** do the same in a basis that follows the contours of the noisy image {cite:p}`peyre2008orthogonal`. Ours
+# - **{term}`Bandlets <bandlets>`** do the same in a basis that follows the contours of the noisy image {cite:p}`peyre2008orthogonal`. Ours
 #   follow one straight direction in each small square.
 # - **Wiener** is the best affine denoiser, one basis for all images.
 #
@@ -196,7 +196,7 @@ results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 # {claim}`slopes-not-above-wavelets` Is it *better*? It is, by more than 1 dB at every $\alpha$ ({target}`T13`).
 # {claim}`levels-above-wavelets` Its least lead over bandlets is {num}`worst[network=UNet].least_over_bandlets:.2f` dB
 # ({target}`T13b`). (Bandlets are {num}`variants[moments=1,border>0].over_wavelets.value:.1f` dB better than TI db4 with
-# mirrored borders, worse without; {claim}`bandlets-need-their-borders` more vanishing moments gain nothing.
+# mirrored borders, worse without; {claim}`bandlets-need-their-borders` more {term}`vanishing moments` gain nothing.
 # {claim}`moments-gain-nothing`)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of bandlets"}
@@ -256,7 +256,7 @@ leads.show(
 #
 # ## An optimum that is known exactly
 #
-# A Gaussian field on a torus with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$ has an exact best denoiser: each
+# A Gaussian field on a {term}`torus` with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$ has an exact best denoiser: each
 # Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best basis is Fourier's, for every image. So this
 # checks the network from end to end. Here $\alpha$ = 2; the network knows neither spectrum, nor noise level, nor the
 # torus.

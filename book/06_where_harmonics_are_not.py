@@ -65,7 +65,7 @@ results.keep(networks=networks(*discs, ray, sines))
 # $$\mathrm{MSE}^* \approx 5 \sigma^2 / d, \qquad \mathrm{tr} J^* \approx 5.$$ (eq-five)
 #
 # We do not rely on the approximation: for each noisy image the five numbers are integrated out
-# (`ghr.references.DiscPosterior`), which gives the posterior mean that no denoiser can beat. It is told $\sigma$;
+# (`ghr.references.DiscPosterior`), which gives the {term}`posterior mean` that no denoiser can beat. It is told $\sigma$;
 # networks can read $\sigma$ off so many pixels.
 #
 # **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of random amplitude and phase,
