@@ -271,7 +271,8 @@ for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patc
     plots.legend(left)
 plots.Picture(figure)
 
-# %% [markdown] {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to
+# %% [markdown]
+# {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to
 # memorize grows in proportion to it: early stopping keeps a network from memorizing, in a window that opens as $N$
 # grows. *We find* one time to generalize for all large sets, {claim}`one-time-to-generalize` while networks of 100
 # faces and fewer never get there. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000 (there at the
@@ -318,7 +319,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how the time to memorize grows", "code_prompt_hide": "Table: how the time to memorize grows"}
 law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", views=".0f")
 
-# %% [markdown] The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
+# %% [markdown]
+# The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
 # {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better: at width 16 every network sees
 # about {num}`law[networks=width 16].start.value:,.0f` images before it can remember anything, since what cannot denoise
 # cannot remember either; from then on it sees each face about {num}`law[networks=width 16].views.value:.0f` times.

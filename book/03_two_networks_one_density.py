@@ -245,7 +245,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement beyond Wiener, faces", "code_prompt_hide": "Table: agreement beyond Wiener, faces"}
 shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", partial=".3f", strong="")
 
-# %% [markdown] A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the
+# %% [markdown]
+# A sample is similar to its Wiener sample by {num}`beyond[n=max].floor.value:.2f`: this much is in the
 # start. Beyond it, A and B agree to {num}`beyond[n=max].residual:.2f` ({target}`T26`).
 # {claim}`networks-agree-beyond-wiener` That is to be held against {num}`beyond[n=max].null.value:.2f` and not against
 # 0: subtracting nearly the same $W$ from two unrelated faces makes them alike. (The partial correlation given $W$, 0
@@ -256,6 +257,11 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
 # also beyond Wiener, and no nearer to that set than held-out images are (to within .03). It holds at the largest $N$,
 # and not up to $N$ = 100. {claim}`strong-generalization-of-faces`
+#
+# ## Images or architecture?
+#
+# What makes them agree: faces of one density, or one architecture? We exchange one at a time. BF-CNN is a chain of
+# convolutions without scales; one of half A and one of half B draw from the same noise.
 
 # %%
 chain = experiments.chain(scale, sizes)

@@ -354,3 +354,21 @@ apart.show("Distance to the memorizer", heads_of_places, n=",", sigma=".3f", tra
 # {claim}`gap-moves-to-stronger-noise` *Its own samples*, noised afresh, each network denoises
 # {num}`favours[n=max].samples.value:.2f` dB better than the other network does.
 # {claim}`networks-favour-their-own-samples`
+#
+# ## What it comes to
+#
+# *Wiener* explains strong noise, and much of every sample, which is in the start; not what makes a face sharp.
+# {claim}`wiener-is-nearest-at-strong-noise` *LS and ELS* explain how a chain of convolutions can be good from few
+# faces; the UNet sees more than one window. {claim}`equivariance-explains-the-chain-of-few-images` *PSPC* explains the
+# most of one answer at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` *PCA locality*, with
+# nothing fitted, draws the UNet's samples best; {claim}`principal-windows-draw-the-unets-faces` that locality comes
+# from the data *alone* is not what our networks of shuffled faces show, which have learned too little to decide it.
+# *Selective underfitting* is right about where a network is near to memory; networks that copy are more selective
+# still. {claim}`memorizing-networks-underfit-selectively-too`
+#
+# *And the paper's explanation?* Nothing here speaks against harmonic bases that adapt to the image
+# ([chapter 4](04_adaptive_basis.py)): they describe what a network does, local averages describe it otherwise. What all
+# rivals lack is what two networks of one architecture share. {claim}`the-other-half-is-nearer-than-any-rival`
+#
+# *Limits.* One size of images, cartoon faces, few held-out faces and starts, one training for each network. ELS of all
+# faces was too slow and may come nearer. Transformers, which {cite:t}`an2025inductive` ask about, are not here.

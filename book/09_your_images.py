@@ -72,7 +72,8 @@ plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN =
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: copies among samples"}
 copied.show("Copies among samples", {"found": "copies", "rule": "d1/d2 < 1/3"}, n=",", half="", found=".0%", rule=".0%")
 
-# %% [markdown] Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are
+# %% [markdown]
+# Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are
 # copies; at the largest $N$ there is no sign of any. {claim}`few-images-are-copied` The published rule counts a copy
 # where the nearest training image is three times nearer than the second, pixel by pixel {cite:p}`yoon2023diffusion`. At
 # $N$ = {num}`copied[n~100,half=A].n` it finds {num}`copied[n~100,half=A].rule.value:.0%` where this test finds
