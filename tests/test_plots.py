@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from conftest import REPO
 
 from ghr.book import plots
 from ghr.stats import Estimate
@@ -117,6 +118,45 @@ def test_shades_are_distinct_and_ordered_in_log_n():
     assert places[0] > places[1] + 30 > places[2] + 60
     assert abs(places[0] - 2 * places[1] + places[2]) <= 1
     assert plots.shade(7, [7]) == plots.shade(10, [10, 100])
+
+
+def test_curves_of_every_n_are_seen_on_a_dark_page():
+    """In dark mode all stand out from the page, three to one at least, and those of more images the more."""
+    css = (REPO / "book" / "assets" / "custom.css").read_text()
+    (page,) = re.findall(r'html\[data-theme="dark"\] \{[^}]*--pst-color-background: (#\w+);', css)
+    sizes = [1, 10, 100, 1000, 10_000, 30_000]
+    figure, (axes,) = plots.panels(1)
+    for n in sizes:
+        axes.plot([0, 1], [0, n], color=plots.shade(n, sizes))
+    svg = plots.Picture(figure).svg
+    style = re.search("<style>:root.*?</style>", svg)[0]
+    light, dark = (dict(re.findall(r"(--c\d+):(#\w+);", half)) for half in style.split("prefers-color-scheme: dark"))
+    shades = [mpl.colors.to_hex(plots.shade(n, sizes)) for n in sizes]
+    named = {colour: name for name, colour in light.items()}
+    contrasts = [contrast(dark[named[shade]], page) for shade in shades]
+    assert min(contrasts) >= 3
+    assert contrasts == sorted(contrasts)
+    assert not any(shade in svg.replace(style, "") for shade in shades)
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, by WCAG 2: relative luminances (L1 + .05) / (L2 + .05)."""
+    channels = np.array([mpl.colors.to_rgb(one), mpl.colors.to_rgb(other)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_three_panels_stand_side_by_side_and_a_legend_above_leaves_curves_alone():
+    figure, axes = plots.panels(3, height=2)
+    for each in axes:
+        each.plot([0, 1], [0, 1], label="a curve")
+        plots.legend(each, above=True)
+    plots.Picture(figure)
+    places = [each.get_window_extent() for each in axes]
+    assert len({box.y0 for box in places}) == 1
+    assert places[0].x1 < places[1].x0 < places[1].x1 < places[2].x0
+    assert all(each.get_legend().get_window_extent().y0 >= box.y1 for each, box in zip(axes, places, strict=True))
 
 
 def test_an_image_grid_has_one_scale_and_no_smoothing(monkeypatch):

@@ -1,8 +1,8 @@
 """Figures, nothing else: measured arrays enter, a picture leaves that follows the reader's light or dark page.
 
 One palette everywhere, safe for colour-blind readers: half A blue, half B orange, training set grey, optimum or
-reference in ink, dashed; N by a sequential map on log N. Pictures are SVG whose ink is a style of the page's colour
-scheme; pixel images are grey, enlarged without smoothing.
+reference in ink, dashed; N by a sequential map on log N, which ends dark on a light page and bright on a dark one.
+Pictures are SVG whose colours are styles of the page's colour scheme; pixel images are grey, enlarged without smoothing.
 """
 
 import base64
@@ -38,6 +38,9 @@ _DARK = {
     TRAINING: "#9a9a9a",
     WIENER: "#2fbf96",
 }
+_MAP = matplotlib.colormaps["viridis"]
+_SEQUENCE = [matplotlib.colors.to_hex(_MAP(step)) for step in range(184, 55, -1)]  # few training images to many
+_SEQUENCE_IN_DARK = {colour: matplotlib.colors.to_hex(_MAP(115 + step)) for step, colour in enumerate(_SEQUENCE)}
 font_manager.fontManager.addfont(Path(__file__).parent / "fonts" / "ghr-sans.ttf")
 _LETTERS = "Ghr Sans"  # those of the pages
 _STYLE = {
@@ -90,9 +93,11 @@ class Picture:
         # matplotlib keeps the pixels of every image; functions of either sign are shown smooth
         rough = re.compile(' style="image-rendering[^"]*"')
         svg = re.sub(rf'<image [^>]*id="{_SMOOTH}[^>]*>', lambda tag: rough.sub("", tag[0]), file.getvalue().decode())
-        names = {colour: f"--c{k}" for k, colour in enumerate(_DARK)}
+        sequence = {colour: dark for colour, dark in _SEQUENCE_IN_DARK.items() if colour in svg}
+        shades = _DARK | sequence
+        names = {colour: f"--c{k}" for k, colour in enumerate(shades)}
         light = "".join(f"{name}:{colour};" for colour, name in names.items())
-        dark = "".join(f"{names[colour]}:{shade};" for colour, shade in _DARK.items())
+        dark = "".join(f"{names[colour]}:{shade};" for colour, shade in shades.items())
         for colour, name in names.items():
             svg = svg.replace(colour, f"var({name})")
         style = f"<style>:root{{{light}}}@media (prefers-color-scheme: dark){{:root{{{dark}}}}}</style>"
@@ -115,7 +120,7 @@ class Picture:
 
 
 def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
-    """The colour of a set size: a sequential map on log N, the part of viridis that shows on light and on dark.
+    """The colour of a set size: a sequential map on log N, half of viridis; in dark mode a picture shows another half.
 
     Args:
         n: set size.
@@ -125,7 +130,8 @@ def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
         Red, green, blue and opacity, from 0 to 1.
     """
     low, high = math.log(min(sizes)), math.log(max(sizes))
-    return matplotlib.colormaps["viridis"](0.8 - 0.5 * (math.log(n) - low) / max(high - low, 1e-9))
+    step = round((len(_SEQUENCE) - 1) * (math.log(n) - low) / max(high - low, 1e-9))
+    return matplotlib.colors.to_rgba(_SEQUENCE[step])
 
 
 def panels(count: int, columns: int | None = None, height: float = 2.2, **kwargs) -> tuple[Figure, list[Axes]]:
@@ -133,17 +139,17 @@ def panels(count: int, columns: int | None = None, height: float = 2.2, **kwargs
 
     Args:
         count: of axes.
-        columns: default one up to three axes, then two.
+        columns: default one for one or two axes, three for three, then two. Three are drawn on a wider sheet.
         height: of a row, inches.
         **kwargs: as matplotlib's subplots takes them.
 
     Returns:
         Figure, and its axes.
     """
-    columns = columns or (1 if count <= 3 else 2)
+    columns = columns or {1: 1, 2: 1, 3: 3}.get(count, 2)
     rows = math.ceil(count / columns)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height * rows), layout="constrained")
+        figure = Figure(figsize=(WIDTH * (1.3 if columns == 3 else 1), height * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel()
         for axes in grid[count:]:
             axes.set_axis_off()
@@ -183,13 +189,16 @@ def dots(axes: Axes, labels: Sequence[str], estimates: Sequence[Estimate], shift
     axes.set_yticks(places, labels)
 
 
-def legend(owner: Axes | Figure, **kwargs) -> None:
+def legend(owner: Axes | Figure, above: bool = False, **kwargs) -> None:
     """The legend of an axes; or above a whole figure, with the labels of all its axes, each once.
 
     Args:
         owner: axes or figure.
+        above: whether the legend of an axes stands above it, where no curve runs through it.
         **kwargs: as matplotlib's legend takes them.
     """
+    if above:
+        kwargs = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, **kwargs}
     if isinstance(owner, Figure):
         pairs = [axes.get_legend_handles_labels() for axes in owner.axes]
         found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
