@@ -27,7 +27,7 @@
 # This chapter is for readers who have trained a network but never a diffusion model. The rest of the book measures what
 # is introduced here: a function $f$ that takes a noisy image $y$ and gives back an estimate of the clean one.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring and sampling, not for training
 
@@ -44,7 +44,7 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 # from black to white, and 6 dB less is twice the error. The noisy image itself has $-20 \log_{10} \sigma$: the *input
 # PSNR*.
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import torch
 
 from ghr import experiments, images, noise, recipes
@@ -58,7 +58,7 @@ denoiser, run, held_out = faces.denoisers[largest, "A"], faces.runs[largest, "A"
 network = denoising.networks(faces).where(half="A")
 results.keep(network=network, denoised=denoising.denoised(denoiser, held_out[:300], seed=seed))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.1", "figure": {"name": "fig-noise", "caption": "**Where noise is weak the network keeps the image; where it is strong it puts a face in its place.** A face that no network has seen, and a patch of a photograph, with more and more noise; below each the answer of a network trained on faces only. Columns: input PSNR."}, "image": {"alt": "A cartoon face and a photograph patch with increasing noise in columns, and below each the denoised version: clean at weak noise, blurred at strong noise.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.1", "figure": {"name": "fig-noise", "caption": "**Where noise is weak the network keeps the image; where it is strong it puts a face in its place.** A face that no network has seen and a patch of a photograph, with more and more noise; below each, the answer of a network trained on faces only. Columns: input PSNR."}, "image": {"alt": "A cartoon face and a photograph patch with increasing noise in columns, and below each the denoised version: clean at weak noise, blurred at strong noise.", "classes": "dark-light"}}
 from ghr.book import plots
 
 levels = {34: 0.02, 26: 0.05, 20: 0.1, 14: 0.2, 6: 0.5, 0: 1.0}  # noise levels by input PSNR, dB
@@ -103,7 +103,7 @@ def look(image, sigma):
     return Frame(tiles, words)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.2", "figure": {"name": "fig-explore-noise", "caption": "**As the noise grows, the network's answer stops being the image.** A test face or a patch of a photograph: clean, noisy, and denoised by the network, which is not told the noise level. The noise is the same at every position, only stronger. Below the pictures: PSNR in dB."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.2", "figure": {"name": "fig-explore-noise", "caption": "**As the noise grows, the network's answer stops being the image.** A test face or a patch of a photograph: clean, noisy, denoised. The noise is the same at every position, only stronger. Below the pictures: PSNR."}}
 import numpy as np
 
 every = np.geomspace(0.01, 1, 41).tolist()  # noise levels
@@ -137,7 +137,7 @@ plane = torch.cartesian_prod(ticks, ticks).view(-1, 1, 1, 2)
 feet = plane.view(81, 81, 2)[4::8, 4::8].reshape(-1, 1, 1, 2)
 results.keep(miyasawa=denoising.miyasawa(world, feet, (0.25, 0.08)))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.3", "figure": {"name": "fig-plane", "caption": "**Every arrow, a denoiser's correction, points uphill.** A world of five images of two pixels each (dots; axes are the pixels' values). Shades and contours: log density of noisy images. Arrows: from noisy images to the best denoiser's answer, drawn at a third of their length. Left, strong noise: the answer is an average of several images. Right, weak noise: it is the nearest one."}, "image": {"alt": "Two panels of a plane with five dots, contours of a density and arrows along its gradient; at strong noise arrows point to the middle, at weak noise to the nearest dot.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.3", "figure": {"name": "fig-plane", "caption": "**Every arrow, a denoiser's correction, points uphill.** Five images of two pixels (dots). Shades and contours: log density of noisy images. Arrows, a third of their length: to the best denoiser's answer, which under strong noise is an average (left), under weak noise the nearest image (right)."}, "image": {"alt": "Two panels of a plane with five dots, contours of a density and arrows along its gradient; at strong noise arrows point to the middle, at weak noise to the nearest dot.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, sigma in zip(axes, (0.25, 0.08), strict=True):
     height = log_density(world, plane, sigma).view(81, 81).T
@@ -193,7 +193,7 @@ cases = {
 seen = denoising.noise_levels(cases, seed=seed)
 results.keep(noise_levels=seen)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.4", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** Noise level that a denoiser saw over the true one, against input PSNR, with 95% intervals over 64 test faces. Solid: faces. Dashed: the same faces with half their contrast. Dotted: a denoiser that always answers with the mean face, and takes the image itself for noise; it leaves the figure. Faint: what the network takes away, as it is, over the noise level."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.4", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. A denoiser that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.4)
 styles = zip(cases, ("-", "--", ":"), (plots.HALF["A"], plots.HALF["A"], plots.TRAINING), strict=True)
 for case, line, colour in styles:
@@ -219,7 +219,7 @@ plots.Picture(figure)
 # random. It is drawn from $\mathcal{N}(m, C + I)$, with the mean $m$ and the covariance $C$ of held-out faces: that is
 # how noisy faces of $\sigma = 1$ are spread, seen as a Gaussian.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** The first column is after two steps. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$. Three starts; columns: the noise level σ."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Three starts, from the second step on; columns: noise level σ. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 from ghr import sampling
 
 seeds = range(1000 * seed, 1000 * seed + 8)
@@ -235,7 +235,7 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
 # {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag the images.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** A world of images of two pixels, five of them for training (rings; over each, its two pixels). Particles are noisy images that follow the score of the memorizing optimum at one noise level. In the page: drag the rings or move them with the arrow keys, and turn a slider down while the particles flow, which is reverse diffusion. At which noise level do they begin to choose?"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** Rings: five training images of two pixels. Particles follow the score of the memorizing optimum. Drag the rings, and turn a slider down while particles flow, which is reverse diffusion."}}
 from ghr.book.live import Live
 
 sigmas = (0.5, 0.05)
@@ -264,7 +264,7 @@ copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, d
 compared = {"memorizing optimum": copies, "network": drawn, "new faces": held_out[:300]}
 results.keep(likeness=denoising.likeness(compared, training))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.7", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** Networks and optimum walk from the same eight starts, the Gaussian's images are drawn at once; below the samples of the memorizing optimum and of the network stands the training image most similar to each."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.7", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** Optimum and network walk from the same eight starts; below their samples, the nearest training images."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
 clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
 near = [training[nearest(samples, training)[1]] for samples in (copies, drawn)]
 labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]

@@ -29,12 +29,12 @@
 # (half B, orange). They share architecture and recipe, but not images, initial weights or training noise. Test faces
 # are in neither half. Patches of photographs are treated alike.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 import torch
 
@@ -43,7 +43,7 @@ from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
 from ghr.measure import errors, onset
-from ghr.references import EmpiricalDenoiser, ray_bound
+from ghr.references import EmpiricalDenoiser
 
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 results.keep(networks=experiments.networks(faces, patches))
@@ -55,8 +55,8 @@ results.keep(networks=experiments.networks(faces, patches))
 #
 # ## What the networks do to a face
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** Columns: a test face; the same with noise; what the networks make of it, titled by their N; last, the memorizing optimum, which knows the noise level and nothing but the largest training set. Rows: two noise levels, each for half A and half B."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
-face, rows, labels = faces.held_out[1:2], [], []
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** A test face at two noise levels, and what networks of half A and half B make of it, by N; last, the memorizing optimum of the largest training set."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
+face, rows, labels = faces.held_out[4:5], [], []
 for sigma in (0.2, 0.5):
     y = noise.add_noise(face, sigma, torch.Generator().manual_seed(seed))
     for half in "AB":
@@ -70,7 +70,7 @@ plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.siz
 # The memorizing optimum, titled *memory*, answers with a face of its training set, sharp and usually somebody else's.
 # The same with sliders:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** One test face: clean, noisy, denoised by network A and by network B of N training images each, and by the memorizing optimum of half A at the same N, which is not told σ either. Below the pictures: PSNR in dB."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** A test face: clean, noisy, denoised by network A, by network B, and by the memorizing optimum of half A, which is not told σ either. Below the pictures: PSNR."}}
 memories = {n: errors.memory(faces, n) for n in faces.sizes}
 
 
@@ -92,7 +92,7 @@ every = np.geomspace(0.02, 1, 41).tolist()  # noise levels
 sliders = [
     Slider("n", "training images, N", faces.sizes, start=faces.largest, form="{:,}"),
     Slider("sigma", "noise, σ", every, every[::5], every[25], "{:.2f}"),
-    Slider("image", "test face", range(64), [1]),
+    Slider("image", "test face", range(64), [4]),
 ]
 Explorer(answers, sliders, columns=5)
 
@@ -127,30 +127,22 @@ chain_curves, chain_gaps = errors.generalization(experiments.chain(scale, sizes)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rivals=patch_rivals)
 results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-psnr", "caption": "**Training (solid) and test images (dotted) part when N is small and merge when it is large.** Output against input PSNR: faces left, photographs right; half A blue, half B orange, with 95% intervals. Dashed: the memorizing optimum of half A on its training images (upper) and on test images (lower). Green: the Wiener denoiser of half A on test images. Grey: the noisy input itself, and, dash-dotted, the ray bound. A dotted line below the grey diagonal means that the network adds error to a new image."}, "image": {"alt": "Panels of output PSNR against input PSNR, faces and photographs, for three N each. At the smallest N the training curves run far above the test curves; at the largest N the four curves are close to each other.", "classes": "dark-light"}}
-sets = ((faces, "faces", curves, rivals), (patches, "photographs", patch_curves, patch_rivals))
-panels = [((s.few, s.sizes[len(s.sizes) // 2], s.largest)[k], *rest) for k in range(3) for s, *rest in sets]
-figure, axes = plots.panels(6, columns=2, height=2.3, sharex=True, sharey=True)
-for ax, (n, name, found, others) in zip(axes, panels, strict=True):
-    x, of_n = np.array(others.where(n=n)["input_psnr"]), others.where(n=n)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Output against input PSNR, faces, half A, with 95% intervals. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
+shown = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
+figure, axes = plots.panels(len(shown), height=2.6, sharex=True, sharey=True)
+for ax, n in zip(axes, shown, strict=True):
+    others, curve = rivals.where(n=n), curves.where(n=n, half="A")
+    x, style = others["input_psnr"], {"color": plots.HALF["A"]}
     ax.plot(x, x, color=plots.FAINT, label="noisy input")
-    ax.plot(
-        x, ray_bound(x, faces.held_out[0].numel()), color=plots.TRAINING, linestyle="-.", linewidth=1, label="ray bound"
-    )
-    for field, label in (("memory_training", "memorizing optimum"), ("memory_test", None)):
-        ax.plot(x, of_n[field], color=plots.INK, linestyle="--", linewidth=1, label=label)
-    plots.band(ax, x, of_n["wiener"], color=plots.WIENER, linewidth=1, label="Wiener, test")
-    for half, curve in found.where(n=n).by("half"):
-        plots.band(ax, x, curve["training"][:-1], color=plots.HALF[half], label=f"{half}, training")
-        plots.band(ax, x, curve["test"][:-1], color=plots.HALF[half], linestyle=":", label=f"{half}, test")
-    ax.set(
-        title=f"{name}, N = {n:,}", xlabel="input PSNR (dB)", ylabel="output PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58)
-    )
-    ax.label_outer()
-plots.legend(figure, ncols=3)
+    plots.band(ax, x, others["wiener"], color=plots.WIENER, linewidth=1, label="Wiener, test images")
+    plots.band(ax, x, curve["training"][:-1], label="network, training images", **style)
+    plots.band(ax, x, curve["test"][:-1], linestyle=":", label="network, test images", **style)
+    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
+axes[0].set_ylabel("output PSNR (dB)")
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Left: gap between training and test PSNR of faces against input PSNR, one colour for each N, half A solid and half B dotted. Right: the gap at input 21 dB against N, faces solid, photographs dashed, and faces for BF-CNN, a network of another kind, dotted. With 95% intervals."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Training less test PSNR, with 95% intervals. Left: faces, one colour for each N, half A solid, half B dotted. Right: at input 21 dB, faces (circles), photographs (squares), and faces for BF-CNN, another kind of network (triangles)."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
@@ -163,11 +155,11 @@ for n, of_n in curves.by("n"):
             linestyle=line,
             label=label,
         )
-for name, table, line in (("faces", gaps, "-"), ("photographs", patch_gaps, "--"), ("BF-CNN", chain_gaps, ":")):
+kinds = (("faces", gaps, "-", "o"), ("photographs", patch_gaps, "--", "s"), ("BF-CNN", chain_gaps, ":", "^"))
+for name, table, line, marker in kinds:
     for half, row in table.by("half"):
-        plots.band(
-            right, row["n"], row["gap"], color=plots.HALF[half], linestyle=line, marker="o", label=f"{name}, {half}"
-        )
+        style = {"color": plots.HALF[half], "linestyle": line, "marker": marker, "markersize": 4}
+        plots.band(right, row["n"], row["gap"], label=f"{name}, {half}", **style)
 left.set(xlabel="input PSNR (dB)", ylabel="training − test PSNR (dB)")
 right.set(xlabel="N, training images", ylabel="gap at input 21 dB (dB)", xscale="log")
 plots.legend(figure, ncols=4)
@@ -213,7 +205,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**But for the weakest noise, the network is better than any affine denoiser.** How much better than Wiener the network of the largest N is on test images, both fitted to half A, against input PSNR, with 95% intervals."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**But for the weakest noise, the network is better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener on test images, both of half A, with 95% intervals."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -234,16 +226,16 @@ log, patch_log = errors.learning(faces), errors.learning(patches)
 onsets, patch_onsets = errors.onsets(log), errors.onsets(patch_log)
 results.keep(log=log, patch_log=patch_log, onsets=onsets, patch_onsets=patch_onsets)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (σ = 0.1, grey line) against images seen in training, one colour for each N, half A; faces left, photographs right. Solid: training images; dotted: test images."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across) against images seen in training, one colour for each N, half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=3, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), strict=True):
     for n, curve in table.where(half="A").by("n"):
-        colour = plots.shade(n, table["n"])
+        colour = plots.shade(n, (*log["n"], *patch_log["n"]))
         ax.plot(curve["images_seen"], curve["training"], color=colour, label=f"N = {n:,}")
         ax.plot(curve["images_seen"], curve["test"], ":", color=colour)
     ax.axhline(20, color=plots.FAINT)
     ax.set(title=name, xlabel="images seen in training", ylabel="output PSNR (dB)", xscale="log")
-    plots.legend(ax)
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
@@ -256,19 +248,21 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Against the number of times that each training image has been seen; faces above, photographs below. Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that are copies, half A solid, half B dotted. If memorizing took a fixed number of views of each image, the curves of all N would lie on each other."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that the published rule, d1/d2 < 1/3, calls copies; {numref}`fig-detected` shows how many it misses."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
+most = max(0.05, *(share or 0 for share in (*log["copies"], *patch_log["copies"])))
 for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
     for n, of_n in table.by("n"):
         for half, line in (("A", "-"), ("B", ":")):
-            curve, style = of_n.where(half=half), {"color": plots.shade(n, table["n"]), "linestyle": line}
+            colour = plots.shade(n, (*log["n"], *patch_log["n"]))
+            curve, style = of_n.where(half=half), {"color": colour, "linestyle": line}
             right.plot(curve["views"], np.array(curve["copies"], float), **style)
             if half == "A":
                 left.plot(curve["views"], np.subtract(curve["training"], curve["test"]), label=f"N = {n:,}", **style)
     left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
     left.set(title=name, xlabel="views of each training image", ylabel="training − test (dB)", xscale="log")
-    right.set(title=name, xlabel="views of each training image", ylabel="share of copies", ylim=(-0.02, 1.02))
-    plots.legend(left)
+    right.set(title=name, xlabel="views of each training image", ylabel="share with d1/d2 < 1/3", ylim=(-0.05 * most, 1.05 * most))
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
@@ -294,7 +288,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-onset", "caption": "**The more images, the later memory sets in; but small sets wait for the network, not for their views.** Left: gap between training and test faces at σ = 0.1, less the gap of a network that knows neither, against views of each face; one colour for each N, one line for each seed, the wider networks; dashed: 1 dB. Right: images seen until then against N, a dot for each training (circles: wider, squares: narrower); solid: the line of a common start and a number of views for each image; dotted: a number of views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap between training and test faces at σ = 0.1, less that of a network that knows neither; a line for each seed; dashed: 1 dB. Right: images seen until then; solid: a start, then views of each image; dotted: views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):

@@ -30,12 +30,12 @@
 #
 # The networks are those of the [last chapter](02_memorization_to_generalization.py), half A blue and half B orange.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring and sampling, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 
 from ghr import experiments, sampling
@@ -62,7 +62,7 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 distance, agreements = agreement.agreement(faces, seed=seed)
 results.keep(distance=distance, agreement=agreements)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**With many images the networks are far closer to each other than two memories are, and closer than either is to the truth.** On test faces, against input PSNR, one colour for each N, with 95% intervals over images. Left: U, the disagreement of the networks of half A and half B over that of the two exact memorizers; 1 (dashed) is two memories. Right, in dB as any error, for the smallest, a middle and the largest N: the disagreement itself (solid), and the error of the networks (dotted); higher is closer."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, disagreement and error in dB: the disagreement of the largest N lies above its error.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**With many images the networks are far closer to each other than two memories are, and closer than either is to the truth.** Test faces, with 95% intervals. Left: U, disagreement of A and B over that of two exact memorizers (dashed: 1). Right: closeness of A to B (solid), and of both to the clean face (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
@@ -72,7 +72,7 @@ for n, curve in [(n, distance.where(n=n)) for n in three]:
     plots.band(right, curve["input_psnr"], curve["error"], color=plots.shade(n, faces.sizes), linestyle=":")
 left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="input PSNR (dB)", ylabel="disagreement U", yscale="log")
-right.set(xlabel="input PSNR (dB)", ylabel="distance (dB), higher is closer")
+right.set(xlabel="input PSNR (dB)", ylabel="closeness (dB)")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
@@ -99,14 +99,15 @@ plots.Picture(figure)
 crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
 results.keep(crossed=crossed, pairs=pairs, chances=chances)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N, networks that differ in their seed alone (dotted) are as far apart as networks of two halves (solid), and further than those with one seed and other images (dashed).** Disagreement of network A with three others in dB, on test faces, against input PSNR, with 95% intervals over images; higher is closer: B (other images, other seed; solid), a network with other images and A's seed (dashed), and one with A's images and another seed (dotted)."}, "image": {"alt": "Disagreement in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
-lines = {"images and seed": "-", "images": "--", "seed": ":"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N, networks that differ in their seed alone (dotted) are as far apart as networks of two halves (broad), and further than those with one seed and other images (dashed).** Closeness of network A to three others on test faces, with 95% intervals."}, "image": {"alt": "Closeness in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
+broad = {"color": plots.TRAINING, "linewidth": 5, "alpha": 0.5}
+lines = {"images and seed": broad, "images": {"linestyle": "--"}, "seed": {"linestyle": ":", "linewidth": 2}}
 figure, axes = plots.panels(len(set(chances["n"])), columns=2, height=2.6, sharey=True)
 for ax, (n, curves) in zip(axes, crossed.where(one="A").by("n"), strict=True):
     for differs, curve in curves.by("differs"):
-        style = {"color": plots.INK, "linestyle": lines[differs], "label": f"other {differs}"}
+        style = {"color": plots.INK, "label": f"other {differs}", **lines[differs]}
         plots.band(ax, curve["input_psnr"], curve["apart"], **style)
-    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="disagreement (dB)")
+    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", ylabel="closeness (dB)")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
@@ -129,7 +130,7 @@ alike, near = samples.compare(drawn)
 moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise image, the same for all networks. Each block is one N: the sample of network A and the training image of A most similar to it, then the same for network B."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N each sample is a training image, and A's is not B's; at the largest it is no training image, and A's is nearly B's.** Each column starts from one noise. Below each sample: the training image most similar to it."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
@@ -137,7 +138,7 @@ plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
 # %% [markdown]
 # With sliders, one seed at a time:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.4", "code_prompt_hide": "Code: Fig. 3.4", "figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the samples leave their training images and become one.** A sample of network A and one of network B from the same noise, each beside the training image most similar to it. Below the pictures: centred cosine with the sample."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.4", "code_prompt_hide": "Code: Fig. 3.4", "figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: the samples leave their training images and become one.** Samples of A and B from one noise, each beside the training image most similar to it. Below the pictures: centred cosine of the two."}}
 def sampled(n, number):
     """Samples of A and B from one seed, and their nearest training images."""
     tiles, near = [], []
@@ -156,7 +157,7 @@ Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seed
 # And from a noise of your own: guess first, then let both draw. Then turn the noise into the next: does what they draw
 # turn with it, or does it jump?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise (left), what A and B draw from it, and the training image nearest to each. In the page: any noise, and blends of two, of which each has the law of the start; the networks run in your browser. Of more than 100 training images, those in the groups most like the sample are compared."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise, what A and B draw from it, and the nearest training images. Live: guess first, then see; any noise, and blends of two. Above N = 100, only groups most like the sample are searched."}}
 import torch
 
 from ghr.book.live import Live
@@ -176,7 +177,7 @@ Live("draw", still, alt, networks="avatars")
 # near is near. Beside them stand the shares of seeds whose samples are copies, by the rule of
 # {cite:t}`yoon2023diffusion` and in whatever tone (distances to the *rays* of training images: all their multiples).
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds: between A's and B's sample (black), a sample of A and its nearest training image (grey), a held-out face and its nearest training image (dashed). Right: shares of seeds, half A. With 95% intervals, against N."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds. Right: shares of seeds, half A, at which B's sample is nearer than any training image, and at which the sample is a copy. With 95% intervals."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -190,8 +191,8 @@ for field, line, label in (
     plots.band(right, a["n"], a[field], color=plots.HALF["A"], linestyle=line, marker="o", label=label)
 left.set(xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 right.set(xlabel="N, training images", ylabel="share of seeds", xscale="log")
-plots.legend(left)
-plots.legend(right)
+for ax in (left, right):
+    plots.legend(ax, above=True)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: nearness of samples, both halves", "code_prompt_hide": "Table: nearness of samples, both halves"}
@@ -225,7 +226,7 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians over seeds, against N, with 95% intervals; faces left, photographs right. Dashed: A's and B's samples from the same noise. Green: a sample and the Wiener sample from the same noise, the floor. Solid: A's and B's samples beyond Wiener. Grey: beyond Wiener, half A's sample and the nearest training image. Dotted: beyond Wiener, A's sample and one of B from other noise, the null."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Much of the agreement is in the start; beyond it, two networks of many images still agree, more than with any training image.** Medians of the centred cosine over seeds, with 95% intervals. Beyond Wiener: less the Wiener sample of the same noise. Dotted: the null, samples of other noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(
     axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
@@ -269,7 +270,7 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Median similarity of samples from the same noise at the largest N, with 95% intervals over seeds, for each two of four networks: a UNet and a BF-CNN of each half. Left: samples as they are. Right: beyond Wiener. Dots: other images, same architecture. Squares: same images, other architecture. Grey: both differ."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Similarity of samples from one noise at the largest N, medians over seeds with 95% intervals, for each two of four networks. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = (
     exchanged.where(n=max(exchanged["n"])),
@@ -308,7 +309,7 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of the denoised images of A and B along the way from the same noise, against the noise level as input PSNR. Lines: medians over seeds; bands: the middle half of the seeds, which is a spread and not an interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once, where noise is strongest (left).** Similarity of what A and B see on their ways from one noise, one colour for each N. Lines: medians over seeds; bands: the middle half of the seeds, a spread and no interval."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(
@@ -352,7 +353,7 @@ quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.10", "code_prompt_hide": "Code: Fig. 3.10", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and most can be told from real ones.** Upper rows: samples of network A of the largest N (the widest, where there are several), the first seeds, none left out. Lower rows: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.10", "code_prompt_hide": "Code: Fig. 3.10", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and most can be told from real ones.** Above: samples of network A of the largest N, the widest, the first seeds, none left out. Below: held-out faces, the first ones."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
 count = min(32, len(wide.images[faces.largest, "A"]))
 rows = [x[k : k + 8] for x in (wide.images[faces.largest, "A"], faces.held_out) for k in range(0, count, 8)]
 blanks = [""] * (len(rows) // 2 - 1)
@@ -387,15 +388,16 @@ known.append(densities.surprises(fields, exact=rates.exact(fields), seed=seed))
 agreed = Table(tuple(row for found in known for row in densities.densities(found)))
 results.keep(agreed=agreed)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree on how likely a new face is to hundredths of a nat per pixel; networks of ten differ by nats.** Each dot is a held-out image: its surprise, −log p(x) per pixel, by network A and by another denoiser, less the mean over images. Faces by network B, few and many training images; last, Gaussian fields by the exact optimum. Grey crosses: network A again, with other noise. Line: equal."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
-figure, axes = plots.panels(len(known), height=2.4)
-for ax, found in zip(axes, known, strict=True):
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.2f` nat on how likely a face is, networks of few only to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** Dots: held-out images; surprise, −log p(x) per pixel, less its mean. Above each panel: standard deviation of the difference, nats per pixel. Crosses: network A again, other noise."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
+figure, axes = plots.panels(len(known), height=2.6)
+for ax, found, spread in zip(axes, known, [row.spread for row in agreed if row.other != "A"], strict=True):
     first, again, second = (np.subtract(found[f], np.mean(found[f])) for f in ("first", "again", "second"))
     ax.axline((0, 0), slope=1, color=plots.FAINT)
     ax.plot(first, again, "x", color=plots.TRAINING, markersize=4)
     ax.plot(first, second, "o", color=plots.HALF["B"] if found["other"][0] == "B" else plots.INK, markersize=3)
-    title = f"{'faces' if found['images'][0] == faces.name else 'Gaussian fields'}, N = {found['n'][0]:,}"
-    ax.set(title=title, xlabel="by network A (nats per pixel)", ylabel=f"by {'network B' if found['other'][0] == 'B' else 'the optimum'}")
+    name, other = ("faces", "B") if found["images"][0] == faces.name else ("fields", "optimum")
+    title = f"{name}, N = {found['n'][0]:,}\nA − {other} spreads by {spread.value:.2g}"
+    ax.set(title=title, xlabel="by network A (nats per pixel)", ylabel=f"by {other if other == 'optimum' else 'network B'}")
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement on log densities", "code_prompt_hide": "Table: agreement on log densities"}

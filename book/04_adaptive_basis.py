@@ -32,12 +32,12 @@
 # and is smooth elsewhere. Why would a denoiser want that? Where noise hides the pixels, it is better to average along a
 # contour than across.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 sizes = None  # these N only, e.g. [100, 30000] (None: all)
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 import torch
 
@@ -61,21 +61,22 @@ plane = bases.circle(strengths)
 results.keep(circle=plane)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Left: the plane of images of two pixels, clean ones on the circle; the noisy image (grey dot) amid small changes of it, and the best denoiser's answers (black). Then both as images. Curves: eigenvalue along the circle (upper, marked) and across it."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Clean images of two pixels lie on the circle. Thin: a noisy image and two small changes of it. Bold: the best denoiser's answer, and what it makes of them. Curves: eigenvalue along the circle (marked) and across it."}}
 def two_pixels(sigma):
-    """A noisy image of two pixels and small changes of it, before and after the best denoiser."""
+    """A noisy image of two pixels and two small changes of it, before and after the best denoiser."""
     row = plane.one(sigma=sigma)
-    (y, changed), (x_hat, answers), ring = *bases.changes(row), bases.ring()
-    lines = [(ring, 0.75, 4), (torch.cat([y, x_hat]), 0.6, 1), (changed, 0.55, 2), (y, 0.55, 4)]
-    picture = plots.sketch([*lines, (answers, 0, 3), (x_hat, 0, 4)])
-    shown = [image.view(1, 1, 2).expand(1, 192, 2).repeat_interleave(96, 2) for image in (y, x_hat)]
-    tiles = [Tile(picture, "the plane"), Tile(shown[0], "noisy"), Tile(shown[1], "denoised")]
+    (y, changed), (x_hat, answers) = bases.changes(row, 0.16)
+    before, after = ([plots.arrow(start[0], around[k]) for k in (0, 24)] for start, around in ((y, changed), (x_hat, answers)))
+    thin = [(changed, 0.7, 2), *((each, 0.55, 3) for each in before), (y, 0.55, 6)]
+    bold = [(answers, 0.4, 3), *((each, 0, 5) for each in after), (x_hat, 0, 7)]
+    picture = plots.sketch([(bases.ring(), 0.75, 5), (torch.cat([y, x_hat]), 0.6, 2), *thin, *bold], 384)
     words = f"along the circle a change is multiplied by {row.tangent:.2f}, across it by {row.normal:.2f}."
-    return Frame(tiles, f"σ = {sigma:.2f}: {words}", (plane["tangent"], plane["normal"]), strengths.index(sigma))
+    tile = Tile(picture, "the plane of two pixels", f"σ = {sigma:.2f}", "drawing")
+    return Frame([tile], f"σ = {sigma:.2f}: {words}", (plane["tangent"], plane["normal"]), strengths.index(sigma))
 
 
 noise = Slider("sigma", "noise, σ", strengths, start=strengths[12], form="{:.2f}")
-Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
+Explorer(two_pixels, [noise], columns=1, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
 
 # %% [markdown]
 # Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it.
@@ -97,7 +98,8 @@ Explorer(two_pixels, [noise], columns=3, axes=Axes(strengths, (0, 1), "noise, σ
 # First the eigenvectors of its symmetric part, $S = (J + J^\top)/2$, then the rest.
 
 # %%
-many, few = {"laptop": (32, 8)}.get(scale, (8, 4))  # images of whole Jacobians
+many, few = {"laptop": (32, 8)}.get(scale, (8, 5))  # images of whole Jacobians
+face = 4  # the one that is shown: it wears glasses
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 chain = experiments.chain(scale, sizes)
 of_faces = bases.of_study(faces, many, few, seed=seed, thorough=True)
@@ -106,20 +108,22 @@ of_chain = bases.of_study(chain, few, few, seed=seed)
 results.keep(networks=experiments.networks(faces, patches, chain))
 results.keep(anatomy=bases.anatomy(of_faces, of_patches, of_chain))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** A test face and a patch of a photograph, each at two noise levels: noisy, denoised by network A of the largest N, and eigenvectors of S by rank k, blue below zero, red above; thin lines: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** A face and a photograph at two noise levels: noisy, denoised (network A, largest N), and eigenvectors of S by rank k, blue below zero, red above; thin lines: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
 ranks = [k for k in (1, 8, 20, 50) if k <= faces.held_out[0].numel() // 2]
 titles = ["noisy", "denoised", *(f"k = {k}" for k in ranks)]
 pairs = [(one, sigma) for one in (of_faces, of_patches) for sigma in one.sigmas]
 labels = [f"{'face' if one is of_faces else 'patch'}\nσ = {sigma}" for one, sigma in pairs]
-rows, outlines = [one.row(1, ranks, sigma=sigma) for one, sigma in pairs], [one.x[1] for one, _ in pairs]
+places = [face if one is of_faces else 1 for one, _ in pairs]
+rows = [one.row(place, ranks, sigma=sigma) for (one, sigma), place in zip(pairs, places, strict=True)]
+outlines = [one.x[place] for (one, _), place in zip(pairs, places, strict=True)]
 plots.image_grid(rows, labels, titles, signed=len(ranks), contours=outlines)
 
 # %% [markdown]
 # Move the first slider: how does the basis depend on $N$?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.3", "code_prompt_hide": "Code: Fig. 4.3", "figure": {"name": "fig-explore-basis", "caption": "**The waves grow finer as the eigenvalue falls; with few training images there are none.** A test face at σ = 0.1: clean, noisy, denoised by network A of N images, and an eigenvector. Curve: eigenvalues by rank."}}
-at_face = {n: of_faces.at[n, "A", 0.1][1] for n in faces.sizes}
-x, answered = of_faces.x[1], {n: of_faces.row(1, (), n=n) for n in faces.sizes}
+at_face = {n: of_faces.at[n, "A", 0.1][face] for n in faces.sizes}
+x, answered = of_faces.x[face], {n: of_faces.row(face, (), n=n) for n in faces.sizes}
 shown_ranks = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= x.numel() // 2]
 
 
@@ -146,7 +150,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
 results.keep(coefficients=groups)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise, and start above the best factors.** Test faces at σ = 0.1, largest N. Left: root mean square coefficients of clean faces (blue) and of noise (grey) by rank; dashed: σ, what noise has in a basis that does not know it. Right: eigenvalues (blue), and the factors that bring noisy coefficients nearest to clean ones (dashed). 95% intervals over faces."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise, and start above the best factors.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: root mean square coefficients by rank; dashed: σ. Right: eigenvalues, and the factors that bring noisy coefficients nearest to clean ones (dashed)."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
     plots.band(left, groups["centre"], groups[name], color=colour, label=name)
@@ -169,7 +173,7 @@ plots.Picture(figure)
 # We rebuild a face from $K$ vectors. Each basis may choose the $K$ that suit the clean face best, or must take its
 # first $K$.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**From 64 vectors its own waves make the best face.** A test face, the sum of the mean face and K vectors: eigenvectors of S (largest N, σ = 0.1), the first K and those of the K largest coefficients; cosines, wavelets and principal components, K largest. Below: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Chosen as for the other bases, its own waves make the best face; its first 64 do not.** A test face from the mean face and K vectors: the first K eigenvectors of S (largest N, σ = 0.1), and of five bases those of the K largest coefficients. Below: PSNR."}}
 rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
 ways = {"first K eigenvectors": ("its own", "first"), "K eigenvectors": ("its own", "largest")}
 ways |= {f"K {name}": (name, "largest") for name in ("cosines", "db4 wavelets", "principal")}
@@ -186,13 +190,13 @@ def rebuild(k, image):
 
 
 counts = Slider("k", "vectors, K", [k for k in bases.KS if k < x.numel()], start=64)
-Explorer(rebuild, [counts, Slider("image", "test face", range(8), [0, 1, 2], 1)], columns=3)
+Explorer(rebuild, [counts, Slider("image", "test face", range(8), [3, 4, 7], face)], columns=3)
 
 # %%
 curves = bases.rebuilt(of_faces)
 results.keep(rebuilt=curves)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.6", "code_prompt_hide": "Code: Fig. 4.6", "figure": {"name": "fig-rebuilt", "caption": "**From 32 to 128 vectors no fixed basis holds a face as well as the network's own.** PSNR of rebuilt test faces against K, with 95% intervals: own eigenvectors (blue; first K solid, K largest dashed), another face's (dotted), principal components (green), cosines (dark, dashed), db4 wavelets (dark, dotted); all but the first by largest coefficients."}, "image": {"alt": "PSNR against the number of vectors for six bases.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.6", "code_prompt_hide": "Code: Fig. 4.6", "figure": {"name": "fig-rebuilt", "caption": "**From 32 to 128 vectors no fixed basis holds a face as well as the network's own.** PSNR of rebuilt test faces, with 95% intervals. Blue: the network's vectors, at this face and at another. “Largest”: vectors of the K largest coefficients, chosen by looking at the clean face."}, "image": {"alt": "PSNR against the number of vectors for six bases.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 drawn = [*ways.values(), ("another image's", "largest")]
 colours = [*[plots.HALF["A"]] * 2, *[plots.INK] * 2, plots.WIENER, plots.HALF["A"]]
@@ -200,14 +204,14 @@ for (basis, choice), colour, line in zip(drawn, colours, ("-", "--", "--", ":", 
     curve = curves.where(basis=basis, choice=choice)
     plots.band(ax, curve["k"], curve["psnr"], color=colour, linestyle=line, label=f"{basis}, {choice}")
 ax.set(xlabel="K, vectors", ylabel="PSNR (dB)", xscale="log")
-plots.legend(ax)
+plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
 # The same live, on these faces or an image of yours. Click a pixel of it: from which pixels does the network make this one?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**From which pixels does the network make this one?** Live in the browser: an image, noisy and denoised by the network, rebuilt from its first K eigenvectors and from the K largest cosines, wavelets and principal components; and of a chosen pixel the row of J, what it is made from, and the column, what it makes. Before it starts: a test face and eigenvectors."}}
-still = plots.image_grid([of_faces.row(1, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[1]])
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: pick a pixel of the clean image; the filter, its row of J, is what it is made from, and the column is where it goes. Below: the image from K vectors of five choices. Before it starts: a face and eigenvectors."}}
+still = plots.image_grid([of_faces.row(face, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[face]])
 alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
 Live("rebuild", still, alt, networks="avatars")
 
@@ -231,7 +235,7 @@ wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases = bases.singular(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** 64 test faces, one colour for each N, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width, four times the training. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
@@ -262,7 +266,7 @@ plots.Picture(figure)
 # $J = \sum_k s_k u_k v_k^\top$; a symmetric one in the same. The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$
 # vectors, is 1 when these span one space.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left and K right singular vectors (dark), and of either with eigenvectors of S (blue); grey: chance. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left singular, K right singular and K eigenvectors of S. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 k, blue = pairs_of_bases["k"], plots.HALF["A"]
 plots.band(left, k, pairs_of_bases["left_right"], color=plots.INK, label="left, right")
@@ -292,13 +296,13 @@ growth, seen = harmonicity.growth(of_faces), harmonicity.seen(of_faces)
 results.keep(agreement=shared, growth=growth, seen=seen)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many, training and test faces have bases of one kind.** Half A, σ = 0.1; as {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
-places = [(n, training) for n in of_faces.seen for training in (True, False)]
-both = [of_faces.row(1, ranks, n=n, training=training) for n, training in places]
-names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training in places]
-faces_of_rows = [of_faces.training(n)[1] if training else of_faces.x[1] for n, training in places]
+rows_of = [(n, training, 1 if training else face) for n in of_faces.seen for training in (True, False)]
+both = [of_faces.row(image, ranks, n=n, training=training) for n, training, image in rows_of]
+names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training, _ in rows_of]
+faces_of_rows = [(of_faces.training(n) if training else of_faces.x)[image] for n, training, image in rows_of]
 plots.image_grid(both, names, titles, signed=len(ranks), contours=faces_of_rows)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left: alignment of networks A and B at one face (solid), of A at two faces (dotted), by chance (grey). Right: H2, defined below, of the bases of half A (blue) and B (orange); 0 does not know the image."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left: alignment of networks A and B at one face (solid), of A at two faces (dotted), by chance (grey). Right: H2 of the bases; 0 does not know the image."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 curve = shared.where(images=faces.name, network="UNet")
 plots.band(left, curve["n"], curve["same"], color=plots.INK, marker="o", label="A and B")
@@ -347,7 +351,7 @@ plots.Picture(figure)
 indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
 results.keep(indices=indices, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** The four indices of the network's basis and of four others at σ = 0.1, half A, largest N, with 95% intervals over test images. Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** The four indices at σ = 0.1, half A, largest N, with 95% intervals over test images. Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=1.9, sharey=True)
 heads = {"h1": "H1, frequency grows", "h2": "H2, geometry gain", "h3": "H3, along / across", "h4": "H4, alignment"}
 sets = ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1))

@@ -29,11 +29,11 @@
 # We draw such images, train a network on each kind, and hold it against theory, wavelets, bandlets and Wiener. Then we
 # leave the contour away: a Gaussian field remains, whose best denoiser and best basis are known.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 import torch
 
@@ -101,7 +101,7 @@ slopes = rates.slopes(measured)
 leads = rates.leads(measured)
 results.keep(curves=curves, slopes=slopes, leads=leads)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.2", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** Output against input PSNR for the paper's kinds of images, with 95% intervals. Blue: the network (a UNet; dash-dotted a BF-CNN, where it is trained). Dotted: TI db4. Dashed: bandlets. Green: Wiener. Grey, dash-dotted: the slope of theory through the middle of the network's curve. Light grey: the noisy input itself."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: output against input PSNR, and the slope of theory", "code_prompt_hide": "Figure: output against input PSNR, and the slope of theory", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** The paper's kinds of images, with 95% intervals. The slope of theory goes through the middle of the network's curve."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
 LINES = dict(zip(rates.RIVALS, [(plots.INK, ":"), (plots.INK, "--"), (plots.WIENER, "-")], strict=True))
 LINES |= {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], "-.")}
 at = rates.INPUT_PSNR
@@ -122,7 +122,7 @@ plots.Picture(figure)
 # %% [markdown]
 # With sliders, one image of each kind:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.3", "figure": {"name": "fig-explore-regular", "caption": "**At strong noise the network draws a clean contour where wavelets leave a ragged one.** One test image of the paper's kind: clean, noisy, denoised by the network, by the wavelet threshold TI db4, and by bandlets. Below the pictures: PSNR in dB."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.3", "figure": {"name": "fig-explore-regular", "caption": "**At strong noise the network draws a clean contour where wavelets leave a ragged one.** One image of the paper's kind: clean, noisy, denoised by the network, by TI db4, and by bandlets. Below the pictures: PSNR."}}
 by_alpha = {rates.regularity(s.name).alpha: s for s in paper}
 RIVALS = {"TI db4": WaveletDenoiser(), "bandlets": rates.bandlets(size)}
 
@@ -148,7 +148,7 @@ Explorer(compared, [regularity, Slider("sigma", "noise, σ", every, every[::4], 
 # Straight lines are fitted over input 9 to 33 dB (15 to 30 dB in the table, as a check). The paper's slopes are for 80
 # by 80 pixels; its window is not stated.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, against α, with 95% intervals (side by side for legibility). Dashed: α/(α+1) with the α in the name; grey dash-dotted: with the regularity of the authors' images in Hölder's sense; crosses: the paper's. A panel for each kind of exponents."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, with 95% intervals, side by side to be seen. Theory: α/(α+1), with the α in the name, or with the regularity of the authors' images in Hölder's sense."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
 MARKS = {
     "UNet": (plots.HALF["A"], "o"),
     "TI db4": (plots.INK, "s"),
@@ -213,7 +213,7 @@ variants.show(
 # %% [markdown]
 # ## What the slope can show, and what it cannot
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and loses its lead where noise is weak.** Output PSNR less that of TI db4 on the same noisy images against input PSNR, for the paper's kinds of images, with 95% intervals; lines as in {numref}`fig-regular-psnr`."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and loses some of its lead where noise is weak.** Output PSNR less that of TI db4 on the same noisy images, for the paper's kinds of images, with 95% intervals."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(paper), columns=2, height=2.1, sharex=True, sharey=True)
 for ax, study in zip(axes, paper, strict=True):
     for name, rows in curves.where(images=study.name).by("denoiser"):
@@ -273,8 +273,8 @@ own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1
 subspaces = rates.subspaces(bases.vectors(own), best)
 results.keep(losses=losses, optimality=optimality, subspaces=subspaces)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Gaussian fields. First: output PSNR of the exact Wiener denoiser less that of the network against input PSNR, with 95% intervals. Second: eigenvalues of the network's Jacobian by rank (blue, one line for each image) and the exact factors (dashed), at σ = 0.1. Third: share of the network's K leading eigenvectors that lies in the K lowest Fourier modes (blue), and in the leading eigenvectors at another image (blue, dotted); grey: by chance."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
-figure, (first, second, third) = plots.panels(3, height=2.2)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the exact Wiener denoiser, with 95% intervals. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of the first K eigenvectors in the K lowest Fourier modes, or in those at another image."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
+figure, (first, second, third) = plots.panels(3, height=2.5)
 plots.band(first, losses["input_psnr"], losses["loss"], color=plots.HALF["A"], label="network")
 first.set(xlabel="input PSNR (dB)", ylabel="loss (dB)", ylim=(0, None))
 ranks = np.arange(1, d // 2 + 1)
@@ -286,15 +286,15 @@ for field, line, label in (("fourier", "-", "Fourier modes"), ("another", ":", "
 third.plot(subspaces["k"], subspaces["chance"], color=plots.TRAINING, label="by chance")
 third.set(xlabel="K, vectors", ylabel="alignment", ylim=(0, 1.02))
 for ax in (first, second, third):
-    plots.legend(ax)
+    plots.legend(ax, above=True)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.7", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** One Gaussian field, noisy at σ = 0.1, denoised by the network (above) and by the exact optimum (below), and eigenvectors of either Jacobian by rank, blue below zero, red above. Within a group of one frequency any mixture of the optimum's waves is as good as another. (Fields are shown around grey 0.5.)"}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.7", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field, denoised by the network and by the exact optimum, σ = 0.1, and eigenvectors by rank, blue below zero, red above. Waves of one frequency share an eigenvalue: of the optimum one of each group is shown. Grey 0.5: zero."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
 ranks = torch.tensor([k for k in (2, 4, 8, 16, 32) if k <= d // 2])
 titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
 answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), rates.exact(fields))]
 pictures = [torch.cat([scenes[fields.name][:1], y[:1], x_hat]) + 0.5 for x_hat in answers]  # fields have mean 0
-vectors = [own[0].eigenvectors[ranks - 1], best.eigenvectors[ranks - 1].float()]
+vectors = [own[0].eigenvectors[ranks - 1], rates.plane_waves(best.eigenvectors[ranks - 1]).float()]
 plots.image_grid(
     [torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks)
 )
@@ -312,7 +312,7 @@ plots.image_grid(
 #
 # ## Along the contour, as regularity grows
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions are kept the smoother the image is.** One scene at every regularity (authors' exponents), noisy at σ = 0.1 and denoised by the network of that α, and eigenvectors by rank, blue below zero, red above. At the left, tr J at this scene."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions are kept the smoother the image is.** One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank, blue below zero, red above. At the left, tr J."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()

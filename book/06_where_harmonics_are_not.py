@@ -28,11 +28,11 @@
 # We train the network on images that a few numbers describe: discs (five), one picture at any contrast (one), plane
 # waves of one frequency (two). Of these the best denoiser is known.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, and of the discs that it is measured on
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 import torch
 
@@ -71,7 +71,7 @@ results.keep(networks=networks(*discs, ray, sines))
 # **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of random amplitude and phase,
 # are sums of a sine and a cosine: two. There a projection is the best without knowing the law of contrasts.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.1", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** Rows: one disc at three noise levels, UNet. Columns: clean, noisy, the network's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.1", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** One disc at three noise levels: clean, noisy, the UNet's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference.", "classes": "dark-light"}}
 rows, shown, titles = [], (manifolds.WEAK, 0.1, 0.3), ["clean", "noisy", "network", "optimum", "difference"]
 for sigma in shown:
     y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))[:1]
@@ -80,7 +80,7 @@ for sigma in shown:
 plots.image_grid(rows, [f"σ = {sigma}" for sigma in shown], titles, signed=1)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.2", "figure": {"name": "fig-explore-disc", "caption": "**The weaker the noise, the further apart are network and optimum.** A disc of chosen radius and place: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, blue below zero, red above, on a scale of its own. Below the pictures: PSNR in dB."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.2", "figure": {"name": "fig-explore-disc", "caption": "**The weaker the noise, the further apart are network and optimum.** A disc: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, on a scale of its own. Below the pictures: PSNR."}}
 def disc(radius, across, sigma):
     """One disc, the network's answer and the optimum."""
     clean = synthetic.draw_discs(torch.tensor([across * size, size / 2, radius * size, 0.8, 0.3])[:, None], size)
@@ -89,15 +89,15 @@ def disc(radius, across, sigma):
     numbers = {name: f"{noise.psnr(clean, image).item():.1f} dB" for name, image in found.items()}
     tiles = [Tile(image[0], name, numbers[name], "A" if name == "network" else "") for name, image in found.items()]
     difference = Tile((found["network"] - found["optimum"])[0], "difference", signed=True)
-    words = f"A disc of radius {radius:g} sides with noise of σ = {sigma:.2f}: network {numbers['network']}, optimum {numbers['optimum']}."
+    words = f"A disc of radius {radius:g} of the side with noise of σ = {sigma:.2f}: network {numbers['network']}, optimum {numbers['optimum']}."
     return Frame([Tile(clean[0], "clean"), *tiles, difference], words)
 
 
 every = np.geomspace(0.02, 0.5, 29).tolist()  # noise levels
 radii, places = np.linspace(0.1, 0.3, 9).round(3).tolist(), np.linspace(0.3, 0.7, 17).round(3).tolist()
 sliders = [
-    Slider("radius", "radius, in sides", radii, radii[::4], radii[4], "{:g}"),
-    Slider("across", "centre, in sides", places, places[::8], places[8], "{:g}"),
+    Slider("radius", "radius (share of the side)", radii, radii[::4], radii[4], "{:g}"),
+    Slider("across", "centre (share of the side)", places, places[::8], places[8], "{:g}"),
     Slider("sigma", "noise, σ", every, every[::4], every[8], "{:.2f}"),
 ]
 Explorer(disc, sliders, columns=5)
@@ -112,7 +112,7 @@ levels = manifolds.levels("discs", answers, optimum)
 deficits = manifolds.deficits("discs", answers, optimum)
 results.keep(levels=levels, deficits=deficits, sampling=manifolds.sampling(optimum))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** Discs. Left: output against input PSNR, networks in blue, the exact optimum dashed, the noisy input grey. Right: mean squared error over that of the optimum; dashed: 1, which no denoiser can pass. With 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** Discs, with 95% intervals. Left: output against input PSNR. Right: mean squared error over that of the optimum, which is 1 (dashed) and cannot be passed. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
 grid = Table(tuple(row for row in levels if row.sigma != manifolds.WEAK))  # the evaluation grid
 LINES = {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], ":"), "optimum": (plots.INK, "--")}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
@@ -148,7 +148,7 @@ parts = manifolds.parts("discs", found)
 spectra = manifolds.spectra("discs", found, range(1, 26))
 results.keep(parts=parts, spectra=spectra)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions, fewer where noise is strong; the network keeps more, most where noise is weak.** Discs. Left: tr J against input PSNR. Right: eigenvalues of the symmetric part of J by rank at σ = 0.04: networks blue, optimum dashed; crosses: the ten that the paper prints, of its larger network on discs of 80 pixels. Bands: 95% intervals over discs. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions, fewer where noise is strong; the network keeps more, most where noise is weak.** Discs, with 95% intervals. Left: tr J. Right: eigenvalues of the symmetric part of J at σ = 0.04; crosses: the paper's, of a larger network on discs of 80 pixels."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for name, (colour, line) in LINES.items():
     style = {"color": colour, "linestyle": line, "label": name}
@@ -200,7 +200,7 @@ parts.show(
 # %% [markdown]
 # ## What is the surplus made of?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04. Left: the answer of the optimum or the network (UNet). Then eigenvectors of the symmetric part of J at the ranks given, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, then eigenvectors of the symmetric part of J by rank k, blue below zero, red above, each on a scale of its own. A flat tile is the level of the background."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -209,7 +209,7 @@ rows = [
     for k in (0, 1)
     for name, first in shown.values()
 ]
-plots.image_grid(rows, [*shown, *shown], signed=5)
+plots.image_grid(rows, [*shown, *shown], ["answer", *(f"k = {k} or {k + 5}" for k in range(1, 6))], signed=5)
 
 # %% [markdown]
 # "Harmonic along the contour" can be made exact for a disc: bend its circle with $m$ waves,
@@ -248,7 +248,7 @@ projections = RayDenoiser(ray.held_out[:1]), SineDenoiser(size)
 flat_levels, flat_deficits, flat_parts = manifolds.flat([ray, sines], projections, tested, seed=seed)
 results.keep(flat_levels=flat_levels, flat_deficits=flat_deficits, flat_parts=flat_parts)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-flat", "caption": "**One picture and one wave: what is left in the last column is noise in small patches.** The ray and the plane waves (drawn with grey for 0) at two noise levels. Columns: clean, noisy, the network's answer, the projection, and network minus projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-flat", "caption": "**What is left is no contour: specks on the ray, blobs on the plane.** The ray and a plane wave (grey is 0) at two noise levels: clean, noisy, the network's answer, the projection, and network minus projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two.", "classes": "dark-light"}}
 rows, labels = [], []
 for study, projection in zip((ray, sines), projections, strict=True):
     for sigma in (0.1, 0.3):
@@ -260,7 +260,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
         labels.append(f"{study.name}\nσ = {sigma}")
 plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.8", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** Left: squared error of the network over that of the projection; dashed: 1. Right: tr J of the network; dashed: 1 for the ray, 2 for the plane waves. Ray above, plane waves below; against input PSNR, with 95% intervals over images. A ratio below 1 where noise is strong is possible: the network can use what it knows of contrasts, and the projection does not."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.8", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** Left: squared error over the projection's; below 1 where noise is strong, since the network knows contrasts. Right: tr J; dashed: dimensions that exist. With 95% intervals."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (axes[:2], axes[2:]), strict=True):
     rows = [row for row in rows if row.sigma != manifolds.WEAK]
@@ -271,7 +271,7 @@ for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (
         ax.set(title=name, xlabel="input PSNR (dB)", ylabel=label, yscale="log" if field == "ratio" else "linear")
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-vectors", "caption": "**After the one or two directions that exist come patches of a few pixels, not contours of the picture.** One noisy image of the ray and one plane wave (σ = 0.04; drawn with grey for 0), and the network's leading eigenvectors by rank, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** A noisy image of the ray and a plane wave (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
 rows = []
 for study, projection in zip((ray, sines), projections, strict=True):
     clean, network = study.held_out[:tested], study.denoisers[study.largest, "A"]

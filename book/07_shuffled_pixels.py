@@ -30,11 +30,11 @@
 # side, and train the network again: same faces, initial weights and recipe. A shuffle takes away nothing but the order
 # of pixels. What the network loses is what it owed to that order.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring, not for training
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import numpy as np
 import torch
 
@@ -65,8 +65,8 @@ results.keep(networks=networks(*studies))
 #
 # ## What is left of a face
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.1", "figure": {"name": "fig-shuffled", "caption": "**From top to bottom the face is lost, though all rows had the same face and the same noise.** Rows: faces, then shuffled inside blocks and over the whole image. Columns: what the network of that row is trained on; for each of two noise levels the noisy image, the network's answer, and the answer with its pixels put back, which is what to compare. The best denoiser would give the same face in every row."}, "image": {"alt": "A test face, its shuffled versions by size of the blocks, noisy at two levels, denoised, and denoised with the pixels put back.", "classes": "dark-light"}}
-face, rows = faces.held_out[1:2], []
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.1", "figure": {"name": "fig-shuffled", "caption": "**From top to bottom the face is lost, though all rows had the same face and the same noise.** Rows: faces, then shuffled inside blocks and over the whole image. “Back”: the answer with its pixels put back. The best denoiser would give the same face in every row."}, "image": {"alt": "A test face, its shuffled versions by size of the blocks, noisy at two levels, denoised, and denoised with the pixels put back.", "classes": "dark-light"}}
+face, rows = faces.held_out[4:5], []
 for block, f in denoisers.items():
     row = [shuffle(face, block)]
     for sigma in (0.1, 0.3):
@@ -96,7 +96,7 @@ results.keep(losses=losses, deficit=deficit, controls=controls, averages=average
 # First the control: for Wiener and the memorizing optimum, which treat pixels as a list, the loss is 0 up to rounding.
 # {claim}`lists-of-pixels-lose-nothing`
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, 95% intervals over faces. Left: PSNR that a network loses when the pixels are shuffled, by block size, against input PSNR; orange, dotted: what half B's network of unshuffled faces is behind half A's, the measure of chance; grey: noise levels of the targets. Right: PSNR of the networks less that of the Wiener denoiser; above zero the network knows more than mean and covariance."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, with 95% intervals. Left: PSNR lost by shuffling; dotted: what half B is behind half A, the measure of chance; shaded: noise levels of the targets. Right: PSNR over Wiener's."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 left.axvspan(*(-20 * np.log10(shuffles.JUDGED)), color=plots.FAINT, alpha=0.3, linewidth=0)
 for block, rows in losses.where(half="A").by("block"):
@@ -134,7 +134,7 @@ named.show(
 trails = shuffles.trails(studies)
 results.keep(trails=trails)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.3", "figure": {"name": "fig-log-shuffled", "caption": "**All networks still gain at the end, and the loss by a whole shuffle stays.** Left: output PSNR at input 20 dB (σ = 0.1, grey line) against images seen in training, training images solid, test images dotted, by block size. Right: test PSNR of the network of faces less that of shuffled faces at the same time, from the same log."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the loss by shuffling shrink as training goes on?", "code_prompt_hide": "Figure: does the loss by shuffling shrink as training goes on?", "figure": {"name": "fig-log-shuffled", "caption": "**All networks still gain at the end, and the loss by a whole shuffle stays.** Left: output PSNR at input 20 dB (line across), training images solid, test images dotted. Right: test PSNR of the network of faces less that of shuffled faces at the same time."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 for block, rows in trails.by("block"):
     colour = plots.shade(block, blocks)
@@ -159,7 +159,7 @@ plots.Picture(figure)
 # free as the optimum would have those of the network of faces, once pixels are put back.
 
 # %%
-chosen = faces.held_out[: 4 if scale == "smoke" else 32]
+chosen = faces.held_out[: 5 if scale == "smoke" else 32]
 filters = shuffles.filters(studies, chosen, seed=seed)  # networks as matrices, by the side of the blocks
 principal = harmonic.principal(faces.training(n), d // 2).float()
 kept = shuffles.kept(filters, principal)
@@ -169,17 +169,17 @@ harmonicity = shuffles.harmonicity(filters, chosen, principal, before)
 frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** One test face at σ = 0.3. Rows: the network of faces; then, for each shuffle, what the network of shuffled faces sees, and the same with the pixels put back. Columns: noisy, denoised, and eigenvectors by rank k, blue below zero, red above."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** One test face at σ = 0.3: noisy, denoised, and eigenvectors by rank k, blue below zero, red above; of each shuffle as its network sees it, and with the pixels put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
 ranks, rows, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
-    y = shuffle(noisy, block)[1:2]
-    row = torch.cat([y, denoise(f, y, shuffles.BASES_AT), filters[block][1].eigenvectors[ranks - 1]])
+    y = shuffle(noisy, block)[4:5]
+    row = torch.cat([y, denoise(f, y, shuffles.BASES_AT), filters[block][4].eigenvectors[ranks - 1]])
     rows += [row] if block == 1 else [row, shuffle(row, block, inverse=True)]
     labels += [names[block].replace(" ", "\n", 1), "back"][: 1 if block == 1 else 2]
 plots.image_grid(rows, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the slower eigenvalues fall; for the optimum all these curves would be one.** Eigenvalues of the Jacobian by rank at σ = 0.3, mean over test faces with 95% intervals, by block size. Crosses: the paper's for faces shuffled as a whole, of 80 x 80 pixels, where equal ranks are a smaller share of the dimensions. Grey: 0 and 1."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the fewer directions are kept in full, and the more are kept a little.** Eigenvalues at σ = 0.3, means over test faces with 95% intervals; for the optimum all curves would be one. Crosses: the paper's, of 80 x 80 pixels, where equal ranks are a smaller share of all."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)
@@ -223,7 +223,7 @@ kept.show(
 # there; a free one has them on the grid of *faces*. So we take H1, whether frequency grows with rank, on both. The
 # control is an *untrained* network, whose normalization alone has seen images: what it has comes with the architecture.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) at σ = 0.3, with 95% intervals: of the network of faces and principal components, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -243,7 +243,7 @@ harmonicity.show(
 # from the network of faces. {claim}`not-harmonic-when-put-back` The order that it has is that of faces, and there is
 # little of it.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of groups of eigenvectors, σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):

@@ -39,11 +39,11 @@
 # | PCA locality, windows from data | {num}`explained[network=UNet,sigma=0.1,rival="PCA locality"].beyond.value:.2f` | {num}`sampled[network=UNet,rival="PCA locality"].beyond.value:.2f` | {num}`explained_few[network=BFCNN,sigma=0.1,rival="PCA locality"].beyond.value:.2f` |
 # | same architecture, other half | {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond.value:.2f` | {num}`sampled[network=UNet,rival="other half"].beyond.value:.2f` | {num}`explained_few[network=BFCNN,sigma=0.1,rival="other half"].beyond.value:.2f` |
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
 seed = 0  # of the noise used for measuring and sampling, not for training
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import torch
 
 from ghr import experiments
@@ -93,7 +93,7 @@ windows = rivals.calibration(faces, n, sides=sides, most=n // 3, images=3, sigma
 windows_few = rivals.calibration(chain, few, sides=sides, images=3, sigmas=levels)
 results.keep(windows=windows, windows_few=windows_few)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.1", "code_prompt_hide": "Code: Fig. 8.1", "figure": {"name": "fig-windows", "caption": "**The stronger the noise, the larger the window that comes nearest to the network.** Mean squared distance to the UNet's answer on held-out faces (squared image units per pixel) against the side of the window, for each noise level, with 95% intervals over three faces."}, "image": {"alt": "Three panels, one for each windowed machine: distance to the network against window side, a curve for each of four noise levels, whose lowest point moves to the right as noise grows.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which window comes nearest to the network?", "code_prompt_hide": "Figure: which window comes nearest to the network?", "figure": {"name": "fig-windows", "caption": "**The stronger the noise, the larger the window that comes nearest to the network.** Mean squared distance to the UNet's answer on three held-out faces (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Three panels, one for each windowed machine: distance to the network against window side, a curve for each of four noise levels, whose lowest point moves to the right as noise grows.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.6, sharey=True)
 for ax, (name, some) in zip(axes, windows.by("rival"), strict=True):
     for sigma, curve in some.by("sigma"):
@@ -123,7 +123,7 @@ explained = rivals.explains([faces, chain], known, n, **looks)
 explained_few = rivals.explains([faces, chain], known_few, few, **looks)
 results.keep(explained=explained, explained_few=explained_few)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.2", "code_prompt_hide": "Code: Fig. 8.2", "figure": {"name": "fig-explained", "caption": "**PSPC explains about as much of the UNet as the BF-CNN does, and less than another UNet; at strong noise no machine explains more than Wiener.** Share that each rival explains of what a network does beyond Wiener, on eight held-out faces, by noise level, with 95% intervals over faces: of the UNet (black) and the BF-CNN (grey). The last two rows are rulers: other networks. What is further left than −1.5, above all the memorizer, is in the table."}, "image": {"alt": "Four panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.2", "code_prompt_hide": "Code: Fig. 8.2", "figure": {"name": "fig-explained", "caption": "**PSPC explains about as much of the UNet as the BF-CNN does, and less than another UNet; at strong noise no machine explains more than Wiener.** Share explained of what a network does beyond Wiener, on eight held-out faces, with 95% intervals. Last two rows: rulers. Further left than −1.5: in the table."}, "image": {"alt": "Four panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks.", "classes": "dark-light"}}
 kinds = {"UNet": (plots.INK, 0.15), "BFCNN": (plots.TRAINING, -0.15)}
 figure, axes = plots.panels(len(levels), columns=2, height=2.1, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels, strict=True):
@@ -165,7 +165,7 @@ counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few
 given = rivals.given(faces, chosen, counts, n, images=3)
 results.keep(given=given)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.3", "code_prompt_hide": "Code: Fig. 8.3", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image; PCA locality still gains where LS has levelled off.** Mean squared distance to the UNet's answer (squared image units per pixel) at σ = 0.1 against the number of training images that a rival is made of, with 95% intervals over three held-out faces."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how many images does a rival need?", "code_prompt_hide": "Figure: how many images does a rival need?", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image; PCA locality still gains where LS has levelled off.** Mean squared distance to the UNet's answer (squared image units per pixel) at σ = 0.1, three held-out faces, with 95% intervals."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 for (name, curve), line, marker in zip(given.by("rival"), ("-", "--", ":", "-."), "os^D", strict=True):
     plots.band(ax, curve["images"], curve["apart"], color=plots.INK, linestyle=line, marker=marker, markersize=4, label=name)
@@ -182,10 +182,10 @@ plots.Picture(figure)
 #
 # One face, with sliders:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-explore-rival", "caption": "**Where a rival differs from the network, its picture shows what it lacks.** A held-out face with noise: the noisy image, the UNet's answer, the rival's, and the difference network − rival (blue below zero, red above, on a scale of its own). Below: root mean squared difference, image units."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-explore-rival", "caption": "**Where a rival differs from the network, its picture shows what it lacks.** A held-out face: noisy, the UNet's answer, the rival's, and network − rival (blue below zero, red above, on a scale of its own). Below: root mean squared difference."}}
 def look(rival, sigma):
     """A face as the network and one rival see it."""
-    x = faces.held_out[1:2]
+    x = faces.held_out[4:5]
     y = add_noise(x, sigma, torch.Generator().manual_seed(seed))
     answer, other = (denoise(f, y, sigma) for f in (faces.denoisers[n, "A"], every[rival]))
     off, error = (answer - other).square().mean().sqrt().item(), (answer - x).square().mean().sqrt().item()
@@ -236,11 +236,11 @@ walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
 sampled = rivals.samples_explained(*walks)
 results.keep(sampled=sampled)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality draws nearly the UNet's face.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then the two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality draws nearly the UNet's face.** Each column starts from one noise. Rows: the UNet of half A; its rivals; two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
 drawn = {"UNet A": walks[0].network, **walks[0].rivals}
 plots.image_grid(list(drawn.values()), [name.replace(" ", "\n") for name in drawn])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality comes nearest to the UNet's samples, ELS to the BF-CNN's; other networks of the same kind are nearer still.** Centred cosine of samples from the same start, median over six seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: samples as they are. Right: after Wiener's sample of the same start is subtracted from both; crosses: the same with the rival's sample from another start, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality comes nearest to the UNet's samples, ELS to the BF-CNN's; other networks of the same kind are nearer still.** Similarity of samples from one start, medians over six seeds with 95% intervals. Beyond Wiener: less Wiener's sample. Crosses: another start, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
 for kind, (colour, shift) in kinds.items():
     some = sampled.where(network=kind)
@@ -279,7 +279,7 @@ shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
 locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 that lies within a window of 5 x 5 pixels around the row's own pixel, which is left out; against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, near on the grid that it sees (solid) and on the grid of faces (dashed). Green: Wiener, on the grid of faces. Dotted: windows around other pixels, the null. Mean over two faces, with 95% intervals."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian within 5 x 5 pixels around their own, which is left out; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
@@ -320,7 +320,7 @@ wide = experiments.flagship(scale)
 apart_wide = underfitting.apart(wide, underfitting.draw(wide, labels="A"), images=32)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours, apart_wide=apart_wide)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**Every network is near to memory at its training images, and as far from it where its sampler goes as at test images.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of the network to the memorizer of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of the network's own sampler (blue). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**Every network is near to memory at its training images, and as far from it where its sampler goes as at test images.** Left: gap between training and test images. Middle, right: mean squared distance to the memorizer (squared image units per pixel). With 95% intervals."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.8)
 for count, curve in gaps.by("n"):
     plots.band(axes[0], curve["input_psnr"], curve["gap"], color=plots.shade(count, faces.sizes), label=f"N = {count:,}")

@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from conftest import COLOURS, DESK, FIVE, PHONE, SIZES, canvases, hear, serve, until
 from PIL import Image
 
-from ghr import harmonic, jacobian, recipes, sampling, similarity
+from ghr import denoiser, harmonic, jacobian, recipes, sampling, similarity
 from ghr.book import hero, laboratory, live
 from ghr.experiments import Study
 from ghr.images import Halves
@@ -345,9 +345,11 @@ def test_a_guess_comes_before_the_answer_and_is_counted(visit):
     assert "Guess." in draw.words()
     assert draw.figure.locator("canvas").nth(1).get_attribute("aria-label") == "A draws: not yet drawn"
     assert page.evaluate("document.activeElement.textContent") == "One image"
+    assert draw.figure.locator("input").last.is_disabled()  # a blend of what nobody has guessed shows nothing
     page.keyboard.press("Enter")
     found = draw.drawn()
     assert draw.words().endswith(f"You guessed {int(found['verdict'] == 'one')} of 1 right.")
+    assert draw.figure.locator("input").last.is_enabled()
     assert draw.figure.locator("canvas").nth(1).get_attribute("aria-label") == "A draws"
     assert draw.figure.get_by_text("One image").get_attribute("aria-pressed") == "true"
     page.keyboard.press("Tab")
@@ -418,10 +420,17 @@ def test_an_image_is_rebuilt_as_torch_rebuilds_it_and_filters_are_rows_of_the_ja
         "wavelets": psnr_of_sum(x, mean, harmonic.wavelets(32, 32), k, largest=True),
         "principal": psnr_of_sum(x, mean, harmonic.principal(training, laboratory.COMPONENTS), k, largest=True),
     }
+    leading = vectors.flip(1).T[:100]
+    wanted["chosen"] = psnr_of_sum(x, mean, leading, k, largest=True)
     assert found["quality"] == pytest.approx(wanted, abs=0.1)
-    assert {name: found["quality"][name] for name in list(wanted)[1:]} == pytest.approx(
-        {name: wanted[name] for name in list(wanted)[1:]}, abs=1e-3
+    exact = ("cosines", "wavelets", "principal")
+    assert {name: found["quality"][name] for name in exact} == pytest.approx(
+        {name: wanted[name] for name in exact}, abs=1e-3
     )
+    before, after = (rebuild.figure.get_by_role("img", name=name) for name in ("noisy", "denoised"))
+    assert before.count() == after.count() == 1
+    answered = -10 * torch.log10((denoiser.denoise(network, y) - x).square().mean()).item()
+    assert after.get_attribute("aria-label") == f"denoised {answered:.1f}\N{NO-BREAK SPACE}dB"
     pixel = 9 * 32 + 20
     np.testing.assert_allclose(found["row"], j[pixel], atol=1e-5)
     np.testing.assert_allclose(found["column"], j[:, pixel], atol=1e-5)

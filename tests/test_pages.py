@@ -235,6 +235,8 @@ def test_pictures_say_how_large_they_are(tmp_path):
         image = BeautifulSoup(page, "html.parser").img
         assert (image["alt"], image["src"]) == ("a", source)
         assert (int(image["width"]), int(image["height"])) == size
+        drawn = "svg" in source  # without images: on a phone it scrolls as well
+        assert (image.get("class"), image.parent.get("class")) == ((["lines"], ["scrolls"]) if drawn else (None, None))
     for width, columns in ((20, 2), (5, 8)):  # a grid of images gains by being large, and on a phone it may scroll
         grid = (
             svg

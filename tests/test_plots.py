@@ -216,6 +216,16 @@ def test_a_sketch_has_its_lines_where_they_are():
     assert picture[50, 6] == picture[32, 60] == 1
 
 
+def test_an_arrow_ends_where_it_points_and_its_head_lies_back_on_both_sides():
+    start, end = torch.tensor([0.1, 0.2]), torch.tensor([0.5, 0.5])  # of length 0.5
+    points = plots.arrow(start, end)
+    assert torch.equal(points[[0, 1, 3]], torch.stack([start, end, end]))
+    along, across = torch.tensor([0.8, 0.6]), torch.tensor([-0.6, 0.8])
+    wanted = [end - 0.125 * along + sign * 0.0625 * across for sign in (1, -1)]
+    torch.testing.assert_close(points[[2, 4]], torch.stack(wanted))
+    assert plots.arrow(start, start).isfinite().all()
+
+
 def test_shares_of_a_histogram_add_to_one():
     _, (axes,) = plots.panels(1)
     plots.histogram(axes, torch.tensor([0.1, 0.1, 0.6, 0.9]), np.linspace(0, 1, 3))

@@ -125,19 +125,66 @@ def test_tables_and_code_are_seen_whole_on_a_desk(visits):
     assert [part for visit in visits.values() for part in visit.cut] == []
 
 
-def test_grids_of_images_stay_readable_on_a_phone(chromium, smoke_site, soups):
-    """Of many columns, they scroll by themselves, also by keyboard."""
-    grids = {name: soup.select(".scrolls") for name, soup in soups.items()}
+def test_figures_stay_readable_on_a_phone(chromium, smoke_site, soups):
+    """Grids of many columns and drawings of lines scroll by themselves, also by keyboard."""
+    grids = {name: soup.select(".scrolls:has(img.tiles)") for name, soup in soups.items()}
+    drawn = {name for name, soup in soups.items() if soup.select(".scrolls img.lines")}
     assert sum(map(len, grids.values())) >= 3
+    assert len(drawn) >= 3
     page = chromium.new_page(viewport=PHONE)
-    for name, boxes in grids.items():
-        if not boxes:
+    for name in sorted({name for name, boxes in grids.items() if boxes} | drawn):
+        load(page, smoke_site + name)
+        page.evaluate("for (const fold of document.querySelectorAll('article details')) fold.open = true")
+        columns = [int(box["style"].split(":")[1]) for box in grids[name]]
+        width = "images => images.map(image => image.clientWidth)"
+        widths = page.eval_on_selector_all(".scrolls img.tiles", width)
+        assert all(width / count >= 60 for width, count in zip(widths, columns, strict=True)), name
+        assert all(each >= 600 for each in page.eval_on_selector_all(".scrolls img.lines", width)), name
+        page.wait_for_function("[...document.querySelectorAll('.scrolls')].every(box => box.tabIndex === 0)")
+    page.close()
+
+
+def test_equations_are_not_covered_by_their_numbers_on_a_phone(chromium, smoke_site, soups):
+    """A number stands below its equation, which begins at the left."""
+    page, seen = chromium.new_page(viewport=PHONE), 0
+    for name, soup in soups.items():
+        if not soup.select("article div.math .eqno"):
             continue
         load(page, smoke_site + name)
-        columns = [int(box["style"].split(":")[1]) for box in boxes]
-        widths = page.eval_on_selector_all(".scrolls img", "images => images.map(image => image.clientWidth)")
-        assert all(width / count >= 60 for width, count in zip(widths, columns, strict=True)), name
-        assert set(page.eval_on_selector_all(".scrolls", "boxes => boxes.map(box => box.tabIndex)")) == {0}, name
+        places = page.eval_on_selector_all(
+            "article div.math:has(> .eqno)",
+            """blocks => blocks.map(block => [".eqno", "mjx-container"].map(name => {
+                const { left, right, top, bottom } = block.querySelector(name).getBoundingClientRect();
+                return { left, right, top, bottom };
+            }))""",
+        )
+        for number, equation in places:
+            assert number["top"] >= equation["bottom"] - 1, name
+            assert equation["right"] - equation["left"] > 0.8 * PHONE["width"], name
+        seen += len(places)
+    page.close()
+    assert seen >= 5
+
+
+def test_a_way_to_what_is_in_a_fold_opens_the_fold(chromium, smoke_site, soups):
+    """An address, a link, and the same link again after the reader has closed the fold; nothing else opens."""
+    name, figure = next((name, f) for name, soup in soups.items() for f in soup.select("article details figure[id]"))
+    page = chromium.new_page(viewport=DESK)
+    load(page, smoke_site + name)
+    folds = page.locator("article details:has(figure[id])")
+    assert not any(folds.evaluate_all("folds => folds.map(fold => fold.open)"))
+    load(page, f"{smoke_site}{name}?a=1#{figure['id']}")
+    box = page.locator(f"#{figure['id']}")
+    fold = page.locator(f"article details:has(#{figure['id']})")
+    link = f"document.body.append(Object.assign(document.createElement('a'), {{ href: '#{figure['id']}', id: 'way' }}))"
+    page.evaluate(link)
+    for _ in range(2):
+        assert box.is_visible()
+        assert -5 <= box.evaluate("figure => figure.getBoundingClientRect().top") < DESK["height"]
+        fold.evaluate("fold => { fold.open = false; scrollTo(0, 0) }")
+        assert not box.is_visible()
+        page.evaluate("document.querySelector('#way').click()")
+    assert sum(page.locator("article details").evaluate_all("folds => folds.map(fold => fold.open)")) == 1
     page.close()
 
 

@@ -1,13 +1,32 @@
-// What scrolls sideways on a narrow screen can be reached by keyboard.
+// What scrolls sideways on a narrow screen can be reached by keyboard, and looks as if it did.
 function reachable() {
   for (const box of document.querySelectorAll(
-    'article mjx-container[display="true"], article pre, article .cell_output, article .scrolls, article .pst-scrollable-table-container'
+    'article mjx-container[display="true"], article pre, article .cell_output, article .scrolls, article .wide, article .pst-scrollable-table-container'
   )) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    const over = box.scrollWidth > box.clientWidth;
+    box.classList.toggle("overflows", over);
+    if (over) box.tabIndex = 0;
   }
 }
 window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reachable));
 window.addEventListener("resize", reachable);
+window.addEventListener("toggle", reachable, true); // of a fold: what it holds had no width
+
+// An address or a link that leads to what is in a fold opens the fold.
+function unfold({ hash }) {
+  const target = document.getElementById(decodeURIComponent(hash.slice(1)));
+  const folds = [];
+  for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+  const closed = folds.filter(({ open }) => !open);
+  for (const fold of closed) fold.open = true;
+  if (closed.length) target.scrollIntoView();
+}
+window.addEventListener("DOMContentLoaded", () => unfold(location));
+window.addEventListener("hashchange", () => unfold(location));
+document.addEventListener("click", ({ target }) => {
+  const link = target.closest?.("a[href*='#']");
+  if (link && link.pathname === location.pathname) unfold(link); // also when the address already says so
+});
 
 // Arrows that unfold a section of the sidebar say which one.
 window.addEventListener("DOMContentLoaded", () => {

@@ -279,8 +279,9 @@ GROWTH = 1.9  #: to how many pixels a point of a grid of images may grow
 def sized(body: str, files: Mapping[str, Path]) -> str:
     """A page whose pictures say how wide and high they are: what stands below is in its place before they are loaded.
 
-    Drawings that hold images are of the class "tiles": they gain by being large. Those with many columns stand in a box
-    of the class "scrolls", which knows how many: on a phone it scrolls.
+    Drawings that hold images are of the class "tiles": they gain by being large. Those with many columns, and drawings
+    without images, of the class "lines", stand in a box of the class "scrolls": on a phone it scrolls. That of images
+    knows how many columns they have.
 
     Args:
         body: HTML.
@@ -305,12 +306,14 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         width, height = (round(side) for side in pair)
         tag = tag.replace("<img ", f'<img width="{width}" height="{height}" ', 1)
         tile = re.search(rb"<image [^>]*>", content)
-        if not found or not tile:
+        if not found:
             return tag
+        kind, classed = "tiles" if tile else "lines", 'class="' in tag
+        tag = tag.replace(*(('class="', f'class="{kind} ') if classed else ("<img ", f'<img class="{kind}" ')), 1)
+        if not tile:
+            return f'<div class="scrolls">{tag}</div>'
         grown = re.search(rb"matrix\(([\d.]+)", tile[0])  # matplotlib draws pixels, and enlarges them
         side = float(re.search(rb' width="([\d.]+)"', tile[0])[1]) * float(grown[1] if grown else 1)
-        classed = 'class="' in tag
-        tag = tag.replace(*(('class="', 'class="tiles ') if classed else ("<img ", '<img class="tiles" ')), 1)
         columns = int(float(found[1]) / side)
         tag = tag.replace("<img ", f'<img style="max-width: {GROWTH * width:.0f}px" ', 1)  # few columns stay small
         return f'<div class="scrolls" style="--columns: {columns}">{tag}</div>' if columns > FEW else tag

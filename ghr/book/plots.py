@@ -305,6 +305,22 @@ def sketch(lines: Sequence[tuple[Float[Tensor, "_ 2"], float, float]], side: int
     return torch.from_numpy(shrunk)[None]
 
 
+def arrow(start: Float[Tensor, "2"], end: Float[Tensor, "2"]) -> Float[Tensor, "5 2"]:
+    """An arrow as one line of a `sketch`, with a head of a quarter of its length, a little of it at least.
+
+    Args:
+        start: where it begins (across, up).
+        end: where its head is.
+
+    Returns:
+        Points.
+    """
+    way = end - start
+    back = way / way.norm().clamp_min(1e-6) * max(0.25 * way.norm().item(), 0.015)
+    side = 0.5 * back.flip(0) * torch.tensor([-1.0, 1.0])
+    return torch.stack([start, end, end - back + side, end, end - back - side])
+
+
 def histogram(axes: Axes, values: Tensor, bins: np.ndarray, **style) -> None:
     """Share of values per bin, as an outline; values beyond the bins count in the last ones, so shares add to one.
 

@@ -55,7 +55,7 @@ class Tile(NamedTuple):
     image: Float[Tensor, "1 h w"]  #: grey, image units, 0 black and 1 white; or signed, on a scale of its own
     title: str  #: what it is
     note: str = ""  #: a number, with unit
-    half: str = ""  #: "A" or "B", its colour
+    half: str = ""  #: "A" or "B", its colour; or "drawing", which on a dark page turns round
     signed: bool = False  #: blue below zero, white, red above; one pixel in a hundred lies beyond the ends
 
 

@@ -588,6 +588,28 @@ def exact_basis(study: Study, y: Float[Tensor, "1 1 h w"], sigma: float) -> jaco
     return jacobian.eigenbasis(jacobian.jacobian(exact(study), y.double(), sigma), y.shape[1:])
 
 
+def plane_waves(functions: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
+    """Of each function the one plane wave that it holds most of. ::
+
+        Re F^-1(F(v) at its largest coefficient), to norm 1
+
+    Waves of one frequency share a factor of the optimum, so that any mixture of them is an eigenvector, and what a
+    solver finds is one; each wave alone is as good, and shows what they are.
+
+    Args:
+        functions: e.g. eigenvectors of the optimum.
+
+    Returns:
+        A wave of one frequency for each, with the function's phase there.
+
+    Source: own choice: of a group, waves are easier to read than mixtures.
+    """
+    spectra = torch.fft.fft2(functions)
+    size = spectra.abs().flatten(1)
+    waves = torch.fft.ifft2(spectra * (size == size.amax(1, keepdim=True)).view(spectra.shape)).real
+    return waves / waves.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
 @dataclass(frozen=True)
 class Subspaces:
     """How much of a network's first K vectors lies in other subspaces of as many dimensions."""

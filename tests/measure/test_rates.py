@@ -195,6 +195,16 @@ def test_the_basis_of_the_optimum_is_in_the_span_of_its_own_waves():
     assert [row.fourier.value for row in blind] == pytest.approx([row.chance for row in blind], abs=0.1)
 
 
+def test_of_a_mixture_the_strongest_plane_wave_is_shown():
+    """A wave is itself; of two waves in one function the stronger is left, with its phase, at norm 1."""
+    down, across = torch.meshgrid(torch.arange(6.0), torch.arange(9.0), indexing="ij")
+    one = torch.cos(2 * torch.pi * (down / 6 + 2 * across / 9) + 0.4)
+    other = torch.cos(2 * torch.pi * 3 * across / 9 + 1)
+    mixed = torch.stack([one, 2 * one + other, one - 2 * other])[:, None]
+    wanted = torch.stack([one / one.norm(), one / one.norm(), -other / other.norm()])[:, None]
+    torch.testing.assert_close(rates.plane_waves(mixed), wanted)
+
+
 def filters(basis, traces):
     """Stand-ins for what a network is at each image."""
     numbers = dict.fromkeys(("hom", "asym", "error", "symmetric_error", "rows", "columns"), 0.0)

@@ -72,7 +72,7 @@ class Draw extends Asking {
       this.guess ? this.draw() : this.ready();
     });
     const sliders = make("div", { className: "explorer-sliders" }, number.element, this.turn.element);
-    const buttons = make("p", { className: "live-buttons" }, this.one, this.two, fresh);
+    const buttons = make("p", { className: "live-buttons" }, make("span", { textContent: "My guess:" }), this.one, this.two, fresh);
     this.el.replaceChildren(this.stage, buttons, sliders, this.trouble, this.news);
     const names = ["N", "seed", "blend", "rho of A and B", "nearest in A", "nearest in B"];
     tools(this.el, this.stage, () => called(this.el, this.state()), () => [names, this.row()]);
@@ -103,6 +103,7 @@ class Draw extends Asking {
   press() {
     this.one.setAttribute("aria-pressed", this.guess === "one");
     this.two.setAttribute("aria-pressed", this.guess === "two");
+    this.turn.element.querySelector("input").disabled = !this.guess; // else it would show two question marks and no more
     this.linked();
   }
 

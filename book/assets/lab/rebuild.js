@@ -9,7 +9,14 @@ import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js"
 const d = size ** 2;
 const KS = [1, 2, 4, 8, 16, 32, 64, 100]; // vectors
 const SIGMA = 0.1; // of the noise at which the network is looked at
-const BASES = { eigenvectors: "first", cosines: "largest", wavelets: "largest", principal: "largest" };
+// of each choice of vectors, the basis, and which of its vectors: the first, or those of the largest coefficients
+const CHOICES = {
+  eigenvectors: ["eigenvectors", "first"],
+  chosen: ["eigenvectors", "largest"],
+  cosines: ["cosines", "largest"],
+  wavelets: ["wavelets", "largest"],
+  principal: ["principal", "largest"],
+};
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Rebuild extends Asking {
@@ -21,7 +28,7 @@ class Rebuild extends Asking {
     const view = linked(el);
     const or = (k, other) => (k < 0 ? other : k);
     this.n = or(place(this.texts, view.n), this.texts.length - 1);
-    this.k = or(place(KS.map(String), view.k), KS.indexOf(32));
+    this.k = or(place(KS.map(String), view.k), KS.indexOf(64));
     this.wanted = view.image;
     this.pixel = ["x", "y"].map((name) => (view[name] >= 0 && view[name] < size ? Math.floor(view[name]) : size / 2));
   }
@@ -41,11 +48,11 @@ class Rebuild extends Asking {
   // Elements ---------------------------------------------------------------------------------------------------------
 
   build() {
-    this.tiles = make("div", { className: "explorer-tiles live-four" });
-    this.tiles.style.setProperty("--columns", 4);
+    this.tiles = make("div", { className: "explorer-tiles live-many" });
+    this.tiles.style.setProperty("--columns", 5);
     this.shown = Object.fromEntries(
-      ["clean", "eigenvectors", "row", "column", "noisy", "cosines", "wavelets", "principal"].map((name) => {
-        const tile = this.tile(["eigenvectors", "row", "column"].includes(name) ? "A" : "");
+      ["clean", "noisy", "denoised", "row", "column", ...Object.keys(CHOICES)].map((name) => {
+        const tile = this.tile(["denoised", "row", "column", "eigenvectors", "chosen"].includes(name) ? "A" : "");
         this.tiles.append(tile);
         return [name, tile];
       }),
@@ -135,7 +142,7 @@ class Rebuild extends Asking {
 
   rows() {
     const found = KS.map((k) => [k, ...Object.values(this.all(k)).map((image) => psnr(this.x, image))]);
-    return [["K", ...Object.keys(BASES)], ...found];
+    return [["K", ...Object.keys(CHOICES)], ...found];
   }
 
   show(name, title, values, colour) {
@@ -170,6 +177,7 @@ class Rebuild extends Asking {
       this.news.lastElementChild.textContent = `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
     });
     if (!found || this.next) return;
+    this.show("denoised", [bold("denoised"), ` ${decibels(psnr(this.x, found.x_hat))}`], found.x_hat);
     this.values = found.values;
     this.bases.eigenvectors = spanned(found.vectors);
     await this.filter();
@@ -189,11 +197,11 @@ class Rebuild extends Asking {
 
   all(k) {
     const off = this.x.map((v, i) => v - this.mean[i]);
-    const one = ([name, choice]) => {
-      const near = rebuilt(this.bases[name], off, k, choice === "largest");
+    const one = ([name, [basis, choice]]) => {
+      const near = rebuilt(this.bases[basis], off, k, choice === "largest");
       return [name, near.map((v, i) => v + this.mean[i])];
     };
-    return Object.fromEntries(Object.entries(BASES).map(one));
+    return Object.fromEntries(Object.entries(CHOICES).map(one));
   }
 
   rebuild() {
@@ -203,10 +211,11 @@ class Rebuild extends Asking {
     const images = this.all(k);
     const quality = Object.fromEntries(Object.entries(images).map(([name, image]) => [name, psnr(this.x, image)]));
     const titles = { eigenvectors: `first ${k} of its own`, cosines: `${k} cosines`, wavelets: `${k} wavelets` };
+    titles.chosen = `${k} largest of its own`;
     titles.principal = `${k} principal components`;
-    for (const name of Object.keys(BASES)) this.show(name, [bold(titles[name]), ` ${decibels(quality[name])}`], images[name]);
+    for (const name of Object.keys(CHOICES)) this.show(name, [bold(titles[name]), ` ${decibels(quality[name])}`], images[name]);
     const others = ["cosines", "wavelets", "principal"].map((name) => quality[name].toFixed(1));
-    this.words.textContent = `From the first ${k} eigenvectors of the network of N = ${this.texts[this.n]} the image is rebuilt to ${decibels(quality.eigenvectors)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
+    this.words.textContent = `From the first ${k} eigenvectors of the network of N = ${this.texts[this.n]} the image is rebuilt to ${decibels(quality.eigenvectors)}, from the ${k} largest of the first ${KS.at(-1)} to ${decibels(quality.chosen)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
     this.el.result = { x: this.x, y: this.y, k, quality, values: this.values, ...this.filters, pixel: this.pixel };
   }
 }

@@ -72,7 +72,11 @@ export async function png(stage) {
     const { left, top, width, height } = part.getBoundingClientRect();
     const style = getComputedStyle(part);
     if (!width || style.visibility === "hidden") continue;
-    if (part.matches("canvas")) context.drawImage(part, left, top, width, height);
+    if (part.matches("canvas")) {
+      context.filter = style.filter; // of a drawing on a dark page
+      context.drawImage(part, left, top, width, height);
+      context.filter = "none";
+    }
     else if (part.matches("svg")) context.drawImage(await drawing(part, width, height), left, top, width, height);
     else if (parseFloat(style.borderTopWidth)) {
       context.fillStyle = style.borderTopColor;
