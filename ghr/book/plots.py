@@ -2,7 +2,7 @@
 
 One palette everywhere, safe for colour-blind readers: half A blue, half B orange, training set grey, optimum or
 reference in ink, dashed; N by a sequential map on log N, which ends dark on a light page and bright on a dark one.
-Pictures are SVG whose colours are styles of the page's colour scheme; pixel images are grey, enlarged without smoothing.
+Pictures are SVG whose colours are styles of the page's colour scheme; pixel images are grey, enlarged unsmoothed.
 """
 
 import base64
