@@ -62,7 +62,7 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 distance, agreements = agreement.agreement(faces, seed=seed)
 results.keep(distance=distance, agreement=agreements)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**With many images the networks are far closer to each other than two memories are, and closer than either is to the truth.** Test faces, with 95% intervals. Left: U, disagreement of A and B over that of two exact memorizers (dashed: 1). Right: closeness of A to B (solid), and of both to the clean face (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**With many images the networks are far closer to each other than two memories are, and closer than either is to the truth.** Test faces, with 95% intervals. Left: U, disagreement over that of two exact memorizers (dashed: 1). Right: closeness to each other (solid) and to the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
@@ -157,7 +157,7 @@ Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seed
 # And from a noise of your own: guess first, then let both draw. Then turn the noise into the next: does what they draw
 # turn with it, or does it jump?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise, what A and B draw from it, and the nearest training images. Live: guess first, then see; any noise, and blends of two. Above N = 100, only groups most like the sample are searched."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images and networks of many draw one, which neither has seen.** One noise, what A and B draw from it, and the nearest training images (above N = 100, among those most like the sample). Live: guess, then see; any noise, and blends."}}
 import torch
 
 from ghr.book.live import Live
@@ -177,7 +177,7 @@ Live("draw", still, alt, networks="avatars")
 # near is near. Beside them stand the shares of seeds whose samples are copies, by the rule of
 # {cite:t}`yoon2023diffusion` and in whatever tone (distances to the *rays* of training images: all their multiples).
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: medians of the centred cosine over seeds. Right: shares of seeds, half A, at which B's sample is nearer than any training image, and at which the sample is a copy. With 95% intervals."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Left: centred cosines, medians over seeds. Right: share of samples of half A that are nearer to B's than to any training image, and that are copies. With 95% intervals."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")

@@ -61,7 +61,7 @@ plane = bases.circle(strengths)
 results.keep(circle=plane)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Clean images of two pixels lie on the circle. Thin: a noisy image and two small changes of it. Bold: the best denoiser's answer, and what it makes of them. Curves: eigenvalue along the circle (marked) and across it."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Clean images lie on the circle. Thin: a noisy image and two changes of it. Bold: what the best denoiser makes of them. Curves: eigenvalue along the circle (marked) and across it."}}
 def two_pixels(sigma):
     """A noisy image of two pixels and two small changes of it, before and after the best denoiser."""
     row = plane.one(sigma=sigma)
@@ -210,7 +210,7 @@ plots.Picture(figure)
 # %% [markdown]
 # The same live, on these faces or an image of yours. Click a pixel of it: from which pixels does the network make this one?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: pick a pixel of the clean image; the filter, its row of J, is what it is made from, and the column is where it goes. Below: the image from K vectors of five choices. Before it starts: a face and eigenvectors."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: pick a pixel of the image; its row of J is what it is made from, its column is where it goes. Below: the image from K vectors. Before it starts: a face and eigenvectors."}}
 still = plots.image_grid([of_faces.row(face, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[face]])
 alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
 Live("rebuild", still, alt, networks="avatars")
@@ -235,7 +235,7 @@ wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases = bases.singular(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: dB by which f(y) is nearer than Sy; dashed: twice the width. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: f(y) over Sy; dashed: twice the width. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):

@@ -148,7 +148,7 @@ Explorer(compared, [regularity, Slider("sigma", "noise, σ", every, every[::4], 
 # Straight lines are fitted over input 9 to 33 dB (15 to 30 dB in the table, as a check). The paper's slopes are for 80
 # by 80 pixels; its window is not stated.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, with 95% intervals, side by side to be seen. Theory: α/(α+1), with the α in the name, or with the regularity of the authors' images in Hölder's sense."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α as theory has it, for wavelets as well as for the network.** Slope of output on input PSNR, input 9 to 33 dB, with 95% intervals, side by side to be seen. Theory: α/(α+1), α as named or, of the authors' images, in Hölder's sense."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
 MARKS = {
     "UNet": (plots.HALF["A"], "o"),
     "TI db4": (plots.INK, "s"),
@@ -273,7 +273,7 @@ own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1
 subspaces = rates.subspaces(bases.vectors(own), best)
 results.keep(losses=losses, optimality=optimality, subspaces=subspaces)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the exact Wiener denoiser, with 95% intervals. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of the first K eigenvectors in the K lowest Fourier modes, or in those at another image."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the optimum, with 95% intervals. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of K eigenvectors in other K-dimensional spaces."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
 figure, (first, second, third) = plots.panels(3, height=2.5)
 plots.band(first, losses["input_psnr"], losses["loss"], color=plots.HALF["A"], label="network")
 first.set(xlabel="input PSNR (dB)", ylabel="loss (dB)", ylim=(0, None))
@@ -289,7 +289,7 @@ for ax in (first, second, third):
     plots.legend(ax, above=True)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.7", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field, denoised by the network and by the exact optimum, σ = 0.1, and eigenvectors by rank, blue below zero, red above. Waves of one frequency share an eigenvalue: of the optimum one of each group is shown. Grey 0.5: zero."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.7", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field at σ = 0.1 (grey is 0) and eigenvectors by rank, blue below zero, red above. Of the optimum's waves, those of one frequency share an eigenvalue; one of each group is shown."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
 ranks = torch.tensor([k for k in (2, 4, 8, 16, 32) if k <= d // 2])
 titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
 answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), rates.exact(fields))]

@@ -200,7 +200,7 @@ parts.show(
 # %% [markdown]
 # ## What is the surplus made of?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, then eigenvectors of the symmetric part of J by rank k, blue below zero, red above, each on a scale of its own. A flat tile is the level of the background."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J by rank k, blue below zero, red above. A flat tile is the level of the background."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -271,7 +271,7 @@ for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (
         ax.set(title=name, xlabel="input PSNR (dB)", ylabel=label, yscale="log" if field == "ratio" else "linear")
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** A noisy image of the ray and a plane wave (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** The ray and a plane wave, noisy (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
 rows = []
 for study, projection in zip((ray, sines), projections, strict=True):
     clean, network = study.held_out[:tested], study.denoisers[study.largest, "A"]

@@ -169,7 +169,7 @@ harmonicity = shuffles.harmonicity(filters, chosen, principal, before)
 frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** One test face at σ = 0.3: noisy, denoised, and eigenvectors by rank k, blue below zero, red above; of each shuffle as its network sees it, and with the pixels put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** A face at σ = 0.3 and eigenvectors by rank k, blue below zero, red above; of each shuffle as its network sees it, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
 ranks, rows, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
@@ -179,7 +179,7 @@ for block, f in denoisers.items():
     labels += [names[block].replace(" ", "\n", 1), "back"][: 1 if block == 1 else 2]
 plots.image_grid(rows, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the fewer directions are kept in full, and the more are kept a little.** Eigenvalues at σ = 0.3, means over test faces with 95% intervals; for the optimum all curves would be one. Crosses: the paper's, of 80 x 80 pixels, where equal ranks are a smaller share of all."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the fewer directions are kept in full, and the more are kept a little.** Means over test faces at σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels, where equal ranks are a smaller share."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)

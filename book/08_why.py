@@ -279,7 +279,7 @@ shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
 locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian within 5 x 5 pixels around their own, which is left out; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of a row's energy within 5 x 5 pixels around its own, which is left out; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
