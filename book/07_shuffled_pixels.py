@@ -170,16 +170,32 @@ frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** One test face at σ = 0.3. Rows: the network of faces; then, for each shuffle, what the network of shuffled faces sees, and the same with the pixels put back. Columns: noisy, denoised, and eigenvectors by rank k, blue below zero, red above."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
-ranks, rows, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
+ranks, of_face, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
     y = shuffle(noisy, block)[1:2]
     row = torch.cat([y, denoise(f, y, shuffles.BASES_AT), filters[block][1].eigenvectors[ranks - 1]])
-    rows += [row] if block == 1 else [row, shuffle(row, block, inverse=True)]
+    of_face += [row] if block == 1 else [row, shuffle(row, block, inverse=True)]
     labels += [names[block].replace(" ", "\n", 1), "back"][: 1 if block == 1 else 2]
-plots.image_grid(rows, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
+plots.image_grid(of_face, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the slower eigenvalues fall; for the optimum all these curves would be one.** Eigenvalues of the Jacobian by rank at σ = 0.3, mean over test faces with 95% intervals, by block size. Crosses: the paper's for faces shuffled as a whole, of 80 x 80 pixels, where equal ranks are a smaller share of the dimensions. Grey: 0 and 1."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
+# %% [markdown]
+# What is noise for our eyes, what for the network? Let the pixels fly: the shuffled face and the vectors go back to their places at once.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-fly", "caption": "**With its pixels put back, the network of shuffled faces knows a blurred face, and after a few vectors nothing.** A noisy face (σ = 0.3), the answer and eigenvectors of the network of shuffled faces on the grid that it sees, then with the pixels put back; below, the network of faces at the same face and noise, which the best denoiser of shuffled faces would equal. In the page pixels fly, blocks can be chosen, and the networks run in your browser for other faces and noise."}}
+from ghr.book import told
+from ghr.book.live import Live
+
+at_face = {block: filters[block][1] for block in blocks}
+fly_told = told.shuffled(chosen[1:2], noisy[1:2], denoisers, at_face, shuffles.BASES_AT)
+seen = [row[: 2 + len(told.RANKS)] for row in of_face[-2:]]
+titles = ["noisy", "denoised", *(f"k = {k}" for k in told.RANKS)]
+still = plots.image_grid(seen, ["as seen", "put back"], titles, signed=len(told.RANKS))
+alt = "Pictures and eigenvectors of a shuffled face as its network sees them, and with the pixels put back: a blurred face, then noise."
+sets = {block: study.name for block, study in zip(blocks, studies, strict=True)}
+Live("fly", still, alt, networks=" ".join(sets.values()), sets=sets, face=1, **fly_told)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the slower eigenvalues fall; for the optimum all these curves would be one.** Eigenvalues of the Jacobian by rank at σ = 0.3, mean over test faces with 95% intervals, by block size. Crosses: the paper's for faces shuffled as a whole, of 80 x 80 pixels, where equal ranks are a smaller share of the dimensions. Grey: 0 and 1."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)
@@ -223,7 +239,7 @@ kept.show(
 # there; a free one has them on the grid of *faces*. So we take H1, whether frequency grows with rank, on both. The
 # control is an *untrained* network, whose normalization alone has seen images: what it has comes with the architecture.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) of bases at σ = 0.3, with 95% intervals over faces: of the network of faces and of principal components on the grid of faces, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -243,7 +259,7 @@ harmonicity.show(
 # from the network of faces. {claim}`not-harmonic-when-put-back` The order that it has is that of faces, and there is
 # little of it.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.8", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of the eigenvectors of a group of ranks, σ = 0.3, with 95% intervals over faces. Black: the network of faces. Blue: the whole shuffle's network with the pixels put back; dashed: on the grid that it sees; grey: an untrained network there. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):
