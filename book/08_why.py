@@ -198,12 +198,25 @@ every = known | {"UNet B": faces.denoisers[n, "B"], "BF-CNN A": chain.denoisers[
 Explorer(look, [Slider("rival", "rival", [*every], start="PSPC"), Slider("sigma", "noise, σ", levels, start=levels[2])])
 
 # %% [markdown]
+# And on an image of yours, which no network has seen: draw one. Will the rival fail where the network does?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-rival", "caption": "**Patches of training images come near to the network's answer; what they lack is in the difference.** A face with noise (σ = 0.1), the answers of the UNet and of PSPC, which has no weights, and network − rival (blue below zero, red above, on a scale of its own). Live in the browser: the memorizer, LS or PSPC, computed there exactly from all N training images of the network, on a face, an image of yours or one that you draw. Their windows are those of {numref}`fig-windows`."}}
+from ghr.book.live import Live
+
+x, level = faces.held_out[1:2], levels[1]
+y = add_noise(x, level, torch.Generator().manual_seed(seed))
+pair = [denoise(f, y, level) for f in (faces.denoisers[n, "A"], known["PSPC"])]
+still = plots.image_grid([torch.cat([x, y, *pair, pair[0] - pair[1]])], ["face"], ["clean", "noisy", "network", "PSPC", "difference"], signed=1)
+alt = "A face, the same with noise, the answers of a network and of PSPC, which are alike, and their difference."
+Live("rival", still, alt, networks="avatars", sigma=level, face=1, windows={name: chosen[name] for name in ("LS", "PSPC")})
+
+# %% [markdown]
 # ## Of few images
 #
 # At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its
 # images, the BF-CNN does not. Here ELS has all of them, and windows are those that suit the BF-CNN.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():
@@ -236,11 +249,11 @@ walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
 sampled = rivals.samples_explained(*walks)
 results.keep(sampled=sampled)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality draws nearly the UNet's face.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then the two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality draws nearly the UNet's face.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then the two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
 drawn = {"UNet A": walks[0].network, **walks[0].rivals}
 plots.image_grid(list(drawn.values()), [name.replace(" ", "\n") for name in drawn])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality comes nearest to the UNet's samples, ELS to the BF-CNN's; other networks of the same kind are nearer still.** Centred cosine of samples from the same start, median over six seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: samples as they are. Right: after Wiener's sample of the same start is subtracted from both; crosses: the same with the rival's sample from another start, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality comes nearest to the UNet's samples, ELS to the BF-CNN's; other networks of the same kind are nearer still.** Centred cosine of samples from the same start, median over six seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: samples as they are. Right: after Wiener's sample of the same start is subtracted from both; crosses: the same with the rival's sample from another start, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
 for kind, (colour, shift) in kinds.items():
     some = sampled.where(network=kind)
@@ -279,7 +292,7 @@ shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
 locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 that lies within a window of 5 x 5 pixels around the row's own pixel, which is left out; against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, near on the grid that it sees (solid) and on the grid of faces (dashed). Green: Wiener, on the grid of faces. Dotted: windows around other pixels, the null. Mean over two faces, with 95% intervals."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 that lies within a window of 5 x 5 pixels around the row's own pixel, which is left out; against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, near on the grid that it sees (solid) and on the grid of faces (dashed). Green: Wiener, on the grid of faces. Dotted: windows around other pixels, the null. Mean over two faces, with 95% intervals."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
@@ -320,7 +333,7 @@ wide = experiments.flagship(scale)
 apart_wide = underfitting.apart(wide, underfitting.draw(wide, labels="A"), images=32)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours, apart_wide=apart_wide)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**Every network is near to memory at its training images, and as far from it where its sampler goes as at test images.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of the network to the memorizer of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of the network's own sampler (blue). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.10", "code_prompt_hide": "Code: Fig. 8.10", "figure": {"name": "fig-places", "caption": "**Every network is near to memory at its training images, and as far from it where its sampler goes as at test images.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of the network to the memorizer of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of the network's own sampler (blue). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.8)
 for count, curve in gaps.by("n"):
     plots.band(axes[0], curve["input_psnr"], curve["gap"], color=plots.shade(count, faces.sizes), label=f"N = {count:,}")
