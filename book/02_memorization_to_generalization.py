@@ -247,6 +247,23 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), str
 plots.Picture(figure)
 
 # %% [markdown]
+# Watch it happen: move through two trainings, or drag the dots. When does a network of few images begin to see the faces
+# that it knows?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A test face with noise (σ = 0.3), and what networks of few and of many images make of it after so many images seen in training; samples of both from one noise, beside the training images nearest to their last ones (centred cosine below). Curves: gap between training and test images at σ = 0.1. Pictures and numbers are those of the training logs, from the second edition's recipe."}}
+from ghr import recipes
+from ghr.book import films
+from ghr.book.live import Live
+
+both = films.ends(recipes.pair(scale, count)[0] for count in faces.sizes)
+common = sorted(set(both[0].images_seen) & set(both[1].images_seen))
+moments = [common[k] for k in np.linspace(0, len(common) - 1, min(6, len(common))).round().astype(int)]
+rows = [film.frames()[[film.images_seen.index(moment) for moment in moments], 0, 1] for film in both]
+still = plots.image_grid(rows, [f"N = {film.run.n:,}" for film in both], [f"{moment:,}" for moment in moments])
+alt = "One noisy test face as two networks denoise it, early to late in training: that of few images comes to see a face that it knows."
+Live("scrub", still, alt, **films.told_of(both))
+
+# %% [markdown]
 # Two times can be read off, up to a factor of two. The **time to generalize**: test PSNR comes within half a dB of what
 # the networks of the largest $N$ reach in the end. The **time to memorize**: training PSNR is 1 dB above test PSNR.
 
@@ -256,7 +273,7 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Against the number of times that each training image has been seen; faces above, photographs below. Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that are copies, half A solid, half B dotted. If memorizing took a fixed number of views of each image, the curves of all N would lie on each other."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Against the number of times that each training image has been seen; faces above, photographs below. Left: training minus test PSNR at input 20 dB, half A; dashed: 1 dB. Right: share of 64 samples that are copies, half A solid, half B dotted. If memorizing took a fixed number of views of each image, the curves of all N would lie on each other."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
     for n, of_n in table.by("n"):
@@ -294,7 +311,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-onset", "caption": "**The more images, the later memory sets in; but small sets wait for the network, not for their views.** Left: gap between training and test faces at σ = 0.1, less the gap of a network that knows neither, against views of each face; one colour for each N, one line for each seed, the wider networks; dashed: 1 dB. Right: images seen until then against N, a dot for each training (circles: wider, squares: narrower); solid: the line of a common start and a number of views for each image; dotted: a number of views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.9", "code_prompt_hide": "Code: Fig. 2.9", "figure": {"name": "fig-onset", "caption": "**The more images, the later memory sets in; but small sets wait for the network, not for their views.** Left: gap between training and test faces at σ = 0.1, less the gap of a network that knows neither, against views of each face; one colour for each N, one line for each seed, the wider networks; dashed: 1 dB. Right: images seen until then against N, a dot for each training (circles: wider, squares: narrower); solid: the line of a common start and a number of views for each image; dotted: a number of views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
