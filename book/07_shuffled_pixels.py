@@ -180,7 +180,7 @@ for block, f in denoisers.items():
 plots.image_grid(of_face, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
 
 # %% [markdown]
-# What is noise for our eyes, what for the network? Let the pixels fly: the shuffled face and the vectors go back to their places at once.
+# What is noise for our eyes, what for the network? Let the pixels fly: face and vectors go back to their places at once.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-fly", "caption": "**With its pixels put back, the network of shuffled faces knows a blurred face, and after a few vectors nothing.** A noisy face (σ = 0.3), the answer and eigenvectors of the network of shuffled faces on the grid that it sees, then with the pixels put back; below, the network of faces at the same face and noise, which the best denoiser of shuffled faces would equal. In the page pixels fly, blocks can be chosen, and the networks run in your browser for other faces and noise."}}
 from ghr.book import told
