@@ -239,6 +239,23 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
+# Watch it happen: move through two trainings, or drag the dots. When does a network of few images begin to see the faces
+# that it knows?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A test face with noise (σ = 0.3), and what networks of few and of many images make of it after so many images seen in training; samples of both from one noise, beside the training images nearest to their last ones (centred cosine below). Curves: gap between training and test images at σ = 0.1. Pictures and numbers are those of the training logs, from the second edition's recipe."}}
+from ghr import recipes
+from ghr.book import films
+from ghr.book.live import Live
+
+both = films.ends(recipes.pair(scale, count)[0] for count in faces.sizes)
+common = sorted(set(both[0].images_seen) & set(both[1].images_seen))
+moments = [common[k] for k in np.linspace(0, len(common) - 1, min(6, len(common))).round().astype(int)]
+rows = [film.frames()[[film.images_seen.index(moment) for moment in moments], 0, 1] for film in both]
+still = plots.image_grid(rows, [f"N = {film.run.n:,}" for film in both], [f"{moment:,}" for moment in moments])
+alt = "One noisy test face as two networks denoise it, early to late in training: that of few images comes to see a face that it knows."
+Live("scrub", still, alt, **films.told_of(both))
+
+# %% [markdown]
 # Two times can be read off, up to a factor of two. The **time to generalize**: test PSNR comes within half a dB of what
 # the networks of the largest $N$ reach in the end. The **time to memorize**: training PSNR is 1 dB above test PSNR.
 

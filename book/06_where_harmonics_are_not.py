@@ -212,6 +212,24 @@ rows = [
 plots.image_grid(rows, [*shown, *shown], ["answer", *(f"k = {k} or {k + 5}" for k in range(1, 6))], signed=5)
 
 # %% [markdown]
+# Move the disc yourself, or its edge: five directions lead to other discs. Where do the others lead that the network
+# keeps?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-disc", "caption": "**The network's first five directions move, enlarge and shade the disc; the next ones bend its contour, and lead to no disc.** A disc, and directions as what they do to it, x + t e with t to and fro, or as they are, blue below zero, red above: its changes with each of its five numbers, and eigenvectors 1 to 5 and 6 to 10 of the UNet's Jacobian (symmetric part, σ = 0.04). Green: the contour where it was. Live in the browser: drag the disc or its edge, and the network is asked there."}}
+from ghr.book import told
+from ghr.book.live import Live
+
+one = parameters[2, :dissected].argmax().item()  # a large disc
+directions = found["UNet"][one].eigenvectors[:10].float()
+five = tangents[one].view(5, 1, size, size).float()
+rows = [torch.cat([image, some]) for image, some in zip(x[[one] * 3].split(1), (five, *directions.split(5)), strict=True)]
+still = plots.image_grid(rows, ["to other\ndiscs", "network\n1 to 5", "network\n6 to 10"], signed=5)
+values = found["UNet"][one].eigenvalues[:10].tolist()
+disc_told = {"parameters": parameters[:, one].tolist(), "sigma": manifolds.WEAK, "values": values, "vectors": told.signed(directions)}
+alt = "A disc; five directions that lead to other discs; ten eigenvectors of the network, of which the second five run along the contour in waves."
+Live("disc", still, alt, networks="discs", **disc_told)
+
+# %% [markdown]
 # "Harmonic along the contour" can be made exact for a disc: bend its circle with $m$ waves,
 # $r + \varepsilon \cos m\theta$ or $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another
 # place; $m$ = 2, 3, ... are no discs any more: **contour waves**. How much of the first eight directions of the
@@ -223,7 +241,7 @@ plots.image_grid(rows, [*shown, *shown], ["answer", *(f"k = {k} or {k + 5}" for 
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
 results.keep(surplus=surplus, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-surplus", "caption": "**The surplus lies in the contour waves of its own disc more than any control does.** UNet, σ = 0.04: share in contour waves and three indices of the surplus (blue) and of four controls, with 95% intervals over discs. Of H3 less is better, of the others more."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus lies in the contour waves of its own disc more than any control does.** UNet, σ = 0.04: share in contour waves and three indices of the surplus (blue) and of four controls, with 95% intervals over discs. Of H3 less is better, of the others more."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors.", "classes": "dark-light"}}
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=1.6, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):

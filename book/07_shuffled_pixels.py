@@ -170,14 +170,30 @@ frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** A face at σ = 0.3 and eigenvectors by rank k, blue below zero, red above; of each shuffle as its network sees it, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
-ranks, rows, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
+ranks, of_face, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
     y = shuffle(noisy, block)[4:5]
     row = torch.cat([y, denoise(f, y, shuffles.BASES_AT), filters[block][4].eigenvectors[ranks - 1]])
-    rows += [row] if block == 1 else [row, shuffle(row, block, inverse=True)]
+    of_face += [row] if block == 1 else [row, shuffle(row, block, inverse=True)]
     labels += [names[block].replace(" ", "\n", 1), "back"][: 1 if block == 1 else 2]
-plots.image_grid(rows, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
+plots.image_grid(of_face, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
+
+# %% [markdown]
+# What is noise for our eyes, what for the network? Let the pixels fly: face and vectors go back to their places at once.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-fly", "caption": "**With its pixels put back, the network of shuffled faces knows a blurred face, and after a few vectors nothing.** A noisy face (σ = 0.3), the answer and eigenvectors of the network of shuffled faces on the grid that it sees, then with the pixels put back; below, the network of faces at the same face and noise, which the best denoiser of shuffled faces would equal. In the page pixels fly, blocks can be chosen, and the networks run in your browser for other faces and noise."}}
+from ghr.book import told
+from ghr.book.live import Live
+
+at_face = {block: filters[block][4] for block in blocks}
+fly_told = told.shuffled(chosen[4:5], noisy[4:5], denoisers, at_face, shuffles.BASES_AT)
+seen = [row[: 2 + len(told.RANKS)] for row in of_face[-2:]]
+titles = ["noisy", "denoised", *(f"k = {k}" for k in told.RANKS)]
+still = plots.image_grid(seen, ["as seen", "put back"], titles, signed=len(told.RANKS))
+alt = "Pictures and eigenvectors of a shuffled face as its network sees them, and with the pixels put back: a blurred face, then noise."
+sets = {block: study.name for block, study in zip(blocks, studies, strict=True)}
+Live("fly", still, alt, networks=" ".join(sets.values()), sets=sets, face=4, **fly_told)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the fewer directions are kept in full, and the more are kept a little.** Means over test faces at σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels, where equal ranks are a smaller share."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)

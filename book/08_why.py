@@ -198,12 +198,25 @@ every = known | {"UNet B": faces.denoisers[n, "B"], "BF-CNN A": chain.denoisers[
 Explorer(look, [Slider("rival", "rival", [*every], start="PSPC"), Slider("sigma", "noise, σ", levels, start=levels[2])])
 
 # %% [markdown]
+# And on an image of yours, which no network has seen: draw one. Will the rival fail where the network does?
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-rival", "caption": "**Patches of training images come near to the network's answer; what they lack is in the difference.** A face with noise (σ = 0.1), the answers of the UNet and of PSPC, which has no weights, and network − rival (blue below zero, red above, on a scale of its own). Live in the browser: the memorizer, LS or PSPC, computed there exactly from all N training images of the network, on a face, an image of yours or one that you draw. Their windows are those of {numref}`fig-windows`."}}
+from ghr.book.live import Live
+
+x, level = faces.held_out[1:2], levels[1]
+y = add_noise(x, level, torch.Generator().manual_seed(seed))
+pair = [denoise(f, y, level) for f in (faces.denoisers[n, "A"], known["PSPC"])]
+still = plots.image_grid([torch.cat([x, y, *pair, pair[0] - pair[1]])], ["face"], ["clean", "noisy", "network", "PSPC", "difference"], signed=1)
+alt = "A face, the same with noise, the answers of a network and of PSPC, which are alike, and their difference."
+Live("rival", still, alt, networks="avatars", sigma=level, face=1, windows={name: chosen[name] for name in ("LS", "PSPC")})
+
+# %% [markdown]
 # ## Of few images
 #
 # At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its
 # images, the BF-CNN does not. Here ELS has all of them, and windows are those that suit the BF-CNN.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-explained-few", "caption": "**The chain of few images is explained by the equivariant machine, the UNet by none.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():

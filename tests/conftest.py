@@ -510,6 +510,11 @@ DISCS = recipes.Run(images="discs", n=100, pool=400, held_out=20)  #: there is n
 FIVE = [[0.2, 0.25], [0.35, 0.8], [0.8, 0.75], [0.75, 0.3], [0.5, 0.15]]  #: images of two pixels
 
 
+#: what the figure of a rival is told
+RIVAL = {"sigma": 0.1, "face": 1, "windows": {"LS": {0.1: 5, 0.3: 11}, "PSPC": {0.1: 6, 0.3: 9}}}
+DISC = [15.0, 14.0, 6.5, 0.8, 0.3]  #: centre, radius, levels
+
+
 def tmp_path_with_pins(folder: Path) -> Path:
     """A folder with the files that say which versions are used."""
     for name in ("requirements.txt", "package.json", "package-lock.json"):
@@ -541,6 +546,53 @@ def lab(shared):
     return SimpleNamespace(root=root, html=root / "_build" / "html", listed=listed, networks=networks, data=data)
 
 
+def directions(count: int = 10) -> torch.Tensor:
+    """Directions of images of 32 pixels a side, orthonormal."""
+    random = torch.randn(1024, count, generator=torch.Generator().manual_seed(0))
+    return torch.linalg.qr(random).Q.T.reshape(count, 1, 32, 32)
+
+
+def disc_told() -> dict:
+    """What the figure of a disc is told: five numbers, and eigenvectors there."""
+    from ghr.book import told
+
+    values = [1 - k / 20 for k in range(10)]
+    return {"parameters": DISC, "sigma": 0.04, "values": values, "vectors": told.signed(directions())}
+
+
+def fly_told() -> dict:
+    """What the figure of flying pixels is told: the network of the whole shuffle has moved the vectors along."""
+    from ghr.book import told
+    from ghr.images.synthetic import shuffle
+    from ghr.jacobian import Basis
+
+    x = torch.linspace(0.2, 0.8, 1024).view(1, 1, 32, 32)
+    y, values, zero = x + 0.3 * directions(1), torch.linspace(1.2, 0.25, 20), torch.zeros(20)
+    bases = {block: Basis(values, directions(20), zero) for block in (1, 4)}
+    bases[32] = Basis(values, shuffle(directions(20), 32), zero)
+    shown = told.shuffled(x, y, dict.fromkeys(bases, lambda y, sigma=None: y / 2), bases, 0.3)
+    return {**shown, "face": 1, "sets": {"1": "photographs", "4": "photographs", "32": "discs"}}
+
+
+def scrub_told() -> dict:
+    """What the slider through training is told: two trainings on two test images."""
+    from ghr.book import told
+
+    generator = torch.Generator().manual_seed(0)
+    trainings = []
+    for n, seen, gaps in ((10, (1024, 4096), (0, 9.5)), (1000, (1024, 4096, 16384), (-0.2, 0, 2))):
+        sheets = torch.randint(256, (len(seen), 64, 64), generator=generator, dtype=torch.uint8)
+        pictures = []
+        for sheet in sheets:
+            Image.fromarray(sheet.numpy()).save(file := io.BytesIO(), "WebP", lossless=True)
+            pictures.append(base64.b64encode(file.getvalue()).decode())
+        near = told.grey(torch.rand(2, 1, 32, 32, generator=generator))
+        shown = {"n": n, "colour": "#31688e", "seen": seen, "gaps": gaps, "pictures": pictures}
+        trainings.append({**shown, "near": near, "alike": [0.99, 0.5]})
+    clean, noisy = (told.grey(torch.rand(2, 1, 32, 32, generator=generator)) for _ in range(2))
+    return {"size": 32, "sigma": 0.3, "level": 0.1, "clean": clean, "noisy": noisy, "trainings": trainings}
+
+
 def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
     """Makes the site, its pages last."""
     from ghr.book import laboratory, live, pages, plots
@@ -566,6 +618,10 @@ def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
         "plane": live.Live("plane", still, "Still of the plane", points=FIVE, sigmas=[0.5, 0.05]),
         "draw": live.Live("draw", still, "Still of samples", networks="photographs"),
         "rebuild": live.Live("rebuild", still, "Still of rebuilt images", networks="photographs"),
+        "disc": live.Live("disc", still, "Still of a disc", networks="discs", **disc_told()),
+        "fly": live.Live("fly", still, "Still of shuffled faces", networks="photographs discs", **fly_told()),
+        "rival": live.Live("rival", still, "Still of a rival", networks="photographs", **RIVAL),
+        "scrub": live.Live("scrub", still, "Still of two trainings", **scrub_told()),
     }
     page = "".join(
         f'```{{raw}} html\n<figure id="fig-{name}">{figure.html}<figcaption>Caption.</figcaption></figure>\n```\n\n'

@@ -23,8 +23,8 @@ ORDER = [
     *("report", "check", "need", "portrait", "costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
-    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "widgets"),
-    *("press", "kernel", "laboratory", "export", "hero", "pages", "speed", "extension"),
+    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "told"),
+    *("films", "widgets", "press", "kernel", "laboratory", "export", "hero", "pages", "speed", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {

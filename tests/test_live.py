@@ -1,5 +1,6 @@
 """Live figures as chapters carry them, in headless Chromium: by mouse, touch and keyboard, against torch's numbers."""
 
+import base64
 import csv
 import io
 import json
@@ -14,15 +15,31 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import COLOURS, DESK, FIVE, PHONE, SIZES, canvases, hear, serve, until
+from conftest import (
+    COLOURS,
+    DESK,
+    DISC,
+    FIVE,
+    PHONE,
+    RIVAL,
+    SIZES,
+    canvases,
+    directions,
+    fly_told,
+    hear,
+    scrub_told,
+    serve,
+    until,
+)
 from PIL import Image
 
 from ghr import denoiser, harmonic, jacobian, recipes, sampling, similarity
 from ghr.book import hero, laboratory, live
 from ghr.experiments import Study
-from ghr.images import Halves
+from ghr.images import Halves, synthetic
 from ghr.measure.samples import Alike, Nearness
-from ghr.references import EmpiricalDenoiser
+from ghr.noise import psnr
+from ghr.references import EmpiricalDenoiser, LocalDenoiser, PatchDenoiser
 from ghr.stats import Estimate
 from ghr.tables import Table
 
@@ -34,7 +51,10 @@ LIGHT = 250_000
 # Scripts ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["explorer", "plane"])
+INLINED = ["explorer", "plane", str(REPO / "book" / "assets" / "scrub")]
+
+
+@pytest.mark.parametrize("name", INLINED)
 def test_a_script_in_a_page_imports_nothing(name):
     text = live.inlined(name)
     assert not re.search(r"^(import|export (?!default))", text, re.MULTILINE)
@@ -44,13 +64,13 @@ def test_a_script_in_a_page_imports_nothing(name):
 
 def test_a_figure_is_a_still_with_a_word_until_its_script_runs(lab):
     page = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
-    plane, draw, rebuild = page.select(".live")
+    plane, draw, rebuild, *_ = page.select(".live")
     assert [figure.select_one("img")["alt"] for figure in (plane, draw)] == ["Still of the plane", "Still of samples"]
     whys = [figure.select_one(".live-why").text for figure in (plane, draw, rebuild)]
     assert whys == [live.ALONE, live.SERVED, live.SERVED]
     assert json.loads(plane.script.string)["points"] == FIVE
     listed = json.loads(page.select_one("#networks").string)
-    assert [images["name"] for images in listed["sets"]] == ["photographs"]  # no others than it asks for
+    assert [images["name"] for images in listed["sets"]] == ["photographs", "discs"]  # no others than it asks for
 
 
 def test_groups_hold_every_training_image_once(tmp_path):
@@ -303,12 +323,14 @@ def test_nothing_heavy_is_loaded_before_a_figure_is_used(visit, lab):
     page = visit()
     script = "() => performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     loaded = {name.rpartition("/")[2].partition("?")[0]: size for name, size in page.evaluate(script)}
-    ours = {"engine.js", "asking.js", "draw.js", "rebuild.js", "maths.js", "figure.js", "explorer.css"}
+    ours = {"engine.js", "asking.js", "maths.js", "figure.js", "told.js", "explorer.css", "live.css"}
+    ours |= {f"{name}.js" for name in ("draw", "rebuild", "disc", "fly", "rival")}
     assert ours <= set(loaded)
     assert not [name for name in loaded if re.search(r"worker|ort|\.(weights|starts|onnx)", name)]
     html = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
-    figures = sum(len(str(part)) for part in html.select(".live, #networks"))
-    assert figures + sum(loaded[name] for name in ours) + len(live.inlined("plane")) < LIGHT
+    scripts = sum(loaded[name] for name in ours) + max(len(live.inlined(name)) for name in INLINED[1:])
+    for figure in html.select(".live"):
+        assert len(str(figure)) + len(str(html.select_one("#networks"))) + scripts < LIGHT
 
 
 @pytest.mark.parametrize("n", SIZES)
@@ -466,6 +488,390 @@ def test_pixels_are_picked_by_mouse_and_keyboard_and_vectors_counted_by_a_slider
     assert rebuild.figure.locator(".explorer-tiles p").first.inner_text() == "your image"
 
 
+class Disc:
+    """The figure of a disc and directions there, and what a reader does with it."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="disc"]')
+
+    def found(self) -> dict:
+        self.page.wait_for_timeout(30)
+        return result_of(self.page, "disc")
+
+    def at(self, across: float, down: float) -> tuple[float, float]:
+        """Where a place of the image, in pixels, is on the screen."""
+        box = self.figure.locator(".live-box").bounding_box()
+        return box["x"] + across / 32 * box["width"], box["y"] + down / 32 * box["height"]
+
+
+def disc_shares(parameters, vectors) -> dict[str, float]:
+    """How much of the first and of the next five directions lies in the tangent, and in waves along the contour."""
+    p = torch.tensor(parameters, dtype=torch.float64)
+    tangent, waves = synthetic.disc_tangent(p, 32), synthetic.contour_waves(p, 32)
+    waves = torch.linalg.qr((waves - waves @ tangent.T @ tangent).T).Q.T
+    first, following = vectors.flatten(1).double().split(5)
+    pairs = {"first": (first, tangent), "next": (following, tangent), "waves": (following, waves)}
+    return {name: ((u @ v.T).square().sum() / len(u)).item() for name, (u, v) in pairs.items()}
+
+
+def test_a_disc_shows_its_directions_before_any_network_is_loaded(visit):
+    page = visit()
+    disc = Disc(page)
+    found = disc.found()
+    assert found["shares"] == pytest.approx(disc_shares(DISC, directions()), abs=0.002)  # vectors have 8 bits
+    assert "λ = 0.95" in disc.figure.inner_text()
+    assert not page.evaluate("performance.getEntriesByType('resource').some(e => /weights|wasm/.test(e.name))")
+
+
+def test_a_disc_is_dragged_by_its_middle_and_by_its_edge_and_the_network_answers_as_torch(visit, lab):
+    page = visit()
+    disc = Disc(page)
+    disc.figure.scroll_into_view_if_needed()
+    for start, end in (((15, 14), (19.3, 12.1)), ((19.3, 12.1 + 6.5), (19.3, 12.1 + 8))):
+        page.mouse.move(*disc.at(*start))
+        page.mouse.down()
+        page.mouse.move(*disc.at(*end), steps=4)
+        page.mouse.up()
+    found = disc.found()
+    assert found["parameters"] == pytest.approx([19.3, 12.1, 8, 0.8, 0.3], abs=0.1)
+    clean = synthetic.draw_discs(torch.tensor(found["parameters"])[:, None], 32)
+    y = image(found["y"])
+    assert (y - clean).std().item() == pytest.approx(0.04, rel=0.1)
+    basis = jacobian.eigenbasis(jacobian.jacobian(lab.networks[4454, "B"], y).double(), (1, 32, 32))
+    vectors = torch.tensor(found["vectors"]).view(-1, 1, 32, 32).double()
+    np.testing.assert_allclose(found["values"], basis.eigenvalues[:10], atol=0.01)
+    assert harmonic.alignment(vectors, basis.eigenvectors[:10]) > 0.9  # the last ones may be others nearly as large
+    assert found["shares"] == pytest.approx(disc_shares(found["parameters"], vectors), abs=1e-3)
+    assert view(page)[0] == {
+        **dict(
+            zip(("across", "down", "radius", "level", "ground"), (f"{x:.2f}" for x in found["parameters"]), strict=True)
+        ),
+        "sigma": "0.04",
+    }
+    _, data = download(page, disc.figure, "CSV")
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert [float(row["eigenvalue"]) for row in rows] == pytest.approx(found["values"])
+
+
+def test_a_disc_is_moved_by_keys_and_stays_one_that_the_network_knows(visit):
+    page = visit("?across=14&down=16&radius=5&level=0.5&ground=0.3&sigma=0.10#fig-disc")
+    disc = Disc(page)
+    centre, edge = disc.figure.locator(".live-handle").all()
+    for key in ("ArrowLeft", "Shift+ArrowDown"):
+        centre.press(key)
+    edge.press("ArrowUp")
+    found = disc.found()
+    assert (found["parameters"], found["sigma"]) == (pytest.approx([13.5, 18, 5.5, 0.5, 0.3]), 0.1)
+    assert edge.get_attribute("aria-label") == "Edge of the disc: radius 5.5 pixels"
+    for _ in range(10):
+        centre.press("Shift+ArrowDown")  # no further than the disc fits
+        edge.press("Shift+ArrowRight")
+    ground = disc.figure.locator("input").nth(1)
+    for _ in range(5):
+        ground.press("ArrowRight")  # through the level of the disc, which gives way
+    *place, level, ground = disc.found()["parameters"]
+    assert place == pytest.approx([13.5, 32 - 9.6, 9.6])
+    assert ground == pytest.approx(0.55)
+    assert abs(level - ground) == pytest.approx(0.1)
+
+
+def test_a_finger_on_a_disc_moves_it_and_elsewhere_the_page(visit):
+    page = visit(viewport=PHONE, has_touch=True)
+    disc = Disc(page)
+    disc.figure.locator(".live-box").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    touch(page, disc.at(15, 14), disc.at(16, 16), disc.at(17, 18))
+    found = disc.found()
+    assert found["parameters"][:2] == pytest.approx([17, 18], abs=0.3)
+    assert page.evaluate("scrollY") == before
+    x, y = disc.at(30, 30)
+    touch(page, (x, y), *((x, y - 20 * k) for k in range(1, 8)))
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") > before
+    assert disc.found()["parameters"] == found["parameters"]
+
+
+def test_directions_swing_and_stand_still_for_those_who_want_that(visit, record_property):
+    page = visit()
+    disc = Disc(page)
+    disc.figure.scroll_into_view_if_needed()
+    frames = "document.querySelector('[data-script=disc]').frames"
+    begin, start = page.evaluate(frames), time.monotonic()
+    page.wait_for_timeout(1000)
+    pace = (page.evaluate(frames) - begin) / (time.monotonic() - start)
+    record_property("frames a second of a disc's directions", f"{pace:.0f}")
+    assert pace > 25  # 60 on an idle machine
+    still = Disc(visit(reduced_motion="reduce"))
+    first = canvases(still.figure)
+    still.page.wait_for_timeout(200)
+    np.testing.assert_array_equal(first, canvases(still.figure))
+    ground = first[5]  # the direction of its ground: 1 outside, 0 within, blue below zero and red above
+    assert tuple(ground[0, 0]) == (103, 0, 31)
+    assert tuple(ground[14, 15]) == (247, 247, 247)
+    still.figure.get_by_text("Play").click()
+    still.page.wait_for_timeout(200)
+    assert not np.array_equal(first[5], canvases(still.figure)[5])
+
+
+class Fly:
+    """The figure of flying pixels, and what a reader does with it."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="fly"]')
+
+    def found(self) -> dict:
+        self.page.wait_for_timeout(30)
+        return result_of(self.page, "fly")
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """What is seen above and below, a dot for each pixel."""
+        script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
+            const small = new OffscreenCanvas(32, 32).getContext("2d", { willReadFrequently: true });
+            small.imageSmoothingEnabled = false;
+            small.drawImage(canvas, 0, 0, 32, 32);
+            return [...small.getImageData(0, 0, 32, 32).data];
+        })"""
+        seen = np.array(self.figure.evaluate(script), np.uint8).reshape(-1, 32, 32, 4)[..., :3]
+        return tuple(np.split(seen, 2))
+
+    def home(self) -> bool:
+        return self.page.evaluate("document.querySelector('[data-script=fly]').result?.back === 1")
+
+
+def test_pixels_fly_back_by_themselves_and_no_network_is_loaded(visit, record_property):
+    page = visit()
+    fly = Fly(page)
+    fly.found()
+    before, _ = fly.rows()
+    fly.figure.locator(".explorer-words").scroll_into_view_if_needed()
+    until(fly.home)
+    above, below = fly.rows()
+    np.testing.assert_array_equal(above[:2], below[:2])  # one face, one noise, one answer
+    for k, seen in enumerate(before):
+        back = synthetic.shuffle(torch.from_numpy(seen).permute(2, 0, 1)[None].float(), 32, inverse=True)
+        np.testing.assert_array_equal(above[k], back[0].permute(1, 2, 0).numpy())
+    assert "put back, as we see it" in fly.figure.inner_text()
+    assert fly.found()["share"] == 1  # the vectors of this network are those of faces, moved along
+    frames = "document.querySelector('[data-script=fly]').frames"
+    fly.figure.get_by_text("Shuffle the pixels").click()
+    begin, start = page.evaluate(frames), time.monotonic()
+    page.wait_for_timeout(1200)
+    pace = (page.evaluate(frames) - begin) / (time.monotonic() - start)
+    record_property("frames a second of flying pixels", f"{pace:.0f}")
+    assert pace > 25  # 60 on an idle machine
+    page.wait_for_timeout(1500)
+    np.testing.assert_array_equal(fly.rows()[0], before)
+    assert not page.evaluate("performance.getEntriesByType('resource').some(e => /weights|wasm/.test(e.name))")
+
+
+def test_blocks_are_chosen_and_the_way_back_is_stepped_by_keys(visit):
+    page = visit("?blocks=4&sigma=0.30&face=2&back=0#fig-fly", reduced_motion="reduce")
+    fly = Fly(page)
+    found = fly.found()
+    assert found["share"] < 0.1  # these vectors were not moved along
+    told = {one["block"]: one for one in fly_told()["known"]}
+    assert found["psnr"] == told[4]["psnr"]
+    away, below = fly.rows()
+    way, blocks, *_ = fly.figure.locator("input").all()
+    way.press("ArrowRight")
+    assert way.get_attribute("aria-valuetext") == "5%"
+    way.press("End")
+    above, _ = fly.rows()
+    np.testing.assert_array_equal(above[0], below[0])
+    fly.figure.get_by_text("Shuffle the pixels").click()  # at once, for those who want no motion
+    np.testing.assert_array_equal(fly.rows()[0], away)
+    blocks.press("End")
+    assert fly.found()["share"] == 1
+    assert "Shuffled as a whole" in fly.figure.locator(".explorer-words").text_content()
+    assert view(page) == ({"blocks": "32", "sigma": "0.30", "face": "2", "back": "0"}, "fig-fly")
+    whole = Fly(visit(reduced_motion="reduce"))
+    assert whole.found()["back"] == 1  # what is to be seen is seen without motion
+    first = whole.rows()
+    whole.page.wait_for_timeout(300)
+    np.testing.assert_array_equal(first, whole.rows())
+
+
+def test_another_face_asks_both_networks_which_answer_as_torch(visit, lab):
+    page = visit("?blocks=4#fig-fly")
+    fly = Fly(page)
+    fly.found()
+    fly.figure.get_by_label("face", exact=True).press("Home")
+    page.wait_for_function("document.querySelector('[data-script=fly]').result?.face === 1", timeout=60_000)
+    found = fly.found()
+    x, network = lab.data[4454].held_out[:1], lab.networks[4454, "A"]
+    y, plain = image(found["noisy"]), image(found["faces"]["noisy"])
+    torch.testing.assert_close(synthetic.shuffle(plain, 4), y)
+    assert (plain - x).std().item() == pytest.approx(0.3, rel=0.1)
+    bases = [jacobian.eigenbasis(jacobian.jacobian(network, seen).double(), (1, 32, 32)) for seen in (y, plain)]
+    ranks = torch.tensor(fly_told()["ranks"]) - 1
+    for part, basis, seen in zip((found, found["faces"]), bases, (y, plain), strict=True):
+        assert part["values"] == pytest.approx(basis.eigenvalues[ranks].tolist(), abs=0.01)
+        torch.testing.assert_close(image(part["answer"]), network(seen), atol=1e-4, rtol=0)
+    back = synthetic.shuffle(bases[0].eigenvectors[:20], 4, inverse=True)
+    assert found["share"] == pytest.approx(harmonic.alignment(back, bases[1].eigenvectors[:20]), abs=0.02)
+    _, data = download(page, fly.figure, "CSV")
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert [float(row["eigenvalue, shuffled faces"]) for row in rows] == pytest.approx(found["values"])
+
+
+class RivalFigure:
+    """The figure of a network beside a rival, and what a reader does there."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="rival"]')
+
+    def begin(self) -> dict:
+        self.figure.get_by_text("Compare them on an image of your own").click()
+        return self.found()
+
+    def found(self) -> dict:
+        self.page.wait_for_timeout(30)
+        return result_of(self.page, "rival")
+
+
+@pytest.mark.parametrize(("n", "rival", "sigma"), [(10, "memorizer", 0.3), (10, "PSPC", 0.1), (4454, "LS", 0.3)])
+def test_a_rival_answers_as_torch_beside_its_network(visit, lab, n, rival, sigma):
+    found = RivalFigure(visit(f"?n={n}&rival={rival}&sigma={sigma}&image=3#fig-rival")).begin()
+    x, y, training = image(found["x"]), image(found["y"]), lab.data[n].a
+    torch.testing.assert_close(x, lab.data[n].held_out[2:3])
+    assert (y - x).std().item() == pytest.approx(sigma, rel=0.1)
+    if rival == "memorizer":
+        exact = EmpiricalDenoiser(training)
+    else:
+        exact = {"LS": LocalDenoiser, "PSPC": PatchDenoiser}[rival](training.double(), RIVAL["windows"][rival][sigma])
+    wanted, answer = exact(y.double() if rival != "memorizer" else y, sigma).float(), lab.networks[n, "A"](y)
+    torch.testing.assert_close(image(found["rival"]), wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(image(found["answer"]), answer, atol=1e-4, rtol=0)
+    assert found["quality"]["rival"] == pytest.approx(psnr(x, wanted).item(), abs=0.01)
+    assert found["apart"] == pytest.approx((answer - wanted).square().mean().sqrt().item(), abs=1e-4)
+
+
+def test_a_reader_draws_by_mouse_and_keyboard_or_brings_an_image(visit, tmp_path):
+    page = visit("?n=10#fig-rival")
+    rival = RivalFigure(page)
+    rival.begin()
+    rival.figure.get_by_text("Empty page").click()
+    assert set(rival.found()["x"]) == {0.5}
+    canvas = rival.figure.locator("canvas").first
+    box = canvas.bounding_box()
+    at = [(box["x"] + box["width"] * (k + 0.5) / 32, box["y"] + box["height"] * 8.5 / 32) for k in (4, 9)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=10)
+    page.mouse.up()
+    drawn = np.reshape(rival.found()["x"], (32, 32))
+    assert (drawn[8:10, 4:11] == 0).all()
+    assert (drawn == 0.5).sum() == 1024 - 14
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", " "):
+        page.keyboard.press(key)
+    assert np.reshape(rival.found()["x"], (32, 32))[11, 9] == 0
+    assert "column 10, row 12" in canvas.get_attribute("aria-label")
+    Image.new("L", (64, 64), 128).save(tmp_path / "own.png")
+    rival.figure.locator("[type=file]").set_input_files(tmp_path / "own.png")
+    grey = "document.querySelector('[data-script=rival]').result?.x[0] === Math.fround(128 / 255)"
+    page.wait_for_function(grey, timeout=60_000)
+    assert rival.figure.locator(".explorer-tiles p").first.inner_text() == "your image"
+    assert view(page) == ({"n": "10", "sigma": "0.1", "rival": "PSPC"}, "fig-rival")
+
+
+def test_a_finger_draws(visit):
+    page = visit(viewport=PHONE, has_touch=True)
+    rival = RivalFigure(page)
+    rival.begin()
+    rival.figure.get_by_text("Empty page").click()
+    rival.found()
+    canvas = rival.figure.locator("canvas").first
+    canvas.scroll_into_view_if_needed()
+    box, before = canvas.bounding_box(), page.evaluate("scrollY")
+    places = [(box["x"] + box["width"] / 2, box["y"] + box["height"] * (k + 0.5) / 32) for k in range(20, 4, -2)]
+    touch(page, *places)
+    drawn = np.reshape(rival.found()["x"], (32, 32))
+    assert (drawn[6:22, 16] == 0).all()
+    assert page.evaluate("scrollY") == before
+
+
+class Scrub:
+    """The slider through training, and what a reader does with it."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="scrub"]')
+
+    def found(self) -> dict:
+        return result_of(self.page, "scrub")
+
+    def drag(self, *moments: float) -> None:
+        """A pointer is put on the curves and moved; moments are shares of the way through training."""
+        box = self.figure.locator("svg").bounding_box()
+        x = [box["x"] + (44 + share * (460 - 44 - 62)) / 460 * box["width"] for share in moments]
+        self.page.mouse.move(x[0], box["y"] + box["height"] / 2)
+        self.page.mouse.down()
+        for place in x[1:]:
+            self.page.mouse.move(place, box["y"] + 20)
+        self.page.mouse.up()
+
+
+def test_a_slider_goes_through_both_trainings_and_the_dots_follow(visit):
+    page = visit("?face=1#fig-scrub")
+    scrub = Scrub(page)
+    assert scrub.found()["gaps"] == [9.5, 2]  # the end, where the smaller set's training had ended before
+    assert "(N = 10 had ended.)" in scrub.figure.inner_text()
+    time_, face = scrub.figure.locator("input").all()
+    pictures = [
+        [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in one["pictures"]]
+        for one in scrub_told()["trainings"]
+    ]
+    for moment, places in ((0, [0, 0]), (1, [1, 1]), (2, [1, 2])):
+        time_.press("Home")
+        for _ in range(moment):
+            time_.press("ArrowRight")
+        found, tiles = scrub.found(), canvases(scrub.figure)
+        assert found["places"] == places
+        for k, place in enumerate(places):
+            np.testing.assert_array_equal(tiles[2 + k], pictures[k][place][:32, :32])
+            np.testing.assert_array_equal(tiles[6 + k], pictures[k][place][32:, :32])
+    face.press("ArrowRight")
+    np.testing.assert_array_equal(canvases(scrub.figure)[3], pictures[1][2][:32, 32:])
+    assert view(page) == ({"seen": "16384", "face": "2"}, "fig-scrub")
+    _, data = download(page, scrub.figure, "CSV")
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert [float(row["gap (dB)"]) for row in rows] == [0, 9.5, -0.2, 0, 2]
+    assert [float(row["views of each"]) for row in rows[:2]] == [102.4, 409.6]
+
+
+def test_dots_are_dragged_and_the_slider_follows(visit):
+    page = visit()
+    scrub = Scrub(page)
+    scrub.found()
+    scrub.figure.locator("svg").scroll_into_view_if_needed()
+    scrub.drag(0.9, 0.6, 0.52)
+    assert scrub.found()["seen"] == 4096
+    assert scrub.figure.locator("input").first.get_attribute("aria-valuetext") == "4,096"
+    circles = [float(c.get_attribute("cx")) for c in scrub.figure.locator("circle").all()]
+    assert circles == pytest.approx([44 + (460 - 44 - 62) / 2] * 2)
+    scrub.drag(0.02)
+    assert scrub.found()["gaps"] == [0, -0.2]
+    assert "each seen 1.0 times, the network denoises its own images 0.2\xa0dB worse" in scrub.figure.inner_text()
+    scrub.figure.get_by_text("Play").click()
+    page.wait_for_function("document.querySelector('[data-script=scrub]').result.seen === 16384", timeout=10_000)
+    assert scrub.figure.get_by_text("Play").is_visible()
+
+
+def test_a_finger_drags_the_dots_sideways_and_the_page_up(visit):
+    page = visit(viewport=PHONE, has_touch=True)
+    scrub = Scrub(page)
+    scrub.found()
+    scrub.figure.locator("svg").scroll_into_view_if_needed()
+    box = scrub.figure.locator("svg").bounding_box()
+    y = box["y"] + box["height"] / 2
+    touch(page, *((box["x"] + box["width"] * share, y) for share in (0.8, 0.6, 0.4, 0.2)))
+    assert scrub.found()["seen"] == 1024
+    before = page.evaluate("scrollY")
+    touch(page, *((box["x"] + box["width"] * 0.2, y - 20 * k) for k in range(8)))
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") > before
+
+
 def test_a_denoiser_answers_at_once(visit, record_property):
     draw = Draw(visit()).begin()
     draw.guess("One image")
@@ -504,6 +910,10 @@ def test_figures_are_accessible_and_fit(visit, viewport, mode):
     draw = Draw(page).begin()
     draw.guess("Two images")
     Rebuild(page).begin()
+    Disc(page).found()
+    Fly(page).found()
+    RivalFigure(page).begin()
+    Scrub(page).found()
     plane(page).get_by_text("Pause").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     rules = {"runOnly": {"type": "rule", "values": COLOURS}} if mode == "dark" else None  # the document is the same

@@ -255,8 +255,11 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     alone = re.findall(r'class="(explorer)"|class="live" data-script="(\w+)">', context.get("body", ""))
     for script in sorted({one or other for one, other in alone}):  # no other page gets heavier
         # written into the page: a module of its own would not be loaded where pages are opened as files
-        app.add_js_file(None, body=inlined(script), type="module")
-    if alone or 'class="live"' in context.get("body", ""):
+        ours = Path(app.srcdir, "book", "assets", script)  # else it is one of the library
+        app.add_js_file(None, body=inlined(str(ours) if ours.with_suffix(".js").exists() else script), type="module")
+    if lively := 'class="live"' in context.get("body", ""):
+        app.add_css_file("live.css", priority=600)  # after the one that follows
+    if alone or lively:
         app.add_css_file("explorer.css")
     if pagename == app.config.notfound_pagename:
         context["content_root"] = app.config.notfound_urls_prefix

@@ -562,7 +562,7 @@ def setup(app) -> dict:
         if not asking or not (folder / "laboratory.json").exists():  # no other page gets heavier
             return
         listed = json.loads((folder / "laboratory.json").read_text("utf8"))
-        wanted = {images for _, images in asking}
+        wanted = {name for _, asked in asking for name in asked.split() or [""]}
         listed["sets"] = [images for images in listed["sets"] if wanted & {"", images["name"]}]
         if not listed["sets"]:
             return

@@ -3,21 +3,49 @@ import { link, make } from "../figure.js";
 import { list, loading, megabytes, quiet, seat, size, start } from "./engine.js";
 
 export class Asking {
-  // invitation: on the button; first: what is loaded after the runtime, in words.
-  constructor(el, invitation, first) {
-    const { bytes } = list.runtime.wasm;
+  // first: what is loaded after the runtime, in words; invitation: on the button, of a figure that waits for it.
+  constructor(el, first, invitation) {
     this.el = el;
-    this.set = list.sets.find(({ name }) => name === el.dataset.networks);
+    const names = el.dataset.networks.split(" ");
+    this.sets = list.sets.filter(({ name }) => names.includes(name));
+    this.set = this.sets.find(({ name }) => name === names[0]);
+    this.told = JSON.parse(el.querySelector("script").textContent);
     this.asks = seat();
     this.trouble = make("p", { className: "live-trouble", role: "alert" });
     this.news = make("div", {}, make("progress", { hidden: true, ariaLabel: "Loading" }), make("p"));
     this.bar = loading(this.news);
-    this.opener = this.button(invitation, () => this.begin());
-    el.querySelector(".live-why").textContent =
-      `Loads what runs networks in your browser${bytes ? ` (${megabytes(bytes)}, less when the server compresses)` : ""}, then ${first}.`;
+    this.why = el.querySelector(".live-why");
+    const { bytes } = list.runtime.wasm;
+    const weight = bytes ? ` (${megabytes(bytes)}, less when the server compresses)` : "";
+    this.why.textContent = `Loads what runs networks in your browser${weight}, then ${first}.`;
     el.querySelector("script").remove();
+    if (!invitation) return;
+    this.opener = this.button(invitation, () => this.begin());
     el.append(make("p", { className: "live-buttons" }, this.opener), this.trouble, this.news);
   }
+
+  // The network of a set that saw the most images, of its usual width; or the one of half A that saw n.
+  network(set = this.set, n = undefined) {
+    const usual = set.networks.filter(({ half, width }) => half === "A" && width === set.networks[0].width);
+    return n === undefined ? usual.at(-1) : usual.find((network) => network.n === n);
+  }
+
+  // At its first use a figure loads the runtime and what it needs, once; after trouble, anew.
+  wake() {
+    this.awake ??= (async () => {
+      try {
+        await start(this.bar);
+        await this.load();
+        this.why.remove();
+      } catch (error) {
+        this.awake = null;
+        throw error;
+      }
+    })();
+    return this.awake;
+  }
+
+  load() {} // what a figure needs besides
 
   ask(task, rest, tell = this.bar) {
     return this.asks(task, { size, ...rest }, tell);
@@ -28,8 +56,7 @@ export class Asking {
     this.opener.disabled = true;
     this.trouble.textContent = "";
     try {
-      await start(this.bar);
-      await this.load();
+      await this.wake();
       quiet(this.news);
       this.build();
       this.ready();

@@ -11,7 +11,7 @@ const BLENDS = Array.from({ length: 21 }, (_, k) => (k / 20).toFixed(2));
 
 class Draw extends Asking {
   constructor(el) {
-    super(el, "Draw from a noise of your own", "two networks");
+    super(el, "two networks", "Draw from a noise of your own");
     const { networks } = this.set;
     this.pairs = networks
       .filter(({ half, width }) => half === "A" && width === networks[0].width)

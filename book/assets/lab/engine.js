@@ -106,9 +106,11 @@ const DIVERGING = [
   [103, 0, 31],
 ]; // anchors of RdBu, reversed
 
-// Blue below zero, red above, on the vector's own scale; one pixel in a hundred lies beyond its ends (ghr.plots).
-export function signed(vector) {
-  const limit = Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
+// Where a vector's own scale ends: one pixel in a hundred lies beyond (ghr.plots).
+export const reach = (vector) => Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
+
+// Blue below zero, red above.
+export function signed(vector, limit = reach(vector)) {
   return (v) => {
     const place = Math.min(3.999, Math.max(0, 2 + (2 * v) / limit));
     const k = Math.floor(place);

@@ -102,6 +102,26 @@ export const spanned = (vectors) => ({
     vectors.reduce((sum, e, k) => (c[k] ? sum.map((v, i) => v + c[k] * e[i]) : sum), new Float64Array(vectors[0].length)),
 });
 
+// Unit vectors that span the same, each perpendicular to those before it.
+export function orthonormal(vectors) {
+  const found = [];
+  for (const v of vectors) {
+    let rest = Float64Array.from(v);
+    for (let twice = 0; twice < 2; twice++)
+      for (const e of found) {
+        const along = dot(rest, e);
+        rest = rest.map((x, i) => x - along * e[i]);
+      }
+    const norm = Math.sqrt(dot(rest, rest));
+    found.push(rest.map((x) => x / norm));
+  }
+  return found;
+}
+
+// How much of a unit vector lies in the span of orthonormal ones, from 0 to 1; and the mean over several of it.
+export const within = (v, basis) => basis.reduce((sum, e) => sum + dot(v, e) ** 2, 0);
+export const alignment = (vectors, basis) => vectors.reduce((sum, v) => sum + within(v, basis), 0) / vectors.length;
+
 // An image rebuilt from k coefficients, the first ones or the largest.
 export function rebuilt({ to, back }, x, k, largest) {
   const all = to(x);
@@ -110,6 +130,73 @@ export function rebuilt({ to, back }, x, k, largest) {
   const kept = new Float64Array(all.length);
   for (const i of order.slice(0, k)) kept[i] = all[i];
   return back(kept);
+}
+
+// Rivals of a network, made of its training images: ghr.references.local. ------------------------------------------------
+
+// Sums of an image of side n over rectangles: spans are [start, end) of their sides.
+function sums(values, n, spans) {
+  const m = spans.length,
+    table = new Float64Array((n + 1) ** 2), // of what lies above and to the left
+    found = new Float64Array(m * m);
+  for (let a = 0; a < n; a++)
+    for (let b = 0, row = 0; b < n; b++)
+      table[(a + 1) * (n + 1) + b + 1] = table[a * (n + 1) + b + 1] + (row += values[a * n + b]);
+  for (let a = 0; a < m; a++) {
+    const [top, bottom] = spans[a].map((place) => place * (n + 1));
+    for (let b = 0; b < m; b++) {
+      const [left, right] = spans[b];
+      found[a * m + b] = table[bottom + right] - table[top + right] - table[bottom + left] + table[top + left];
+    }
+  }
+  return found;
+}
+
+const FLOOR = -60; // of a log weight below the largest
+
+// The posterior mean of each pixel, given a window of noisy pixels around it (LS), or that of whole patches, averaged where
+// they overlap (PSPC); with the whole image as window both are the memorizer.
+// batches: () -> training images, some at a time, asynchronously; side: of the windows in pixels; patches: of which kind.
+// Returns: image, or null when stale() says so.
+export async function local(batches, y, sigma, side, patches, stale) {
+  const n = Math.sqrt(y.length);
+  const places = Array.from({ length: patches ? n - Math.min(side, n) + 1 : n }, (_, p) => p);
+  const half = Math.floor(side / 2);
+  const spans = places.map((p) => (patches ? [p, Math.min(n, p + side)] : [Math.max(0, p - half), Math.min(n, p + half + 1)]));
+  const m = places.length;
+  const logits = (x) => sums(x.map((v, i) => (y[i] - v) ** 2), n, spans).map((v) => v / (-2 * sigma ** 2));
+  const largest = new Float64Array(m * m).fill(-Infinity),
+    total = new Float64Array(m * m),
+    mean = new Float64Array(n * n);
+  for await (const images of batches()) {
+    for (const x of images)
+      logits(x).forEach((v, p) => {
+        if (v - largest[p] < FLOOR) return;
+        if (v > largest[p]) {
+          const fall = Math.exp(largest[p] - v);
+          total[p] *= fall;
+          if (!patches) mean[p] *= fall;
+          largest[p] = v;
+        }
+        const w = Math.exp(v - largest[p]);
+        total[p] += w;
+        if (!patches) mean[p] += w * x[p];
+      });
+    if (await stale()) return null;
+  }
+  if (!patches) return Float32Array.from(mean, (v, p) => v / total[p]);
+  // again: a sum over patches cannot be divided before all training images are seen
+  const holding = Array.from({ length: n }, (_, p) => [Math.max(0, p - Math.min(side, n) + 1), Math.min(m, p + 1)]);
+  const over = (w) => sums(w, m, holding);
+  for await (const images of batches()) {
+    for (const x of images) {
+      const w = logits(x).map((v, p) => (v - largest[p] < FLOOR ? 0 : Math.exp(v - largest[p]) / total[p]));
+      if (w.some((v) => v > 0)) over(w).forEach((v, p) => (mean[p] += v * x[p]));
+    }
+    if (await stale()) return null;
+  }
+  const count = over(new Float64Array(m * m).fill(1));
+  return Float32Array.from(mean, (v, p) => v / count[p]);
 }
 
 // CRC-32 as zlib has it, against damage on the way.

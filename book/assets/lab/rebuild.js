@@ -21,7 +21,7 @@ const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 
 class Rebuild extends Asking {
   constructor(el) {
-    super(el, "Rebuild images, your own too", "a network");
+    super(el, "a network", "Rebuild images, your own too");
     const { networks } = this.set;
     this.networks = networks.filter(({ half, width }) => half === "A" && width === networks[0].width);
     this.texts = this.networks.map(({ n }) => n.toLocaleString("en"));

@@ -1,7 +1,7 @@
 // The engine's worker: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
 // while it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message from the same figure ends the
 // work for an older one.
-import { cosines, crc32, gaussian, leading, nearest, rho, schedule } from "./maths.js";
+import { cosines, crc32, gaussian, leading, local, nearest, rho, schedule } from "./maths.js";
 import { described } from "./onnx.js";
 
 const SIMD = [
@@ -291,6 +291,20 @@ const TASKS = {
       if (found.rho > best.rho) best = { rho: found.rho, image: known[found.index] };
     }
     return best;
+  },
+
+  // What a rival makes of y: an exact machine of the network's own training images, all of them.
+  async rival({ network: { training, groups }, size, y, sigma, side, patches }, tell, stale) {
+    let known = [training];
+    if (groups) known = JSON.parse(new TextDecoder().decode(await kept(groups, tell))).groups;
+    let done = 0;
+    async function* batches() {
+      for (const file of known) {
+        yield await images(file, size, tell);
+        tell({ done: ++done / known.length / (patches ? 2 : 1) });
+      }
+    }
+    return local(batches, y, sigma, side, patches, stale);
   },
 
   async denoise({ network, size, y }, tell) {
