@@ -231,8 +231,8 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # %% [markdown]
 # ## The puzzle
 #
-# The training loss is the squared error *on the training images*. Its exact optimum is {eq}`eq-posterior-mean` with a
-# density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
+# The training loss is the squared error *on the training images*. Its exact optimum over all functions is
+# {eq}`eq-posterior-mean` with a density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
 # {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag the images.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** A world of images of two pixels, five of them for training (rings; over each, its two pixels). Particles are noisy images that follow the score of the memorizing optimum at one noise level. In the page: drag the rings or move them with the arrow keys, and turn a slider down while the particles flow, which is reverse diffusion. At which noise level do they begin to choose?"}}

@@ -151,7 +151,7 @@ class Simple:
 
     images: str  #: image set
     n: int  #: training images
-    known: str  #: "squared contrast", "gradient energy", or "Wiener's surprise"
+    known: str  #: "squared contrast", "gradient energy", or "Wiener", the surprise of this denoiser
     correlation: Estimate  #: with the surprise of network A
     partial: Estimate  #: of both networks' surprise, without what it explains of each
 
@@ -181,7 +181,7 @@ def simple(
     known = {
         "squared contrast": x.double().flatten(1).var(1, correction=0).numpy(),
         "gradient energy": gradient_energy(x.double()).numpy(),
-        "Wiener's surprise": surprise(wiener, x, sigmas, draws=draws, seed=3 * seed + 3) / x[0].numel(),
+        "Wiener": surprise(wiener, x, sigmas, draws=draws, seed=3 * seed + 3) / x[0].numel(),
     }
     pair, rows = (np.array(found["first"]), np.array(found["second"])), []
     for name, values in known.items():

@@ -132,7 +132,7 @@ def test_simple_things_are_those_of_the_images():
     networks = study(wiener, wiener)
     found, levels = asked(networks), np.geomspace(0.1, 10, 30)
     table = densities.simple(found, networks, sigmas=levels, draws=8)
-    assert table["known"] == ["squared contrast", "gradient energy", "Wiener's surprise"]
+    assert table["known"] == ["squared contrast", "gradient energy", "Wiener"]
     x = images(40, 1)
     expected = densities.surprise(WienerDenoiser(x), x, levels, draws=8, seed=3)
     assert table.rows[2].correlation.value == pytest.approx(np.corrcoef(found["first"], expected)[0, 1])
