@@ -200,7 +200,7 @@ for (basis, choice), colour, line in zip(drawn, colours, ("-", "--", "--", ":", 
     curve = curves.where(basis=basis, choice=choice)
     plots.band(ax, curve["k"], curve["psnr"], color=colour, linestyle=line, label=f"{basis}, {choice}")
 ax.set(xlabel="K, vectors", ylabel="PSNR (dB)", xscale="log")
-plots.legend(ax)
+plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]

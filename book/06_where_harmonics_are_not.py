@@ -19,8 +19,8 @@
 #
 # **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
 # Its error grows the further above the optimum's the weaker the noise is. {claim}`discs-ratio-rises` What it keeps too
-# much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` and bends it no more than noise
-# there does. {claim}`noise-at-the-edge-does-as-much` Longer training still mends some of it.
+# much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` less of it in waves of the contour
+# than of smooth noise there. {claim}`noise-at-the-edge-does-as-much` Longer training still mends some of it.
 # {claim}`training-still-helped`
 #
 # **The figure.** {numref}`fig-vectors`.
@@ -239,8 +239,8 @@ plots.Picture(figure)
 # varies across it (H2) more than these. {claim}`surplus-knows-its-disc` But of random vectors confined to the edge
 # {num}`surplus[basis="random, at the edge"].waves:.2f` lies there, of smooth ones
 # {num}`surplus[basis="smooth, at the edge"].waves:.2f`, and they vary across it as much:
-# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown. In H3 cosines
-# are smoother along contours. {claim}`surplus-is-not-smooth-along-contours`
+# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown. In H3 it is
+# smoother along contours than these, and cosines are smoother still. {claim}`surplus-is-not-smooth-along-contours`
 #
 # ## Without curvature: a ray and a plane
 #

@@ -318,7 +318,7 @@ apart = underfitting.apart(faces, states, images=32)
 favours = underfitting.favours(faces, states, seed=seed)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**Networks of ten faces are nearly their memorizer where the sampler goes; one of many is near to it at its training images, but so is a network that never saw them.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of network A to the memorizer of the rays of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of its own sampler (blue); of network B at A's training images (orange). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer of rays against N at three places, and of the other network, for two noise levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did; networks of ten faces are nearly that memory.** Left: by how much training images are denoised better than test images, against input PSNR, for each N. Middle and right: mean squared distance of network A to the memorizer of the rays of its training images (squared image units per pixel) against N, at two noise levels of the walk: at noisy training images (grey), at noisy test images (dashed) and at the states of its own sampler (blue); of network B at A's training images (orange). With 95% intervals over images or seeds."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer of rays against N at three places, and of the other network, for two noise levels.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.8)
 for count, curve in gaps.by("n"):
     plots.band(axes[0], curve["input_psnr"], curve["gap"], color=plots.shade(count, faces.sizes), label=f"N = {count:,}")
@@ -367,8 +367,8 @@ apart.show("Distance to the memorizer", heads_of_places, **forms)
 # most of one answer at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` *PCA locality*, with
 # nothing fitted, draws the UNet's samples best; {claim}`principal-windows-draw-the-unets-faces` that locality comes
 # from the data *alone* is not what our networks of shuffled faces show, which have learned too little to decide it.
-# *Selective underfitting* is right about where a network is near to memory; networks that copy are more selective
-# still. {claim}`memorizing-networks-underfit-selectively-too`
+# *Selective underfitting* is not shown: a network that never saw the images is nearly as near to their memory.
+# {claim}`who-never-saw-them-is-nearly-as-near`
 #
 # *And the paper's explanation?* Nothing here speaks against harmonic bases that adapt to the image
 # ([chapter 4](04_adaptive_basis.py)): they describe what a network does, local averages describe it otherwise. What all

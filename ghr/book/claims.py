@@ -595,7 +595,12 @@ CLAIMS = named(
             "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
             ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
         ),
-        Claim("surplus-is-not-smooth-along-contours", "06", "{margins.h3.low} > 0"),
+        Claim(
+            "surplus-is-not-smooth-along-contours",
+            "06",
+            '{margins.h3.low} > 0 and {surplus[basis="its own"].h3.high} < '
+            'min({surplus[basis="random, at the edge"].h3.low}, {surplus[basis="smooth, at the edge"].h3.low})',
+        ),
         Claim(
             "flat-keep-too-much",
             "06",
