@@ -231,8 +231,8 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # %% [markdown]
 # ## The puzzle
 #
-# The training loss is the squared error *on the training images*. Its exact optimum is {eq}`eq-posterior-mean` with a
-# density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
+# The training loss is the squared error *on the training images*. Its exact optimum over all functions is
+# {eq}`eq-posterior-mean` with a density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
 # {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag the images.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** Rings: five training images of two pixels. Particles follow the score of the memorizing optimum. Drag the rings, and turn a slider down while particles flow, which is reverse diffusion."}}

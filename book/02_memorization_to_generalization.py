@@ -187,8 +187,8 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # closes depends on the network: {term}`BF-CNN`, a chain of convolutions with a tenth of the parameters, does not even remember
 # 100 faces. {claim}`chain-does-not-memorize-a-hundred`
 #
-# *The paper finds* the same at 80 pixels (its Figure 1). *Why?* The optimum of the training loss repeats training
-# images at every $N$. A network may have no **room** for a large set, or no **time**, or an architecture that cannot
+# *The paper finds* the same at 80 pixels (its Figure 1). *Why?* Over all functions the optimum of the training loss
+# repeats training images at every $N$. A network may have no **room** for a large set, or no **time**, or an architecture that cannot
 # say what memory says. Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each image of the
 # largest set {num}`gaps[n=max,half=A].views:,.0f` times; here $N$ and views go together. The last section takes them
 # apart for small sets; networks of 1,000 and 10,000 faces at *equal* {term}`views` will do so for larger ones ({target}`T24`).

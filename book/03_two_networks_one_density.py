@@ -21,8 +21,8 @@
 # **What we found.** They draw nearly the same face, and it is no training image.
 # {claim}`two-networks-draw-one-new-image` Much of that likeness is in the common start; beyond it they agree to
 # {num}`beyond[n=max].residual:.2f`, far more than with any training image. {claim}`networks-agree-beyond-wiener`
-# {claim}`closer-than-any-training-image-beyond-wiener` Other images change nothing, another architecture does.
-# {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` What keeps the two functions apart
+# {claim}`closer-than-any-training-image-beyond-wiener` Other images change nothing, a smaller network of another kind
+# draws other faces. {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` What keeps the two functions apart
 # is the chance of training. {claim}`chance-keeps-the-networks-apart`
 #
 # **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
@@ -293,10 +293,11 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # %% [markdown]
 # UNet A agrees with the BF-CNN that saw the *same* images to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].plain.value:.3f`, and with the one that saw *others* as well: the
-# difference is {num}`costs[n=max,one="UNet A"].plain:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` The
-# architecture costs much: beyond Wiener two UNets agree to
+# difference is {num}`costs[n=max,one="UNet A"].plain:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` A
+# smaller network of another kind draws other faces: beyond Wiener two UNets agree to
 # {num}`exchanged[n=max,one="UNet A",other="UNet B"].beyond.value:.2f`, a UNet and a BF-CNN to
-# {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f`. {claim}`architecture-exchanged-costs-much`
+# {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f`. {claim}`architecture-exchanged-costs-much` Size
+# and architecture are not told apart.
 #
 # *Why?* Of many images it no longer matters which a network has seen, but what it does with what they have in common:
 # its **inductive bias**, the subject of the [next chapter](04_adaptive_basis.py). At $N$ = 100 UNets still draw faces
@@ -383,10 +384,11 @@ realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 
 # %%
 known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]
+simple = Table(tuple(row for found in known for row in densities.simple(found, faces, seed=seed)))
 (fields,) = experiments.classes(scale, "fields-")  # Gaussian fields, whose best denoiser is known
 known.append(densities.surprises(fields, exact=rates.exact(fields), seed=seed))
 agreed = Table(tuple(row for found in known for row in densities.densities(found)))
-results.keep(agreed=agreed)
+results.keep(agreed=agreed, simple=simple)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.2f` nat on how likely a face is, networks of few only to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** Dots: held-out images; surprise, −log p(x) per pixel, less its mean. Above each panel: standard deviation of the difference, nats per pixel. Crosses: network A again, other noise."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(known), height=2.6)
@@ -402,13 +404,20 @@ plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement on log densities", "code_prompt_hide": "Table: agreement on log densities"}
 agreed.show(images="", n=",", other="", correlation=".2f", slope=".2f", spread=".3f", range=".3f")
+heads_of_simple = {"correlation": "with A's surprise", "partial": "A with B, without it"}
+simple.show("What simple things know of a surprise", heads_of_simple, n=",", known="", correlation=".2f", partial=".2f")
 
 # %% [markdown]
 # They do: over held-out faces their surprises correlate by
-# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` The numbers differ by
-# more than other noise changes. {claim}`densities-differ-by-more-than-noise` Networks of
-# {num}`agreed[images=avatars,n=min,other=B].n:,` faces agree on *which* new faces are unlikely nearly as well, but not
-# on how unlikely: they differ by more than a nat per pixel. {claim}`few-faces-make-no-density`
+# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` Simple things know much
+# of it: A's surprise correlates with the energy of a face's gradients by
+# {num}`simple[n=max,known=gradient energy].correlation.value:.2f`, with Wiener's surprise by
+# {num}`simple[n=max,known=Wiener].correlation.value:.2f`. Yet with either taken out A and B agree to
+# {num}`simple[n=max,known=gradient energy].partial.value:.2f` or more. {claim}`density-is-more-than-edges` The numbers
+# differ by more than other noise changes. {claim}`densities-differ-by-more-than-noise` Networks of
+# {num}`agreed[images=avatars,n=min,other=B].n:,` faces agree on *which* new faces are unlikely nearly as well, and so does
+# a face's contrast ({num}`simple[n=min,known=squared contrast].correlation.value:.2f`); but not on how unlikely: they
+# differ by more than a nat per pixel. {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields network and exact optimum correlate by
 # {num}`agreed[other=exact].correlation.value:.2f` only: fields are nearly equally likely, and small errors count as
@@ -440,8 +449,9 @@ plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labe
 #
 # *The paper says* that two networks of $10^5$ faces generate nearly the same image, which is in neither training set
 # (its Figure 2). *We find the same* at $N$ = {num}`alike[n=max].n:,` and 32 pixels, by a harder test: they agree beyond
-# what the start and second moments decide. {claim}`two-networks-draw-one-new-image` What they draw depends on the
-# architecture, and not on which images they saw. {claim}`images-exchanged-cost-nothing`
+# what the start and second moments decide. {claim}`two-networks-draw-one-new-image` Which half they saw makes
+# no difference; {claim}`images-exchanged-cost-nothing` a smaller network of another kind draws other faces, size and
+# architecture not told apart. {claim}`architecture-exchanged-costs-much`
 #
 # *What this does not show:* that it would stay so if large sets were seen as often as small ones
 # ([chapter 2](02_memorization_to_generalization.py)). And one pair of trainings was measured for each $N$.

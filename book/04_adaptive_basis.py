@@ -19,10 +19,10 @@
 # harmonic basis* {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** The basis follows the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
-# From the vectors that suit a face best it is rebuilt better than from any fixed basis.
-# {claim}`own-basis-holds-faces-best` But shrinkage is not all: the matrix is not symmetric, and its symmetric part
-# alone denoises {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
-# {claim}`symmetric-part-falls-short`
+# But shrinkage is not all: the matrix is not symmetric, and its symmetric part alone denoises
+# {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse,
+# {claim}`symmetric-part-falls-short` with the best factors still
+# {num}`symmetric[matrix=S with the best factors].loss.value:.1f` dB. {claim}`every-symmetric-matrix-loses`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
 # ```
@@ -196,11 +196,11 @@ Explorer(rebuild, [counts, Slider("image", "test face", range(8), [3, 4, 7], fac
 curves = bases.rebuilt(of_faces)
 results.keep(rebuilt=curves)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.6", "code_prompt_hide": "Code: Fig. 4.6", "figure": {"name": "fig-rebuilt", "caption": "**From 32 to 128 vectors no fixed basis holds a face as well as the network's own.** PSNR of rebuilt test faces, with 95% intervals. Blue: the network's vectors, at this face and at another. “Largest”: vectors of the K largest coefficients, chosen by looking at the clean face."}, "image": {"alt": "PSNR against the number of vectors for six bases.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.6", "code_prompt_hide": "Code: Fig. 4.6", "figure": {"name": "fig-rebuilt", "caption": "**Sixty-four of its vectors hold a face as well as its one answer does; the answer and principal components hold it better.** PSNR of rebuilt test faces, with 95% intervals. Blue: the network's vectors, at this face and at another. “Largest”: chosen by looking at the clean face."}, "image": {"alt": "PSNR against the number of vectors for seven bases.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
-drawn = [*ways.values(), ("another image's", "largest")]
-colours = [*[plots.HALF["A"]] * 2, *[plots.INK] * 2, plots.WIENER, plots.HALF["A"]]
-for (basis, choice), colour, line in zip(drawn, colours, ("-", "--", "--", ":", "-", ":"), strict=True):
+drawn = [*ways.values(), ("another image's", "largest"), ("its answer", "largest")]
+colours = [*[plots.HALF["A"]] * 2, *[plots.INK] * 2, plots.WIENER, plots.HALF["A"], plots.INK]
+for (basis, choice), colour, line in zip(drawn, colours, ("-", "--", "--", ":", "-", ":", "-"), strict=True):
     curve = curves.where(basis=basis, choice=choice)
     plots.band(ax, curve["k"], curve["psnr"], color=colour, linestyle=line, label=f"{basis}, {choice}")
 ax.set(xlabel="K, vectors", ylabel="PSNR (dB)", xscale="log")
@@ -218,10 +218,13 @@ Live("rebuild", still, alt, networks="avatars")
 # %% [markdown]
 # From the 64 vectors that suit it best, the network's own basis makes
 # {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB of a face, the best fixed one
-# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` Its basis for
-# *another* face is worse than cosines. {claim}`basis-of-another-face-is-worse-than-cosines` So it fits this face. But
-# it is ordered for denoising: its *first* 64 vectors make
-# {num}`rebuilt[basis="its own",choice=first,k=64].psnr.value:.1f` dB, no more than the chosen principal components,
+# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` But a basis that
+# was found at $y$ knows the answer, and *one* vector, $f(y)$ less the mean face, makes
+# {num}`rebuilt[basis="its answer",choice=first,k=1].psnr.value:.1f` dB, with 63 principal components
+# {num}`rebuilt[basis="its answer",choice=largest,k=64].psnr.value:.1f`: sixty-four of its vectors hold the face as well
+# as its one answer does, and no better. {claim}`answers-hold-faces-as-well` Its basis for *another* face is worse than
+# cosines. {claim}`basis-of-another-face-is-worse-than-cosines` And it is ordered for denoising: its *first* 64 vectors
+# make {num}`rebuilt[basis="its own",choice=first,k=64].psnr.value:.1f` dB, no more than the chosen principal components,
 # {claim}`first-vectors-are-no-better` and of very few vectors these make more. {claim}`components-are-best-at-first`
 #
 # ## What the picture leaves out
@@ -232,8 +235,8 @@ Live("rebuild", still, alt, networks="avatars")
 levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
 flagship = experiments.flagship(scale, sizes)
 wide = balance.levels(flagship, tested=2 * many, seed=seed)
-pairs_of_bases = bases.singular(of_faces)
-results.keep(levels=levels, wide=wide, singular=pairs_of_bases)
+pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
+results.keep(levels=levels, wide=wide, singular=pairs_of_bases, symmetric=symmetric)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: f(y) over Sy; dashed: twice the width. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
@@ -252,7 +255,10 @@ plots.Picture(figure)
 # %% [markdown]
 # The symmetric part leaves out {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].left.value:.3f` of the energy of $f(y)$. That is much for a
 # denoiser: $Sy$ is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse, {claim}`symmetric-part-falls-short` on photographs
-# more. {claim}`symmetric-part-falls-shorter-on-photographs` Neither width nor training mends it: a network twice as wide, trained four times as long, is *less*
+# more. {claim}`symmetric-part-falls-shorter-on-photographs` Nor does another symmetric matrix near $J$ reach it: $S$ with the best factor for each rank, chosen
+# with the clean faces, still loses {num}`symmetric[matrix=S with the best factors].loss.value:.1f` dB, without its negative eigenvalues
+# {num}`symmetric[matrix=S without negative eigenvalues].loss.value:.1f` and the polar factor $(J^\top J)^{1/2}$
+# {num}`symmetric[matrix="(J'J)^1/2"].loss.value:.1f`. {claim}`every-symmetric-matrix-loses` Neither width nor training mends it: a network twice as wide, trained four times as long, is *less*
 # symmetric.
 # {claim}`asymmetry-grows-with-training` (A filter averages over pixels that look alike: rows of $J$ add to one, columns need
 # not {cite:p}`milanfar2013tour`.) {claim}`rows-sum-to-one-rather-than-columns`

@@ -19,7 +19,8 @@
 #
 # **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
 # Its error grows the further above the optimum's the weaker the noise is. {claim}`discs-ratio-rises` What it keeps too
-# much bends the contour of the disc in hand. {claim}`surplus-bends-the-contour` Longer training still mends some of it.
+# much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` less of it in waves of the contour
+# than of smooth noise there. {claim}`noise-at-the-edge-does-as-much` Longer training still mends some of it.
 # {claim}`training-still-helped`
 #
 # **The figure.** {numref}`fig-vectors`.
@@ -235,15 +236,15 @@ Live("disc", still, alt, networks="discs", **disc_told)
 # place; $m$ = 2, 3, ... are no discs any more: **contour waves**. How much of the first eight directions of the
 # surplus, $P J P$ with $P = I - T T^\top$, lies in the eight contour waves of $m$ = 2 to 5? Beside this share stand the
 # indices of [chapter 4](04_adaptive_basis.py). Controls have the same tangent taken out: the surplus of a third disc,
-# principal components, cosines, random vectors.
+# principal components, cosines, random vectors, and random vectors confined to the edge, as drawn or smoothed before.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
 results.keep(surplus=surplus, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus lies in the contour waves of its own disc more than any control does.** UNet, σ = 0.04: share in contour waves and three indices of the surplus (blue) and of four controls, with 95% intervals over discs. Of H3 less is better, of the others more."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** UNet, σ = 0.04, with 95% intervals over discs: the surplus (blue) and six controls, the last two confined to the edge. Of H3 less is better."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
-figure, axes = plots.panels(4, columns=2, height=1.6, sharey=True)
+figure, axes = plots.panels(4, columns=2, height=2.0, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
     plots.dots(ax, surplus["basis"], surplus[field], color=plots.INK)
     ax.plot(surplus[field][0].value, len(surplus) - 1, "o", color=plots.HALF["A"], markersize=6)
@@ -251,10 +252,13 @@ for ax, (field, label) in zip(axes, fields.items(), strict=True):
 plots.Picture(figure)
 
 # %% [markdown]
-# A share of {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of their own disc, of every control
-# hardly anything. {claim}`surplus-bends-the-contour` The surplus varies across contours (H2) more than any control.
-# {claim}`surplus-knows-its-disc` In H3 cosines are smoother along them: {claim}`surplus-is-not-smooth-along-contours`
-# its waves *run* along the contour, which H3 counts against them.
+# A share of {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of their own disc, and of controls that
+# do not know the edge hardly anything. {claim}`surplus-sits-on-the-contour` So the surplus sits on the contour; it also
+# varies across it (H2) more than these. {claim}`surplus-knows-its-disc` But of random vectors confined to the edge
+# {num}`surplus[basis="random, at the edge"].waves:.2f` lies there, of smooth ones
+# {num}`surplus[basis="smooth, at the edge"].waves:.2f`, and they vary across it as much:
+# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown. In H3 it is
+# smoother along contours than these, and cosines are smoother still. {claim}`surplus-is-not-smooth-along-contours`
 #
 # ## Without curvature: a ray and a plane
 #
@@ -344,8 +348,9 @@ progress.show(
 #
 # The paper finds that a network of discs keeps, beside the five directions, others that are harmonic along the contour,
 # with which the optimum has nothing to do (its Figures 5, 19 to 21). It compares with the limit of small noise; here
-# the optimum is computed. We find the same. {claim}`discs-keep-too-much` {claim}`surplus-bends-the-contour` A BF-CNN,
-# which sees less of the image at once, is worse. {claim}`chain-is-worse-on-discs` But a ray, where there is no contour
+# the optimum is computed. We find the others, {claim}`discs-keep-too-much` on the contour,
+# {claim}`surplus-sits-on-the-contour` and not that they are more harmonic along it than smooth noise there is.
+# {claim}`noise-at-the-edge-does-as-much` A BF-CNN, which sees less of the image at once, is worse. {claim}`chain-is-worse-on-discs` But a ray, where there is no contour
 # to follow, is kept too wide as well. {claim}`flat-keep-too-much`
 #
 # *Why?* A guess: that an edge is part of *one circle* shows only in pixels far apart; that it is smooth shows in a

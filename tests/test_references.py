@@ -17,6 +17,7 @@ from ghr.references import (
     DiscPosterior,
     EmpiricalDenoiser,
     RayDenoiser,
+    RayEmpiricalDenoiser,
     SineDenoiser,
     StationaryWienerDenoiser,
     WaveletDenoiser,
@@ -290,6 +291,46 @@ def test_the_ray_keeps_one_direction(x):
     torch.testing.assert_close(RayDenoiser(x[:1])(y), expected)
     with pytest.raises(ValueError, match="image of zeros has no ray"):
         RayDenoiser(torch.zeros(1, 1, 3, 5))
+
+
+def test_the_memorizer_of_rays_equals_quadrature(x, y):
+    """Over log noise levels and places on each ray, each alike; weights away from 0 and 1."""
+    x = x[:3] / 8 + 0.5
+    directions = x.flatten(1) / x.flatten(1).norm(dim=1, keepdim=True)
+    sigma = torch.linspace(-6, 6, 4000, dtype=torch.float64).exp()[:, None]
+    off = torch.linspace(-8, 8, 161, dtype=torch.float64) * sigma  # d place = sigma d off
+    for seen in y.flatten(1):
+        places = (directions @ seen)[:, None, None] + off
+        squared = (seen.square().sum() - 2 * places * (directions @ seen)[:, None, None] + places.square()) / sigma**2
+        logits = -squared / 2 - (len(seen) - 1) * sigma.log()
+        w = torch.softmax(logits.flatten(), 0).view_as(logits)
+        assert 0.01 < w.sum((1, 2)).max() < 0.99
+        expected = (w * places).sum((1, 2)) @ directions
+        found = RayEmpiricalDenoiser(x)(seen.view(1, 1, 3, 5)).flatten()
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_the_memorizer_of_rays_scales_with_its_input_and_copies_in_any_tone(x, y):
+    f = RayEmpiricalDenoiser(x)
+    torch.testing.assert_close(f(1e-3 * y), 1e-3 * f(y))
+    torch.testing.assert_close(f(0.4 * x), 0.4 * x)
+    torch.testing.assert_close(RayEmpiricalDenoiser(x[:1])(y), RayDenoiser(x[:1])(y))
+    assert not f(torch.zeros_like(y)).any()
+    with pytest.raises(ValueError, match="image of zeros has no ray"):
+        RayEmpiricalDenoiser(torch.stack([x[0], torch.zeros_like(x[0])]))
+
+
+def test_among_homogeneous_denoisers_the_memorizer_of_rays_errs_least(x):
+    """On its images at any noise level, it beats multiples of itself and the told memorizer made homogeneous."""
+    x = torch.rand(5, 1, 9, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    f, generator = RayEmpiricalDenoiser(x), torch.Generator().manual_seed(1)
+    many = x.repeat(400, 1, 1, 1)
+    sigma = torch.rand(len(many), 1, 1, 1, generator=generator, dtype=torch.float64) / 2
+    y = many + sigma * torch.randn(many.shape, generator=generator, dtype=torch.float64)
+    memory, size = EmpiricalDenoiser(x), y.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    own = (f(y) - many).square().mean()
+    others = [c * f(y) for c in (0.97, 1.03)] + [size / 6 * memory(6 * y / size, 0.3)]
+    assert all((other - many).square().mean() > own for other in others)
 
 
 @pytest.mark.parametrize("direction", [0.0, synthetic.DIRECTION, 2.0])

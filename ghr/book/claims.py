@@ -320,7 +320,14 @@ CLAIMS = named(
             "few-faces-make-no-density",
             "03",
             "{agreed[images=avatars,n=min,other=B].spread.low} > 1"
-            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.9",
+            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.9"
+            " and {simple[n=min,known=squared contrast].correlation.low} > 0.8",
+        ),
+        Claim(
+            "density-is-more-than-edges",
+            "03",
+            "min({*simple[n=max].partial.low}) > 0.9 and {simple[n=max,known=gradient energy].correlation.low} > 0.7"
+            " and {simple[n=max,known=Wiener].correlation.low} > 0.6",
         ),
         Claim(
             "densities-of-fields-are-known-less",
@@ -365,6 +372,14 @@ CLAIMS = named(
             '{rebuilt[basis="Haar wavelets",choice=largest,k=64].psnr.value})',
         ),
         Claim(
+            "answers-hold-faces-as-well",
+            "04",
+            '{rebuilt[basis="its own",choice=largest,k=64].psnr.value} < '
+            '{rebuilt[basis="its answer",choice=first,k=1].psnr.high} and '
+            '{rebuilt[basis="its answer",choice=largest,k=64].psnr.low} > '
+            '{rebuilt[basis="its own",choice=largest,k=64].psnr.high}',
+        ),
+        Claim(
             "basis-of-another-face-is-worse-than-cosines",
             "04",
             '{rebuilt[basis="another image\'s",choice=largest,k=64].psnr.high} < '
@@ -391,6 +406,7 @@ CLAIMS = named(
             "{levels[images=photographs,n=max,sigma=0.1].loss.low} > "
             "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high}",
         ),
+        Claim("every-symmetric-matrix-loses", "04", "min({*symmetric.loss.low}) > 1"),
         Claim(
             "asymmetry-grows-with-training",
             "04",
@@ -568,12 +584,23 @@ CLAIMS = named(
             "{parts[denoiser=UNet].error_beyond.value} > {parts[denoiser=UNet].error_along.value}",
         ),
         Claim(
-            "surplus-bends-the-contour",
+            "surplus-sits-on-the-contour",
             "06",
             "{parts[denoiser=UNet].beyond.low} > {parts[denoiser=optimum].beyond.high} and {margins.waves.low} > 0",
         ),
         Claim("surplus-knows-its-disc", "06", "{margins.h2.low} > 0"),
-        Claim("surplus-is-not-smooth-along-contours", "06", "{margins.h3.low} > 0"),
+        Claim(
+            "noise-at-the-edge-does-as-much",
+            "06",
+            "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
+            ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
+        ),
+        Claim(
+            "surplus-is-not-smooth-along-contours",
+            "06",
+            '{margins.h3.low} > 0 and {surplus[basis="its own"].h3.high} < '
+            'min({surplus[basis="random, at the edge"].h3.low}, {surplus[basis="smooth, at the edge"].h3.low})',
+        ),
         Claim(
             "flat-keep-too-much",
             "06",
@@ -791,19 +818,23 @@ CLAIMS = named(
         Claim(
             "far-from-memory-where-the-sampler-goes",
             "08",
-            "{apart[n=max,sigma~0.1].walk_over_training.low} > 4"
-            " and {apart[n=max,sigma~0.1].walk_over_new.low} < 1 < {apart[n=max,sigma~0.1].walk_over_new.high}",
+            "{apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.low} > 4"
+            " and {apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_new.high} < 2",
         ),
         Claim(
-            "memorizing-networks-underfit-selectively-too",
+            "networks-that-copy-are-memories-of-rays",
             "08",
-            "{apart[n=10,sigma~0.1].walk_over_training.low} > {apart[n=max,sigma~0.1].walk_over_training.high}",
+            "max({*apart[n=10,sigma<0.5,memory=rays,denoiser=network].walk.high})"
+            " < min({*apart[n=10,sigma<0.5,memory=images,denoiser=network].walk.low}) / 10"
+            " and {apart[n=10,sigma~0.1,memory=rays,denoiser=network].walk.high}"
+            " < {apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk.low} / 100",
         ),
         Claim(
-            "wider-networks-come-nearer-to-memory-where-trained",
+            "who-never-saw-them-is-nearly-as-near",
             "08",
-            "{apart_wide[sigma~0.1].training.high} < {apart[n=max,sigma~0.1].training.low}"
-            " and {apart_wide[sigma~0.1].walk.value} > {apart[n=max,sigma~0.1].walk.low}",
+            'max({*apart[n=max,sigma<0.2,memory=rays,denoiser="other half"].over_network.high}) < 1.2'
+            " and {apart[n=max,sigma~0.1,memory=rays,denoiser=Wiener of the other half].over_network.high} < 3"
+            ' and {apart[n=10,sigma~0.1,memory=rays,denoiser="other half"].over_network.low} > 100',
         ),
         Claim(
             "networks-favour-their-own-samples",

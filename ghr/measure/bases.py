@@ -22,7 +22,7 @@ from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.noise import add_noise
 from ghr.references import EmpiricalDenoiser
-from ghr.stats import Estimate, psnr_of_mean, student
+from ghr.stats import Estimate, psnr_gap, psnr_of_mean, student
 from ghr.tables import Table
 
 KS = tuple(2**k for k in range(9))  #: numbers of vectors at which bases are compared
@@ -398,6 +398,49 @@ def singular(found: Filters, ks: Iterable[int] = KS) -> Table[Singular]:
     return Table(tuple(rows))
 
 
+@dataclass(frozen=True)
+class Symmetric:
+    """A denoiser that a symmetric matrix makes, beside the network from which the matrix is made."""
+
+    images: str  #: image set
+    matrix: str  #: which: "S", "S without negative eigenvalues", "S with the best factors", "(J'J)^1/2", "(JJ')^1/2"
+    loss: Estimate  #: PSNR of f(y) over that of the matrix times y, dB
+
+
+def symmetric(found: Filters) -> Table[Symmetric]:
+    """What is lost if a network is made to shrink, in whichever symmetric way is nearest to it? ::
+
+        S = (J + J')/2 = E diag(lambda) E',     J = U diag(s) V',     (J'J)^1/2 = V diag(s) V'
+
+    S is the nearest symmetric matrix to J, S without its negative eigenvalues the nearest that shrinks, both by
+    Frobenius' norm; the roots are the symmetric factors of J's polar decompositions. The best factors are common to
+    all images, one for each rank, and chosen with their clean images: no other common ones err less on these.
+
+    Args:
+        found: filters of a study whose Jacobians were kept.
+
+    Returns:
+        One row for each matrix, of the largest N, half A, at the lowest noise level.
+
+    Source: Higham 1988 for the nearest.
+    """
+    some, errors, clean, noisy = found.largest(), [], [], []
+    for one, x, y in zip(some, found.x.flatten(1), found.y(found.sigmas[0]).flatten(1), strict=True):
+        (u, s, vt), e, c = torch.linalg.svd(one.j), one.eigenvectors.flatten(1), one.eigenvalues
+        clean.append(e @ x)
+        noisy.append(e @ y)
+        read, written = vt.T @ (s * (vt @ y)), u @ (s * (u.T @ y))
+        answers = one.j @ y, e.T @ (c * noisy[-1]), e.T @ (c.clamp(min=0) * noisy[-1]), read, written
+        errors.append([(answer - x).square().mean().item() for answer in answers])
+    network, *others = np.array(errors).T
+    seen, wanted = torch.stack(noisy).double(), torch.stack(clean).double()
+    factors = (seen * wanted).mean(0) / seen.square().mean(0)  # eigenvectors are a basis: errors are those of these
+    best = (factors * seen - wanted).square().mean(1).numpy()
+    names = "S", "S without negative eigenvalues", "(J'J)^1/2", "(JJ')^1/2", "S with the best factors"
+    losses = [student(psnr_gap, network, error) for error in (*others, best)]
+    return Table(tuple(Symmetric(found.study.name, *pair) for pair in zip(names, losses, strict=True)))
+
+
 # Does it shrink as it should? ---------------------------------------------------------------------------------------
 
 
@@ -562,14 +605,15 @@ def partial_sum(
 
 
 def rivals(found: Filters) -> dict[str, Sequence[Float[Tensor, "_ c h w"]]]:
-    """Bases that could hold test images: the network's own, and five that do not know the image.
+    """Bases that could hold test images: the network's own, five that do not know the image, and its bare answer.
 
     Args:
         found: filters of a study; those of the largest N, half A, at the lowest noise level count.
 
     Returns:
         Vectors for each image by name, "its own", "another image's", "principal", "cosines", "db4 wavelets" and "Haar
-        wavelets", these three in the order of their mean energy in training images.
+        wavelets", these three in the order of their mean energy in training images, and "its answer": f(y) less the
+        mean of the training images, then principal components, each without what the vectors before it hold.
     """
     own, training = vectors(found.largest()), found.study.training(found.study.largest, "A")
     sides = training.shape[-2:]
@@ -579,11 +623,20 @@ def rivals(found: Filters) -> dict[str, Sequence[Float[Tensor, "_ c h w"]]]:
         "db4 wavelets": harmonic.by_energy(harmonic.wavelets(*sides), training),
         "Haar wavelets": harmonic.by_energy(harmonic.wavelets(*sides, "haar"), training),
     }
+    y = found.y(found.sigmas[0])
+    answers = denoise(found.study.denoisers[found.study.largest, "A"], y, found.sigmas[0]) - training.mean(0)
     return {
         "its own": own,
         "another image's": [*own[1:], own[0]],
         **{name: [basis] * len(own) for name, basis in fixed.items()},
+        "its answer": [_led_by(answer, fixed["principal"][: training[0].numel() // 2]) for answer in answers],
     }
+
+
+def _led_by(first: Float[Tensor, "c h w"], others: Float[Tensor, "k c h w"]) -> Float[Tensor, "k_1 c h w"]:
+    """An orthonormal basis of one image and others, in this order."""
+    rows = torch.cat([first[None].double(), others.double()]).flatten(1)
+    return torch.linalg.qr(rows.T).Q.T.reshape(-1, *first.shape)
 
 
 # Whose basis is it? -------------------------------------------------------------------------------------------------

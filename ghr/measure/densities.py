@@ -17,6 +17,8 @@ from torch import Tensor
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.noise import mse
+from ghr.references import WienerDenoiser
+from ghr.similarity import gradient_energy
 from ghr.stats import Estimate, estimate
 from ghr.tables import Table
 
@@ -141,6 +143,69 @@ def densities(found: Table[Surprise], regions: np.ndarray | None = None) -> Tabl
         widest = estimate(np.std, pair[0], regions=regions)
         rows.append(Shared(one.images, one.n, name, len(found), *numbers, widest))
     return Table(tuple(rows), Shared)
+
+
+@dataclass(frozen=True)
+class Simple:
+    """What something simple knows of a network's surprise, over held-out images."""
+
+    images: str  #: image set
+    n: int  #: training images
+    known: str  #: "squared contrast", "gradient energy", or "Wiener", the surprise of this denoiser
+    correlation: Estimate  #: with the surprise of network A
+    partial: Estimate  #: of both networks' surprise, without what it explains of each
+
+
+def simple(
+    found: Table[Surprise],
+    study: Study,
+    *,
+    sigmas: Sequence[float] | Float[np.ndarray, " k"] = LEVELS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Table[Simple]:
+    """Is what networks find unlikely more than contrast, edges, or what a mean and a covariance know?
+
+    Args:
+        found: as `surprises` gives them.
+        study: its networks and images.
+        sigmas: noise standard deviations of Wiener's surprise, rising, image units.
+        draws: pairs of noise images for each image and level.
+        seed: of the noise, which is none of the networks'.
+
+    Returns:
+        One row for each simple thing.
+    """
+    n, x = found["n"][0], study.held_out[: len(found)]
+    wiener = WienerDenoiser(study.training(n, "A"))
+    known = {
+        "squared contrast": x.double().flatten(1).var(1, correction=0).numpy(),
+        "gradient energy": gradient_energy(x.double()).numpy(),
+        "Wiener": surprise(wiener, x, sigmas, draws=draws, seed=3 * seed + 3) / x[0].numel(),
+    }
+    pair, rows = (np.array(found["first"]), np.array(found["second"])), []
+    for name, values in known.items():
+        numbers = estimate(correlation, pair[0], values), estimate(partial_correlation, *pair, values)
+        rows.append(Simple(study.name, n, name, *numbers))
+    return Table(tuple(rows), Simple)
+
+
+def partial_correlation(a: np.ndarray, b: np.ndarray, c: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """Correlation of what a straight line on c leaves of a and of b. ::
+
+        (r_ab - r_ac r_bc) / sqrt((1 - r_ac^2) (1 - r_bc^2))
+
+    Args:
+        a: one value per image.
+        b: as many.
+        c: as many, what is taken out.
+        axis: that of the images.
+
+    Returns:
+        From -1 to 1.
+    """
+    ab, ac, bc = (correlation(*pair, axis) for pair in ((a, b), (a, c), (b, c)))
+    return (ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2))
 
 
 def correlation(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:

@@ -168,7 +168,7 @@ def held_out(study: Study, n: int) -> Float[Tensor, "m c h w"]:
 
 
 def memory(study: Study, n: int, half: str = "A") -> BlindEmpiricalDenoiser:
-    """The blind memorizing optimum of a half: what a network would be that fulfils its training loss exactly.
+    """The blind memorizing optimum of a half: over all functions, the one that fulfils the training loss best.
 
     Args:
         study: networks and images.

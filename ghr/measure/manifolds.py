@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
 
 from ghr import harmonic, jacobian, runs
 from ghr.denoiser import denoise
@@ -32,6 +33,7 @@ WINDOW = (21, 40)  #: input PSNR, dB: where error and slope are judged
 KEPT = 0.1  #: a direction counts as kept above this eigenvalue
 MOST = 50  #: eigenvectors in memory
 ORDERS = range(2, 6)  #: of the contour waves
+EDGE, SMOOTH_EDGE = "random, at the edge", "smooth, at the edge"  #: controls that know where the edge is
 DIMENSIONS = {"discs": 5, "ray": 1, "sines": 2}  #: of the manifolds
 PAPER = (1.177, 1.067, 1.004, 0.999, 0.945, 0.674, 0.552, 0.39, 0.304, 0.278)  #: its Figure 5, in the order printed
 
@@ -435,6 +437,8 @@ class Margin:
     h3: Estimate  #: below 0 is ahead
     h4: Estimate  #: above 0 is ahead
     waves: Estimate  #: above 0 is ahead
+    edge: Estimate  #: the same against random vectors confined to the edge, which are among no other margin's controls
+    smooth_edge: Estimate  #: the same against smooth ones
 
 
 def surplus(
@@ -448,7 +452,8 @@ def surplus(
 
     Taking the tangent out of any basis leaves a trace of the contour in it. So the controls go the same way: the
     surplus of a third disc, principal components of discs, cosines, random vectors, all made perpendicular to the
-    tangent of the disc in hand.
+    tangent of the disc in hand. None of these knows where its edge is; two more do and know nothing else: random
+    vectors times the edge's profile, as drawn, and smoothed before by two averages over 3 by 3 pixels.
 
     Args:
         denoiser: name of the network.
@@ -458,7 +463,8 @@ def surplus(
         held_out: discs whose principal components are taken.
 
     Returns:
-        One row for each basis; and own against the best control, in one row.
+        One row for each basis; and own against the best control that does not know the edge, and against those that
+        do, in one row.
     """
     most, size = len(some[0].surplus), x.shape[-1]
     tangents = [synthetic.disc_tangent(p, size) for p in parameters.T]
@@ -475,6 +481,10 @@ def surplus(
         "cosines": [harmonic.dct(size, size)[1 : most + 1]] * len(some),  # the constant lies in every tangent
         "random": [harmonic.random(most, size, size, seed=k) for k in range(len(some))],
     }
+    blind = list(controls)[1:]
+    profiles = [synthetic.contour_waves(p, size, (0,))[0] for p in parameters.T]
+    for name, vectors in {EDGE: controls["random"], SMOOTH_EDGE: [_smooth(v) for v in controls["random"]]}.items():
+        controls[name] = [v.flatten(1) * profile for v, profile in zip(vectors, profiles, strict=True)]
     found = {}
     for name, vectors in controls.items():
         off = [harmonic.perpendicular(v[:k], t) for v, k, t in zip(vectors, counts, tangents, strict=True)]
@@ -485,8 +495,15 @@ def surplus(
         Surplus(denoiser, name, *(estimate(np.mean, values[index]) for index in names))
         for name, values in found.items()
     ]
-    ahead = margins(found)
-    return Table(tuple(rows)), Table((Margin(denoiser, *(ahead[index] for index in ("H2", "H3", "H4", "waves"))),))
+    ahead = [margins(found, against=names)["waves"] for names in ([EDGE], [SMOOTH_EDGE])]
+    best = margins(found, against=blind)
+    return Table(tuple(rows)), Table((Margin(denoiser, *(best[i] for i in ("H2", "H3", "H4", "waves")), *ahead),))
+
+
+def _smooth(vectors: Float[Tensor, "k 1 h w"]) -> Float[Tensor, "k 1 h w"]:
+    for _ in range(2):
+        vectors = avg_pool2d(pad(vectors, [1] * 4, mode="replicate"), 3, stride=1)
+    return vectors
 
 
 def share(vectors: Float[Tensor, "n d"], span: Float[Tensor, "k d"]) -> float:

@@ -1,12 +1,13 @@
 """Where does a network generalize? A study enters; where it knows its images, and how far it is from memory, leave.
 
-A network that fulfilled its training loss exactly would be the memorizer of its training images (`errors.memory`).
-Training asks it for that at noisy training images, and nowhere else; the sampler goes to other places. So three things
-are told apart: the noise level at which training images are favoured most, the distance to the memorizer at each of
-these places, and how far a network favours what it has drawn itself. Noise is drawn from the seed.
+Over all functions the optimum of a training loss is the memorizer of the training images (`errors.memory`); among
+those without constants it is the memorizer of their rays. Training asks for that at noisy training images, and nowhere
+else; the sampler goes to other places. So three things are told apart: the noise level at which training images are
+favoured most, the distance to the memorizer at each of these places, beside that of denoisers which never saw the
+images, and how far a network favours what it has drawn itself. Noise is drawn from the seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -20,6 +21,7 @@ from ghr.denoiser import denoise
 from ghr.experiments import Key, Study
 from ghr.measure.errors import errors, memory
 from ghr.noise import SIGMAS, add_noise, mse
+from ghr.references import RayEmpiricalDenoiser, WienerDenoiser
 from ghr.stats import Estimate, estimate, psnr_gap, ratio
 from ghr.tables import Table
 
@@ -116,66 +118,87 @@ def draw(
 
 @dataclass(frozen=True)
 class Apart:
-    """How far a network is from the memorizer of its training images, at three places of one noise level."""
+    """How far a denoiser is from memory of a network's training images, at three places of one noise level."""
 
     n: int  #: training images
-    half: str  #: label of the network
-    width: int  #: channels of its first scale
-    sigma: float  #: noise level, of a state of the walk, image units
+    half: str  #: label of the network whose training images are remembered
+    memory: str  #: of "images" (`errors.memory`), or of their "rays" (`RayEmpiricalDenoiser`)
+    denoiser: str  #: "network"; or one that never saw these images, "other half" or "Wiener of the other half"
+    sigma: float  #: noise level, of a state of the network's walk, image units
     input_psnr: float  #: the same, dB
     training: Estimate  #: mean squared distance per pixel at noisy training images, squared image units
     new: Estimate  #: the same at noisy test images
     walk: Estimate  #: the same where the network's own sampler comes by
-    walk_over_training: Estimate | None  #: ratio of the two; None where the network is the memorizer
+    walk_over_training: Estimate | None  #: ratio of the two; None where the denoiser is the memorizer
     walk_over_new: Estimate | None  #: the same for test images
+    over_network: Estimate | None  #: distance at training images, over that of the network; None where this is 0
 
 
 def apart(
     study: Study,
     walks: Mapping[Key, Sequence[sampling.State]],
     half: str = "A",
+    other: str = "B",
     *,
-    sizes: Sequence[int] | None = None,
     images: int = IMAGES,
     sigmas: Sequence[float] = LEVELS,
     seed: int = 0,
 ) -> Table[Apart]:
-    """Is a network nearer to memory where it was trained than where its sampler goes? ::
+    """Is a network nearer to memory where it was trained than where its sampler goes, and is training the reason? ::
 
-        E||f(y) - m(y)||^2 / d      m the blind memorizer of its training images (`errors.memory`)
+        E||f(y) - m(y)||^2 / d      m the blind memorizer of training images (`errors.memory`), or that of their rays
+
+    At weak noise memory answers a noisy training image with the clean one. So there the distance is the error of f,
+    small for every good denoiser: two that never saw these images stand beside the network.
 
     Args:
-        study: networks and images.
+        study: networks of two halves, and images.
         walks: of `draw`.
         half: label of the networks.
-        sizes: of these N only (None: all).
+        other: label of networks that never saw their training images.
         images: noisy training and test images; smaller training sets are repeated with other noise.
         sigmas: noise standard deviations, image units; taken are those of the nearest states of the walk.
         seed: of the noise.
 
     Returns:
-        One row for each N and noise level.
+        One row for each N, noise level, memory and denoiser.
 
-    Source: Song et al. 2025, there by the norm of scores.
+    Source: Song et al. 2025, there by the norm of scores, and without the two.
     """
     rows = []
-    for n in sizes or study.sizes:
-        f, m, width = study.denoisers[n, half], memory(study, n, half), study.runs[n, half].width
-        own, other = _regions(study, n, half, images)
+    for n in study.sizes:
+        f, regions = study.denoisers[n, half], (*_regions(study, n, half, images), None)
+        unseen = study.denoisers[n, other], WienerDenoiser(study.training(n, other))
+        denoisers = dict(zip(("network", "other half", "Wiener of the other half"), (f, *unseen), strict=True))
+        memories = {"images": memory(study, n, half), "rays": RayEmpiricalDenoiser(study.training(n, half))}
         for state in _nearest(walks[n, half], sigmas):
             sigma = state.sigma[0].item()
-            places = [
+            noisy = [
                 add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
                 for x in (_training(study, n, half, images), study.held_out[:images])
             ]
-            training, new, walk = (mse(denoise(f, y, sigma), denoise(m, y, sigma)) for y in (*places, state.y))
-            means = [estimate(np.mean, e, regions=r) for e, r in ((training, own), (new, other), (walk, None))]
-            times = [
-                estimate(ratio, walk, e, regions=(None, r), paired=False) if (e > 0).all() else None
-                for e, r in ((training, own), (new, other))
-            ]
-            rows.append(Apart(n, half, width, sigma, float(-20 * np.log10(sigma)), *means, *times))
+            places, where = (*noisy, state.y), (sigma, float(-20 * np.log10(sigma)))
+            answers = {name: [denoise(g, y, sigma) for y in places] for name, g in denoisers.items()}
+            for kind, m in memories.items():
+                known = [denoise(m, y, sigma) for y in places]
+                at_own = mse(answers["network"][0], known[0])
+                for name, found in answers.items():
+                    far = [mse(*pair) for pair in zip(found, known, strict=True)]
+                    rows.append(Apart(n, half, kind, name, *where, *_compared(far, at_own, regions)))
     return Table(tuple(rows), Apart)
+
+
+def _compared(far: Sequence[Tensor], at_own: Tensor, regions: Sequence[np.ndarray | None]) -> Iterator[Estimate | None]:
+    """Means of distances at three places; the last over either other; the first over that of the network."""
+    training, new, walk = far
+    yield from (estimate(np.mean, e, regions=r) for e, r in zip(far, regions, strict=True))
+    yield from (_over(walk, e, regions=(None, r), paired=False) for e, r in zip((training, new), regions, strict=False))
+    yield _over(training, at_own, regions=regions[0])
+
+
+def _over(values: Tensor, reference: Tensor, **how) -> Estimate | None:
+    """Ratio of two means of distances; None where the second are 0."""
+    return estimate(ratio, values, reference, **how) if (reference > 0).all() else None
 
 
 def _nearest(states: Sequence[sampling.State], sigmas: Sequence[float]) -> list[sampling.State]:

@@ -2,7 +2,13 @@
 
 from ghr.references.bandlets import BandletDenoiser
 from ghr.references.discs import DiscPosterior
-from ghr.references.empirical import BlindEmpiricalDenoiser, EmpiricalDenoiser, log_density, ray_bound
+from ghr.references.empirical import (
+    BlindEmpiricalDenoiser,
+    EmpiricalDenoiser,
+    RayEmpiricalDenoiser,
+    log_density,
+    ray_bound,
+)
 from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
 from ghr.references.local import (
     EquivariantLocalDenoiser,
@@ -23,6 +29,7 @@ __all__ = [
     "PatchDenoiser",
     "PrincipalLocalDenoiser",
     "RayDenoiser",
+    "RayEmpiricalDenoiser",
     "SineDenoiser",
     "StationaryWienerDenoiser",
     "WaveletDenoiser",

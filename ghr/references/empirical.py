@@ -101,6 +101,46 @@ class BlindEmpiricalDenoiser(EmpiricalDenoiser):
         return self.table[left].lerp(self.table[left + 1], place - left)
 
 
+class RayEmpiricalDenoiser(nn.Module):
+    """The memorizer among denoisers without constants: posterior mean when x is a multiple of one of n images. ::
+
+        f(y) = sum_i w_i <y, u_i> u_i,   u_i = x_i / ||x_i||,   w = softmax_i -(d - 1) log r_i,   r_i: from y to ray i
+
+    Each ray, every place on it, and every log noise level are equally likely. So f(a y) = a f(y), as of every bias-free
+    network and not of `EmpiricalDenoiser`.
+
+    Args:
+        x: training images.
+
+    Raises:
+        ValueError: for an image of zeros; when called, for images of another shape.
+
+    Source: own derivation; a ray goes on through 0, as in `RayDenoiser`.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"]):
+        super().__init__()
+        flat = x.flatten(1).double()
+        lengths = flat.norm(dim=1, keepdim=True)
+        if not lengths.all():
+            raise ValueError("An image of zeros has no ray: give images with some pixel that is not 0.")
+        self.register_buffer("directions", flat / lengths)
+        self.shape = tuple(x.shape[1:])
+        self.eval()
+
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        require_shape(y, self.shape)
+        flat = y.flatten(1).double()
+        along = flat @ self.directions.T
+        # on a ray rounding leaves a distance; a floor that grows with y keeps f homogeneous
+        energy = flat.square().sum(1, keepdim=True)
+        squared = torch.maximum(energy - along.square(), 1e-14 * energy).clamp(min=torch.finfo(flat.dtype).tiny)
+        w = torch.softmax(-(flat.shape[1] - 1) / 2 * squared.log(), 1)
+        return ((w * along) @ self.directions).to(y.dtype).view_as(y)
+
+
 # log distances, spaced so that linear interpolation of log p is exact to 1e-4
 _LOG_R = torch.linspace(-7, 7, 2**15, dtype=torch.float64)
 

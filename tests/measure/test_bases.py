@@ -181,7 +181,7 @@ def test_rivals_are_the_networks_basis_and_bases_that_do_not_know_the_image():
     found = found_by([torch.eye(D, dtype=torch.float64)] * 3, pictures(3))
     rivals = bases.rivals(found)
     fixed = ("principal", "cosines", "db4 wavelets", "Haar wavelets")
-    assert tuple(rivals) == ("its own", "another image's", *fixed)
+    assert tuple(rivals) == ("its own", "another image's", *fixed, "its answer")
     assert rivals["another image's"][2] is rivals["its own"][0]
     for name in fixed:
         flat = rivals[name][0].flatten(1)
@@ -189,8 +189,16 @@ def test_rivals_are_the_networks_basis_and_bases_that_do_not_know_the_image():
     assert [len(rivals[name][0]) for name in fixed] == [39, D, D, D]  # 40 images have 39 components
     table = bases.rebuilt(found, ks=(1, 50))
     assert {(row.basis, row.k) for row in table} == {(name, k) for name in rivals for k in (1, 50)} - {
-        ("principal", 50)
+        (name, 50) for name in ("principal", "its answer")
     }
+    off = found.y(0.1) - found.study.training(40).mean(0)  # this network answers with what it is given
+    for basis, answer in zip(rivals["its answer"], off.flatten(1), strict=True):
+        flat, known = basis.flatten(1), rivals["principal"][0].flatten(1)
+        assert torch.allclose(flat @ flat.T, torch.eye(40, dtype=flat.dtype), atol=1e-9)
+        assert abs(flat[0] @ answer) == pytest.approx(answer.norm().item())
+        for k in (1, 20, 39):  # answer and k components span what k + 1 vectors do
+            rest = known[:k] - known[:k] @ flat[: k + 1].T @ flat[: k + 1]
+            assert rest.abs().max() < 1e-9
 
 
 def test_a_symmetric_matrix_reads_and_writes_in_its_eigenbasis():
@@ -221,6 +229,45 @@ def test_a_network_that_writes_elsewhere_than_it_reads_is_told_apart():
     y = noisy(pictures(3))
     expected = [((seen @ u) / (2 * (seen @ v))).square().item() + 1 / 4 for seen in y.flatten(1)]  # of (v - u ...) / 2
     assert last.eigen_rest.value == pytest.approx(np.mean(expected))
+
+
+def test_a_network_that_shrinks_loses_nothing_as_a_symmetric_matrix():
+    v = orthonormal(D).flatten(1)
+    j = (v.T * torch.linspace(0.9, 0.1, D, dtype=torch.float64)) @ v
+    losses = {row.matrix: row.loss.value for row in bases.symmetric(found_by([j] * 4, pictures(4)))}
+    assert losses.pop("S with the best factors") < -0.1
+    assert list(losses.values()) == pytest.approx([0] * 4, abs=1e-9)
+
+
+def test_what_symmetric_matrices_lose_is_their_error():
+    """Against roots by eigenvectors of J'J and JJ', and factors by least squares at each rank."""
+    generator = torch.Generator().manual_seed(3)
+    x = pictures(5)
+    matrices = torch.randn(5, D, D, generator=generator, dtype=torch.float64) / D**0.5
+    found = found_by(list(matrices), x)
+    losses = {row.matrix: row.loss.value for row in bases.symmetric(found)}
+    y, clean = found.y(0.1).flatten(1)[:, :, None], x.flatten(1)[:, :, None]
+
+    def lost(other):
+        errors = [(m @ y - clean).square().mean().item() for m in (matrices, other)]
+        return 10 * np.log10(errors[1] / errors[0])
+
+    def root(square):
+        values, vectors = torch.linalg.eigh(square)
+        return (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.mT
+
+    s = (matrices + matrices.mT) / 2
+    values, vectors = torch.linalg.eigh(s)
+    own, wanted = (vectors.mT @ each for each in (y, clean))
+    factors = (own * wanted).sum(0) / own.square().sum(0)
+    expected = {
+        "S": s,
+        "S without negative eigenvalues": (vectors * values.clamp(min=0)[:, None]) @ vectors.mT,
+        "(J'J)^1/2": root(matrices.mT @ matrices),
+        "(JJ')^1/2": root(matrices @ matrices.mT),
+        "S with the best factors": (vectors * factors.T) @ vectors.mT,
+    }
+    assert losses == pytest.approx({name: lost(matrix) for name, matrix in expected.items()}, abs=1e-6)
 
 
 # The idea in two pixels ---------------------------------------------------------------------------------------------

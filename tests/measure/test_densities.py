@@ -10,6 +10,7 @@ from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.measure import densities
 from ghr.recipes import Run
+from ghr.references import WienerDenoiser
 
 H, W = 3, 5
 VARIANCES = torch.linspace(0.1, 1.5, H * W, dtype=torch.float64).view(1, H, W)
@@ -113,3 +114,31 @@ def test_statistics_of_pairs():
     assert densities.spread(a, b) == pytest.approx(np.std(a))
     assert densities.spread(a, a + 5) == pytest.approx(0)
     assert densities.correlation(np.stack([a, a]), np.stack([b, -b])) == pytest.approx([1, -1])
+
+
+def test_what_is_linear_in_something_simple_is_taken_out():
+    """Of a = c + e and b = 2c + e', independent e and e', c leaves nothing; of c + e and 2c + e it leaves all."""
+    e = np.random.default_rng(0).standard_normal((3, 4000))
+    a, b, c = e[0] + e[2], e[1] + 2 * e[2], e[2]
+    assert densities.correlation(a, b) > 0.5
+    assert densities.partial_correlation(a, b, c) == pytest.approx(0, abs=4 / 4000**0.5)
+    assert densities.partial_correlation(a, e[0] - 2 * c, c) == pytest.approx(1)
+    rests = [v - np.polyval(np.polyfit(c, v, 1), c) for v in (a, b)]
+    assert densities.partial_correlation(a, b, c) == pytest.approx(np.corrcoef(rests)[0, 1])
+
+
+def test_simple_things_are_those_of_the_images():
+    """Wiener's denoiser of the training images, with noise that no network was asked with; contrast and edges."""
+    networks = study(wiener, wiener)
+    found, levels = asked(networks), np.geomspace(0.1, 10, 30)
+    table = densities.simple(found, networks, sigmas=levels, draws=8)
+    assert table["known"] == ["squared contrast", "gradient energy", "Wiener"]
+    x = images(40, 1)
+    expected = densities.surprise(WienerDenoiser(x), x, levels, draws=8, seed=3)
+    assert table.rows[2].correlation.value == pytest.approx(np.corrcoef(found["first"], expected)[0, 1])
+    contrast = x.flatten(1).var(1, correction=0).numpy()
+    assert table.rows[0].correlation.value == pytest.approx(np.corrcoef(found["first"], contrast)[0, 1])
+    edges = (x.diff(dim=-1).square().mean((1, 2, 3)) + x.diff(dim=-2).square().mean((1, 2, 3))).numpy()
+    assert table.rows[1].correlation.value == pytest.approx(np.corrcoef(found["first"], edges)[0, 1])
+    expected = densities.partial_correlation(*(np.array(found[k]) for k in ("first", "second")), edges)
+    assert table.rows[1].partial.value == pytest.approx(expected)

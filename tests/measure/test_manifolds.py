@@ -144,11 +144,14 @@ def test_a_surplus_of_contour_waves_is_found_and_beats_every_control(parameters,
         j = tangent.T @ tangent + waves.T @ (torch.linspace(0.9, 0.2, 8).double()[:, None] * waves)
         some.append(manifolds.dissect(j, torch.zeros(1, SIZE, SIZE), tangent, SIGMA))
     rows, (ahead,) = manifolds.surplus("UNet", some, x, parameters, held_out)
-    assert [row.basis for row in rows] == ["its own", "a third disc's", "principal", "cosines", "random"]
+    knowing = ["random, at the edge", "smooth, at the edge"]
+    assert [row.basis for row in rows] == ["its own", "a third disc's", "principal", "cosines", "random", *knowing]
     shares = {row.basis: row.waves.value for row in rows}
     assert shares["its own"] == pytest.approx(1)
     assert shares["random"] == pytest.approx(8 / (SIZE**2 - 5), abs=0.03)
-    assert ahead.waves.value == pytest.approx(1 - max(share for name, share in shares.items() if name != "its own"))
+    assert ahead.waves.value == pytest.approx(1 - max(shares[row.basis] for row in rows.rows[1:5]))
+    assert (ahead.edge.value, ahead.smooth_edge.value) == pytest.approx([1 - shares[name] for name in knowing])
+    assert 2 * shares["random"] < shares[knowing[0]] < shares[knowing[1]]  # few pixels; and few waves
     assert ahead.waves.low > 0.2
     assert ahead.h2.value > 0  # across the contours of its own disc
     assert rows.rows[0].h1.value > 0.8  # two waves of each order, by falling eigenvalue

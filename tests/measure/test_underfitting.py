@@ -10,7 +10,7 @@ from ghr.images.photographs import Regions
 from ghr.measure import errors, underfitting
 from ghr.noise import add_noise
 from ghr.recipes import Run
-from ghr.references import BlindEmpiricalDenoiser
+from ghr.references import BlindEmpiricalDenoiser, RayEmpiricalDenoiser, WienerDenoiser
 
 H, W = 5, 8
 
@@ -69,37 +69,44 @@ def test_gaps_are_those_of_the_errors_of_the_book():
 def test_the_memorizer_is_at_no_distance_from_itself():
     study = made(*memories())
     walks = underfitting.draw(study, seeds=range(3), steps=4)
-    for half in "AB":
-        for row in underfitting.apart(study, walks, half, images=6):
+    for half, other in ("AB", "BA"):
+        found = underfitting.apart(study, walks, half, other, images=6)
+        for row in found.where(memory="images", denoiser="network"):
             assert (row.training.high, row.new.high, row.walk.high) == (0, 0, 0)
             assert row.walk_over_training is None
             assert row.walk_over_new is None
+            assert row.over_network is None
+        assert found.one(memory="images", denoiser="other half", sigma=found["sigma"][-1]).training.low > 1e-3
 
 
 def test_distances_are_mean_squares_at_the_three_places():
-    f, (m, _) = shrinking(0.5), memories()
-    study = made(f)
+    """Of network, other half and Wiener of the other half, each from both memories, by hand."""
+    f, g, (m, _) = shrinking(0.5), shrinking(0.9), memories()
+    study = made(f, g)
     walks = underfitting.draw(study, labels=("A",), seeds=(3, 8), steps=4)
     found = underfitting.apart(study, walks, images=6, sigmas=(0.3, 0.29, 1e-9), seed=5)
     states = walks[4, "A"]
     assert len(states) == 4
-    assert len(found) == 2  # equal states once
-    assert found["sigma"][1] == pytest.approx(0.01)
-    row, state = found.rows[0], min(states, key=lambda s: abs(np.log(s.sigma[0].item() / 0.3)))
-    assert row.sigma == state.sigma[0].item()
-    assert row.width == study.runs[4, "A"].width
-
-    def distance(y):
-        return (f(y) - m(y)).square().mean().item()
-
+    strong, weak = dict.fromkeys(found["sigma"])  # equal states once
+    assert weak == pytest.approx(0.01)
+    state = min(states, key=lambda s: abs(np.log(s.sigma[0].item() / 0.3)))
+    assert strong == state.sigma[0].item()
     places = [
-        add_noise(x, row.sigma, torch.Generator().manual_seed(5))
+        add_noise(x, strong, torch.Generator().manual_seed(5))
         for x in (pictures(4)[[0, 1, 2, 3, 0, 1]], study.held_out[:6])
     ]
-    training, new, walk = [distance(y) for y in places] + [distance(state.y)]
-    assert [row.training.value, row.new.value, row.walk.value] == pytest.approx([training, new, walk], rel=1e-4)
-    assert row.walk_over_training.value == pytest.approx(walk / training, rel=1e-4)
-    assert row.walk_over_new.value == pytest.approx(walk / new, rel=1e-4)
+    denoisers = {"network": f, "other half": g, "Wiener of the other half": WienerDenoiser(pictures(4).flip(-1))}
+    remembered = {"images": m, "rays": RayEmpiricalDenoiser(pictures(4))}
+    assert len(found.where(sigma=strong)) == 6
+    for kind, known in remembered.items():
+        own = found.one(memory=kind, denoiser="network", sigma=strong).training.value
+        for name, h in denoisers.items():
+            row = found.one(memory=kind, denoiser=name, sigma=strong)
+            far = [(h(y, strong) - known(y)).square().mean().item() for y in (*places, state.y)]
+            assert [row.training.value, row.new.value, row.walk.value] == pytest.approx(far, rel=1e-4)
+            assert row.walk_over_training.value == pytest.approx(far[2] / far[0], rel=1e-4)
+            assert row.walk_over_new.value == pytest.approx(far[2] / far[1], rel=1e-4)
+            assert row.over_network.value == pytest.approx(far[0] / own, rel=1e-4)
 
 
 def test_a_network_that_remembers_where_it_was_trained_alone_underfits_selectively():
@@ -113,8 +120,19 @@ def test_a_network_that_remembers_where_it_was_trained_alone_underfits_selective
 
     study = made(f)
     found = underfitting.apart(study, underfitting.draw(study, seeds=range(3), steps=4), images=6, sigmas=(0.05,))
-    (row,) = found
+    row = found.one(memory="images", denoiser="network")
     assert row.training.high < 1e-12 < row.new.low
+
+
+def test_the_memorizer_of_rays_is_at_no_distance_from_itself():
+    x = pictures(4)
+    study = made(RayEmpiricalDenoiser(x), RayEmpiricalDenoiser(x.flip(-1)))
+    walks = underfitting.draw(study, labels=("A",), seeds=range(3), steps=4)
+    found = underfitting.apart(study, walks, images=6, sigmas=(0.1,))
+    own = found.one(memory="rays", denoiser="network")
+    assert (own.training.high, own.new.high, own.walk.high, own.over_network) == (0, 0, 0, None)
+    assert found.one(memory="images", denoiser="network").walk.value > 1e-3
+    assert found.one(memory="rays", denoiser="other half").training.low > 1e-3
 
 
 def test_networks_that_are_one_favour_nothing():
