@@ -171,6 +171,23 @@ def rivals(
     }
 
 
+def fitted(study: Study, calibrated: Table[Calibrated], *, few: int = FEW) -> list[dict[str, Callable]]:
+    """The rivals of each of several networks, with the windows that come nearest to it.
+
+    Args:
+        study: of one of the networks; all have its training images.
+        calibrated: of networks of one N and half.
+        few: training images of ELS.
+
+    Returns:
+        Denoisers by name, as `rivals`, one mapping for each kind of network in the order of the table.
+    """
+    return [
+        rivals(study, chosen(some, "apart"), some.rows[0].n, some.rows[0].half, few=few)
+        for _, some in calibrated.by("network")
+    ]
+
+
 def _windowed(x: Tensor, windows: Mapping[str, Window], few: int) -> dict[str, Windowed]:
     """Rivals that have a window, in the order in which windows are given."""
     kinds = {"LS": LocalDenoiser, "ELS": EquivariantLocalDenoiser, "PSPC": PatchDenoiser, PRINCIPAL: _principal}
@@ -598,7 +615,8 @@ def locality(
         seed: of the noise, and of the other pixels.
 
     Returns:
-        Two rows for each study, the network's and Wiener's; intervals are over faces, on which Wiener's do not depend.
+        Two rows for each study, the network's and Wiener's; intervals are over faces, on which Wiener's do not depend,
+        and of two faces reach from one to the other.
     """
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     rows = []

@@ -296,11 +296,11 @@ class PatchDenoiser(Windowed):
         pixels, noisy = torch.arange(y[0].numel()).view(self.shape), y.to(self.x)
         total, count = torch.zeros(len(y), y[0].numel(), y[0].numel()).to(self.x), torch.zeros(self.shape).to(self.x)
         for corner in itertools.product(*(range(n - side + 1) for n, side in zip(self.shape[1:], sides, strict=True))):
-            patch = (..., *(slice(start, start + side) for start, side in zip(corner, sides, strict=True)))
+            patch = (slice(None), *(slice(start, start + side) for start, side in zip(corner, sides, strict=True)))
             count[patch] += 1
-            x, held = self.x.movedim(-1, 0)[patch].flatten(1).T.contiguous(), pixels[patch].flatten()
-            logits = scale * (noisy[patch].flatten(1) @ x - x.square().sum(0) / 2)
-            for j, w in zip(total, logits.softmax(1), strict=True):
+            x, held = self.x[patch].flatten(0, 2), pixels[patch].flatten()
+            logits = scale * (noisy[(..., *patch)].flatten(1) @ x - x.square().sum(0) / 2)
+            for j, w in zip(total, (logits - logits.logsumexp(1, keepdim=True)).clamp(min=FLOOR).exp(), strict=True):
                 mean = x @ w
                 j[held[:, None], held] += scale * ((x * w) @ x.T - mean[:, None] * mean)
         return (total / count.flatten()[:, None]).to(y)

@@ -145,7 +145,8 @@ def test_each_network_has_windows_of_its_own():
         mine = found.where(network=network)
         assert rivals.chosen(mine, "apart") == {"PCA locality": {0.2: threshold}}
         assert mine.one(window=threshold).apart.value < 1e-12
-    known = [rivals.rivals(studies[0], rivals.chosen(found.where(network=name), "apart")) for name in ("UNet", "BFCNN")]
+    known = rivals.fitted(studies[0], found)
+    assert [some["PCA locality"].window for some in known] == [{0.2: threshold} for threshold in thresholds]
     rows, _ = rivals.explains(studies, known, images=3, sigmas=(0.2,))
     assert all(row.beyond.value == pytest.approx(1) for row in rows.where(rival="PCA locality"))
 
