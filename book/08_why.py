@@ -20,20 +20,19 @@
 # {cite:p}`song2025selective`.
 #
 # **What we found.** At weak and middle noise averages of patches come nearest to the UNet,
-# {claim}`composites-explain-most-of-all-rivals` and they have its adaptive basis, too: that does not decide between
-# the paper and them. {claim}`machines-have-the-adaptive-basis` From one start PCA locality, with its authors'
-# threshold, draws the nearest faces.
-# {claim}`principal-windows-draw-the-unets-faces` No machine is the UNet: one of other faces is nearer.
+# {claim}`composites-explain-most-of-all-rivals` and they have its adaptive basis, too: it does not decide between the
+# paper and them. {claim}`machines-have-the-adaptive-basis` From one start PCA locality as published draws the nearest
+# faces. {claim}`principal-windows-draw-the-unets-faces` No machine is the UNet: one of other faces is nearer.
 # {claim}`the-other-half-is-nearer-than-any-rival`
 #
 # **The figure:** {numref}`fig-explained`; to look at, {numref}`fig-rival-samples`.
 # ```
 #
-# Each rival is a denoiser behind the same call as the network, made of the network's own training images. An
-# explanation is as good as its answer is near the network's. The answer in short: the share of what a network does,
-# beyond what Wiener does, that each machine explains (1 is all; below 0 it is farther away than Wiener), and how much
-# of the UNet's basis it has (chance: {num}`basis[denoiser=PSPC].chance:.2f`), beside another network.
-# (Samples from another start have {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.)
+# Each rival is a denoiser made of the network's own training images and told the noise level, which the network is
+# not. The answer in short: the share of what a network does, beyond what Wiener does, that each machine explains (1 is
+# all; below 0 it is farther away than Wiener; samples from another start have
+# {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`), and how much of the UNet's basis it has (chance:
+# {num}`basis[denoiser=PSPC].chance:.2f`).
 #
 # | | UNet, a new noisy face, σ = 0.1 | UNet, its basis there | UNet, samples from one start | BF-CNN of few faces, σ = 0.1 |
 # |---|---|---|---|---|
@@ -65,8 +64,6 @@ images, seeds = (2, range(2)) if scale == "smoke" else (8, range(12))  # held-ou
 
 # %% [markdown]
 # ## Six rivals
-#
-# All are computed from training images and told the noise level, which the networks are not.
 #
 # - **Wiener**: the best affine map for the mean and the covariance of the training images.
 # - The **memorizer**: the posterior mean when nothing but the training images exists.
@@ -113,7 +110,7 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# The stronger the noise, the further a pixel has to look. {claim}`windows-grow-with-noise`
+# The best windows grow with the noise. {claim}`windows-grow-with-noise`
 #
 # ## The same noisy image
 #
@@ -121,8 +118,8 @@ plots.Picture(figure)
 #
 # $$1 - \frac{\mathbb{E}\,\|f(y) - g(y)\|^2}{\mathbb{E}\,\|f(y) - g_{\mathrm{Wiener}}(y)\|^2}.$$ (eq-beyond-wiener)
 #
-# 1 is all, 0 no more than Wiener. All machines have all training images of the network, but ELS, whose time grows with
-# the square of the number of places, has {num}`given[rival=ELS,images~300].images`.
+# All machines have all training images of the network, but ELS, whose time grows with the square of the number of
+# places, has {num}`given[rival=ELS,images~300].images`.
 
 # %%
 known, known_chain = rivals.fitted(faces, windows, few=3 * few)  # each network's rivals, with windows that suit it
@@ -153,9 +150,9 @@ explained.show("Rivals on the same noisy images", network="", sigma="", rival=""
 # %% [markdown]
 # *At weak and middle noise PSPC explains the most of all machines*,
 # {num}`explained[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f` at σ = 0.1,
-# {claim}`composites-explain-most-of-all-rivals` nearly as much as a trained BF-CNN of the same images, at σ = 0.3 as
-# much. {claim}`composites-are-nearly-as-near-as-another-architecture` *But it is not the UNet*: that of the other half,
-# which saw none of these images, explains {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond:.2f`.
+# {claim}`composites-explain-most-of-all-rivals` nearly as much as a BF-CNN of the same images, at σ = 0.3 as much.
+# {claim}`composites-are-nearly-as-near-as-another-architecture` *But it is not the UNet*: that of the other half
+# explains {num}`explained[network=UNet,sigma=0.1,rival="other half"].beyond:.2f`.
 # {claim}`the-other-half-is-nearer-than-any-rival` The UNet errs less than LS, ELS and PCA locality; its errors and
 # PSPC's cannot be told apart. {claim}`only-composites-err-as-little`
 #
@@ -170,7 +167,8 @@ explained.show("Rivals on the same noisy images", network="", sigma="", rival=""
 
 # %%
 counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few, n)) | {"ELS": (few // 10, few, 3 * few, 10 * few)}
-given = rivals.given(faces, chosen, counts, n, images=3)
+best = rivals.chosen(windows.where(network="UNet"), "apart")
+given = rivals.given(faces, best, counts, n, images=3)
 results.keep(given=given)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.3", "code_prompt_hide": "Code: Fig. 8.3", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image.** Mean squared distance to the UNet's answer on three held-out faces (squared image units per pixel) at σ = 0.1 against the number of training images that a rival is made of."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
@@ -184,8 +182,7 @@ plots.Picture(figure)
 
 # %% [markdown]
 # ELS sees each image at all places. Of {num}`given[rival=ELS,images=max].images:,` images it is nearer to the UNet than
-# LS of all {num}`given[rival=LS,images=max].images:,`; {numref}`fig-explained` shows it below its worth.
-# {claim}`equivariance-needs-fewer-images`
+# LS of all {num}`given[rival=LS,images=max].images:,`. {claim}`equivariance-needs-fewer-images`
 #
 # One face, with sliders:
 
@@ -215,7 +212,7 @@ machines = {name: known[name] for name in ("PSPC", "LS", "PCA locality")}
 basis = rivals.adapted(faces, machines, n, images=images, seed=seed)
 results.keep(basis=basis)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** Bases of the Jacobians of two UNets and three machines at eight noisy faces, σ = 0.1, with 95% intervals over faces. Left: alignment with the UNet's basis; crosses: of the basis at another face; line: chance. Then H2 and H4 of [chapter 4](04_adaptive_basis.py), 0 for bases that do not know the face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** At eight noisy faces, σ = 0.1, with 95% intervals over faces. Left: alignment with the UNet's basis; crosses: of the basis at another face; line: chance. Then H2 and H4 of [chapter 4](04_adaptive_basis.py), 0 for what does not know the face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.2, sharey=True)
 for ax, field, title in zip(axes, ("alike", "h2", "h4"), ("alignment", "H2", "H4"), strict=True):
     some = [row for row in basis if getattr(row, field) is not None]  # the network is not compared with itself
@@ -243,7 +240,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 # ## Of few images
 #
 # At $N$ = {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` the two networks part: the UNet remembers its
-# images, the BF-CNN does not. Here ELS has all of them. Wiener in (8.2) stays that of all
+# images, the BF-CNN does not. Here ELS has all of them. Wiener in {eq}`eq-beyond-wiener` stays that of all
 # {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,` faces: beside that of few, a poor denoiser, anything
 # explains much.
 
@@ -263,29 +260,29 @@ plots.Picture(figure)
 explained_few.show("Rivals of few images on the same noisy images", network="", sigma="", rival="", beyond=".2f")
 
 # %% [markdown]
-# *The chain is not explained.* ELS is the nearest machine to the BF-CNN at σ = 0.1, and explains
-# {num}`explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond:.2f`: of few images it comes about as near as Wiener of
-# all does, not nearer. {claim}`equivariance-is-nearest-to-the-chain-of-few-images` A BF-CNN of the other half explains
+# *The chain is not explained.* Of all machines ELS comes nearest to the BF-CNN at σ = 0.1, and explains
+# {num}`explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond:.2f`: it is about as near as Wiener of all faces, not
+# nearer. {claim}`equivariance-is-nearest-to-the-chain-of-few-images` A BF-CNN of the other half explains
 # {num}`explained_few[network=BFCNN,sigma=0.1,rival="other half"].beyond:.2f`. *Of the UNet* PSPC explains
-# {num}`explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f`, as much as a UNet of the other half.
-# {claim}`composites-explain-half-of-a-network-that-remembers` So it remembers patches rather than, as the memorizer
-# does, images. {claim}`memory-does-not-explain-a-network-that-remembers`
+# {num}`explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond:.2f`, as much as a UNet of the other half,
+# {claim}`composites-explain-half-of-a-network-that-remembers` and the memorizer nothing: what it remembers is patches
+# rather than images. {claim}`memory-does-not-explain-a-network-that-remembers`
 #
 # ## The same start
 #
-# A walk adds up many answers. All walk from the same starts by four steps of Heun's method, where
-# [chapter 3](03_two_networks_one_density.py) takes twenty; windows are the UNet's.
+# All walk from the same starts by four steps of Heun's method, where [chapter 3](03_two_networks_one_density.py) takes
+# twenty; windows are the UNet's.
 
 # %%
 walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
 sampled, sample_pairs = rivals.samples_explained(*walks)
 results.keep(sampled=sampled, sample_pairs=sample_pairs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then the two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** Each column starts from one noise image. Rows: the UNet of half A; its rivals; then two rulers, UNet B and BF-CNN A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
 drawn = {"UNet A": walks[0].network, **walks[0].rivals}
 plots.image_grid([x[:6] for x in drawn.values()], [name.replace(" ", "\n") for name in drawn])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's; fitted windows draw the UNet's hardly better than from another start.** Centred cosine of samples from the same start, mean over twelve seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: samples as they are. Right: after Wiener's sample of the same start is subtracted from both; crosses: with the rival's samples from other starts, the null of [chapter 3](03_two_networks_one_density.py)."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's.** Centred cosine of samples from the same start, mean over twelve seeds with 95% intervals, of the UNet (black) and the BF-CNN (grey) with each rival. Left: as they are. Right: after Wiener's sample is subtracted from both; crosses: with the rival's samples from other starts, the null of [chapter 3](03_two_networks_one_density.py)."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
 for kind, (colour, shift) in kinds.items():
     some = sampled.where(network=kind)
@@ -317,16 +314,16 @@ sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".
 #
 # ## Locality: from the data or from the convolutions?
 #
-# A network of shuffled faces sees a grid on which neighbours are strangers ([chapter 7](07_shuffled_pixels.py)). If
-# locality came with the convolutions, rows of its Jacobian would be local on the grid that it *sees*; if from the data,
-# on the grid of *faces*, as the rows of the Wiener filter are, which knows no grid.
+# On the grid that a network of shuffled faces *sees*, neighbours are strangers ([chapter 7](07_shuffled_pixels.py)).
+# There rows of its Jacobian would be local if locality came with the convolutions; on the grid of *faces*, as the rows
+# of the Wiener filter, which knows no grid, if it came from the data.
 
 # %%
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
 locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 that lies within a window of 5 x 5 pixels around the row's own pixel, which is left out; against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, near on the grid that it sees (solid) and on the grid of faces (dashed). Green: Wiener, on the grid of faces. Dotted: windows around other pixels, the null. Mean over two faces; bands reach from one to the other."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of the energy of rows of the Jacobian at σ = 0.3 within 5 x 5 pixels around the row's own, which is left out, against the side of the blocks inside which pixels were shuffled (1: faces as they are). Blue: the network, on the grid that it sees (solid) and that of faces (dashed). Green: Wiener, on that of faces. Dotted: windows around other pixels, the null. Mean over two faces; bands reach from one to the other."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
@@ -404,13 +401,11 @@ apart.show("Distance to the memorizer", heads_of_places, n=",", sigma=".3f", tra
 #
 # ## What it comes to
 #
-# Strong noise is linear. {claim}`no-machine-beats-wiener-at-strong-noise` At weak and middle noise averages of patches
-# come nearest, {claim}`composites-explain-most-of-all-rivals` not as near as another UNet;
-# {claim}`the-other-half-is-nearer-than-any-rival` they have its adaptive basis, too.
-# {claim}`machines-have-the-adaptive-basis` From the same start PCA locality as published draws the nearest faces.
-# {claim}`principal-windows-draw-the-unets-faces` None of these machines is the UNet, and nothing here singles out
-# harmonics. *Selective underfitting* is right about where a network is near to memory; networks that copy are more
-# selective still. {claim}`memorizing-networks-underfit-selectively-too`
+# Strong noise is linear. {claim}`no-machine-beats-wiener-at-strong-noise` At weaker noise averages of patches come
+# nearest, with the adaptive basis. {claim}`machines-have-the-adaptive-basis` None of these machines is the UNet,
+# {claim}`the-other-half-is-nearer-than-any-rival` and nothing here singles out harmonics. *Selective underfitting* is
+# right about where a network is near to memory; networks that copy are more selective still.
+# {claim}`memorizing-networks-underfit-selectively-too`
 #
 # *Limits.* One size of images, cartoon faces, few held-out faces and starts, one training for each network. ELS of all
-# faces was too slow and may come nearer. Transformers, which {cite:t}`an2025inductive` ask about, are not here.
+# faces may come nearer. Transformers {cite:p}`an2025inductive` are not here.
