@@ -157,11 +157,10 @@ explained.show("Rivals on the same noisy images", network="", sigma="", rival=""
 # PSPC's cannot be told apart. {claim}`only-composites-err-as-little`
 #
 # *At strong noise* (σ = 0.9) no machine is nearer to the UNet than Wiener.
-# {claim}`no-machine-beats-wiener-at-strong-noise` There the linear explanation
-# {cite:p}`li2024understanding,wang2023hidden` holds. *Memory explains nothing* of one answer.
-# {claim}`memory-explains-nothing-of-a-generalizing-network` *PCA locality* explains
-# {num}`explained[network=UNet,sigma=0.1,rival="PCA locality"].beyond:.2f` at σ = 0.1; as published it is farther from
-# the UNet than Wiener. {claim}`principal-windows-have-to-be-chosen`
+# {claim}`no-machine-beats-wiener-at-strong-noise` There the Gaussian explanation {cite:p}`wang2023hidden` holds.
+# *Memory explains nothing* of one answer. {claim}`memory-explains-nothing-of-a-generalizing-network` *PCA locality*
+# explains {num}`explained[network=UNet,sigma=0.1,rival="PCA locality"].beyond:.2f` at σ = 0.1; as published it is
+# farther from the UNet than Wiener. {claim}`principal-windows-have-to-be-chosen`
 #
 # *Would more images help?*
 
