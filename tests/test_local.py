@@ -247,6 +247,47 @@ def test_jacobian_of_a_pixel_is_its_covariance_with_its_window(x, y):
     torch.testing.assert_close(jacobian, expected * seen, atol=1e-9, rtol=0)
 
 
+def matrix_of(f, y, sigma):
+    """Row by row, by automatic differentiation."""
+    return jacrev(lambda image: f(image[None], sigma)[0].flatten())(y).flatten(1)
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: LocalDenoiser(x, 3, block=4),
+        lambda x: PatchDenoiser(x, 3),
+        lambda x: PatchDenoiser(x, 2 * W),
+        lambda x: PrincipalLocalDenoiser(x, threshold=0.3, block=4),
+    ],
+)
+def test_jacobians_are_those_of_automatic_differentiation(x, y, f, sigma):
+    denoiser = f(x)
+    found = denoiser.jacobian(y, sigma)
+    assert found.shape == (3, 2 * H * W, 2 * H * W)
+    for j, image in zip(found, y, strict=True):
+        torch.testing.assert_close(j, matrix_of(denoiser, image, sigma), atol=1e-9, rtol=1e-7)
+
+
+def test_few_pixels_are_summed_one_by_one(x, y, monkeypatch):
+    """The sparse product is the dense one, and gradients pass through the latter."""
+    f = PrincipalLocalDenoiser(x, threshold=0.3)
+    dense = f(y, 0.3)
+    monkeypatch.setattr(local, "SPARSE", 1.1)
+    assert torch.equal(f(y, 0.3), dense)  # with gradients
+    sparse = denoise(f, y, 0.3)
+    torch.testing.assert_close(sparse, dense, atol=1e-12, rtol=0)
+
+
+def test_a_threshold_belongs_to_a_noise_level(x, y):
+    f = PrincipalLocalDenoiser(x, threshold={0.1: 0.3, 0.5: 0.01})
+    for sigma, threshold in ((0.2, 0.3), (0.3, 0.01)):
+        assert f.window_at(sigma) == threshold
+        assert torch.equal(f(y, sigma), PrincipalLocalDenoiser(x, threshold=threshold)(y, sigma))
+    assert torch.equal(f.with_window(0.3)(y, 0.5), PrincipalLocalDenoiser(x, threshold=0.3)(y, 0.5))
+
+
 def test_what_cannot_be_done_is_refused_in_one_sentence(x, y):
     plain = without_types(local)
     with pytest.raises(ValueError, match="told the noise level"):

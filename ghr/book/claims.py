@@ -679,89 +679,108 @@ CLAIMS = named(
         Claim(
             "windows-grow-with-noise",
             "08",
-            "min({windows[rival=LS,sigma=0.9,apart=min].window}, {windows[rival=ELS,sigma=0.9,apart=min].window},"
-            " {windows[rival=PSPC,sigma=0.9,apart=min].window})"
-            " >= 3 * max({windows[rival=LS,sigma=0.03,apart=min].window},"
-            " {windows[rival=ELS,sigma=0.03,apart=min].window}, {windows[rival=PSPC,sigma=0.03,apart=min].window})",
+            "min({windows[network=UNet,rival=LS,sigma=0.9,apart=min].window},"
+            " {windows[network=UNet,rival=ELS,sigma=0.9,apart=min].window},"
+            " {windows[network=UNet,rival=PSPC,sigma=0.9,apart=min].window})"
+            " >= 3 * max({windows[network=UNet,rival=LS,sigma=0.03,apart=min].window},"
+            " {windows[network=UNet,rival=ELS,sigma=0.03,apart=min].window},"
+            " {windows[network=UNet,rival=PSPC,sigma=0.03,apart=min].window})",
         ),
         Claim(
             "composites-explain-most-of-all-rivals",
             "08",
-            "min({*explained[network=UNet,sigma<0.5,rival=PSPC].beyond.low}) > 0 and "
+            "min({explained[network=UNet,sigma=0.03,rival=PSPC].beyond.low},"
+            " {explained[network=UNet,sigma=0.1,rival=PSPC].beyond.low}) > 0 and "
             + " and ".join(
                 f"{{explained[network=UNet,sigma={sigma},rival=PSPC].beyond.value}} >= max({{*explained"
                 f"[network=UNet,sigma={sigma},{_MACHINES}].beyond.value}})"
                 for sigma in (0.03, 0.1, 0.3)
-            ),
+            )
+            + " and max({*pairs[network=UNet,sigma<0.5,one=LS,other=PSPC].ahead.high}) < 0"
+            " and max({*pairs[network=UNet,sigma<0.5,one=ELS,other=PSPC].ahead.high}) < 0"
+            ' and min({*pairs[network=UNet,sigma<0.5,one=PSPC,other="PCA locality"].ahead.low}) > 0',
         ),
         Claim(
-            "composites-are-as-near-as-another-architecture",
+            "composites-are-nearly-as-near-as-another-architecture",
             "08",
-            "{explained[network=UNet,sigma=0.1,rival=PSPC].beyond.high}"
-            ' > {explained[network=UNet,sigma=0.1,rival="other architecture"].beyond.low}'
-            " and {explained[network=UNet,sigma=0.3,rival=PSPC].beyond.high}"
-            ' > {explained[network=UNet,sigma=0.3,rival="other architecture"].beyond.value}',
+            "-0.15 < {pairs[network=UNet,sigma=0.1,one=PSPC,other=other architecture].ahead.low}"
+            " and {pairs[network=UNet,sigma=0.1,one=PSPC,other=other architecture].ahead.high} < 0"
+            " and {pairs[network=UNet,sigma=0.03,one=PSPC,other=other architecture].ahead.high} < 0"
+            " and {pairs[network=UNet,sigma=0.3,one=PSPC,other=other architecture].ahead.low} < 0"
+            " < {pairs[network=UNet,sigma=0.3,one=PSPC,other=other architecture].ahead.high}",
         ),
         Claim(
             "the-other-half-is-nearer-than-any-rival",
             "08",
-            " and ".join(
-                f'min({{*explained[sigma={sigma},rival="other half"].beyond.low}})'
-                f" > max({{*explained[sigma={sigma},{_MACHINES}].beyond.high}})"
-                for sigma in (0.1, 0.3)
-            ),
+            'max({*pairs[sigma=0.1,other="other half"].ahead.high}) < 0'
+            ' and max({*pairs[sigma=0.3,other="other half"].ahead.high}) < 0',
         ),
         Claim(
-            "wiener-is-nearest-at-strong-noise",
+            "no-machine-beats-wiener-at-strong-noise",
             "08",
-            f"max({{*explained[sigma=0.9,rival!=Wiener,{_MACHINES}].beyond.low}}) < 0 and "
-            f"max({{*explained[network=UNet,sigma=0.9,rival!=Wiener,{_MACHINES}].beyond.value}}) < 0",
+            f"max({{*explained[network=UNet,sigma=0.9,rival!=Wiener,{_MACHINES}].beyond.low}}) < 0",
         ),
         Claim(
-            "principal-windows-explain-less-than-wiener",
+            "principal-windows-have-to-be-chosen",
             "08",
-            'max({*explained[rival="PCA locality"].beyond.high}) < 0',
+            'max({*explained[network=UNet,sigma<0.5,rival="PCA, published"].beyond.high}) < 0'
+            ' and {explained[network=UNet,sigma=0.1,rival="PCA locality"].beyond.low} > 0',
         ),
         Claim(
             "memory-explains-nothing-of-a-generalizing-network",
             "08",
-            "max({*explained[rival=memorizer].beyond.high}) < -1",
+            "max({*explained[rival=memorizer].beyond.value}) < -1"
+            " and max({*explained[sigma<0.5,rival=memorizer].beyond.high}) < -1",
         ),
         Claim(
-            "unet-errs-less-than-every-rival",
+            "only-composites-err-as-little",
             "08",
-            " and ".join(
-                f"min({{*explained[network=UNet,sigma={sigma},{_MACHINES}]"
-                f".rival_error.value}}) > {{explained[network=UNet,sigma={sigma},rival=PSPC].network_error.value}}"
-                for sigma in (0.03, 0.1, 0.3, 0.9)
-            ),
+            "min({*explained[network=UNet,rival=LS].errs_more.low}"
+            " + {*explained[network=UNet,rival=ELS].errs_more.low}"
+            ' + {*explained[network=UNet,rival="PCA locality"].errs_more.low}) > 0'
+            " and max({explained[network=UNet,sigma=0.03,rival=PSPC].errs_more.low},"
+            " {explained[network=UNet,sigma=0.1,rival=PSPC].errs_more.low},"
+            " {explained[network=UNet,sigma=0.3,rival=PSPC].errs_more.low}) < 0",
         ),
         Claim(
-            "chain-errs-more-than-composites",
+            "equivariance-is-nearest-to-the-chain-of-few-images",
             "08",
-            "{explained[network=BFCNN,sigma=0.1,rival=PSPC].network_error.value}"
-            " > {explained[network=BFCNN,sigma=0.1,rival=PSPC].rival_error.value}"
-            " and {explained[network=BFCNN,sigma=0.3,rival=PSPC].network_error.value}"
-            " > {explained[network=BFCNN,sigma=0.3,rival=PSPC].rival_error.value}"
-            " and {explained[network=BFCNN,sigma=0.9,rival=PSPC].network_error.value}"
-            " > {explained[network=BFCNN,sigma=0.9,rival=PSPC].rival_error.value}",
+            "{explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond.low} < 0"
+            " and max({*explained_few[network=BFCNN,rival=ELS].beyond.low}) < 0"
+            " and {pairs_few[network=BFCNN,sigma=0.1,one=LS,other=ELS].ahead.high} < 0"
+            " and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other=PSPC].ahead.low} > 0"
+            ' and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other="PCA locality"].ahead.low} > 0',
         ),
         Claim(
-            "equivariance-explains-the-chain-of-few-images",
+            "composites-explain-half-of-a-network-that-remembers",
             "08",
-            "min({*explained_few[network=BFCNN,rival=ELS].beyond.low}) > 0.2"
-            " and {explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond.low}"
-            " > {explained_few[network=BFCNN,sigma=0.1,rival=LS].beyond.high} and "
-            + " and ".join(
-                f"{{explained_few[network=BFCNN,sigma={sigma},rival=ELS].beyond.value}} >= max({{*explained_few"
-                f"[network=BFCNN,sigma={sigma},{_MACHINES}].beyond.value}})"
-                for sigma in (0.03, 0.1, 0.3, 0.9)
-            ),
+            "0.3 < {explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond.low}"
+            " and {explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond.high} < 0.7"
+            " and {pairs_few[network=UNet,sigma=0.1,one=PSPC,other=other half].ahead.low} < 0"
+            " < {pairs_few[network=UNet,sigma=0.1,one=PSPC,other=other half].ahead.high}",
         ),
         Claim(
-            "no-rival-explains-a-network-that-remembers",
+            "memory-does-not-explain-a-network-that-remembers",
             "08",
-            f"max({{*explained_few[network=UNet,rival!=Wiener,{_MACHINES}].beyond.value}}) < 0",
+            "max({*explained_few[network=UNet,rival=memorizer].beyond.value}) < 0",
+        ),
+        Claim(
+            "machines-have-the-adaptive-basis",
+            "08",
+            "min({basis[denoiser=PSPC].h2.low}, {basis[denoiser=PSPC].h4.low}) > 0"
+            " and {basis[denoiser=PSPC].h2.value} > 0.75 * {basis[denoiser=the network].h2.value}"
+            " and {basis[denoiser=PSPC].h4.value} > 0.75 * {basis[denoiser=the network].h4.value}"
+            " and min({basis[denoiser=LS].h2.low}, {basis[denoiser=LS].h4.low}) > 0"
+            ' and min({basis[denoiser="PCA locality"].h2.low}, {basis[denoiser="PCA locality"].h4.low}) > 0'
+            " and min({basis[denoiser=PSPC].knows.low}, {basis[denoiser=LS].knows.low},"
+            ' {basis[denoiser="PCA locality"].knows.low}) > 0'
+            " and {basis[denoiser=PSPC].alike.low} > 2 * {basis[denoiser=PSPC].chance}",
+        ),
+        Claim(
+            "machines-are-less-harmonic",
+            "08",
+            "max({basis[denoiser=PSPC].h1.high}, {basis[denoiser=LS].h1.high},"
+            ' {basis[denoiser="PCA locality"].h1.high}) < {basis[denoiser=the network].h1.low}',
         ),
         Claim(
             "equivariance-needs-fewer-images",
@@ -770,34 +789,45 @@ CLAIMS = named(
             " and {given[rival=ELS,images=max].images} < {given[rival=LS,images=max].images} / 10",
         ),
         Claim(
-            "principal-windows-need-more-images",
-            "08",
-            '{given[rival="PCA locality",images=max].apart.value}'
-            ' < 0.75 * {given[rival="PCA locality",images~10000].apart.value}'
-            " and {given[rival=LS,images=max].apart.value} > 0.85 * {given[rival=LS,images~10000].apart.value}",
-        ),
-        Claim(
             "principal-windows-draw-the-unets-faces",
             "08",
-            '{sampled[network=UNet,rival="PCA locality"].beyond.low}'
-            " > max({sampled[network=UNet,rival=LS].beyond.high},"
-            " {sampled[network=UNet,rival=ELS].beyond.high}, {sampled[network=UNet,rival=PSPC].beyond.high})",
+            '{sampled[network=UNet,rival="PCA, published"].over_null.low} > 0.2 and '
+            + " and ".join(
+                f'{{sample_pairs[network=UNet,one={one},other="PCA, published"].ahead.high}} < 0'
+                for one in ("LS", "ELS", "PSPC", '"PCA locality"')
+            )
+            + ' and {sample_pairs[network=UNet,one="PCA, published",other=memorizer].ahead.low} > 0',
+        ),
+        Claim(
+            "memory-draws-more-than-the-null",
+            "08",
+            "{sampled[network=UNet,rival=memorizer].over_null.low} > 0",
+        ),
+        Claim(
+            "fitted-windows-draw-no-more-than-the-null",
+            "08",
+            "max({sampled[network=UNet,rival=LS].over_null.low}, {sampled[network=UNet,rival=ELS].over_null.low},"
+            " {sampled[network=UNet,rival=PSPC].over_null.low},"
+            ' {sampled[network=UNet,rival="PCA locality"].over_null.low}) < 0',
         ),
         Claim(
             "equivariance-draws-the-chains-faces",
             "08",
-            "{sampled[network=BFCNN,rival=ELS].beyond.value} >="
-            f" max({{*sampled[network=BFCNN,rival!=Wiener,{_MACHINES}].beyond.value}})"
-            " and {sampled[network=BFCNN,rival=ELS].beyond.low}"
-            " > {sampled[network=BFCNN,rival=ELS].beyond_null.high} + 0.3",
+            "{sampled[network=BFCNN,rival=ELS].over_null.low} > 0.3"
+            " and {sample_pairs[network=BFCNN,one=LS,other=ELS].ahead.high} < 0 and "
+            + " and ".join(
+                f"{{sample_pairs[network=BFCNN,one=ELS,other={other}].ahead.low}} > 0"
+                for other in ("PSPC", '"PCA locality"', '"PCA, published"', "memorizer")
+            ),
         ),
         Claim(
             "another-network-of-its-kind-draws-more-alike",
             "08",
-            '{sampled[network=UNet,rival="other half"].beyond.value} >'
-            f" max({{*sampled[network=UNet,rival!=Wiener,{_MACHINES}].beyond.value}}) and"
-            ' {sampled[network=BFCNN,rival="other half"].beyond.low} >'
-            f" max({{*sampled[network=BFCNN,rival!=Wiener,{_MACHINES}].beyond.high}})",
+            " and ".join(
+                f'{{sample_pairs[network={network},one="{one}",other=other half].ahead.high}} < 0'
+                for network in ("UNet", "BFCNN")
+                for one in ("LS", "ELS", "PSPC", "PCA locality", "PCA, published", "memorizer")
+            ),
         ),
         Claim(
             "rows-look-near-on-the-grid-that-is-seen",

@@ -2,10 +2,12 @@
 
 Rivals are denoisers without training behind the same call, and other networks: each an explanation of what a network
 does, whose worth is how near it comes to the network, beside how near both come to the truth. What a mean and a
-covariance explain (Wiener) is told apart from what lies beyond. Intervals are over images or sampling seeds; whole
-regions of photographs are drawn into them.
+covariance explain is told apart from what lies beyond: Wiener is always that of the largest N, as a filter of few
+images is a poor denoiser, beside which anything explains much. Images and starts are few: intervals over them are
+Student's, and two rivals are compared by paired intervals. Whole regions of photographs are drawn into bootstraps.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +21,7 @@ from ghr import jacobian, sampling
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.images.synthetic import permutation, shuffle
+from ghr.measure import bases, harmonicity
 from ghr.measure.shuffles import side
 from ghr.noise import add_noise, mse
 from ghr.references import (
@@ -29,9 +32,9 @@ from ghr.references import (
     PrincipalLocalDenoiser,
     WienerDenoiser,
 )
-from ghr.references.local import Window
+from ghr.references.local import Window, Windowed
 from ghr.similarity import rho
-from ghr.stats import Estimate, estimate, ratio
+from ghr.stats import Estimate, estimate, ratio, student
 from ghr.tables import Table
 
 IMAGES, SEEDS = 64, range(64)  #: held-out images that are denoised; sampling seeds
@@ -42,6 +45,8 @@ CALIBRATED, CALIBRATED_AT = 8, (0.03, 0.1, 0.3, 1.0)  # held-out images, the las
 GIVEN_AT = 0.1  #: noise level at which rivals are given more images
 SIDES = {"LS": (3, 5, 7, 9, 13, 19, 31), "ELS": (3, 5, 9, 15), "PSPC": (3, 5, 8, 12, 17, 24, 32)}  #: to choose from
 WIENER, PRINCIPAL = "Wiener", "PCA locality"
+FEW_WIENER, PUBLISHED = "Wiener of few", "PCA, published"  #: of a small N's images; with its authors' threshold
+BASES_AT = 0.1  #: noise level at which bases are compared
 OTHER = {"A": "B", "B": "A"}  #: the half that a network has not seen
 
 
@@ -51,20 +56,21 @@ class Calibrated:
 
     n: int  #: training images of the network
     half: str  #: label of the network
-    rival: str  #: "LS", "ELS" or "PSPC"
+    network: str  #: kind of network, key of `recipes.NETWORKS`
+    rival: str  #: "LS", "ELS", "PSPC" or "PCA locality"
     sigma: float  #: noise level, image units
     input_psnr: float  #: the same, dB
-    window: int  #: side of its windows, pixels
+    window: int | float  #: side of its windows, pixels; of PCA locality, its threshold
     error: Estimate  #: its mean squared error per pixel, squared image units
     apart: Estimate  #: its mean squared distance to the network, same unit
 
 
 def calibration(
-    study: Study,
+    studies: Sequence[Study],
     n: int | None = None,
     half: str = "A",
     *,
-    sides: Mapping[str, Sequence[int]] = MappingProxyType(SIDES),
+    sides: Mapping[str, Sequence[int | float]] = MappingProxyType(SIDES),
     few: int = FEW,
     most: int | None = None,
     images: int = CALIBRATED,
@@ -74,19 +80,20 @@ def calibration(
     """Which window suits which noise level, to denoise, or to answer as the network does?
 
     Args:
-        study: networks, and held-out images, of which the last are used.
-        n: training images of the network (None: the largest N).
-        half: label of the network.
-        sides: of windows to choose from, by name of the rival.
+        studies: networks that were trained on the same images, and held-out images, of which the first's last are used.
+        n: training images of the networks (None: the largest N of the first study).
+        half: label of the networks.
+        sides: of windows to choose from, by name of the rival; of PCA locality, thresholds.
         few: training images of ELS.
-        most: training images of LS and PSPC, the first ones (None: all).
+        most: training images of the others, the first ones (None: all).
         images: held-out images.
         sigmas: noise standard deviations, image units.
         seed: of the noise.
 
     Returns:
-        One row for each rival, noise level and window.
+        One row for each rival, noise level, window and network.
     """
+    study = studies[0]
     n, x = n or study.largest, study.held_out[-images:]
     regions = study.regions and study.regions.held_out[-images:]
     rows = []
@@ -94,15 +101,22 @@ def calibration(
     for name, local in _windowed(study.training(n, half)[:most], first, few).items():
         for sigma in sigmas:
             y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-            answer = denoise(study.denoisers[n, half], y, sigma)
+            answers = {each.runs[n, half].network: denoise(each.denoisers[n, half], y, sigma) for each in studies}
             for window in sides[name]:
                 x_hat = denoise(local.with_window(window), y, sigma)
-                means = (estimate(np.mean, mse(x_hat, other), regions=regions) for other in (x, answer))
-                rows.append(Calibrated(n, half, name, float(sigma), float(-20 * np.log10(sigma)), window, *means))
+                for network, answer in answers.items():
+                    means = (_interval(np.mean, mse(x_hat, other), regions=regions) for other in (x, answer))
+                    level = float(sigma), float(-20 * np.log10(sigma))
+                    rows.append(Calibrated(n, half, network, name, *level, window, *means))
     return Table(tuple(rows), Calibrated)
 
 
-def chosen(calibrated: Table[Calibrated], column: str = "error") -> dict[str, dict[float, int]]:
+def _interval(statistic: Callable, *samples: np.ndarray | Tensor, regions: np.ndarray | None = None) -> Estimate:
+    """Student's interval; of photographs, whose regions are drawn together, that of a bootstrap."""
+    return student(statistic, *samples) if regions is None else estimate(statistic, *samples, regions=regions)
+
+
+def chosen(calibrated: Table[Calibrated], column: str = "error") -> dict[str, dict[float, int | float]]:
     """The best window of each rival and noise level; of equals, the first.
 
     Args:
@@ -110,9 +124,9 @@ def chosen(calibrated: Table[Calibrated], column: str = "error") -> dict[str, di
         column: what is to be least: "error", or "apart" as Kamb & Ganguli calibrate on a network.
 
     Returns:
-        Side by name and noise level, for `rivals`.
+        Window by name and noise level, for `rivals`.
     """
-    best: dict[str, dict[float, int]] = {}
+    best: dict[str, dict[float, int | float]] = {}
     for name, some in calibrated.by("rival"):
         for sigma, rows in some.by("sigma"):
             best.setdefault(name, {})[sigma] = min(rows, key=lambda row: getattr(row, column).value).window
@@ -131,28 +145,57 @@ def rivals(
 
     Args:
         study: networks, and their training images.
-        windows: of "LS", "ELS" and "PSPC", e.g. of `chosen`.
+        windows: of "LS", "ELS", "PSPC" and "PCA locality", e.g. of `chosen`.
         n: training images of the network (None: the largest N).
         half: label of the network.
         few: training images of ELS.
 
     Returns:
-        Denoisers by name, Wiener first.
+        Denoisers by name, the Wiener denoiser of the largest N first; for a smaller N, its own is another rival. PCA
+        locality with the threshold of its authors is there in any case.
     """
-    x = study.training(n or study.largest, half)
-    principal = PrincipalLocalDenoiser(x)  # holds the Wiener denoiser of the same images
+    n = n or study.largest
+    x = study.training(n, half)
+    published = PrincipalLocalDenoiser(x)  # holds the Wiener denoiser of the same images
+    wieners = {WIENER: published.wiener}
+    if n != study.largest:
+        wieners = {WIENER: WienerDenoiser(study.training(study.largest, half)), FEW_WIENER: published.wiener}
+    windowed = _windowed(x, {name: window for name, window in windows.items() if name != PRINCIPAL}, few)
+    fitted = {PRINCIPAL: published.with_window(windows[PRINCIPAL])} if PRINCIPAL in windows else {}
     return {
-        WIENER: principal.wiener,
-        **_windowed(x, windows, few),
-        PRINCIPAL: principal,
+        **wieners,
+        **windowed,
+        **fitted,
+        PUBLISHED: published,
         "memorizer": EmpiricalDenoiser(x),
     }
 
 
-def _windowed(x: Tensor, windows: Mapping[str, Window], few: int) -> dict[str, Callable]:
+def fitted(study: Study, calibrated: Table[Calibrated], *, few: int = FEW) -> list[dict[str, Callable]]:
+    """The rivals of each of several networks, with the windows that come nearest to it.
+
+    Args:
+        study: of one of the networks; all have its training images.
+        calibrated: of networks of one N and half.
+        few: training images of ELS.
+
+    Returns:
+        Denoisers by name, as `rivals`, one mapping for each kind of network in the order of the table.
+    """
+    return [
+        rivals(study, chosen(some, "apart"), some.rows[0].n, some.rows[0].half, few=few)
+        for _, some in calibrated.by("network")
+    ]
+
+
+def _windowed(x: Tensor, windows: Mapping[str, Window], few: int) -> dict[str, Windowed]:
     """Rivals that have a window, in the order in which windows are given."""
-    kinds = {"LS": LocalDenoiser, "ELS": EquivariantLocalDenoiser, "PSPC": PatchDenoiser}
+    kinds = {"LS": LocalDenoiser, "ELS": EquivariantLocalDenoiser, "PSPC": PatchDenoiser, PRINCIPAL: _principal}
     return {name: kinds[name](x[:few] if name == "ELS" else x, window) for name, window in windows.items()}
+
+
+def _principal(x: Tensor, threshold: Window) -> PrincipalLocalDenoiser:
+    return PrincipalLocalDenoiser(x, threshold=threshold)
 
 
 @dataclass(frozen=True)
@@ -183,7 +226,7 @@ def given(
 
     Args:
         study: networks, and held-out images, of which the last are used.
-        windows: of "LS", "ELS" and "PSPC", e.g. of `chosen`.
+        windows: of the rivals that are tried, e.g. of `chosen`.
         counts: training images to try, by name of the rival; those that a network has not are left out.
         n: training images of the network (None: the largest N).
         half: label of the network.
@@ -201,13 +244,9 @@ def given(
     rows = []
     for name, several in counts.items():
         for count in sorted({count for count in several if count <= n}):
-            some = training[:count]
-            if name == PRINCIPAL:
-                local = PrincipalLocalDenoiser(some)
-            else:
-                local = _windowed(some, {name: windows[name]}, count)[name]
+            local = _windowed(training[:count], {name: windows[name]}, count)[name]
             x_hat = denoise(local, y, sigma)
-            means = (estimate(np.mean, mse(x_hat, other), regions=regions) for other in (answer, x))
+            means = (_interval(np.mean, mse(x_hat, other), regions=regions) for other in (answer, x))
             rows.append(Given(n, half, name, sigma, count, *means))
     return Table(tuple(rows), Given)
 
@@ -228,24 +267,39 @@ class Explained:
     apart: Estimate  #: mean squared distance of their answers per pixel, squared image units
     network_error: Estimate  #: mean squared error of the network, same unit
     rival_error: Estimate  #: mean squared error of the rival, same unit
+    errs_more: Estimate  #: the rival's error less the network's, on the same images, same unit
     beyond: Estimate  #: share that the rival explains of what the network does beyond Wiener; 1 is all, 0 Wiener's
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rivals of one network on the same images, or from the same starts."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    network: str  #: kind of network, key of `recipes.NETWORKS`
+    sigma: float | None  #: noise level, image units; None of samples
+    one: str  #: name of a rival
+    other: str  #: name of a rival that stands after it
+    ahead: Estimate  #: beyond of the one less beyond of the other
 
 
 def explains(
     studies: Sequence[Study],
-    known: Mapping[str, Callable],
+    known: Sequence[Mapping[str, Callable]],
     n: int | None = None,
     half: str = "A",
     *,
     images: int = IMAGES,
     sigmas: Sequence[float] = LEVELS,
     seed: int = 0,
-) -> Table[Explained]:
+) -> tuple[Table[Explained], Table[Pair]]:
     """Which rival answers as a network does? And does another network?
 
     Args:
         studies: one or two, of one kind of network each, trained on the same images; held-out images are the first's.
-        known: rivals by name, Wiener among them.
+        known: rivals of each study's network by name, Wiener among them; those of one name are made of the same images,
+            and may have other windows.
         n: training images of the networks (None: the largest N of the first study).
         half: label of the networks that are explained.
         images: held-out images.
@@ -255,27 +309,51 @@ def explains(
     Returns:
         One row for each noise level, study and rival. Rivals of a network are, after those that are given, the network
         of its kind that was trained on the other half, and that of the other kind that was trained on the same images.
+        And one row for each pair of rivals but Wiener.
 
     Raises:
         ValueError: without Wiener.
     """
-    _require_wiener(known)
-    first, rows = studies[0], []
+    for each in known:
+        _require_wiener(each)
+    first, rows, pairs = studies[0], [], []
     n, x = n or first.largest, first.held_out[:images]
     regions = first.regions and first.regions.held_out[:images]
     for sigma in sigmas:
         y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
-        answers = {name: denoise(f, y, sigma) for name, f in known.items()}
+        answers = _answers(known, y, sigma)
         networks = _networks(studies, n, half, lambda f, y=y, sigma=sigma: denoise(f, y, sigma))
-        for study, answer, others in networks:
-            apart = {name: mse(answer, x_hat) for name, x_hat in (answers | others).items()}
-            for name, x_hat in (answers | others).items():
-                errors = apart[name], mse(answer, x), mse(x_hat, x)
-                means = [estimate(np.mean, error, regions=regions) for error in errors]
-                beyond = estimate(explained, apart[name], apart[WIENER], regions=regions)
-                kind = (n, half, study.runs[n, half].network, name, float(sigma), float(-20 * np.log10(sigma)))
-                rows.append(Explained(*kind, *means, beyond))
-    return Table(tuple(rows))
+        for (study, answer, others), known_answers in zip(networks, answers, strict=True):
+            of, level = (n, half, study.runs[n, half].network), (float(sigma), float(-20 * np.log10(sigma)))
+            own = mse(answer, x)
+            apart = {name: mse(answer, x_hat) for name, x_hat in (known_answers | others).items()}
+            for name, x_hat in (known_answers | others).items():
+                error = mse(x_hat, x)
+                means = [_interval(np.mean, some, regions=regions) for some in (apart[name], own, error, error - own)]
+                beyond = _interval(explained, apart[name], apart[WIENER], regions=regions)
+                rows.append(Explained(*of, name, *level, *means, beyond))
+            for one, other in itertools.combinations((name for name in apart if name != WIENER), 2):
+                ahead = _interval(_ahead, apart[one], apart[other], apart[WIENER], regions=regions)
+                pairs.append(Pair(*of, level[0], one, other, ahead))
+    return Table(tuple(rows), Explained), Table(tuple(pairs), Pair)
+
+
+def _answers(several: Sequence[Mapping[str, Callable]], y: Tensor, sigma: float) -> list[dict[str, Tensor]]:
+    """What the rivals of each network answer; those of one name and window answer once."""
+    done: dict[object, Tensor] = {}
+    found = []
+    for known in several:
+        keys = {name: (name, f.window_at(sigma)) if isinstance(f, Windowed) else f for name, f in known.items()}
+        for name, key in keys.items():
+            if key not in done:
+                done[key] = denoise(known[name], y, sigma)
+        found.append({name: done[key] for name, key in keys.items()})
+    return found
+
+
+def _ahead(apart: np.ndarray, other: np.ndarray, without: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
+    """By how much one rival explains more than the other."""
+    return explained(apart, without, axis) - explained(other, without, axis)
 
 
 def _networks(
@@ -328,7 +406,7 @@ class Walks:
 
 @dataclass(frozen=True)
 class Sampled:
-    """Samples of one network and one rival from the same start; centred cosines, medians over seeds."""
+    """Samples of one network and one rival from the same start; centred cosines, means over seeds."""
 
     n: int  #: training images of the network
     half: str  #: label of the network
@@ -337,9 +415,12 @@ class Sampled:
     seeds: int  #: sampling seeds
     similarity: Estimate  #: rho of the two samples
     r_squared: Estimate  #: its square, the share of the pixels' variance that is explained by a straight line
-    null: Estimate  #: rho of the network's sample and the rival's from another start
+    null: Estimate  #: rho of the network's sample and the rival's from other starts, mean of all of them
     beyond: Estimate | None  #: rho of what is left of both when Wiener's sample is subtracted; None of Wiener
-    beyond_null: Estimate | None  #: the same with what is left of the rival's from another start
+    #: the same with the rival's samples from other starts, less Wiener's from the network's start, as in
+    #: `ghr.measure.beyond`: what is subtracted is in both
+    beyond_null: Estimate | None
+    over_null: Estimate | None  #: beyond less beyond_null, start by start
 
 
 def walks(
@@ -382,31 +463,115 @@ def walks(
     )
 
 
-def samples_explained(*several: Walks) -> Table[Sampled]:
+def samples_explained(*several: Walks) -> tuple[Table[Sampled], Table[Pair]]:
     """Which rival draws the network's image? And which explains what Wiener does not?
 
     Args:
         several: samples of networks and rivals, Wiener among them.
 
     Returns:
-        One row for each network and rival.
+        One row for each network and rival; and one for each pair of rivals but Wiener.
 
     Raises:
         ValueError: without Wiener.
     """
-    rows = []
+    rows, pairs = [], []
     for some in several:
         _require_wiener(some.rivals)
-        wiener = some.rivals[WIENER]
+        of, wiener, beyond = (some.n, some.half, some.kind), some.rivals[WIENER], {}
+        own = some.network - wiener
         for name, x in some.rivals.items():
             alike = rho(some.network, x)
-            numbers = [alike, alike.square(), rho(some.network, x.roll(1, 0))]
+            numbers = [alike, alike.square(), _elsewhere(some.network, x)]
             if name != WIENER:
-                own, left = some.network - wiener, x - wiener
-                numbers += [rho(own, left), rho(own, left.roll(1, 0))]
-            medians = [estimate(np.median, values) for values in numbers] + [None] * (5 - len(numbers))
-            rows.append(Sampled(some.n, some.half, some.kind, name, len(x), *medians))
-    return Table(tuple(rows), Sampled)
+                beyond[name], null = rho(own, x - wiener), _elsewhere(own, x, wiener)
+                numbers += [beyond[name], null, beyond[name] - null]
+            means = [student(np.mean, values) for values in numbers] + [None] * (6 - len(numbers))
+            rows.append(Sampled(*of, name, len(x), *means))
+        for one, other in itertools.combinations(beyond, 2):
+            pairs.append(Pair(*of, None, one, other, student(np.mean, beyond[one] - beyond[other])))
+    return Table(tuple(rows), Sampled), Table(tuple(pairs), Pair)
+
+
+def _elsewhere(own: Tensor, x: Tensor, wiener: Tensor | float = 0.0) -> Tensor:
+    """Mean rho of each sample with those of all other starts, less what is subtracted of its own."""
+    return torch.stack([rho(own, x.roll(k, 0) - wiener) for k in range(1, len(x))]).mean(0)
+
+
+# Bases --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The Jacobians of one denoiser at some noisy images, beside a network's; means over images."""
+
+    n: int  #: training images of the network
+    half: str  #: label of the network
+    denoiser: str  #: "the network", or the name of a rival
+    sigma: float  #: noise level, image units
+    tested: int  #: noisy images
+    asym: Estimate  #: ||J - J'||_F / ||J||_F
+    trace: Estimate  #: tr J
+    h1: Estimate  #: as `ghr.measure.harmonicity.Indices` has it, of as many vectors as the network keeps
+    h2: Estimate  #: as in Indices, of as many vectors
+    h3: Estimate  #: as in Indices, of as many vectors
+    h4: Estimate  #: as in Indices, of as many vectors
+    alike: Estimate | None  #: alignment with the network's basis, of as many vectors; None of the network
+    elsewhere: Estimate  #: the same with the denoiser's basis at the next image
+    knows: Estimate | None  #: alike less elsewhere, image by image; None of the network
+    chance: float  #: alignment of random subspaces, mean K / d
+
+
+def adapted(
+    study: Study,
+    known: Mapping[str, Callable],
+    n: int | None = None,
+    half: str = "A",
+    *,
+    images: int = 8,
+    sigma: float = BASES_AT,
+    seed: int = 0,
+) -> Table[Basis]:
+    """Do machines without trained weights have the network's adaptive basis?
+
+    Args:
+        study: networks and held-out images, of which the first are used.
+        known: rivals by name; those that know their Jacobian, as `ghr.references.LocalDenoiser` does, are measured.
+        n: training images of the network (None: the largest N).
+        half: label of the network.
+        images: held-out images, at least two.
+        sigma: noise standard deviation, image units.
+        seed: of the noise.
+
+    Returns:
+        One row for the network, one for the network of the other half, if there is one, and one for each such rival.
+    """
+    n, x = n or study.largest, study.held_out[:images]
+    y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
+    found = {"the network": bases.filters(study.denoisers[n, half], x, y, sigma)}
+    if (n, OTHER[half]) in study.denoisers:
+        found["other half"] = bases.filters(study.denoisers[n, OTHER[half]], x, y, sigma)
+    for name, f in known.items():
+        if hasattr(f, "jacobian"):
+            cut = zip(f.jacobian(y, sigma), x, y.split(1), denoise(f, y, sigma).split(1), strict=True)
+            found[name] = tuple(bases.of_matrix(j, clean[None], *pair) for j, clean, *pair in cut)
+    network = found["the network"]
+    counts = bases.kept(network)
+    own = bases.vectors(network)
+    every = {name: bases.vectors(some) for name, some in found.items()}
+    indices = harmonicity.indices(every, counts, x)
+    rows = []
+    for name, some in found.items():
+        foreign = bases.alignments(own, [*every[name][1:], every[name][0]], counts)
+        alike = bases.alignments(own, every[name], counts)
+        means = {field: student(np.mean, bases.values(some, field)) for field in ("asym", "trace")}
+        means |= {index.lower(): student(np.mean, values) for index, values in indices[name].items()}
+        pair = (None, None) if some is network else (student(np.mean, v) for v in (alike, alike - foreign))
+        same, knows = pair
+        chance = float(counts.mean() / x[0].numel())
+        row = (n, half, name, float(sigma), len(x))
+        rows.append(Basis(*row, **means, alike=same, elsewhere=student(np.mean, foreign), knows=knows, chance=chance))
+    return Table(tuple(rows), Basis)
 
 
 # Rows of the Jacobian -----------------------------------------------------------------------------------------------
@@ -450,7 +615,8 @@ def locality(
         seed: of the noise, and of the other pixels.
 
     Returns:
-        Two rows for each study, the network's and Wiener's; intervals are over faces, on which Wiener's do not depend.
+        Two rows for each study, the network's and Wiener's; intervals are over faces, on which Wiener's do not depend,
+        and of two faces reach from one to the other.
     """
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     rows = []

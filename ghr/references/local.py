@@ -8,8 +8,9 @@ Training images and a window enter, denoisers leave that are told the noise leve
 They differ in the window, in the places that training images are seen at, and in what is averaged. With the whole image
 as window each is the memorizer, and none needs a network or a gradient. Softmaxes are exact over the whole training
 set, in blocks (streaming log-sum-exp). Each is computed in the precision of its training images. Which window suits a
-noise level is measured (`ghr.measure.rivals.calibration`). Departures: the sources scale noisy images and call noise by
-a time; here noise is added, as everywhere.
+noise level is measured (`ghr.measure.rivals.calibration`). Jacobians are covariances over training images, at the
+cost of a few answers, where automatic differentiation would ask for one answer per pixel. Departures: the sources scale
+noisy images and call noise by a time; here noise is added, as everywhere.
 """
 
 import copy
@@ -28,7 +29,10 @@ from ghr.references.gaussian import WienerDenoiser
 #: of a log weight below the largest: what is less likely adds nothing to a double, and its exponential is slow
 FLOOR = -60.0
 
-Window = int | Mapping[float, int]  #: side of a window in pixels, or the side for each noise level
+SPARSE = 0.15  #: share of pixels that windows hold, below which a product with their matrix is faster pixel by pixel
+
+#: side of a window in pixels (of `PrincipalLocalDenoiser` its threshold), or one for each noise level
+Window = int | float | Mapping[float, int | float]
 
 
 class _Local(nn.Module):
@@ -55,9 +59,39 @@ class _Local(nn.Module):
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
         raise NotImplementedError
 
+    def _logits(self, y: Float[Tensor, "c h w"], sigma: float) -> Iterator[tuple[Tensor, Tensor]]:
+        raise NotImplementedError
 
-class _Windowed(_Local):
-    """The same with a window of a given side."""
+    @torch.no_grad()
+    def _covariances(
+        self, y: Float[Tensor, "b c h w"], sigma: float, seen: Float[Tensor, "p p"]
+    ) -> Float[Tensor, "b d d"]:
+        """Cov_w[p](x[p], x[q]) / sigma^2 where pixel p sees q, for denoisers that have weights for each pixel."""
+        require_level(sigma)
+        require_shape(y, self.shape)
+        matrices = []
+        for image in y.to(self.x):
+            log_sum = _log_sum(logits for logits, _ in self._logits(image, sigma))
+            x_hat, total = _mean(self._logits(image, sigma)).flatten(1), 0
+            for logits, x in self._logits(image, sigma):
+                w, x = (logits - log_sum[..., None]).clamp(min=FLOOR).exp().flatten(0, -2), x.flatten(1, -2)
+                total = total + (w * (x - x_hat[..., None])).flatten(0, 1) @ x.flatten(0, 1).T
+            matrices.append(total * seen.repeat(len(x_hat), len(x_hat)) / sigma**2)
+        return torch.stack(matrices).to(y)
+
+
+class Windowed(_Local):
+    """A denoiser of training images that looks at each noisy image through windows.
+
+    Args:
+        x: training images.
+        window: side in pixels, or the side for each noise level (of the nearest one).
+        block: training images, or windows, at a time.
+
+    Raises:
+        ValueError: for a side that is not positive, or even where windows are centred on a pixel; when called, without
+            a positive sigma, or for images of another shape.
+    """
 
     odd = True  # windows are centred on a pixel
 
@@ -65,11 +99,11 @@ class _Windowed(_Local):
         super().__init__(x, block)
         self.window = self._checked(window)
 
-    def with_window(self, window: Window) -> "_Windowed":
+    def with_window(self, window: Window) -> "Windowed":
         """The same denoiser with another window; both share their training images.
 
         Args:
-            window: side in pixels, or the side for each noise level.
+            window: as the class takes it.
 
         Returns:
             Denoiser.
@@ -81,24 +115,33 @@ class _Windowed(_Local):
         other.window = self._checked(window)
         return other
 
+    def window_at(self, sigma: float) -> int | float:
+        """The window of a noise level: that of the nearest level, by ratio, which has one.
+
+        Args:
+            sigma: noise standard deviation, image units.
+
+        Returns:
+            Side in pixels; of `PrincipalLocalDenoiser` its threshold.
+        """
+        if not isinstance(self.window, Mapping):
+            return self.window
+        return self.window[min(self.window, key=lambda level: abs(math.log(level / sigma)))]
+
     def _checked(self, window: Window) -> Window:
-        sides = [window] if isinstance(window, int) else list(window.values())
+        if isinstance(window, Mapping) and not all(0 < level < math.inf for level in window):
+            raise ValueError(f"Windows belong to positive noise levels, got {list(window)}.")
+        self._require([*window.values()] if isinstance(window, Mapping) else [window], window)
+        return window
+
+    def _require(self, sides: list[int | float], window: Window) -> None:
         if not sides or min(sides) < 1:
             raise ValueError(f"The side of a window must be at least one pixel, got {window}.")
         if self.odd and any(side % 2 == 0 for side in sides):
             raise ValueError(f"A window around a pixel has an odd side, got {window}.")
-        if isinstance(window, Mapping) and not all(0 < level < math.inf for level in window):
-            raise ValueError(f"Windows belong to positive noise levels, got {list(window)}.")
-        return window
-
-    def _side(self, sigma: float) -> int:
-        """The window of a noise level: that of the nearest level which has one."""
-        if isinstance(self.window, int):
-            return self.window
-        return self.window[min(self.window, key=lambda level: abs(math.log(level / sigma)))]
 
 
-class LocalDenoiser(_Windowed):
+class LocalDenoiser(Windowed):
     """Local score machine (LS): the posterior mean of a pixel, given the window of noisy pixels around it. ::
 
         f(y, sigma)[p] = sum_i w_i[p] x_i[p],   w[p] = softmax_i(-||y_W(p) - x_i,W(p)||^2 / (2 sigma^2))
@@ -120,13 +163,34 @@ class LocalDenoiser(_Windowed):
     Source: Kamb & Ganguli 2025, "LS machine"; with the whole image, paper, Eq. 6.
     """
 
+    def jacobian(self, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b d d"]:
+        """The Jacobian at each of some noisy images: covariances of a pixel with those of its window. ::
+
+            J_pq = Cov_w[p](x[p], x[q]) / sigma^2   for q in W(p),   else 0
+
+        Args:
+            y: noisy images, image units.
+            sigma: their noise standard deviation, image units.
+
+        Returns:
+            J of each image, without unit; d = c h w.
+
+        Source: derivative of the softmax.
+        """
+        rows, columns = (_around(n, self.window_at(sigma)) for n in self.shape[1:])
+        return self._covariances(y, sigma, torch.kron(rows, columns).to(self.x))
+
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        rows, columns = (_around(n, self._side(sigma)).to(y) for n in y.shape[1:])
+        return _mean(self._logits(y, sigma))
+
+    def _logits(self, y: Float[Tensor, "c h w"], sigma: float) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log weights of training images at all pixels, and the images; in blocks."""
+        rows, columns = (_around(n, self.window_at(sigma)).to(y) for n in y.shape[1:])
         scaled = rows / (-2 * sigma**2)
-        return _mean((_sums(_squares(y, x), scaled, columns), x) for x in self.x.split(self.block, -1))
+        return ((_sums(_squares(y, x), scaled, columns), x) for x in self.x.split(self.block, -1))
 
 
-class EquivariantLocalDenoiser(_Windowed):
+class EquivariantLocalDenoiser(Windowed):
     """Equivariant local score machine (ELS): the same, but windows are compared with those of all places. ::
 
         f(y, sigma)[p] = sum_(i,q) w_iq[p] x_i[q],   w[p] = softmax_(i,q)(-||y_W(p) - x_i,W(q)||^2 / (2 sigma^2))
@@ -153,7 +217,7 @@ class EquivariantLocalDenoiser(_Windowed):
         self.register_buffer("grey", x.mean())
 
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        runs = (_runs(n, self._side(sigma)) for n in y.shape[1:])
+        runs = (_runs(n, self.window_at(sigma)) for n in y.shape[1:])
         x_hat = torch.empty_like(y)
         for rows, columns in itertools.product(*runs):
             seen, size = (..., rows.seen, columns.seen), (rows.size, columns.size)
@@ -174,7 +238,7 @@ class EquivariantLocalDenoiser(_Windowed):
             yield torch.addmm(known.square().sum(1) / (-2 * sigma**2), windows, known.T, alpha=1 / sigma**2), middle
 
 
-class PatchDenoiser(_Windowed):
+class PatchDenoiser(Windowed):
     """Patch set posterior composite (PSPC-Square): posterior means of all square patches, averaged where they overlap.
 
     ::
@@ -201,7 +265,7 @@ class PatchDenoiser(_Windowed):
     odd = False
 
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        rows, columns = (_patches(n, min(self._side(sigma), n)).to(y) for n in y.shape[1:])
+        rows, columns = (_patches(n, min(self.window_at(sigma), n)).to(y) for n in y.shape[1:])
         scaled = rows / (-2 * sigma**2)
         blocks = self.x.split(self.block, -1)
         log_sum = _log_sum(_sums(_squares(y, x), scaled, columns) for x in blocks)
@@ -211,20 +275,51 @@ class PatchDenoiser(_Windowed):
             x_hat = x_hat + (_sums(w, rows.T, columns.T) * x).sum(-1)
         return x_hat / (rows.sum(0)[:, None] * columns.sum(0))
 
+    @torch.no_grad()
+    def jacobian(self, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b d d"]:
+        """The Jacobian at each of some noisy images: covariances inside patches, averaged as the patches are. ::
 
-class PrincipalLocalDenoiser(_Local):
+            J_pq = 1 / |P: p in P| sum over patches P that hold p and q of  Cov_w(P)(x[p], x[q]) / sigma^2
+
+        Args:
+            y: noisy images, image units.
+            sigma: their noise standard deviation, image units.
+
+        Returns:
+            J of each image, without unit; d = c h w.
+
+        Source: derivative of the softmax.
+        """
+        scale = 1 / require_level(sigma) ** 2
+        require_shape(y, self.shape)
+        sides = [min(self.window_at(sigma), n) for n in self.shape[1:]]
+        pixels, noisy = torch.arange(y[0].numel()).view(self.shape), y.to(self.x)
+        total, count = torch.zeros(len(y), y[0].numel(), y[0].numel()).to(self.x), torch.zeros(self.shape).to(self.x)
+        for corner in itertools.product(*(range(n - side + 1) for n, side in zip(self.shape[1:], sides, strict=True))):
+            patch = (slice(None), *(slice(start, start + side) for start, side in zip(corner, sides, strict=True)))
+            count[patch] += 1
+            x, held = self.x[patch].flatten(0, 2), pixels[patch].flatten()
+            logits = scale * (noisy[(..., *patch)].flatten(1) @ x - x.square().sum(0) / 2)
+            for j, w in zip(total, (logits - logits.logsumexp(1, keepdim=True)).clamp(min=FLOOR).exp(), strict=True):
+                mean = x @ w
+                j[held[:, None], held] += scale * ((x * w) @ x.T - mean[:, None] * mean)
+        return (total / count.flatten()[:, None]).to(y)
+
+
+class PrincipalLocalDenoiser(Windowed):
     """Locality from data statistics (PCA locality): the window of a pixel is where the Wiener filter sees it. ::
 
         f(y, sigma)[p] = sum_i w_i[p] x_i[p],   w[p] = softmax_i(-sum_q M_qp (y[q] - x_i[q])^2 / (2 sigma^2))
         M_qp = 1 where |H_qp / H_qq| >= threshold max |H / diag H|,   else 0
         H = C (C + sigma^2 I)^-1, the Wiener filter of the training images
 
-    Nothing is calibrated: H is wide where noise is strong, narrow where it is weak, and of no given shape. Channels
-    count as pixels.
+    H is wide where noise is strong, narrow where it is weak, and of no given shape; the authors fix the threshold.
+    Channels count as pixels.
 
     Args:
         x: training images.
-        threshold: share of the largest entry from which a pixel is seen.
+        threshold: share of the largest entry from which a pixel is seen, or the share for each noise level (of the
+            nearest one); it stands for the window of the other local denoisers.
         block: training images at a time.
 
     Raises:
@@ -235,11 +330,9 @@ class PrincipalLocalDenoiser(_Local):
     training set, and the means of all batches are averaged; here it is taken over the whole set.
     """
 
-    def __init__(self, x: Float[Tensor, "n c h w"], *, threshold: float = 0.02, block: int = 512):
-        super().__init__(x, block)
-        if not 0 < threshold <= 1:
-            raise ValueError(f"The threshold is a share of the largest entry, above 0 and at most 1, got {threshold}.")
-        self.threshold, self.wiener = threshold, WienerDenoiser(x)
+    def __init__(self, x: Float[Tensor, "n c h w"], *, threshold: Window = 0.02, block: int = 128):
+        super().__init__(x, threshold, block=block)
+        self.wiener = WienerDenoiser(x)
 
     def windows(self, sigma: float) -> Float[Tensor, "d d"]:
         """M, by column: which pixels each pixel is seen through.
@@ -254,12 +347,34 @@ class PrincipalLocalDenoiser(_Local):
         rows = self.wiener.axes * shrink @ self.wiener.axes.T
         own = rows.diagonal()[:, None]
         seen = (rows / torch.where(own < 1e-6, 1, own)).abs()  # a pixel that never changes has a row of zeros
-        return (seen >= self.threshold * seen.max()).to(self.x.dtype)
+        return (seen >= self.window_at(sigma) * seen.max()).to(self.x.dtype)
+
+    def jacobian(self, y: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b d d"]:
+        """The Jacobian at each of some noisy images, as that of `LocalDenoiser`, with M for the window.
+
+        Args:
+            y: noisy images, image units.
+            sigma: their noise standard deviation, image units.
+
+        Returns:
+            J of each image, without unit; d = c h w.
+        """
+        return self._covariances(y, sigma, self.windows(sigma).T)
 
     def _denoise(self, y: Float[Tensor, "c h w"], sigma: float) -> Float[Tensor, "c h w"]:
-        scaled, pixels = self.windows(sigma).T / (-2 * sigma**2), y.flatten()[:, None]
-        parts = ((scaled @ (pixels - x).square(), x[None]) for x in self.x.flatten(0, 2).split(self.block, -1))
-        return _mean(parts).view(self.shape)
+        return _mean(self._logits(y, sigma)).view(self.shape)
+
+    def _logits(self, y: Float[Tensor, "c h w"], sigma: float) -> Iterator[tuple[Tensor, Tensor]]:
+        """Log weights of training images at all pixels of all channels, and the images; in blocks."""
+        seen, pixels = self.windows(sigma).T, y.flatten()[:, None]
+        scaled = seen / (-2 * sigma**2)
+        if seen.mean() < SPARSE and not torch.is_grad_enabled():  # sparse products know no second derivative
+            scaled = scaled.to_sparse()
+        return ((scaled @ (pixels - x).square(), x[None]) for x in self.x.flatten(0, 2).split(self.block, -1))
+
+    def _require(self, sides: list[int | float], window: Window) -> None:
+        if not sides or not all(0 < share <= 1 for share in sides):
+            raise ValueError(f"The threshold is a share of the largest entry, above 0 and at most 1, got {window}.")
 
 
 # Sums over windows, and means over training images -----------------------------------------------------------------
