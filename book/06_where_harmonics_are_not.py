@@ -270,7 +270,7 @@ projections = RayDenoiser(ray.held_out[:1]), SineDenoiser(size)
 flat_levels, flat_deficits, flat_parts = manifolds.flat([ray, sines], projections, tested, seed=seed)
 results.keep(flat_levels=flat_levels, flat_deficits=flat_deficits, flat_parts=flat_parts)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-flat", "caption": "**What is left is no contour: specks on the ray, blobs on the plane.** The ray and a plane wave (grey is 0) at two noise levels: clean, noisy, the network's answer, the projection, and network minus projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.8", "figure": {"name": "fig-flat", "caption": "**What is left is no contour: specks on the ray, blobs on the plane.** The ray and a plane wave (grey is 0) at two noise levels: clean, noisy, the network's answer, the projection, and network minus projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two.", "classes": "dark-light"}}
 rows, labels = [], []
 for study, projection in zip((ray, sines), projections, strict=True):
     for sigma in (0.1, 0.3):
@@ -282,7 +282,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
         labels.append(f"{study.name}\nσ = {sigma}")
 plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.8", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** Left: squared error over the projection's; below 1 where noise is strong, since the network knows contrasts. Right: tr J; dashed: dimensions that exist. With 95% intervals."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** Left: squared error over the projection's; below 1 where noise is strong, since the network knows contrasts. Right: tr J; dashed: dimensions that exist. With 95% intervals."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (axes[:2], axes[2:]), strict=True):
     rows = [row for row in rows if row.sigma != manifolds.WEAK]
@@ -293,7 +293,7 @@ for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (
         ax.set(title=name, xlabel="input PSNR (dB)", ylabel=label, yscale="log" if field == "ratio" else "linear")
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** The ray and a plane wave, noisy (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.10", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** The ray and a plane wave, noisy (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
 rows = []
 for study, projection in zip((ray, sines), projections, strict=True):
     clean, network = study.held_out[:tested], study.denoisers[study.largest, "A"]

@@ -239,7 +239,7 @@ kept.show(
 # there; a free one has them on the grid of *faces*. So we take H1, whether frequency grows with rank, on both. The
 # control is an *untrained* network, whose normalization alone has seen images: what it has comes with the architecture.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.6", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) at σ = 0.3, with 95% intervals: of the network of faces and principal components, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) at σ = 0.3, with 95% intervals: of the network of faces and principal components, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -259,7 +259,7 @@ harmonicity.show(
 # from the network of faces. {claim}`not-harmonic-when-put-back` The order that it has is that of faces, and there is
 # little of it.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of groups of eigenvectors, σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.8", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of groups of eigenvectors, σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):

@@ -224,7 +224,7 @@ machines = {name: known[name] for name in ("PSPC", "LS", "PCA locality")}
 basis = rivals.adapted(faces, machines, n, images=images, seed=seed)
 results.keep(basis=basis)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** At eight noisy faces, σ = 0.1, with 95% intervals over faces. Left: alignment with the UNet's basis; crosses: of the basis at another face; line: chance. Then H2 and H4 of [chapter 4](04_adaptive_basis.py), 0 for what does not know the face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** At eight noisy faces, σ = 0.1, with 95% intervals over faces. Left: alignment with the UNet's basis; crosses: of the basis at another face; line: chance. Then H2 and H4 of [chapter 4](04_adaptive_basis.py), 0 for what does not know the face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.2, sharey=True)
 for ax, field, title in zip(axes, ("alike", "h2", "h4"), ("alignment", "H2", "H4"), strict=True):
     some = [row for row in basis if getattr(row, field) is not None]  # the network is not compared with itself
@@ -256,7 +256,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 # {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,` faces: beside that of few, a poor denoiser, anything
 # explains much.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-explained-few", "caption": "**PSPC explains half of a UNet of few images; the chain is hardly nearer to any machine than to Wiener.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels; Wiener is that of many."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**PSPC explains half of a UNet of few images; the chain is hardly nearer to any machine than to Wiener.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels; Wiener is that of many."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():
@@ -290,11 +290,11 @@ walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
 sampled, sample_pairs = rivals.samples_explained(*walks)
 results.keep(sampled=sampled, sample_pairs=sample_pairs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.6", "code_prompt_hide": "Code: Fig. 8.6", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** Each column starts from one noise. Rows: the UNet of half A; its rivals; two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** Each column starts from one noise. Rows: the UNet of half A; its rivals; two rulers, the UNet of half B and the BF-CNN of half A."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
 drawn = {"UNet A": walks[0].network, **walks[0].rivals}
 plots.image_grid([x[:6] for x in drawn.values()], [name.replace(" ", "\n") for name in drawn])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's.** Similarity of samples from one start, means over twelve seeds with 95% intervals. Beyond Wiener: less Wiener's sample. Crosses: other starts, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's.** Similarity of samples from one start, means over twelve seeds with 95% intervals. Beyond Wiener: less Wiener's sample. Crosses: other starts, the null."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
 for kind, (colour, shift) in kinds.items():
     some = sampled.where(network=kind)
@@ -335,7 +335,7 @@ shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
 locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of a row's energy within 5 x 5 pixels around its own, which is left out; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.10", "code_prompt_hide": "Code: Fig. 8.10", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all, and hardly on that of faces.** Share of a row's energy within 5 x 5 pixels around its own, which is left out; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
@@ -374,7 +374,7 @@ apart = underfitting.apart(faces, states, images=32)
 favours = underfitting.favours(faces, states, seed=seed)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did; networks of ten faces are nearly that memory.** Left: gap between training and test images. Middle, right: mean squared distance to the memorizer of the rays of A's training images (squared image units per pixel). With 95% intervals."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did; networks of ten faces are nearly that memory.** Left: gap between training and test images. Middle, right: mean squared distance to the memorizer of the rays of A's training images (squared image units per pixel). With 95% intervals."}, "image": {"alt": "Left, gap against input PSNR for each N. Right, distance to the memorizer against N at three places, for two noise levels.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.8)
 for count, curve in gaps.by("n"):
     plots.band(axes[0], curve["input_psnr"], curve["gap"], color=plots.shade(count, faces.sizes), label=f"N = {count:,}")
