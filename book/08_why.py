@@ -104,6 +104,8 @@ for ax, (name, some) in zip(axes, windows.where(network="UNet").by("rival"), str
         ax.plot(curve["window"], distances, color=plots.shade(sigma, levels), label=f"σ = {sigma}", marker=".")
     ax.set(title=name, xlabel="side of window (pixels)", yscale="log")
 axes[-1].set(xlabel="threshold", xscale="log")
+axes[-1].set_xticks(sides["PCA locality"][::2], sides["PCA locality"][::2])
+axes[-1].set_xticks([], minor=True)
 for ax in axes[::2]:
     ax.set(ylabel="squared distance")
 plots.legend(figure, ncols=4)
@@ -229,7 +231,7 @@ figure, axes = plots.panels(3, columns=3, height=2.2, sharey=True)
 for ax, field, title in zip(axes, ("alike", "h2", "h4"), ("alignment", "H2", "H4"), strict=True):
     some = [row for row in basis if getattr(row, field) is not None]  # the network is not compared with itself
     plots.dots(ax, [row.denoiser for row in some], [getattr(row, field) for row in some], color=plots.INK)
-    ax.set(title=title)
+    ax.set(title=title, xlim=(0, None))
 axes[0].plot([row.elsewhere.value for row in basis], range(len(basis))[::-1], "x", color=plots.INK, markersize=4)
 axes[0].axvline(basis.rows[0].chance, color=plots.TRAINING, linewidth=1)
 plots.Picture(figure)
@@ -257,7 +259,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 # explains much.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**PSPC explains half of a UNet of few images; the chain is hardly nearer to any machine than to Wiener.** As {numref}`fig-explained`, for networks and rivals of few training images, at two noise levels; Wiener is that of many."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
-figure, axes = plots.panels(2, columns=2, height=2.1, sharey=True, sharex=True)
+figure, axes = plots.panels(2, columns=2, height=2.5, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():
         some = [row for row in explained_few.where(network=kind, sigma=sigma) if row.rival not in ("Wiener", "memorizer")]
