@@ -803,7 +803,7 @@ class Scrub:
     def drag(self, *moments: float) -> None:
         """A pointer is put on the curves and moved; moments are shares of the way through training."""
         box = self.figure.locator("svg").bounding_box()
-        x = [box["x"] + (44 + share * (460 - 44 - 62)) / 460 * box["width"] for share in moments]
+        x = [box["x"] + (44 + share * (460 - 44 - 76)) / 460 * box["width"] for share in moments]
         self.page.mouse.move(x[0], box["y"] + box["height"] / 2)
         self.page.mouse.down()
         for place in x[1:]:
@@ -848,7 +848,7 @@ def test_dots_are_dragged_and_the_slider_follows(visit):
     assert scrub.found()["seen"] == 4096
     assert scrub.figure.locator("input").first.get_attribute("aria-valuetext") == "4,096"
     circles = [float(c.get_attribute("cx")) for c in scrub.figure.locator("circle").all()]
-    assert circles == pytest.approx([44 + (460 - 44 - 62) / 2] * 2)
+    assert circles == pytest.approx([44 + (460 - 44 - 76) / 2] * 2)
     scrub.drag(0.02)
     assert scrub.found()["gaps"] == [0, -0.2]
     assert "each seen 1.0 times, the network denoises its own images 0.2\xa0dB worse" in scrub.figure.inner_text()

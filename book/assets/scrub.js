@@ -2,7 +2,7 @@
 // late; a dot on the curve of each gap follows, and can be dragged. Everything is told by the page.
 import { called, link, linked, make, picture, tools } from "./figure.js";
 
-const [WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM] = [460, 176, 44, 10, 62, 38]; // of the curves, in their own units
+const [WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM] = [460, 176, 44, 10, 76, 38]; // of the curves, in their own units
 const PAUSE = 650; // milliseconds between two entries
 const svg = (name, attributes = {}, text = "") => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
