@@ -100,7 +100,7 @@ Explorer(answers, sliders, columns=5)
 # ## Does it do better on what it has seen?
 #
 # We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Intervals are 95%, over
-# images, or over regions of photographs, whose patches are alike. Three references stand beside the networks.
+# images, or over regions of photographs, whose patches are alike. Two exact references come back throughout the book.
 #
 # The **memorizing optimum** is the exact best denoiser if the training images were all there is,
 #
@@ -111,9 +111,6 @@ Explorer(answers, sliders, columns=5)
 # and the best affine one on them; it is told $\sigma$:
 #
 # $$f(y) = m + C\,(C + \sigma^2 I)^{-1} (y - m).$$ (eq-wiener)
-#
-# The **ray bound** is what a bias-free network can do with a single image. Since $f(ay) = a f(y)$ it cannot know how
-# bright the image is, and keeps $\sigma^2/d$ of the noise.
 
 # %%
 curves, gaps = errors.generalization(faces, seed)
