@@ -177,7 +177,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes` Nor is this the luck of easy images: the other half's network,
 # which has not seen them, serves as a judge, and at the largest $N$ no network favours its own images.
 # {claim}`no-network-favours-its-own-images` What is left is chance: one network is better on *all* images, by
-# {num}`exchange[n=max].better.value:.2f` dB.
+# {num}`exchange[n=max].better:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
 # less, since test patches come from the same photographs: they are new places, not new scenes. And the size at which it
