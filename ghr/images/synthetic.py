@@ -119,10 +119,10 @@ def published(
         x = m b_1 + (1 - m) b_2,   m = 1 below the line g, averaged over 2 x 2 pixels
         one field stretched to [u_1, 1], the other to [0, u_2], u uniform, which is which by chance
 
-    A field, and the line, is uniform noise times max(|w|, 1)^-e, e = alpha in the plane and contour on the line. Other
-    than those of `c_alpha`, regions are stretched to their levels, and the line is one height for each column, periodic
-    and not turned. Where the line leaves the image upwards, the column belongs to one region (in their code, by the
-    index -k, to the other one but for k rows).
+    A field, and the line, is uniform noise times ``max(|w|, 1)^-e``, e = alpha in the plane and contour on the line.
+    Other than those of `c_alpha`, regions are stretched to their levels, and the line is one height for each column,
+    periodic and not turned. Where the line leaves the image upwards, the column belongs to one region (in their code, by
+    the index -k, to the other one but for k rows).
 
     Args:
         n: images.

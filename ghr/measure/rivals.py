@@ -536,7 +536,8 @@ def adapted(
 
     Args:
         study: networks and held-out images, of which the first are used.
-        known: rivals by name; those that know their Jacobian, as `ghr.references.LocalDenoiser` does, are measured.
+        known: rivals by name; those that know their Jacobian, as `ghr.references.local.LocalDenoiser` does, are
+            measured.
         n: training images of the network (None: the largest N).
         half: label of the network.
         images: held-out images, at least two.
