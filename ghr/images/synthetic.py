@@ -121,8 +121,8 @@ def published(
 
     A field, and the line, is uniform noise times ``max(|w|, 1)^-e``, e = alpha in the plane and contour on the line.
     Other than those of `c_alpha`, regions are stretched to their levels, and the line is one height for each column,
-    periodic and not turned. Where the line leaves the image upwards, the column belongs to one region (in their code, by
-    the index -k, to the other one but for k rows).
+    periodic and not turned. Where the line leaves the image upwards, the column belongs to one region (in their code,
+    by the index -k, to the other one but for k rows).
 
     Args:
         n: images.
