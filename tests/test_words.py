@@ -202,6 +202,11 @@ def test_numbers_verdicts_and_claims_stand_in_the_text():
         words.fill("{num}`gaps.n`", told())
 
 
+def test_a_verdict_may_stand_in_a_table():
+    assert "|" in ledger.TARGETS["T10"].statistic
+    assert "|" not in words.fill("{target}`T10`", told())
+
+
 def test_verdicts_are_those_of_the_set_and_network_that_is_named():
     assert words.fill("{target}`T2a avatars BFCNN`", told(), html=False) == "T2a: not at this scale"
     assert words.fill("{target}`T24`", told(), html=False) == "T24: not measured yet"

@@ -231,6 +231,7 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     of = " photographs" if images == "photographs" else ""  # most are asked of faces, and some of both
     words = escape(f"{id}{of}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
     asked = escape(told.targets[id].statistic + (f": {entry.target} was forecast" if entry else ""))
+    asked = asked.replace("|", "&#124;")  # which would end the cell of a table
     tag, place = ("a", f' href="{ledger_page}#{id}"') if ledger_page else ("span", "")
     return f'<{tag} class="verdict {verdict}"{place} title="{asked}">{words}</{tag}>'
 
