@@ -194,9 +194,13 @@ def test_numbers_verdicts_and_claims_stand_in_the_text():
     assert words.fill(text, told(), "02", "ledger.html") == (
         'It is 2.0 (<a class="verdict met" href="ledger.html#T2a" '
         f'title="{escape(ledger.TARGETS["T2a"].statistic)}: &gt;= 15 was forecast">'
-        "T2a:\N{NO-BREAK SPACE}met</a>). It falls. "
+        "T2a:\N{NO-BREAK SPACE}met</a>). It falls."
     )
-    assert words.fill(text, told(), "02", html=False) == "It is 2.0 (T2a, >= 15: met). It falls. "
+    assert words.fill(text, told(), "02", html=False) == "It is 2.0 (T2a, >= 15: met). It falls."
+    assert (
+        words.fill("It falls. {claim}`falls`\nAnd (it falls {claim}`falls`).", told(), "02")
+        == "It falls.\nAnd (it falls)."
+    )
     assert words.fill("{num}`02:gaps[n=max].n`", told()) == "1000"
     with pytest.raises(ValueError, match="{num}`gaps.n`: a page is no chapter: write 03:table"):
         words.fill("{num}`gaps.n`", told())

@@ -57,17 +57,18 @@ def fill(text: str, told: Told, here: str = "", ledger_page: str | None = None, 
     """
 
     def answer(match: re.Match) -> str:
-        kind, body = match.groups()
+        space, kind, body = match.groups()
         try:
             if kind == "num":
-                return _number(body, told, here)
+                return space + _number(body, told, here)
             if kind == "target":
-                return _target(body, told, ledger_page, html)
-            return _claim(body, told, html)
+                return space + _target(body, told, ledger_page, html)
+            words = _claim(body, told, html)
+            return space + words if words else ""  # two spaces at the end of a line would break it
         except ValueError as error:
-            raise ValueError(f"{match[0]}: {error}") from error
+            raise ValueError(f"{match[0].strip()}: {error}") from error
 
-    return ROLE.sub(answer, text)
+    return re.sub(f"( ?){ROLE.pattern}", answer, text)
 
 
 def check(text: str, schemas: Schemas, here: str = "", told: Told | None = None) -> list[str]:
