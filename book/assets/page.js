@@ -51,3 +51,15 @@ window.addEventListener("DOMContentLoaded", () => {
     return button;
   });
 });
+
+// On a phone a row of a table of sentences is a card: what is short says which column it is of.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const table of document.querySelectorAll(".bd-article table.table:not(.numbers, .autosummary, .dataframe)")) {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    for (const row of table.querySelectorAll("tbody tr")) {
+      [...row.cells].forEach((cell, k) => {
+        if (k && heads[k] && cell.textContent.trim().length < 13) cell.dataset.head = heads[k];
+      });
+    }
+  }
+});
