@@ -75,9 +75,9 @@ def shuffled(
         ranks: of the eigenvectors that are shown, from 1; the last one counts how many enter the share.
 
     Returns:
-        Sigma, ranks, where each pixel of a shuffled face comes from, and what is found by each network. That is pictures
-        of y and of the answer, their PSNR in dB, eigenvalues, eigenvectors, and the share of the first eigenvectors,
-        with their pixels put back, that lies in those of the network of faces.
+        Sigma, ranks, where each pixel of a shuffled face comes from, and what is found by each network. That is
+        pictures of y and of the answer, their PSNR in dB, eigenvalues, eigenvectors, and the share of the first
+        eigenvectors, with their pixels put back, that lies in those of the network of faces.
     """
     places_of = {block: places(permutation(*x.shape[-2:], block)) for block in denoisers if block > 1}
     rank, first, known = torch.tensor(ranks) - 1, bases[1].eigenvectors[: ranks[-1]], []
