@@ -163,7 +163,7 @@ plots.Picture(figure)
 #
 # $$f(a\,y) = a\,f(y), \qquad\text{hence}\qquad f(y) = J(y)\, y, \quad J = \frac{\partial f}{\partial y}.$$ (eq-homogeneous)
 #
-# The second form is exact: at each $y$ the network *is* a matrix $J(y)$, its **Jacobian**, applied to $y$.
+# The second form (differentiate the first by $a$ at $a = 1$) is exact: at each $y$ the network *is* a matrix $J(y)$, its **Jacobian**, applied to $y$.
 # [Chapter 4](04_adaptive_basis.py) looks at it.
 
 # %%
