@@ -1,5 +1,6 @@
 """Explorers: their frames, the page that carries them, in headless Chromium, and a real JupyterLab that computes."""
 
+import contextlib
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import jupytext
@@ -278,17 +280,20 @@ def jupyter(tmp_path):
     log = tmp_path / "log.txt"
     with log.open("w") as file:
         server = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | folders)
-    address, deadline = None, time.monotonic() + 120
-    while not address:
-        assert time.monotonic() < deadline, log.read_text()
-        assert server.poll() is None, log.read_text()
-        time.sleep(0.5)
-        if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()):
-            address = found[0]
-    urlopen(address + "api", timeout=60).read()
-    yield address
-    server.terminate()
-    server.wait(60)
+    try:
+        address, deadline = None, time.monotonic() + 120
+        while not address:  # it names its address some time before it answers there
+            assert time.monotonic() < deadline, log.read_text()
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.5)
+            if found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/", log.read_text()):
+                with contextlib.suppress(URLError):
+                    urlopen(found[0] + "api", timeout=60).read()
+                    address = found[0]
+        yield address
+    finally:
+        server.terminate()
+        server.wait(60)
 
 
 @pytest.mark.browser
