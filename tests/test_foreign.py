@@ -622,19 +622,21 @@ def clone(tmp_path):
         "UNet/disks": ("0to255_set_size_1000",),
         "UNet/celeba": ("0to255_RF_90x90_set_size_1_swapped",),
     }
+    made = {}
     for data, names in runs_of.items():
         for name in names:
-            theirs = TheirChain() if data.startswith("BF_CNN") else TheirUNet()
+            made[data, name] = theirs = TheirChain() if data.startswith("BF_CNN") else TheirUNet()
             last = theirs.conv_layers[-1] if data.startswith("BF_CNN") else theirs.decoder["0"][-1]
             with torch.no_grad():
                 last.weight *= 0.02
             folder = tmp_path / "authors" / "denoisers" / data / name
             folder.mkdir(parents=True)
-            torch.save(nn.DataParallel(theirs).state_dict(), folder / "model.pt")
-    return tmp_path / "authors"
+            torch.save(nn.DataParallel(theirs.eval()).state_dict(), folder / "model.pt")
+    return tmp_path / "authors", made
 
 
 def test_the_authors_networks_are_found_by_the_names_of_their_folders(clone, monkeypatch):
+    clone, _ = clone
     found = {(one.architecture, one.images, one.n, one.half) for one in authors.published(clone)}
     alpha, n = ("published-2", 100_000), 100_000
     assert found == {
@@ -652,6 +654,7 @@ def test_the_authors_networks_are_found_by_the_names_of_their_folders(clone, mon
 
 
 def test_the_authors_networks_are_studies_of_images_that_are_here(clone, capsys, monkeypatch):
+    clone, made = clone
     monkeypatch.setenv("GHR_DATA", str(clone.parent))
     studies = {(one.name, one.network): one for one in experiments.published(size=16, held_out=5)}
     assert studies.keys() == {("published-2", "UNet"), ("published-3-1", "UNet"), ("published-2", "BFCNN")}
@@ -664,12 +667,10 @@ def test_the_authors_networks_are_studies_of_images_that_are_here(clone, capsys,
     assert study.runs[100_000, "A"].images_seen == 200_000_000
     x = study.held_out
     assert x.shape == (5, 1, 16, 16)
-    weights = torch.load(
-        clone / "denoisers/UNet/C_alpha2_beta2/0to255_RF_90x90_set_size_100000_swapped/model.pt", weights_only=True
-    )
-    exact = authors.network(weights)
-    with torch.no_grad():
-        torch.testing.assert_close(study.denoisers[100_000, "B"](x), exact(x))
+    for half, tail in (("A", ""), ("B", "_swapped")):
+        theirs = made["UNet/C_alpha2_beta2", f"0to255_RF_90x90_set_size_100000{tail}"]
+        with torch.no_grad():
+            torch.testing.assert_close(study.denoisers[100_000, half](x), x - theirs(x))
     with pytest.raises(LookupError, match="not known"):
         study.training(100_000)
     discs = {one.name for one in experiments.published(clone, 16, 5, {"disks": "discs"})}
@@ -680,7 +681,7 @@ def test_the_notebook_of_the_authors_networks_runs_from_a_clone(clone, capsys, m
     """As a script, small; what it prints are its tables."""
     pytest.importorskip("matplotlib")
     source = (REPO / "book" / "notebooks" / "authors.py").read_text()
-    small = {"clone": str(clone), "size": 16, "images": 5, "bases": 3, "samples": 4}
+    small = {"clone": str(clone[0]), "size": 16, "images": 5, "bases": 3, "samples": 4}
     for name, value in small.items():
         source, count = re.subn(rf"(?m)^{name} = .*$", f"{name} = {value!r}", source)
         assert count == 1

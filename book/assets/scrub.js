@@ -1,6 +1,6 @@
 // A slider through two trainings: what each network makes of the same noisy face and draws from the same noise, early and
 // late; a dot on the curve of each gap follows, and can be dragged. Everything is told by the page.
-import { called, link, linked, make, picture, tools } from "./figure.js";
+import { called, link, linked, make, picture, slider, tools } from "./figure.js";
 
 const [WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM] = [460, 176, 44, 10, 76, 38]; // of the curves, in their own units
 const PAUSE = 650; // milliseconds between two entries
@@ -58,8 +58,8 @@ class Scrub {
     this.stage = make("div", {}, first, second, this.curves, this.words);
     this.play = make("button", { type: "button", textContent: "Play" });
     this.play.addEventListener("click", () => (this.playing ? this.stop() : this.run()));
-    this.time = this.slider("images seen in training", this.moments.map(comma), this.moment, (k) => this.to(k));
-    const shown = this.slider("face", this.clean.map((_, k) => `${k + 1}`), this.face, (k) => {
+    this.time = slider("images seen in training", this.moments.map(comma), this.moment, (k) => this.to(k));
+    const shown = slider("face", this.clean.map((_, k) => `${k + 1}`), this.face, (k) => {
       this.face = k;
       this.changed();
     });
@@ -74,22 +74,6 @@ class Scrub {
   tile() {
     const canvas = make("canvas", { width: this.size, height: this.size, className: "dark-light", role: "img" });
     return make("div", {}, canvas, make("p"));
-  }
-
-  slider(label, texts, k, moved) {
-    const output = make("output", { ariaHidden: "true" });
-    const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, ariaLabel: label });
-    const set = (place) => {
-      input.value = place;
-      output.textContent = texts[place];
-      input.setAttribute("aria-valuetext", texts[place]);
-    };
-    input.addEventListener("input", () => {
-      set(+input.value);
-      moved(+input.value);
-    });
-    set(k);
-    return { element: make("label", {}, make("span", { textContent: label }), output, input), set };
   }
 
   // Gaps against images seen, on a log axis; a pointer takes hold of a moment anywhere.

@@ -96,23 +96,6 @@ export class Asking {
     return made;
   }
 
-  // A slider over texts; set(k) moves it, and so does the reader, which is told.
-  slider(label, texts, k, moved) {
-    const output = make("output", { ariaHidden: "true" });
-    const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, ariaLabel: label });
-    const set = (place) => {
-      input.value = place;
-      output.textContent = texts[place];
-      input.setAttribute("aria-valuetext", texts[place]);
-    };
-    input.addEventListener("input", () => {
-      set(+input.value);
-      moved(+input.value);
-    });
-    set(k);
-    return { element: make("label", {}, make("span", { textContent: label }), output, input), set };
-  }
-
   // A canvas, with role and name, over its caption.
   tile(half = "") {
     const canvas = make("canvas", { width: size, height: size, className: "dark-light", role: "img" });

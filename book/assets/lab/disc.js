@@ -1,7 +1,7 @@
 // A disc that is dragged and grows; beside it directions of images, as what they do to it: x + t e, t to and fro. Five lead
 // to other discs; the others are the leading eigenvectors of the network's Jacobian, those of the first disc told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=disc]").result`.
-import { called, linked, make, tools } from "../figure.js";
+import { called, linked, make, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
 import { paint, signed, size, spec } from "./engine.js";
 import { alignment, dot, gaussian, orthonormal, within } from "./maths.js";
@@ -93,13 +93,13 @@ class Disc extends Asking {
     this.words.setAttribute("aria-live", "polite");
     this.kept = make("div", { className: "live-kept" }, second, third);
     const levels = ["grey of the disc", "grey of its ground"].map((label, k) =>
-      this.slider(label, LEVELS, 0, (place) => {
+      slider(label, LEVELS, 0, (place) => {
         this.five[3 + k] = +LEVELS[place];
         this.changed(3 + k);
       }),
     );
     this.levels = levels;
-    const noise = this.slider("noise, σ", SIGMAS, this.sigma, (k) => {
+    const noise = slider("noise, σ", SIGMAS, this.sigma, (k) => {
       this.sigma = k;
       this.changed();
     });

@@ -1,6 +1,6 @@
 // Two networks without a common training image draw from one noise: the reader guesses what they draw, then sees it.
 // What was drawn is at hand in the console as `document.querySelector("[data-script=draw]").result`.
-import { called, linked, make, place, tools } from "../figure.js";
+import { called, linked, make, place, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
 import { floats, list, paint, quiet, size, spec } from "./engine.js";
 import { DEFAULTS, gaussian, rho } from "./maths.js";
@@ -63,11 +63,11 @@ class Draw extends Asking {
       this.turn.set((this.blend = 0));
       this.ready();
     });
-    const number = this.slider("training images in each half", this.texts, this.n, (k) => {
+    const number = slider("training images in each half", this.texts, this.n, (k) => {
       this.n = k;
       this.ready();
     });
-    this.turn = this.slider("from this noise to the next", BLENDS, this.blend, (k) => {
+    this.turn = slider("from this noise to the next", BLENDS, this.blend, (k) => {
       this.blend = k;
       this.guess ? this.draw() : this.ready();
     });

@@ -1,7 +1,7 @@
 // Shuffled faces: the pixels of a noisy face, of what a network makes of it and of its eigenvectors there fly back to where
 // they belong, and away; below, the network of faces at the same face. What is seen first is told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=fly]").result`.
-import { called, linked, make, place, tools } from "../figure.js";
+import { called, linked, make, place, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
 import { decibels, grey, pictures, quiet, signed, size, spec } from "./engine.js";
 import { alignment, gaussian, psnr } from "./maths.js";
@@ -63,17 +63,17 @@ class Fly extends Asking {
     this.words.setAttribute("aria-live", "polite");
     this.stage = make("div", {}, ...this.rowsShown.flatMap(({ head, grid }) => [head, grid]), this.words);
     this.go = this.button("", () => this.fly(this.way < 20 ? 20 : 0));
-    const slider = (label, texts, k, moved) => {
-      const made = this.slider(label, texts, k, moved);
+    const added = (label, texts, k, moved) => {
+      const made = slider(label, texts, k, moved);
       return ((made.element.set = made.set), made.element);
     };
     const faces = Array.from({ length: FACES }, (_, k) => `${k + 1}`);
-    this.ways = slider("way back", WAYS, this.way, (k) => this.move(k));
+    this.ways = added("way back", WAYS, this.way, (k) => this.move(k));
     const sliders = [
       this.ways,
-      slider("shuffled in blocks of", this.names, this.block, (k) => ((this.block = k), this.look())),
-      slider("noise, σ", SIGMAS, this.sigma, (k) => ((this.sigma = k), this.look())),
-      slider("face", faces, this.face, (k) => ((this.face = k), this.look())),
+      added("shuffled in blocks of", this.names, this.block, (k) => ((this.block = k), this.look())),
+      added("noise, σ", SIGMAS, this.sigma, (k) => ((this.sigma = k), this.look())),
+      added("face", faces, this.face, (k) => ((this.face = k), this.look())),
     ];
     this.el.replaceChildren(
       this.stage,

@@ -1,9 +1,10 @@
 // An image rebuilt from few vectors: those of the network's basis at it, cosines, wavelets and principal components; and what
 // the network does at a pixel, its filter and where it sends it.
 // What was found is at hand in the console as `document.querySelector("[data-script=rebuild]").result`.
-import { called, linked, make, place, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
-import { decibels, floats, paint, pictures, prepared, quiet, signed, size, spec } from "./engine.js";
+import { called, linked, make, place, slider, tools } from "../figure.js";
+import { bold } from "./asking.js";
+import { decibels, floats, quiet, signed, size, spec } from "./engine.js";
+import { Looking } from "./looking.js";
 import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js";
 
 const d = size ** 2;
@@ -17,9 +18,8 @@ const CHOICES = {
   wavelets: ["wavelets", "largest"],
   principal: ["principal", "largest"],
 };
-const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-class Rebuild extends Asking {
+class Rebuild extends Looking {
   constructor(el) {
     super(el, "a network", "Rebuild images, your own too");
     const { networks } = this.set;
@@ -34,45 +34,28 @@ class Rebuild extends Asking {
   }
 
   async load() {
-    this.images = await pictures(this.asks, this.set.images, this.bar);
+    await super.load();
     const rows = await floats(this.asks, this.set.components, this.bar);
     const row = (k) => rows.subarray(k * d, (k + 1) * d);
     this.mean = row(0);
     const components = Array.from({ length: rows.length / d - 1 }, (_, k) => row(k + 1));
     this.bases = { cosines: cosines(size), wavelets: wavelets(size), principal: spanned(components) };
-    this.names = this.images.map((_, i) => `${i + 1}`);
-    this.image = Math.max(0, place(this.names, this.wanted));
-    this.own = null;
   }
 
   // Elements ---------------------------------------------------------------------------------------------------------
 
   build() {
-    this.tiles = make("div", { className: "explorer-tiles live-many" });
-    this.tiles.style.setProperty("--columns", 5);
-    this.shown = Object.fromEntries(
-      ["clean", "noisy", "denoised", "row", "column", ...Object.keys(CHOICES)].map((name) => {
-        const tile = this.tile(["denoised", "row", "column", "eigenvectors", "chosen"].includes(name) ? "A" : "");
-        this.tiles.append(tile);
-        return [name, tile];
-      }),
-    );
-    this.words = make("p", { className: "explorer-words" });
-    this.words.setAttribute("aria-live", "polite");
-    this.stage = make("div", {}, this.tiles, this.words);
-    this.pick(this.shown.clean);
-    const seen = this.slider("training images, N", this.texts, this.n, (k) => {
+    const networks = ["denoised", "row", "column", "eigenvectors", "chosen"];
+    this.grid("live-many", ["clean", "noisy", "denoised", "row", "column", ...Object.keys(CHOICES)], networks);
+    const seen = slider("training images, N", this.texts, this.n, (k) => {
       this.n = k;
       this.look();
     });
-    const count = this.slider("vectors, K", KS.map(String), this.k, (k) => {
+    const count = slider("vectors, K", KS.map(String), this.k, (k) => {
       this.k = k;
       this.rebuild();
     });
-    const chosen = this.slider("image", this.names, this.image, (k) => {
-      [this.image, this.own] = [k, null];
-      this.look();
-    });
+    const chosen = slider("image", this.names, this.image, (k) => this.choose(k));
     const sliders = [count, chosen, seen].map(({ element }) => element);
     this.el.replaceChildren(
       this.stage,
@@ -85,53 +68,10 @@ class Rebuild extends Asking {
     this.el.querySelector("input").focus({ preventScroll: true });
   }
 
-  upload() {
-    const input = make("input", { type: "file", accept: "image/*" });
-    input.addEventListener("input", async () => {
-      const [file] = input.files;
-      input.value = ""; // so that the same file chosen again is an event again
-      if (!file) return;
-      try {
-        this.own = await prepared(file);
-        this.look();
-      } catch ({ message }) {
-        this.trouble.textContent = message;
-      }
-    });
-    return make("label", { className: "live-upload" }, "Your own image ", input);
-  }
-
-  // A pixel is picked by a pointer, or by arrow keys.
-  pick(tile) {
-    const [canvas] = tile.children;
-    Object.assign(canvas, { role: "application", tabIndex: 0 });
-    canvas.style.cursor = "crosshair";
-    tile.classList.add("live-picked");
-    canvas.addEventListener("pointerdown", ({ clientX, clientY }) => {
-      const { left, top, width } = canvas.getBoundingClientRect();
-      this.at([clientX - left, clientY - top].map((x) => Math.floor((x / width) * size)));
-    });
-    canvas.addEventListener("keydown", (event) => {
-      const move = MOVES[event.key];
-      if (!move) return;
-      event.preventDefault();
-      this.at(this.pixel.map((x, i) => x + move[i]));
-    });
-  }
-
   at(pixel) {
-    this.pixel = pixel.map((x) => Math.min(size - 1, Math.max(0, x)));
-    this.mark();
+    super.at(pixel);
     this.linked();
     if (!this.busy) this.work(() => this.filter()); // else what is under way ends with the filter
-  }
-
-  mark() {
-    const [x, y] = this.pixel;
-    const [canvas] = this.shown.clean.children;
-    canvas.ariaLabel = `Clean image: arrow keys choose a pixel, now column ${x + 1}, row ${y + 1}`;
-    canvas.parentElement.style.setProperty("--x", (x + 0.5) / size);
-    canvas.parentElement.style.setProperty("--y", (y + 0.5) / size);
   }
 
   state() {
@@ -143,13 +83,6 @@ class Rebuild extends Asking {
   rows() {
     const found = KS.map((k) => [k, ...Object.values(this.all(k)).map((image) => psnr(this.x, image))]);
     return [["K", ...Object.keys(CHOICES)], ...found];
-  }
-
-  show(name, title, values, colour) {
-    const [canvas, caption] = this.shown[name].children;
-    caption.replaceChildren(...title);
-    if (name !== "clean") canvas.ariaLabel = caption.textContent;
-    paint(canvas, values, colour);
   }
 
   // What is found ----------------------------------------------------------------------------------------------------

@@ -1,18 +1,18 @@
 // A network beside a rival that is computed here, exactly, from the network's own training images: their answers to a noisy
 // image of the book, of the reader, or drawn by hand, and the difference.
 // What was found is at hand in the console as `document.querySelector("[data-script=rival]").result`.
-import { called, linked, make, place, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
-import { decibels, paint, pictures, prepared, quiet, reach, signed, size, spec } from "./engine.js";
+import { called, linked, make, place, slider, tools } from "../figure.js";
+import { bold } from "./asking.js";
+import { decibels, quiet, reach, signed, size, spec } from "./engine.js";
+import { Looking } from "./looking.js";
 import { gaussian, psnr } from "./maths.js";
 
 const d = size ** 2;
 const RIVALS = ["memorizer", "LS", "PSPC"];
 const START = 1000; // training images at first: what they weigh is loaded quickly
 const INKS = ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"];
-const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-class Rival extends Asking {
+class Rival extends Looking {
   constructor(el) {
     super(el, "a network and its training images", "Compare them on an image of your own");
     const { networks } = this.set;
@@ -28,45 +28,23 @@ class Rival extends Asking {
     this.sigma = or(place(this.sigmas, view.sigma), this.sigmas.indexOf(`${this.told.sigma}`));
     this.rival = or(RIVALS.indexOf(view.rival), RIVALS.indexOf("PSPC"));
     this.wanted = view.image ?? `${this.told.face + 1}`;
-    this.at = [size / 2, size / 2];
-  }
-
-  async load() {
-    this.images = await pictures(this.asks, this.set.images, this.bar);
-    this.names = this.images.map((_, i) => `${i + 1}`);
-    this.image = Math.max(0, place(this.names, this.wanted));
-    this.own = null;
+    this.keys = ", and space draws";
   }
 
   // Elements ---------------------------------------------------------------------------------------------------------
 
   build() {
-    this.tiles = make("div", { className: "explorer-tiles live-five" });
-    this.tiles.style.setProperty("--columns", 5);
-    this.shown = Object.fromEntries(
-      ["clean", "noisy", "network", "rival", "difference"].map((name) => {
-        const tile = this.tile(name === "network" ? "A" : "");
-        this.tiles.append(tile);
-        return [name, tile];
-      }),
-    );
-    this.words = make("p", { className: "explorer-words" });
-    this.words.setAttribute("aria-live", "polite");
-    this.stage = make("div", {}, this.tiles, this.words);
-    this.brush(this.shown.clean);
+    this.grid("live-five", ["clean", "noisy", "network", "rival", "difference"], ["network"]);
     const chosen = (name) => (k) => {
       this[name] = k;
       this.look();
     };
     const sliders = [
-      this.slider("rival", RIVALS, this.rival, chosen("rival")),
-      this.slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
-      this.slider("training images of both, N", this.texts, this.n, chosen("n")),
-      this.slider("image", this.names, this.image, (k) => {
-        [this.image, this.own] = [k, null];
-        this.look();
-      }),
-      this.slider("ink, to draw with", INKS, (this.ink = 0), (k) => (this.ink = k)),
+      slider("rival", RIVALS, this.rival, chosen("rival")),
+      slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
+      slider("training images of both, N", this.texts, this.n, chosen("n")),
+      slider("image", this.names, this.image, (k) => this.choose(k)),
+      slider("ink, to draw with", INKS, (this.ink = 0), (k) => (this.ink = k)),
     ];
     const blank = this.button("Empty page", () => this.take(new Float32Array(d).fill(0.5)));
     this.el.replaceChildren(
@@ -80,69 +58,31 @@ class Rival extends Asking {
     this.el.querySelector("input").focus({ preventScroll: true });
   }
 
-  upload() {
-    const input = make("input", { type: "file", accept: "image/*" });
-    input.addEventListener("input", async () => {
-      const [file] = input.files;
-      input.value = ""; // so that the same file chosen again is an event again
-      if (!file) return;
-      try {
-        this.take(await prepared(file));
-      } catch ({ message }) {
-        this.trouble.textContent = message;
-      }
-    });
-    return make("label", { className: "live-upload" }, "Your own image ", input);
-  }
-
-  take(image) {
-    this.own = image;
-    this.look();
-  }
-
-  // The clean image is drawn upon by a pointer, or by arrow keys and space.
-  brush(tile) {
+  // The clean image is drawn upon as well: by a pointer that is held, or by space.
+  pick(tile) {
+    super.pick(tile);
     const [canvas] = tile.children;
-    Object.assign(canvas, { role: "application", tabIndex: 0 });
-    canvas.style.cursor = "crosshair";
     canvas.style.touchAction = "none";
-    tile.classList.add("live-picked");
-    const point = ({ clientX, clientY }) => {
-      const { left, top, width } = canvas.getBoundingClientRect();
-      this.point([clientX - left, clientY - top].map((x) => Math.floor((x / width) * size)));
-    };
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
-      point(event);
       this.dab();
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!canvas.hasPointerCapture(event.pointerId)) return;
-      point(event);
+      this.point(event);
       this.dab();
     });
     canvas.addEventListener("keydown", (event) => {
-      const move = MOVES[event.key];
-      if (move) this.point(this.at.map((x, i) => x + move[i]));
-      else if (event.key === " ") this.dab();
-      else return;
+      if (event.key !== " ") return;
       event.preventDefault();
+      this.dab();
     });
-  }
-
-  point(at) {
-    this.at = at.map((x) => Math.min(size - 1, Math.max(0, x)));
-    const [x, y] = this.at;
-    const [canvas] = this.shown.clean.children;
-    canvas.ariaLabel = `Clean image: arrow keys choose a pixel, now column ${x + 1}, row ${y + 1}, and space draws`;
-    this.shown.clean.style.setProperty("--x", (x + 0.5) / size);
-    this.shown.clean.style.setProperty("--y", (y + 0.5) / size);
   }
 
   // Two pixels by two, in the colour of the ink.
   dab() {
     const image = (this.own ?? this.images[this.image]).slice();
-    const [x, y] = this.at;
+    const [x, y] = this.pixel;
     for (const row of [y, y + 1]) for (const column of [x, x + 1])
       if (row < size && column < size) image[row * size + column] = +INKS[this.ink];
     this.take(image);
@@ -158,17 +98,10 @@ class Rival extends Asking {
     return [["clean", "noisy", "network", "rival"], ...Array.from(x, (v, i) => [v, y[i], answer[i], rival[i]])];
   }
 
-  show(name, title, values, colour) {
-    const [canvas, caption] = this.shown[name].children;
-    caption.replaceChildren(...title);
-    if (name !== "clean") canvas.ariaLabel = caption.textContent;
-    paint(canvas, values, colour);
-  }
-
   // What is found ----------------------------------------------------------------------------------------------------
 
   ready() {
-    this.point(this.at);
+    this.mark();
     this.look();
   }
 

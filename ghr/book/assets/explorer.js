@@ -1,7 +1,7 @@
 // A figure with sliders, in two lives. In Jupyter (`render`) a kernel computes each frame; in a page the element carries
 // them. Either way it is drawn here, from what ghr.book.widgets.pack makes.
 
-import { called, link, linked, make, picture, place as found, tools } from "./figure.js";
+import { called, link, linked, make, picture, place as found, slider, tools } from "./figure.js";
 
 // What the sliders say, by their names.
 const state = (sliders, place) =>
@@ -18,19 +18,11 @@ function figure(el, { sliders, form, moved }) {
   const place = sliders.map(({ start }) => start);
   let shown; // packed, and the frame of it
   const controls = sliders.map(({ label, texts, start }, k) => {
-    const output = make("output", { textContent: texts[start] });
-    output.setAttribute("aria-hidden", "true"); // the slider says it already
-    const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, value: start });
-    input.dataset.lmSuppressShortcuts = true; // JupyterLab would take the arrow keys for itself
-    input.setAttribute("aria-label", label);
-    input.setAttribute("aria-valuetext", texts[start]);
-    input.addEventListener("input", () => {
-      place[k] = +input.value;
-      output.textContent = texts[place[k]];
-      input.setAttribute("aria-valuetext", texts[place[k]]);
+    const told = (at) => {
+      place[k] = at;
       moved([...place]);
-    });
-    return make("label", { hidden: texts.length < 2 }, make("span", { textContent: label }), output, input);
+    };
+    return slider(label, texts, start, told).element;
   });
   const stage = make("div", {}, ...parts, words);
   el.classList.add("explorer");
@@ -79,7 +71,7 @@ export default {
       model.set("place", asked);
       model.save_changes();
     };
-    const sliders = model.get("sliders").map((slider, k) => ({ ...slider, start: model.get("place")[k] }));
+    const sliders = model.get("sliders").map((one, k) => ({ ...one, start: model.get("place")[k] }));
     const draw = figure(el, {
       sliders,
       form: model.get("form"),

@@ -34,6 +34,25 @@ export function place(texts, wanted = "") {
   return plain.includes(wanted) ? plain.indexOf(wanted) : off.indexOf(Math.min(...off));
 }
 
+// A slider over texts, with its label: the reader moves it, which moved(k) is told, and so does set(k).
+export function slider(label, texts, k, moved) {
+  const output = make("output", { ariaHidden: "true" }); // the slider says it already
+  const input = make("input", { type: "range", min: 0, max: texts.length - 1, step: 1, ariaLabel: label });
+  input.dataset.lmSuppressShortcuts = true; // JupyterLab would take the arrow keys for itself
+  const set = (place) => {
+    input.value = place;
+    output.textContent = texts[place];
+    input.setAttribute("aria-valuetext", texts[place]);
+  };
+  input.addEventListener("input", () => {
+    set(+input.value);
+    moved(+input.value);
+  });
+  set(k);
+  const element = make("label", { hidden: texts.length < 2 }, make("span", { textContent: label }), output, input);
+  return { element, set };
+}
+
 // Downloads ----------------------------------------------------------------------------------------------------------
 
 // Buttons for what stands in a stage, and where there is one for its curve: rows() gives names, then numbers.
