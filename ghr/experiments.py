@@ -91,12 +91,13 @@ class Network:
     held_out: int  #: test images
 
 
-def faces(scale: str, sizes: Sizes = None) -> Study:
+def faces(scale: str, sizes: Sizes = None, like: str | None = None) -> Study:
     """UNets of cartoon faces, both halves of every N: keys (n, "A") and (n, "B").
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
         sizes: work with those of these N that the table has (None: all).
+        like: trained as the networks of this part of `recipes.table` are, to be compared with them (None: as its own).
 
     Returns:
         Study.
@@ -104,7 +105,7 @@ def faces(scale: str, sizes: Sizes = None) -> Study:
     Raises:
         ValueError: for another scale, an N that no table has, or none that this one has.
     """
-    return _of_table(scale, "avatars", "UNet", sizes)
+    return _of_table(scale, "avatars", "UNet", sizes, like)
 
 
 def photographs(scale: str, sizes: Sizes = None) -> Study:
@@ -156,7 +157,8 @@ def controls(scale: str, sizes: Sizes = None) -> Study:
         ValueError: for another scale, an N that no table has, or none that this one has.
     """
     exchanged = recipes.controls(scale)
-    own = [run for run in recipes.table(scale, "avatars") if run.n in {other.n for other in exchanged}]
+    table = recipes.table(scale, "avatars", "UNet", "controls")
+    own = [run for run in table if run.n in {other.n for other in exchanged}]
     seeds = {"A": "A, seed of B", "B": "B, seed of A"}
     named = {(run.n, run.half): run for run in own} | {(run.n, seeds[run.half]): run for run in exchanged}
     return study(_only(named, sizes, scale))
@@ -393,8 +395,8 @@ class _Data(Mapping[int, Halves]):
         return len(self.runs)
 
 
-def _of_table(scale: str, name: str, network: str, sizes: Sizes) -> Study:
-    table = {(run.n, run.half): run for run in recipes.table(scale, name, network)}
+def _of_table(scale: str, name: str, network: str, sizes: Sizes, like: str | None = None) -> Study:
+    table = {(run.n, run.half): run for run in recipes.table(scale, name, network, like)}
     return study(_only(table, sizes, scale), max(table.values(), key=lambda run: run.n))
 
 

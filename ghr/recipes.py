@@ -164,7 +164,7 @@ _ONSET = {
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
 
-def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple[Run, ...]:
+def table(scale: str, images: str | None = None, network: str = "UNet", like: str | None = None) -> tuple[Run, ...]:
     """The runs of a scale, in the order in which they are trained: for each N, halves A and B.
 
     Args:
@@ -172,6 +172,8 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
         images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
             `classes` and `onset`).
         network: "UNet", or of avatars "BFCNN".
+        like: trained as the networks of this part are, to be compared with them: "controls", "classes" ... (default:
+            as those of its own part).
 
     Returns:
         Runs.
@@ -190,7 +192,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet") -> tuple
         known = ", ".join(" ".join(key) for key in _SIZES)
         raise ValueError(f'No table of "{images} {network}": expected one of {known}.')
     chosen = tuple(run for n in _SIZES[images, network][scale] for run in pair(scale, n, images, network=network))
-    return _shown(scale, f"{images} {network}", chosen)
+    return _shown(scale, like or f"{images} {network}", chosen)
 
 
 def _shown(scale: str, part: str, chosen: Iterable[Run]) -> tuple[Run, ...]:

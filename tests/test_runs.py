@@ -188,22 +188,25 @@ def test_controls_exchange_the_seeds_of_a_pair():
         controls = recipes.controls(scale)
         assert len(controls) >= 2
         for a, b in zip(controls[::2], controls[1::2], strict=True):
-            first, second = (run for run in recipes.table(scale, "avatars") if run.n == a.n)
-            assert (first, second) in itertools.pairwise(recipes.table(scale, "avatars"))
+            table = recipes.table(scale, "avatars", like="controls")
+            first, second = (run for run in table if run.n == a.n)
+            assert (first, second) in itertools.pairwise(table)
             assert a == dataclasses.replace(first, seed=second.seed)
             assert b == dataclasses.replace(second, seed=first.seed)
 
 
 def test_other_networks_differ_from_half_a_of_the_largest_set_in_kind_alone():
     for scale in recipes.SCALES:
-        a = recipes.table(scale, "avatars")[-2]
+        a = recipes.table(scale, "avatars", like="others")[-2]
         assert [run.network for run in recipes.others(scale)] == ["BiasedUNet", "ConditionalUNet"]
         assert {dataclasses.replace(run, network="UNet") for run in recipes.others(scale)} == {a}
 
 
 def test_the_flagship_is_the_largest_pair_of_faces_in_wider_networks():
     for scale in recipes.SCALES:
-        for run, ours in zip(recipes.flagship(scale), recipes.table(scale, "avatars")[-2:], strict=True):
+        for run, ours in zip(
+            recipes.flagship(scale), recipes.table(scale, "avatars", like="flagship")[-2:], strict=True
+        ):
             assert dataclasses.replace(run, width=ours.width, images_seen=ours.images_seen) == ours
             assert run.width >= ours.width
     assert recipes.flagship("smoke")[0].width > recipes.table("smoke", "avatars")[-1].width
