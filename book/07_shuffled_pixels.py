@@ -47,7 +47,7 @@ from ghr.measure.denoising import networks
 from ghr.tables import Table
 
 n = recipes.table(scale, "avatars")[-1].n  # the largest N
-faces = experiments.faces(scale, [n])
+faces = experiments.faces(scale, [n], like="classes")
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=shuffles.side)
 studies, x, d = [faces, *shuffled], faces.held_out[:300], faces.held_out[0].numel()
 denoisers = {shuffles.side(study): study.denoisers[n, "A"] for study in studies}  # by the side of the blocks
