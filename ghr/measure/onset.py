@@ -88,7 +88,8 @@ def courses(study: Study, judge: Callable) -> Table[Moment]:
         return float(psnr_of_mean(denoising_mse(judge, x[:LOG_IMAGES], LOG_SIGMA).numpy()))
 
     of_test, rows = judged(study.held_out), []
-    easy = {n: judged(study.training(n, label)) - of_test for n, label in study.runs}
+    one_of_each = dict(study.runs.keys())  # trainings of one N share their images
+    easy = {n: judged(study.training(n, label)) - of_test for n, label in one_of_each.items()}
     for entry in learning(study):
         run, excess = study.runs[entry.n, entry.half], entry.training - entry.test - easy[entry.n]
         rows.append(Moment(entry.n, run.width, run.seed, entry.images_seen, entry.views, excess, entry.copies))
