@@ -188,6 +188,24 @@ def test_a_way_to_what_is_in_a_fold_opens_the_fold(chromium, smoke_site, soups):
     page.close()
 
 
+def test_figures_in_a_fold_are_printed_without_their_code_and_folded_again(chromium, smoke_site, soups):
+    name = next(name for name, soup in soups.items() if soup.select("article details figure[id]"))
+    page = chromium.new_page(viewport=DESK)
+    load(page, smoke_site + name)
+    figures = page.locator("article details figure[id]")
+    seen = "figures => figures.map(figure => figure.checkVisibility())"
+    assert not any(figures.evaluate_all(seen))
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert all(figures.evaluate_all(seen))
+    hidden = "article .cell_input, article details.hide > summary"
+    assert not any(page.locator(hidden).evaluate_all("parts => parts.map(part => part.checkVisibility())"))
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert not any(figures.evaluate_all(seen))
+    page.close()
+
+
 def test_pages_fit_a_phone_without_sideways_scroll(visits):
     assert {name: visit.phone for name, visit in visits.items() if visit.phone > PHONE["width"]} == {}
 

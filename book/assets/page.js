@@ -28,6 +28,17 @@ document.addEventListener("click", ({ target }) => {
   if (link && link.pathname === location.pathname) unfold(link); // also when the address already says so
 });
 
+// On paper nothing can be unfolded: figures and text that are folded are printed, without the code that drew them.
+let printed = [];
+window.addEventListener("beforeprint", () => {
+  const folds = "article details:not([open]):is(:has(figure), :not(.hide))";
+  printed = [...document.querySelectorAll(folds)].filter((fold) => !fold.closest(".tag_hide-input"));
+  for (const fold of printed) fold.open = true;
+});
+window.addEventListener("afterprint", () => {
+  for (const fold of printed) fold.open = false;
+});
+
 // Arrows that unfold a section of the sidebar say which one.
 window.addEventListener("DOMContentLoaded", () => {
   for (const arrow of document.querySelectorAll("nav li > details > summary")) {
