@@ -421,6 +421,19 @@ def reference(key: str, bibliography: str) -> str:
     return entry[0]
 
 
+_SETS = {  # as readers know them
+    "avatars": "faces",
+    "avatars-shuffled": "shuffled faces",
+    "c_alpha": "C^α",
+    "fields-2": "Gaussian fields",
+}
+
+
+def _named(images: str, network: str) -> str:
+    name = _SETS.get(images, images)
+    return name if network == "UNet" else f"{name}, {network.replace('BFCNN', 'BF-CNN')}"
+
+
 def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on faces and photographs: what is wanted, what each set gives, what would be wanted at the paper's scale.
 
@@ -448,36 +461,35 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
             cells.append(_cell(found.get((id, images, network)), other, missing))
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
         rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
-    names = (images if network == "UNet" else f"{images}, {network}" for images, network in studies)
-    heads = ("id", "statistic", "target", *names, "target at the paper's scale")
+    heads = ("id", "statistic", "target", *(_named(*study) for study in studies), "target at the paper's scale")
     return Shown("The ledger: targets on faces and photographs, and verdicts", heads, rows)
 
 
 def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
-    """Targets on image sets whose best denoiser is known and on shuffled faces: a row for each set and network.
+    """Targets on image sets whose best denoiser is known and on shuffled faces: a row for each set.
 
-    A target without an entry is shown as not measured.
+    A target without an entry is shown as not measured; networks other than the UNet are shown once they have an entry.
 
     Args:
         entries: measured at this scale.
         scale: one of `ghr.recipes.SCALES`.
 
     Returns:
-        A row for each target, set and network.
+        A row for each target and set.
     """
     found = {(entry.id, entry.images, entry.network): entry for entry in entries}
+    tables = {name for name, _ in recipes.STUDIES}
+    asked = [(id, images) for id, target in ledger.TARGETS.items() for images in target.on if images not in tables]
+    others = sorted({network for id, images, network in found if (id, images) in asked and network != "UNet"})
     rows = []
-    for id, target in ledger.TARGETS.items():
-        for images in target.on:
-            if images in {name for name, _ in recipes.STUDIES}:
-                continue
-            wanted, at_paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*target.paper)
-            others = sorted(network for i, j, network in found if (i, j) == (id, images) and network != "UNet")
-            for network in ("UNet", *others):
-                name = images if network == "UNet" else f"{images}, {network}"
-                cell = _cell(found.get((id, images, network)), missing=_missing(target))
-                rows.append((id, name, target.statistic, *map(_tied, (wanted, cell, at_paper))))
-    heads = ("id", "images", "statistic", "target", "measured", "target at the paper's scale")
+    for id, images in asked:
+        target = ledger.TARGETS[id]
+        wanted, at_paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*target.paper)
+        cells = [_cell(found.get((id, images, "UNet")), missing=_missing(target))]
+        cells += [_cell(found.get((id, images, network)), missing="-") for network in others]
+        rows.append((id, _named(images, "UNet"), target.statistic, *map(_tied, (wanted, *cells, at_paper))))
+    networks = [network.replace("BFCNN", "BF-CNN") for network in ("UNet", *others)]
+    heads = ("id", "images", "statistic", "target", *networks, "target at the paper's scale")
     return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
 
 

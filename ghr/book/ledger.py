@@ -60,87 +60,111 @@ def _of_bases(table: str, where: str, column: str) -> dict[str, str]:
     }
 
 
-# G, U, c_AB, c_NN, f_mem: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic. "N_max" is the largest N of an
-# image set. Of statistics that each half has, the half further from the target counts. A share of 0 has an interval, so
-# that "none" is written "<= .01".
+# U, c_AB, c_NN: see ghr.similarity; J, H1-H4: ghr.jacobian, ghr.harmonic; controls of H2-H4: another image's basis, and
+# principal components. "Largest N": of an image set. Of statistics that each half has, the half further from the target
+# counts. A share of 0 has an interval, so that "none" is written "<= .01".
 TARGETS = {
     "T2a": Target(
-        "gap between training and test PSNR at input 21 dB, N = 10 (dB)",
+        "gap: training less test PSNR at input 21 dB, N = 10 (dB)",
         *_at_least(15, 30),
         asked=_of_both("02:*gaps[n=10,gap=min].gap"),
     ),
     "T2b": Target(
-        "gap between training and test PSNR at input 21 dB, N = 100 (dB)",
+        "gap: training less test PSNR at input 21 dB, N = 100 (dB)",
         *_at_least(5, 25),
         asked=_of_both("02:*gaps[n=100,gap=min].gap"),
     ),
     "T4": Target(
-        "G(N_max): gap averaged over noise levels (dB)",
+        "gap averaged over noise levels, largest N (dB)",
         *_at_most(0.2, 0.1),
         photographs=(-math.inf, 1),
         asked=_of_both("02:*gaps[n=max,mean=max].mean"),
     ),
-    "T5a": Target("c_AB, same noise, N = 10", *_at_most(0.6, 0.5), asked=_of_both("03:*alike[n=10].same_noise")),
-    "T5b": Target("c_AB, same noise, N_max", *_at_least(0.90, 0.95), asked=_of_both("03:*alike[n=max].same_noise")),
+    "T5a": Target(
+        "likeness of A's and B's samples from one noise (c_AB), N = 10",
+        *_at_most(0.6, 0.5),
+        asked=_of_both("03:*alike[n=10].same_noise"),
+    ),
+    "T5b": Target(
+        "likeness of A's and B's samples from one noise (c_AB), largest N",
+        *_at_least(0.90, 0.95),
+        asked=_of_both("03:*alike[n=max].same_noise"),
+    ),
     "T6a": Target(
-        "c_NN, nearness to the training set, N = 10",
+        "likeness of samples to their nearest training images (c_NN), N = 10",
         *_at_least(0.97, 0.97),
         asked=_of_both("03:*near[n=10,nearest=min].nearest"),
     ),
-    "T6b": Target("c_NN - c_null at N_max", *_at_most(0.03, 0.02), asked=_of_both("03:*near[n=max,excess=max].excess")),
+    "T6b": Target(
+        "how much nearer to the training set samples are than new images (c_NN - c_null), largest N",
+        *_at_most(0.03, 0.02),
+        asked=_of_both("03:*near[n=max,excess=max].excess"),
+    ),
     "T6c": Target(
-        "c_NN - c_null at N_max, up to mirror images and shifts of 3 pixels",
+        "how much nearer samples are than new images, up to mirroring and shifts of 3 pixels, largest N",
         *_at_most(0.03, 0.02),
         asked=_of_both("03:*moved[excess=max].excess"),
     ),
-    "T7a": Target("P(AB>NN), N = 10", *_at_most(0.1, 0.1), asked=_of_both("03:*near[n=10,closer=max,half=min].closer")),
-    "T7b": Target(
-        "P(AB>NN), N_max", *_at_least(0.9, 0.98), asked=_of_both("03:*near[n=max,closer=min,half=min].closer")
+    "T7a": Target(
+        "share of seeds for which the other network's sample is nearer than any training image, N = 10",
+        *_at_most(0.1, 0.1),
+        asked=_of_both("03:*near[n=10,closer=max,half=min].closer"),
     ),
-    "T8b": Target("f_mem, N_max", *_at_most(0.01, 0.01), asked=_of_both("03:*near[n=max,copies=max,half=min].copies")),
+    "T7b": Target(
+        "share of seeds for which the other network's sample is nearer than any training image, largest N",
+        *_at_least(0.9, 0.98),
+        asked=_of_both("03:*near[n=max,closer=min,half=min].closer"),
+    ),
+    "T8b": Target(
+        "share of copies among samples (d1/d2 < 1/3), largest N",
+        *_at_most(0.01, 0.01),
+        asked=_of_both("03:*near[n=max,copies=max,half=min].copies"),
+    ),
     "T8c": Target(
-        "copies among held-out images, N_max (false positives)",
+        "share of copies among held-out images, all of them false alarms, largest N",
         *_at_most(0.01, 0.01),
         asked=_of_both("03:*moved[false_positives=max,half=min].false_positives"),
     ),
     "T8d": Target(
-        "copies of rays of training images among samples, N = 10",
+        "share of samples that are copies of a training image in whatever tone (rays), N = 10",
         *_at_least(0.9, 0.9),
         asked=_of_both("03:*near[n=10,ray_copies=min,half=min].ray_copies"),
     ),
     "T9d": Target(
-        "U, disagreement over that of the two exact memorizers, N_max, where it is largest for sigma in [.05, 1]",
+        "disagreement of A and B over that of the two exact memorizers (U), largest N, the worst σ in [.05, 1]",
         *_at_most(0.03, 0.03),
         asked=_of_both("03:*distance[n=max,sigma>=0.05,sigma<=1,u=max].u"),
     ),
     "T9e": Target(
-        "disagreement of two halves over that of two seeds of one half, sigma = .1, N = 10,000",
+        "disagreement of two halves over that of two seeds of one half, σ = .1, N = 10,000",
         *_at_most(1.5, 1.5),
         on=("avatars",),
         asked={"avatars": "03:chances[n=max,over_seed=max].over_seed"},
     ),
     "T10": Target(
-        "hom = ||f - J y|| / ||f||, float32, N_max, largest over noise levels",
+        "f = J y: ||f - J y|| / ||f|| in float32, largest N, the worst noise level",
         *_at_most(1e-4, 1e-4),
         asked=_of_bases("anatomy", "n=max,hom=max", "hom"),
     ),
     "T11d": Target(
-        "SC = MSE / (sigma^2 E tr J) at sigma = .1, N_max, half A",
+        "error over what shrinkage of noise leaves, MSE / (σ² E tr J), σ = .1, largest N",
         (0.85, 1.25),
         (0.9, 1.15),
         asked=_of_bases("levels", "n=max,sigma=0.1", "sc"),
     ),
     "T11e": Target(
-        "SC at sigma = .1, N = 100, half A", *_at_least(3, 3), asked=_of_bases("levels", "n=100,sigma=0.1", "sc")
+        "error over what shrinkage of noise leaves, MSE / (σ² E tr J), σ = .1, N = 100",
+        *_at_least(3, 3),
+        asked=_of_bases("levels", "n=100,sigma=0.1", "sc"),
     ),
     "T13": Target(
-        "level over TI db4, mean of input 9-27 dB, smallest over alpha (dB)",
+        "PSNR above TI db4, mean of input 9 to 27 dB, the smallest over α (dB)",
         *_at_least(1, 1.5),
         on=("c_alpha",),
         asked={"c_alpha": "05:worst[network=UNet].least_lead", "c_alpha BFCNN": "05:worst[network=BFCNN].least_lead"},
     ),
     "T13b": Target(
-        "level over bandlets with mirrored borders, mean of input 9-27 dB, smallest over alpha (dB)",
+        "PSNR above bandlets with mirrored borders, mean of input 9 to 27 dB, the smallest over α (dB)",
         *_at_least(1, 1),
         on=("c_alpha",),
         asked={
@@ -149,33 +173,33 @@ TARGETS = {
         },
     ),
     "T14b": Target(
-        "loss against exact Wiener where it is largest for sigma in [.02, .7] (dB)",
+        "PSNR lost against the exact optimum, the worst σ in [.02, .7] (dB)",
         *_at_most(0.2, 0.2),
         on=("fields-2",),
         asked={"fields-2": "05:losses[loss=max].loss"},
     ),
     "T15": Target(
-        "alignment of five leading singular vectors with the tangent, sigma = .04",
+        "alignment of the five leading singular vectors with the tangent, σ = .04",
         *_at_least(0.95, 0.97),
         on=("discs",),
         asked={"discs": "06:parts[denoiser=UNet].left", "discs BFCNN": "06:parts[denoiser=BFCNN].left"},
     ),
     "T16": Target(
-        "tr J at sigma = .04 (the optimum's: 5)",
+        "dimensions kept, tr J, σ = .04 (the optimum keeps 5)",
         (5.5, 15),
         (7.4, math.inf),
         on=("discs",),
         asked={"discs": "06:deficits[denoiser=UNet].trace", "discs BFCNN": "06:deficits[denoiser=BFCNN].trace"},
     ),
     "T16b": Target(
-        "limit of tr J at sigma = .04 as more and more images are seen (the optimum's: 5)",
+        "limit of the dimensions kept, tr J at σ = .04, as more and more images are seen (the optimum keeps 5)",
         (5.5, 15),
         (7.4, math.inf),
         on=("discs",),
         waits="longer trainings",
     ),
     "T17d": Target(
-        "MSE over that of the exact posterior at sigma = .04",
+        "squared error over that of the exact optimum, σ = .04",
         *_at_least(1.2, 1.2),
         on=("discs",),
         asked={
@@ -184,68 +208,68 @@ TARGETS = {
         },
     ),
     "T17c": Target(
-        "slope of output on input PSNR, 21-40 dB",
+        "slope of output on input PSNR, 21 to 40 dB",
         *_at_most(0.97, 0.97),
         on=("discs",),
         asked={"discs": "06:deficits[denoiser=UNet].slope", "discs BFCNN": "06:deficits[denoiser=BFCNN].slope"},
     ),
     "T18c": Target(
-        "PSNR lost by shuffling all pixels, sigma = .3 (dB)",
+        "PSNR lost by shuffling all pixels, σ = .3 (dB)",
         *_at_least(1.5, 2),
         on=("avatars-shuffled",),
         asked={"avatars-shuffled": "07:losses[block=max,half=A,sigma=0.3].lost"},
     ),
     "T18d": Target(
-        "all pixels shuffled: PSNR of the network less that of Wiener, sigma = .3 (dB)",
+        "all pixels shuffled: PSNR of the network less that of Wiener, σ = .3 (dB)",
         *_at_least(0, 0),
         on=("avatars-shuffled",),
         waits="longer trainings",
     ),
     "T19": Target(
-        "H1, order against frequency, N_max, the lower of sigma .1 and .3",
+        "order of vectors against their frequency (H1), largest N, the lower of σ = .1 and .3",
         *_at_least(0.7, 0.8),
         asked=_of_bases("indices", 'basis="its own",h1=min', "h1"),
     ),
     "T20a": Target(
-        "H2 less that of another image's basis or of PCA, N_max, smallest",
+        "keeping to contours (H2) less that of the better control, largest N",
         *_at_least(0, 0),
         asked=_of_bases("margins", "h2=min", "h2"),
     ),
     "T20b": Target(
-        "H3 less that of another image's basis or of PCA, N_max, largest",
+        "roughness between contours (H3, less is better) less that of the better control, largest N",
         *_at_most(0, 0),
         asked=_of_bases("margins", "h3=max", "h3"),
     ),
     "T20c": Target(
-        "H4 less that of another image's basis or of PCA, N_max, smallest",
+        "share in functions that may jump at contours (H4) less that of the better control, largest N",
         *_at_least(0, 0),
         asked=_of_bases("margins", "h4=min", "h4"),
     ),
     "T21": Target(
-        "c_AB at N_max, the lowest of ODE, SDE and Algorithm 1 (0 where a walk diverges)",
+        "likeness of A's and B's samples (c_AB), largest N, the lowest of three samplers (0 where a walk diverges)",
         *_at_least(0.85, 0.9),
         asked=_of_both("03:*samplers[network=UNet,same_noise=min].same_noise")
         | {"avatars BFCNN": "03:samplers[network=BFCNN,same_noise=min].same_noise"},
     ),
     "T22b": Target(
-        "sigma_hat / sigma at sigma = .1, N_max, half A",
+        "noise level that a network acts on, over the true one, σ = .1, largest N",
         (0.95, 1.05),
         (0.97, 1.03),
         asked=_of_bases("levels", "n=max,sigma=0.1", "seen"),
     ),
     "T23a": Target(
-        "gradient energy of samples over that of held-out images, N_max",
+        "energy of gradients of samples over that of held-out images, largest N",
         (0.85, 1.15),
         (0.9, 1.1),
         asked={"avatars": "03:quality[width=max].energy", "photographs": "03:patch_quality.energy"},
     ),
     "T23c": Target(
-        "MMD of samples to held-out images over MMD of two held-out sets",
+        "distance of samples to held-out images (MMD) over that of two held-out sets, largest N",
         *_at_most(2, 2),
         asked={"avatars": "03:quality[width=max].discrepancy", "photographs": "03:patch_quality.discrepancy"},
     ),
     "T23d": Target(
-        "samples told from held-out images by a classifier, N_max: area under its curve (.5: not at all)",
+        "samples told from held-out images by a classifier, largest N: area under its curve (.5: not at all)",
         *_at_most(0.75, 0.75),
         asked={
             "avatars": "03:realism[kind=samples,width=max].auc",
@@ -253,7 +277,7 @@ TARGETS = {
         },
     ),
     "T23e": Target(
-        "distance of samples to held-out images in features of an independent network, over that of two held-out sets",
+        "distance of samples to held-out images in features of another network, over that of two held-out sets",
         *_at_most(2, 2),
         asked={
             "avatars": "03:realism[kind=samples,width=max].distance",
@@ -261,7 +285,7 @@ TARGETS = {
         },
     ),
     "T24": Target(
-        "gap of N = 10,000 at sigma = .1, after as many views as give N = 1,000 a gap of 3 dB (dB)",
+        "gap of N = 10,000 at σ = .1, after as many views as give N = 1,000 a gap of 3 dB (dB)",
         *_at_most(0.5, 0.5),
         on=("avatars",),
         waits="runs at equal views",
@@ -274,12 +298,12 @@ TARGETS = {
         asked={"avatars": "02:law[networks=all].apart"},
     ),
     "T26": Target(
-        "similarity of A's and B's samples beyond Wiener, same noise, N_max",
+        "likeness of A's and B's samples beyond Wiener, one noise, largest N",
         *_at_least(0.85, 0.85),
         asked=_of_both("03:*beyond[n=max].residual"),
     ),
     "T27": Target(
-        "images exchanged: c(UNet A, BF-CNN A) less c(UNet A, BF-CNN B), N_max",
+        "images exchanged: likeness of UNet A to BF-CNN A less that to BF-CNN B, largest N",
         (-0.01, 0.01),
         (-0.01, 0.01),
         on=("avatars",),
