@@ -20,7 +20,7 @@ from PIL import Image
 from sphinx.util.inventory import InventoryFile
 
 from ghr import references, stats, tables
-from ghr.book import claims, extension, ledger, pages, press, words
+from ghr.book import claims, extension, ledger, pages, press, verdicts, words
 from ghr.book.claims import Claim
 
 REPO = Path(__file__).resolve().parents[1]
@@ -495,23 +495,23 @@ def test_a_check_refuses_to_change_the_ledger(tmp_path, entry):
 
 
 def test_links_of_verdicts_lead_to_the_first_row_of_their_target(entry):
-    html = extension.marked(extension.ledger_table([entry], "laptop").html + extension.classes_table([], "laptop").html)
+    html = verdicts.marked(verdicts.ledger_table([entry], "laptop").html + verdicts.classes_table([], "laptop").html)
     ids = [row["id"] for row in BeautifulSoup(html, "html.parser").select("th[id]")]
     assert sorted(ids) == sorted(ledger.TARGETS)
 
 
 def test_each_verdict_of_the_ledger_has_a_badge_and_leads_to_the_figure_of_its_table(entry):
     open_ = replace(entry, images="photographs", value=15, low=14, high=16, verdict="undecided")
-    html = extension.ledger_table([entry, open_], "laptop").html
+    html = verdicts.ledger_table([entry, open_], "laptop").html
     addresses = {("02", "gaps"): "02.html#fig-gap"}
-    html = extension.marked(html, [entry, open_], addresses)
+    html = verdicts.marked(html, [entry, open_], addresses)
     row = BeautifulSoup(html, "html.parser").find(id="T2a").parent
     first, second = row.select("td[data-verdict]")
     assert (first["data-verdict"], first.span["class"], read(first)) == ("met", ["verdict", "met"], "met 30 [29, 31]")
     assert (first.a["href"], read(first.a)) == ("02.html#fig-gap", "30 [29, 31]")
     assert (second.span.text, second.a, read(second)) == ("undecided", None, "undecided 15 [14, 16]")
     assert [read(cell) for cell in row.select("td")][1:2] == ["≥ 15"]
-    counts = BeautifulSoup(extension.counted(html), "html.parser").select("li")
+    counts = BeautifulSoup(verdicts.counted(html), "html.parser").select("li")
     found = BeautifulSoup(html, "html.parser").select('[data-verdict="none"]')
     assert [item.text for item in counts] == ["met 1", "missed 0", "undecided 1", f"not measured {len(found)}"]
 
@@ -521,14 +521,14 @@ def test_a_table_is_seen_in_the_first_figure_that_is_drawn_from_it():
         "stats.Estimate(6.5, 6, 7)))))",
         "stats.Estimate(6.5, 6, 7))))\nresults.keep(gaps=table, other=Table(()), first=Table(()))",
     )
-    assert extension.places(chapter) == {"gaps": "", "other": "", "first": ""}
+    assert verdicts.places(chapter) == {"gaps": "", "other": "", "first": ""}
     chapter = chapter.replace("_ = plt.figure()", "print(table)\n_ = plt.figure()")
     chapter = chapter.replace("# %%\nfrom ghr.book", "# %% [markdown]\n# ## How *far*?\n\n# %%\nfrom ghr.book")
-    assert extension.places(chapter) == {"gaps": "fig-line", "other": "how-far", "first": "how-far"}
+    assert verdicts.places(chapter) == {"gaps": "fig-line", "other": "how-far", "first": "how-far"}
 
 
 def test_the_ledger_can_be_taken_away_as_a_table(entry):
-    lines = extension.ledger_csv([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop").splitlines()
+    lines = verdicts.ledger_csv([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop").splitlines()
     assert lines[0] == "id,statistic,images,network,target,value,low,high,verdict,target_at_paper_scale"
     rows = [line.rsplit(",", 8) for line in lines[1:]]
     first = [row[1:] for row in rows if row[0].startswith("T2a,")]
@@ -546,7 +546,7 @@ def read(cell) -> str:
 
 
 def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
-    soup = BeautifulSoup(extension.ledger_table([entry], "laptop").html, "html.parser")
+    soup = BeautifulSoup(verdicts.ledger_table([entry], "laptop").html, "html.parser")
     rows = {row.th.text: [read(cell) for cell in row.find_all("td")] for row in soup.tbody.find_all("tr")}
     assert rows.keys() == {id for id, target in ledger.TARGETS.items() if "avatars" in target.on}
     assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
@@ -555,7 +555,7 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
 
 
 def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):
-    table = extension.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
+    table = verdicts.ledger_table([entry, replace(entry, network="BFCNN", verdict="missed")], "laptop")
     soup = BeautifulSoup(table.html, "html.parser")
     rows = {row.th.text: [read(cell) for cell in row.find_all("td")] for row in soup.find_all("tr")}
     assert rows["id"] == []
@@ -566,7 +566,7 @@ def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entr
 
 def test_the_second_table_has_the_other_targets_and_a_column_for_each_network(entry):
     disc = replace(entry, id="T16", images="discs", value=7, low=6, high=8, target="5.5 to 15")
-    soup = BeautifulSoup(extension.classes_table([disc, replace(disc, network="BFCNN")], "laptop").html, "html.parser")
+    soup = BeautifulSoup(verdicts.classes_table([disc, replace(disc, network="BFCNN")], "laptop").html, "html.parser")
     rows = [[row.th.text, *(read(cell) for cell in row.find_all("td"))] for row in soup.tbody.find_all("tr")]
     assert {row[0] for row in rows} == {id for id, target in ledger.TARGETS.items() if "avatars" not in target.on}
     assert [row[1::2] for row in rows if row[0] == "T16"] == [["discs", "5.5 to 15", "met: 7 [6, 8]"]]
