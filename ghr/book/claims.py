@@ -733,16 +733,6 @@ CLAIMS = named(
             " and max({*explained[sigma<0.5,rival=memorizer].beyond.high}) < -1",
         ),
         Claim(
-            "only-composites-err-as-little",
-            "08",
-            "min({*explained[network=UNet,rival=LS].errs_more.low}"
-            " + {*explained[network=UNet,rival=ELS].errs_more.low}"
-            ' + {*explained[network=UNet,rival="PCA locality"].errs_more.low}) > 0'
-            " and max({explained[network=UNet,sigma=0.03,rival=PSPC].errs_more.low},"
-            " {explained[network=UNet,sigma=0.1,rival=PSPC].errs_more.low},"
-            " {explained[network=UNet,sigma=0.3,rival=PSPC].errs_more.low}) < 0",
-        ),
-        Claim(
             "equivariance-is-nearest-to-the-chain-of-few-images",
             "08",
             "{explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond.low} < 0"
@@ -750,19 +740,6 @@ CLAIMS = named(
             " and {pairs_few[network=BFCNN,sigma=0.1,one=LS,other=ELS].ahead.high} < 0"
             " and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other=PSPC].ahead.low} > 0"
             ' and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other="PCA locality"].ahead.low} > 0',
-        ),
-        Claim(
-            "composites-explain-half-of-a-network-that-remembers",
-            "08",
-            "0.3 < {explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond.low}"
-            " and {explained_few[network=UNet,sigma=0.1,rival=PSPC].beyond.high} < 0.7"
-            " and {pairs_few[network=UNet,sigma=0.1,one=PSPC,other=other half].ahead.low} < 0"
-            " < {pairs_few[network=UNet,sigma=0.1,one=PSPC,other=other half].ahead.high}",
-        ),
-        Claim(
-            "memory-does-not-explain-a-network-that-remembers",
-            "08",
-            "max({*explained_few[network=UNet,rival=memorizer].beyond.value}) < 0",
         ),
         Claim(
             "machines-have-the-adaptive-basis",
@@ -804,13 +781,6 @@ CLAIMS = named(
             "{sampled[network=UNet,rival=memorizer].over_null.low} > 0",
         ),
         Claim(
-            "fitted-windows-draw-no-more-than-the-null",
-            "08",
-            "max({sampled[network=UNet,rival=LS].over_null.low}, {sampled[network=UNet,rival=ELS].over_null.low},"
-            " {sampled[network=UNet,rival=PSPC].over_null.low},"
-            ' {sampled[network=UNet,rival="PCA locality"].over_null.low}) < 0',
-        ),
-        Claim(
             "equivariance-draws-the-chains-faces",
             "08",
             "{sampled[network=BFCNN,rival=ELS].over_null.low} > 0.3"
@@ -840,12 +810,6 @@ CLAIMS = named(
             " < {locality[block=max,denoiser=Wiener].near_faces.value} / 10",
         ),
         Claim(
-            "gap-moves-to-stronger-noise",
-            "08",
-            "{peaks[n=10].sigma} < {peaks[n=100].sigma} < {peaks[n=1000].sigma} and {peaks[n=1000].gap.low} > 1"
-            " and {peaks[n=max].gap.low} < 0",
-        ),
-        Claim(
             "far-from-memory-where-the-sampler-goes",
             "08",
             "{apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.low} > 4"
@@ -865,11 +829,6 @@ CLAIMS = named(
             'max({*apart[n=max,sigma<0.2,memory=rays,denoiser="other half"].over_network.high}) < 1.2'
             " and {apart[n=max,sigma~0.1,memory=rays,denoiser=Wiener of the other half].over_network.high} < 3"
             ' and {apart[n=10,sigma~0.1,memory=rays,denoiser="other half"].over_network.low} > 100',
-        ),
-        Claim(
-            "networks-favour-their-own-samples",
-            "08",
-            "{favours[n=max].samples.low} > 0.1 and {favours[n=max].training.low} < 0 < {favours[n=max].training.high}",
         ),
         Claim("another-make-adapts-too", "09", "{foreign_ahead[sigma=0.1].h2.low} > 0"),
         Claim(
