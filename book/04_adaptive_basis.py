@@ -14,23 +14,21 @@
 # # Shrinkage in an adaptive basis
 #
 # ```{admonition} In short
-# **Claim.** At each noisy image a trained denoiser is a matrix that shrinks: in a basis that the image chooses it keeps
-# some coefficients and removes others. The vectors are waves along contours and in flat regions: a *geometry-adaptive
+# **Claim.** At each noisy image a trained denoiser shrinks: in a basis that the image chooses it keeps some
+# coefficients and removes others. The vectors are waves along contours and in flat regions, a *geometry-adaptive
 # harmonic basis* {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** The basis follows the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
-# But shrinkage is not all: the matrix is not symmetric, and its symmetric part alone denoises
-# {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse,
-# {claim}`symmetric-part-falls-short` with the best factors still
-# {num}`symmetric[matrix=S with the best factors].loss.value:.1f` dB. {claim}`every-symmetric-matrix-loses`
+# But shrinkage is not all: the denoiser is a matrix that is not symmetric, and at σ = 0.1 its symmetric part alone is
+# {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
+# {claim}`symmetric-part-falls-short`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
 # ```
 #
-# A **harmonic** is a wave like those of a drum: smooth, with more ups and downs the higher its number. On an even drum
-# harmonics are sines and cosines. *Adapted* to an image, the drum is cut along its contours: each wave may jump there
-# and is smooth elsewhere. Why would a denoiser want that? Where noise hides the pixels, it is better to average along a
-# contour than across.
+# A **harmonic** is a wave like those of a drum: smooth, with more ups and downs the higher its number. *Adapted* to an
+# image, it may jump at its contours and is smooth elsewhere. Why would a denoiser want that? Where noise hides the
+# pixels, it is better to average along a contour than across.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -51,9 +49,8 @@ from ghr.noise import psnr
 # %% [markdown]
 # ## A matrix that can be drawn
 #
-# An image of two pixels is a point in a plane. Take a world whose clean images lie on a circle, and its best denoiser
-# ([chapter 1](01_denoising.py)). How does its answer change when the noisy image changes a little? That is its **Jacobian**, the matrix
-# $J_{ij} = \partial f_i / \partial y_j$.
+# An image of two pixels is a point in a plane. Let clean images lie on a circle. How does the best denoiser's answer
+# change when the noisy image does? That is its **Jacobian**, the matrix $J_{ij} = \partial f_i / \partial y_j$.
 
 # %%
 strengths = np.geomspace(0.01, 0.5, 25).tolist()  # noise levels
@@ -61,7 +58,7 @@ plane = bases.circle(strengths)
 results.keep(circle=plane)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Clean images lie on the circle. Thin: a noisy image and two changes of it. Bold: what the best denoiser makes of them. Curves: eigenvalue along the circle (marked) and across it."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Thin: a noisy image and two changes. Bold: denoised. Curves: eigenvalues along (marked) and across."}}
 def two_pixels(sigma):
     """A noisy image of two pixels and two small changes of it, before and after the best denoiser."""
     row = plane.one(sigma=sigma)
@@ -86,16 +83,16 @@ Explorer(two_pixels, [noise], columns=1, axes=Axes(strengths, (0, 1), "noise, σ
 #
 # ## A matrix for each image
 #
-# Our networks add no constant, so that $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly
+# Our networks add no constant. So $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly
 # ({target}`T10`): {claim}`f-is-its-matrix`
 #
 # $$f(y) = J(y)\, y.$$ (eq-linear)
 #
-# Were it symmetric, it would shrink, in its eigenvectors $e_k$ by its eigenvalues $\lambda_k$:
+# Were $J$ symmetric, it would shrink, in its eigenvectors $e_k$ by its eigenvalues $\lambda_k$:
 #
 # $$f(y) = \sum_k \lambda_k \langle y, e_k \rangle\, e_k.$$ (eq-shrinkage)
 #
-# First the eigenvectors of its symmetric part, $S = (J + J^\top)/2$, then the rest.
+# It is not, so we look at eigenvectors of its symmetric part, $S = (J + J^\top)/2$, and then at the rest.
 
 # %%
 many, few = {"laptop": (32, 8)}.get(scale, (8, 5))  # images of whole Jacobians
@@ -108,7 +105,7 @@ of_chain = bases.of_study(chain, few, few, seed=seed)
 results.keep(networks=experiments.networks(faces, patches, chain))
 results.keep(anatomy=bases.anatomy(of_faces, of_patches, of_chain))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** A face and a photograph at two noise levels: noisy, denoised (network A, largest N), and eigenvectors of S by rank k, blue below zero, red above; thin lines: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** Network A, largest N; eigenvectors of S by rank k (blue below zero, red above); thin: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
 ranks = [k for k in (1, 8, 20, 50) if k <= faces.held_out[0].numel() // 2]
 titles = ["noisy", "denoised", *(f"k = {k}" for k in ranks)]
 pairs = [(one, sigma) for one in (of_faces, of_patches) for sigma in one.sigmas]
@@ -118,10 +115,7 @@ rows = [one.row(place, ranks, sigma=sigma) for (one, sigma), place in zip(pairs,
 outlines = [one.x[place] for (one, _), place in zip(pairs, places, strict=True)]
 plots.image_grid(rows, labels, titles, signed=len(ranks), contours=outlines)
 
-# %% [markdown]
-# Move the first slider: how does the basis depend on $N$?
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.3", "code_prompt_hide": "Code: Fig. 4.3", "figure": {"name": "fig-explore-basis", "caption": "**The waves grow finer as the eigenvalue falls; with few training images there are none.** A test face at σ = 0.1: clean, noisy, denoised by network A of N images, and an eigenvector. Curve: eigenvalues by rank."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.3", "code_prompt_hide": "Code: Fig. 4.3", "figure": {"name": "fig-explore-basis", "caption": "**The waves grow finer as the eigenvalue falls; with few training images there are none.** σ = 0.1. Curve: eigenvalues."}}
 at_face = {n: of_faces.at[n, "A", 0.1][face] for n in faces.sizes}
 x, answered = of_faces.x[face], {n: of_faces.row(face, (), n=n) for n in faces.sizes}
 shown_ranks = [k for k in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377) if k <= x.numel() // 2]
@@ -150,7 +144,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
 results.keep(coefficients=groups)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise, and start above the best factors.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: root mean square coefficients by rank; dashed: σ. Right: eigenvalues, and the factors that bring noisy coefficients nearest to clean ones (dashed)."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: the best."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
     plots.band(left, groups["centre"], groups[name], color=colour, label=name)
@@ -164,16 +158,10 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# The face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The first eigenvalues exceed
-# 1: there the basis has partly fitted the noise at which it was computed.
-# {claim}`first-direction-is-amplified-too-much`
-#
-# ## How few waves make a face?
-#
-# We rebuild a face from $K$ vectors. Each basis may choose the $K$ that suit the clean face best, or must take its
-# first $K$.
+# It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` How few vectors
+# make a face, the first $K$ or those that suit it best?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Chosen as for the other bases, its own waves make the best face; its first 64 do not.** A test face from the mean face and K vectors: the first K eigenvectors of S (largest N, σ = 0.1), and of five bases those of the K largest coefficients. Below: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
 rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
 ways = {"first K eigenvectors": ("its own", "first"), "K eigenvectors": ("its own", "largest")}
 ways |= {f"K {name}": (name, "largest") for name in ("cosines", "db4 wavelets", "principal")}
@@ -196,7 +184,7 @@ Explorer(rebuild, [counts, Slider("image", "test face", range(8), [3, 4, 7], fac
 curves = bases.rebuilt(of_faces)
 results.keep(rebuilt=curves)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.6", "code_prompt_hide": "Code: Fig. 4.6", "figure": {"name": "fig-rebuilt", "caption": "**Sixty-four of its vectors hold a face as well as its one answer does; the answer and principal components hold it better.** PSNR of rebuilt test faces, with 95% intervals. Blue: the network's vectors, at this face and at another. “Largest”: chosen by looking at the clean face."}, "image": {"alt": "PSNR against the number of vectors for seven bases.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how well do K vectors make a face?", "code_prompt_hide": "Figure: how well do K vectors make a face?", "figure": {"name": "fig-rebuilt", "caption": "**Sixty-four of its vectors hold a face no better than its one answer does.** With 95% intervals. Blue: its vectors."}, "image": {"alt": "PSNR against the number of vectors for seven bases.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 drawn = [*ways.values(), ("another image's", "largest"), ("its answer", "largest")]
 colours = [*[plots.HALF["A"]] * 2, *[plots.INK] * 2, plots.WIENER, plots.HALF["A"], plots.INK]
@@ -208,28 +196,22 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# The same live, on these faces or an image of yours. Click a pixel of it: from which pixels does the network make this one?
+# Of 64 chosen vectors its own basis makes a better face than any fixed one. {claim}`own-basis-holds-faces-best` But
+# that is no evidence for the basis, which was found at $y$ and knows the answer: *one* vector, $f(y)$ less the mean
+# face, does as well. {claim}`answers-hold-faces-as-well`
+#
+# From which pixels does the network make one? Click it, in a face or an image of yours.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: pick a pixel of the image; its row of J is what it is made from, its column is where it goes. Below: the image from K vectors. Before it starts: a face and eigenvectors."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: its row of J is what it is made from, its column where it goes."}}
 still = plots.image_grid([of_faces.row(face, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[face]])
 alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
 Live("rebuild", still, alt, networks="avatars")
 
 # %% [markdown]
-# From the 64 vectors that suit it best, the network's own basis makes
-# {num}`rebuilt[basis="its own",choice=largest,k=64].psnr.value:.1f` dB of a face, the best fixed one
-# {num}`rebuilt[basis=principal,choice=largest,k=64].psnr.value:.1f`. {claim}`own-basis-holds-faces-best` But a basis that
-# was found at $y$ knows the answer, and *one* vector, $f(y)$ less the mean face, makes
-# {num}`rebuilt[basis="its answer",choice=first,k=1].psnr.value:.1f` dB, with 63 principal components
-# {num}`rebuilt[basis="its answer",choice=largest,k=64].psnr.value:.1f`: sixty-four of its vectors hold the face as well
-# as its one answer does, and no better. {claim}`answers-hold-faces-as-well` Its basis for *another* face is worse than
-# cosines. {claim}`basis-of-another-face-is-worse-than-cosines` And it is ordered for denoising: its *first* 64 vectors
-# make {num}`rebuilt[basis="its own",choice=first,k=64].psnr.value:.1f` dB, no more than the chosen principal components,
-# {claim}`first-vectors-are-no-better` and of very few vectors these make more. {claim}`components-are-best-at-first`
-#
 # ## What the picture leaves out
 #
-# Since $Jy = f(y)$, one backward pass gives $Sy$: what would the symmetric part do alone?
+# What would the symmetric part do alone? And do errors fit dimensions? Of the best denoiser
+# $\mathrm{SC} = \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1.
 
 # %%
 levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
@@ -238,7 +220,7 @@ wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases, symmetric=symmetric)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**From N = 100 on the network does better than its symmetric part, most where noise is weak (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: f(y) over Sy; dashed: twice the width. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
@@ -253,26 +235,19 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# The symmetric part leaves out {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].left.value:.3f` of the energy of $f(y)$. That is much for a
-# denoiser: $Sy$ is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse, {claim}`symmetric-part-falls-short` on photographs
-# more. {claim}`symmetric-part-falls-shorter-on-photographs` Nor does another symmetric matrix near $J$ reach it: $S$ with the best factor for each rank, chosen
-# with the clean faces, still loses {num}`symmetric[matrix=S with the best factors].loss.value:.1f` dB, without its negative eigenvalues
-# {num}`symmetric[matrix=S without negative eigenvalues].loss.value:.1f` and the polar factor $(J^\top J)^{1/2}$
-# {num}`symmetric[matrix="(J'J)^1/2"].loss.value:.1f`. {claim}`every-symmetric-matrix-loses` Neither width nor training mends it: a network twice as wide, trained four times as long, is *less*
-# symmetric.
-# {claim}`asymmetry-grows-with-training` (A filter averages over pixels that look alike: rows of $J$ add to one, columns need
-# not {cite:p}`milanfar2013tour`.) {claim}`rows-sum-to-one-rather-than-columns`
+# At σ = 0.1 the symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
+# {claim}`symmetric-part-falls-short` Nor does another symmetric matrix near $J$ reach the network, not even $S$ with
+# the best factors. {claim}`every-symmetric-matrix-loses` A wider network is *less* symmetric.
+# {claim}`asymmetry-grows-with-training`
 #
-# *Do errors fit?* The best denoiser's squared error is $\sigma^2\, \mathbb{E} \operatorname{tr} J$:
-# $\mathrm{SC} = \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1. It nearly is at the largest $N$ ({target}`T11d`);
-# {claim}`accounts-balance` memory errs far beyond what it keeps ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that they
-# saw is right ({target}`T22b`). {claim}`noise-level-is-seen`
+# SC is nearly 1 at the largest $N$ ({target}`T11d`); {claim}`accounts-balance` networks of few images err far beyond it
+# ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that networks see
+# ([chapter 1](01_denoising.py)) is right ({target}`T22b`). {claim}`noise-level-is-seen`
 #
-# *What do $J$ and $S$ share?* A matrix reads in one basis and writes in another, its right and left singular vectors,
-# $J = \sum_k s_k u_k v_k^\top$; a symmetric one in the same. The *alignment* of two bases, $\|U^\top V\|_F^2 / K$ with $U$, $V$ their first $K$
-# vectors, is 1 when these span one space.
+# *Has $S$ the right directions?* $J$ reads in one basis and writes in another, its right and left singular vectors. The
+# *alignment* of two bases of $K$ vectors, $\|U^\top V\|_F^2 / K$, is 1 when they span one space.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.9", "code_prompt_hide": "Code: Fig. 4.9", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** Test faces, σ = 0.1, largest N, with 95% intervals. Left: alignment of K left singular, K right singular and K eigenvectors of S. Right: share of f(y) that K terms of either expansion leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: do the bases in which J reads and writes span one space?", "code_prompt_hide": "Figure: do the bases in which J reads and writes span one space?", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** With 95% intervals. Right: share of f(y) that K terms leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 k, blue = pairs_of_bases["k"], plots.HALF["A"]
 plots.band(left, k, pairs_of_bases["left_right"], color=plots.INK, label="left, right")
@@ -288,27 +263,76 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# The first 128 of each are aligned to {num}`singular[k=128].left_right.value:.2f`, and the eigenvectors of $S$ lie
-# between. {claim}`one-space-two-bases` So the symmetric picture has the right directions; it misses how the network turns one into
-# another. {claim}`singular-terms-reach-the-answer`
+# The first 128 of each nearly do, and the eigenvectors of $S$ lie between: {claim}`one-space-two-bases` it has the
+# right directions. It misses how $J$ turns one into another. {claim}`singular-terms-reach-the-answer`
 #
-# ## How the basis appears
+# ## What "harmonic" and "adapted" mean, in numbers
 #
-# Do networks of two halves find one basis of $K = \operatorname{tr} J$ vectors? And has a network another for its training faces?
+# The paper does not define the words. We propose four numbers of the first $K$ vectors; two say most:
+#
+# - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
+#   crosses another image's.
+# - **H4, the same space?** How much of the $K$ vectors lies in the span of the $K$ smoothest functions that may jump at
+#   the image's contours, less the same with another image.
+#
+# Both are 0 for a basis that does not know its image. **H1**: does frequency grow with rank? **H3**: does a vector vary
+# along the strongest edges rather than across (less is better)?
+#
+# ```{admonition} Formulas
+# :class: dropdown
+# Over neighbouring pixels, a unit vector $e$ has the squared frequency $e^\top L e = \sum (e_i - e_j)^2$. In
+# $e^\top L_x e = \sum w_{ij} (e_i - e_j)^2$, $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across contours
+# of $x$ are free.
+#
+# - H1: rank correlation of $k$ with $e_k^\top L e_k$.
+# - H2: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, less that with another image.
+# - H3: gradient energy along over across the strongest edges, over that of cosines of equal frequency.
+# - H4: alignment with the $K$ lowest eigenvectors of $L_x$, less that with another image.
+# ```
+
+# %%
+indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
+results.keep(indices=indices, margins=margins)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** σ = 0.1, half A, largest N, with 95% intervals. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+figure, axes = plots.panels(4, columns=2, height=1.9, sharey=True)
+heads = {"h1": "H1, frequency grows", "h2": "H2, geometry gain", "h3": "H3, along / across", "h4": "H4, alignment"}
+sets = ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1))
+for ax, (index, head) in zip(axes, heads.items(), strict=True):
+    for study, name, colour, shift in sets:
+        found = indices.where(images=study.name, network="UNet", half="A", sigma=0.1)
+        plots.dots(ax, found["basis"], found[index], shift, color=colour, label=name)
+    ax.axvline(int(index == "h3"), color=plots.INK, linestyle="--", linewidth=0.8)
+    ax.set(xlabel=head)
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% [markdown]
+# The network is ahead of principal components, and of its own basis at a third image, in H2 ({target}`T20a`,
+# {target}`T20a photographs`) and H4 ({target}`T20c`, {target}`T20c photographs`): its basis follows the image.
+# {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
+#
+# H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`), too. {claim}`frequency-grows-with-rank` In H3
+# principal components beat the network on faces ({target}`T20b`), not on photographs ({target}`T20b photographs`).
+# {claim}`components-of-faces-run-along-faces`
+#
+# ## Where does the basis come from?
+#
+# Do networks of two halves find one basis? Has a network another at its training faces, and one before it is trained?
 
 # %%
 shared = bases.agreement(of_faces, of_patches, of_chain)
 growth, seen = harmonicity.growth(of_faces), harmonicity.seen(of_faces)
 results.keep(agreement=shared, growth=growth, seen=seen)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many, training and test faces have bases of one kind.** Half A, σ = 0.1; as {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many it is as at test faces.** As {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
 rows_of = [(n, training, 1 if training else face) for n in of_faces.seen for training in (True, False)]
 both = [of_faces.row(image, ranks, n=n, training=training) for n, training, image in rows_of]
 names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training, _ in rows_of]
 faces_of_rows = [(of_faces.training(n) if training else of_faces.x)[image] for n, training, image in rows_of]
 plots.image_grid(both, names, titles, signed=len(ranks), contours=faces_of_rows)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left: alignment of networks A and B at one face (solid), of A at two faces (dotted), by chance (grey). Right: H2 of the bases; 0 does not know the image."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left, dotted: A at two faces; grey: chance."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 curve = shared.where(images=faces.name, network="UNet")
 plots.band(left, curve["n"], curve["same"], color=plots.INK, marker="o", label="A and B")
@@ -323,65 +347,6 @@ for ax in (left, right):
     plots.legend(ax)
 plots.Picture(figure)
 
-# %% [markdown]
-# At $N$ = 100 the network keeps {num}`seen[n~100,at=training].trace.value:.0f` dimensions at a training face and many
-# useless ones at a test face; at the largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only`
-# There A and B agree to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, and less at two faces: they
-# agree on the image. {claim}`halves-find-one-basis`
-#
-# ## What "harmonic" and "adapted" mean, in numbers
-#
-# The paper does not define the words. We propose four numbers of the first $K$ vectors; two say most:
-#
-# - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
-#   crosses another image's.
-# - **H4, the same space?** How much of the $K$ vectors lies in the span of the $K$ smoothest functions that may jump at
-#   the image's contours, less the same with another image.
-#
-# Both are 0 for a basis that does not know its image. **H1** asks whether frequency grows with rank, **H3** whether
-# variation runs across the strongest edges rather than along them (less is better).
-#
-# ```{admonition} Formulas
-# :class: dropdown
-# Join each pixel to its four neighbours. A unit vector $e$ has the squared frequency $e^\top L e = \sum (e_i - e_j)^2$.
-# In $e^\top L_x e = \sum w_{ij} (e_i - e_j)^2$ with $w_{ij} = \exp(-(x_i - x_j)^2 / 2h^2)$, $h$ = .08, steps across
-# contours of $x$ are free.
-#
-# - H1: rank correlation of $k$ with $e_k^\top L e_k$.
-# - H2: mean of $1 - e_k^\top L_x e_k / e_k^\top L e_k$, less the same with another test image.
-# - H3: gradient energy along over across the strongest edges, over that of cosines of equal frequency.
-# - H4: alignment with the $K$ lowest eigenvectors of $L_x$, less the same with another test image.
-# ```
-
-# %%
-indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
-results.keep(indices=indices, margins=margins)
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** The four indices at σ = 0.1, half A, largest N, with 95% intervals over test images. Of H3 less is better. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
-figure, axes = plots.panels(4, columns=2, height=1.9, sharey=True)
-heads = {"h1": "H1, frequency grows", "h2": "H2, geometry gain", "h3": "H3, along / across", "h4": "H4, alignment"}
-sets = ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1))
-for ax, (index, head) in zip(axes, heads.items(), strict=True):
-    for study, name, colour, shift in sets:
-        found = indices.where(images=study.name, network="UNet", half="A", sigma=0.1)
-        plots.dots(ax, found["basis"], found[index], shift, color=colour, label=name)
-    ax.axvline(int(index == "h3"), color=plots.INK, linestyle="--", linewidth=0.8)
-    ax.set(xlabel=head)
-plots.legend(figure, ncols=2)
-plots.Picture(figure)
-
-# %% [markdown]
-# What counts is the margin over the better of a third image's basis and principal components. The smallest in H2, over both halves and noise levels, is
-# {num}`margins[images=avatars,network=UNet,h2=min].h2:+.2f` on faces ({target}`T20a`, {target}`T20c`) and
-# {num}`margins[images=photographs,h2=min].h2:+.2f` on photographs ({target}`T20a photographs`, {target}`T20c photographs`): the basis follows the
-# image, {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` from $N$ = 1,000 on. {claim}`bases-adapt-as-n-grows`
-#
-# H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`) too. {claim}`frequency-grows-with-rank` In H3 principal components of faces,
-# which run along the contours of faces, beat the network ({target}`T20b`); at $\sigma$ = .1 those of photographs do not
-# ({target}`T20b photographs`). {claim}`components-of-faces-run-along-faces`
-#
-# ## Architecture or training?
-
 # %%
 kinds = harmonicity.kinds((of_faces, of_chain), experiments.others(scale))
 results.keep(kinds=kinds)
@@ -392,16 +357,18 @@ units = {"ahead": "training images ahead (dB)", "psnr": "PSNR (dB)", "trace": "t
 kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **forms, h2=".2f", h4=".2f")
 
 # %% [markdown]
-# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with biases or without, told
-# $\sigma$ or not. BF-CNN learns it too, a chain of 21 convolutions with a tenth of the parameters.
-# {claim}`chain-adapts-too` It does not memorize a hundred faces, and adapts already then;
-# {claim}`less-memory-more-adaptation` whether for its architecture or its size we do not know.
+# At $N$ = 100 the network keeps few dimensions at a training face and many at a test face; at the largest $N$ the two
+# are alike. {claim}`training-faces-differ-in-small-sets-only` There the bases of A and B are aligned to
+# {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less. {claim}`halves-find-one-basis`
+#
+# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with constants or without,
+# told $\sigma$ or not, and also by a chain of convolutions without scales, {term}`BF-CNN`. {claim}`chain-adapts-too`
 #
 # ## What it comes to
 #
-# *The paper says* that a denoiser shrinks in waves that the image chooses. *We find* the waves: two networks that share
-# no training image agree on them, {claim}`halves-find-one-basis` and nothing that does not know the image equals them.
-# {claim}`basis-follows-the-face` *We do not find* that shrinkage is all. {claim}`symmetric-part-falls-short`
+# A denoiser works in waves that the image chooses: two networks that share no training image agree on them,
+# {claim}`halves-find-one-basis` and no basis that does not know the image equals them. {claim}`basis-follows-the-face`
+# But it does not only shrink. {claim}`symmetric-part-falls-short`
 #
-# *Limits.* Matrices were taken at {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
-# fewer, of one pair of trainings. Each image is also another's *other*, so that intervals are a little narrow.
+# *Limits.* One pair of trainings, {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
+# fewer. Each is also another's *other*, so that intervals are a little narrow.

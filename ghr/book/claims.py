@@ -356,12 +356,6 @@ CLAIMS = named(
             "{coefficients[last=max].clean.high} < {coefficients[last=max].noise.low}",
         ),
         Claim(
-            "first-direction-is-amplified-too-much",
-            "04",
-            "{coefficients[first=1].eigenvalue.low} > max(1, {coefficients[first=1].best.high}) and "
-            "{coefficients[first=1].noise.low} > 0.1",
-        ),
-        Claim(
             "own-basis-holds-faces-best",
             "04",
             '{rebuilt[basis="its own",choice=largest,k=64].psnr.low} > '
@@ -379,44 +373,12 @@ CLAIMS = named(
             '{rebuilt[basis="its answer",choice=largest,k=64].psnr.low} > '
             '{rebuilt[basis="its own",choice=largest,k=64].psnr.high}',
         ),
-        Claim(
-            "basis-of-another-face-is-worse-than-cosines",
-            "04",
-            '{rebuilt[basis="another image\'s",choice=largest,k=64].psnr.high} < '
-            "{rebuilt[basis=cosines,choice=largest,k=64].psnr.low}",
-        ),
-        Claim(
-            "first-vectors-are-no-better",
-            "04",
-            '{rebuilt[basis="its own",choice=first,k=64].psnr.low}'
-            " < {rebuilt[basis=principal,choice=largest,k=64].psnr.high}"
-            ' and {rebuilt[basis="its own",choice=first,k=64].psnr.high}'
-            ' < {rebuilt[basis="its own",choice=largest,k=64].psnr.low}',
-        ),
-        Claim(
-            "components-are-best-at-first",
-            "04",
-            "{rebuilt[basis=principal,choice=largest,k=4].psnr.low} > "
-            '{rebuilt[basis="its own",choice=largest,k=4].psnr.high}',
-        ),
         Claim("symmetric-part-falls-short", "04", "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.low} > 1"),
-        Claim(
-            "symmetric-part-falls-shorter-on-photographs",
-            "04",
-            "{levels[images=photographs,n=max,sigma=0.1].loss.low} > "
-            "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high}",
-        ),
         Claim("every-symmetric-matrix-loses", "04", "min({*symmetric.loss.low}) > 1"),
         Claim(
             "asymmetry-grows-with-training",
             "04",
             "{wide[sigma=0.1].loss.low} > {levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high}",
-        ),
-        Claim(
-            "rows-sum-to-one-rather-than-columns",
-            "04",
-            "{anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].rows.high} < "
-            "{anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].columns.low} / 2",
         ),
         Claim(
             "accounts-balance",
@@ -471,12 +433,6 @@ CLAIMS = named(
             " min({*margins[images=photographs,sigma=0.1].h4.low}) > 0",
         ),
         Claim(
-            "bases-adapt-as-n-grows",
-            "04",
-            "min({*growth[n>=1000].h2.low}) > max({*growth[n<=100].h2.value}) and "
-            "min({*growth[n>=1000].h4.low}) > max({*growth[n<=100].h4.high})",
-        ),
-        Claim(
             "frequency-grows-with-rank",
             "04",
             'min({*indices[basis="its own"].h1.low}) > 0.7 and min({*indices[basis=cosines].h1.low}) > 0.99',
@@ -499,13 +455,6 @@ CLAIMS = named(
             "04",
             "{kinds[network=BFCNN,n=max,half=A].h2.low} > {kinds[network=BFCNN,n=0].h2.high} and "
             "{kinds[network=BFCNN,n=max,half=A].parameters} < {kinds[network=UNet,n=max,half=A].parameters} / 10",
-        ),
-        Claim(
-            "less-memory-more-adaptation",
-            "04",
-            "{kinds[network=UNet,n>0,n~100,half=A].ahead} > {kinds[network=BFCNN,n>0,n~100,half=A].ahead} and "
-            "{kinds[network=BFCNN,n>0,n~100,half=A].h2.low} > {kinds[network=UNet,n>0,n~100,half=A].h2.high} and "
-            "{agreement[network=BFCNN,n~100].same.low} > {agreement[images=avatars,network=UNet,n~100].same.high}",
         ),
         Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
         Claim("slopes-not-above-wavelets", "05", "{worst[network=UNet].least_slope.high} < 0"),
