@@ -18,10 +18,9 @@
 # denoiser has no use for it, and there the network is worse than the optimum {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
-# Its error grows the further above the optimum's the weaker the noise is. {claim}`discs-ratio-rises` What it keeps too
-# much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` less of it in waves of the contour
-# than of smooth noise there. {claim}`noise-at-the-edge-does-as-much` Longer training still mends some of it.
-# {claim}`training-still-helped`
+# What it keeps too much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` less of it in
+# waves of the contour than of smooth noise there. {claim}`noise-at-the-edge-does-as-much` Longer training still mends
+# some of it. {claim}`training-still-helped`
 #
 # **The figure.** {numref}`fig-vectors`.
 # ```
@@ -58,21 +57,19 @@ results.keep(networks=networks(*discs, ray, sines))
 # %% [markdown]
 # ## Images that are a few numbers
 #
-# **Discs.** Centre, radius, level and background level are drawn at random. The edge is one pixel wide, so that the
-# image changes smoothly with each number: all discs are a curved surface (a manifold) of five dimensions among
-# {num}`networks[images=discs,network=UNet].pixels:,`. Where noise is weak, the best denoiser projects $y$ on it. It
-# keeps the five tangent directions, and $5/d$ of the noise:
+# **Discs.** Centre, radius, level and background level are random, and the edge is one pixel wide. So the image changes
+# smoothly with each number: discs are a curved surface (a manifold) of five dimensions among $d$ pixels. Where noise is
+# weak, the best denoiser projects $y$ on it. It keeps the five tangent directions, and $5/d$ of the noise:
 #
 # $$\mathrm{MSE}^* \approx 5 \sigma^2 / d, \qquad \mathrm{tr} J^* \approx 5.$$ (eq-five)
 #
-# We do not rely on the approximation: for each noisy image the five numbers are integrated out
-# (`ghr.references.DiscPosterior`), which gives the {term}`posterior mean` that no denoiser can beat. It is told $\sigma$;
-# networks can read $\sigma$ off so many pixels.
+# We do not rely on that. Integrals over the five numbers, by enough random samples,
+# {claim}`posteriors-are-sampled-enough` give the {term}`posterior mean`, which no denoiser can beat.
 #
 # **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of random amplitude and phase,
 # are sums of a sine and a cosine: two. There a projection is the best without knowing the law of contrasts.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.1", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** One disc at three noise levels: clean, noisy, the UNet's answer, the exact posterior mean, and network minus optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: one disc at three noise levels", "code_prompt_hide": "Figure: one disc at three noise levels", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** Difference: network − optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference."}}
 rows, shown, titles = [], (manifolds.WEAK, 0.1, 0.3), ["clean", "noisy", "network", "optimum", "difference"]
 for sigma in shown:
     y = noise.add_noise(x, sigma, torch.Generator().manual_seed(seed))[:1]
@@ -81,7 +78,7 @@ for sigma in shown:
 plots.image_grid(rows, [f"σ = {sigma}" for sigma in shown], titles, signed=1)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.2", "figure": {"name": "fig-explore-disc", "caption": "**The weaker the noise, the further apart are network and optimum.** A disc: clean, noisy, denoised by the UNet and by the exact posterior mean, and network minus optimum, on a scale of its own. Below the pictures: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.2", "figure": {"name": "fig-explore-disc", "caption": "**The weaker the noise, the further apart are network and optimum.** Denoised by the UNet and by the exact posterior mean; difference: network − optimum."}}
 def disc(radius, across, sigma):
     """One disc, the network's answer and the optimum."""
     clean = synthetic.draw_discs(torch.tensor([across * size, size / 2, radius * size, 0.8, 0.3])[:, None], size)
@@ -113,7 +110,7 @@ levels = manifolds.levels("discs", answers, optimum)
 deficits = manifolds.deficits("discs", answers, optimum)
 results.keep(levels=levels, deficits=deficits, sampling=manifolds.sampling(optimum))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** Discs, with 95% intervals. Left: output against input PSNR. Right: mean squared error over that of the optimum, which is 1 (dashed) and cannot be passed. UNet solid; BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** Discs, with 95% intervals. Right: squared error over that of the optimum, which is 1 (dashed). BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
 grid = Table(tuple(row for row in levels if row.sigma != manifolds.WEAK))  # the evaluation grid
 LINES = {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], ":"), "optimum": (plots.INK, "--")}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
@@ -128,16 +125,11 @@ plots.legend(left)
 plots.Picture(figure)
 
 # %% [markdown]
-# Between input 21 and 40 dB the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times
-# the optimum's, {claim}`discs-error-above-optimum` and the ratio rises with each step to weaker noise.
-# {claim}`discs-ratio-rises` So its slope, {num}`deficits[denoiser=UNet].slope.value:.2f`, is far below the 1 of
-# {eq}`eq-five` ({target}`T17c`). (The optimum's integrals are sums over random samples; the smallest effective number
-# of them, {num}`sampling.least:,.0f`, adds next to nothing. {claim}`posteriors-are-sampled-enough`)
+# At middle and weak noise the network's squared error is at least {num}`deficits[denoiser=UNet].smallest:.2g` times the
+# optimum's, {claim}`discs-error-above-optimum` and the ratio rises with each step to weaker noise.
+# {claim}`discs-ratio-rises` So the slope of the left curve is far below the 1 of {eq}`eq-five` ({target}`T17c`).
 #
-# ## How many dimensions?
-#
-# The trace of the Jacobian counts them. The optimum's is the posterior's covariance over $\sigma^2$, from the same
-# integrals.
+# How many dimensions does the network keep? The trace of the Jacobian counts them.
 
 # %%
 tangents = [synthetic.disc_tangent(p, size) for p in parameters.T[:dissected]]
@@ -149,7 +141,7 @@ parts = manifolds.parts("discs", found)
 spectra = manifolds.spectra("discs", found, range(1, 26))
 results.keep(parts=parts, spectra=spectra)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions, fewer where noise is strong; the network keeps more, most where noise is weak.** Discs, with 95% intervals. Left: tr J. Right: eigenvalues of the symmetric part of J at σ = 0.04; crosses: the paper's, of a larger network on discs of 80 pixels."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions; the network keeps more, most where noise is weak.** Discs, with 95% intervals. Right: eigenvalues of the symmetric part of J at σ = 0.04; crosses: the paper's, of a larger network and 80 pixels."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for name, (colour, line) in LINES.items():
     style = {"color": colour, "linestyle": line, "label": name}
@@ -165,18 +157,15 @@ plots.Picture(figure)
 # %% [markdown]
 # At $\sigma$ = .04 the optimum keeps {num}`deficits[denoiser=optimum].trace.value:.1f` dimensions, the network
 # {num}`deficits[denoiser=UNet].trace:.0f` ({target}`T16`). {claim}`discs-keep-too-much` After five, the optimum's
-# eigenvalues end; the network's fall slowly, as they do in the paper. {claim}`eigenvalues-do-not-end-at-five`
+# eigenvalues end; the network's fall slowly, as in the paper. {claim}`eigenvalues-do-not-end-at-five`
 #
-# ## Which directions?
+# ## What is kept beyond the five?
 #
-# The derivatives of a clean disc by its five numbers span the **tangent**, with orthonormal basis $T$. The left
-# singular vectors $U_5$ of $J$, the five directions in which the answer moves most, lie in it to
-# $\|T^\top U_5\|_F^2 / 5$ = {num}`parts[denoiser=UNet].left:.2f` ({target}`T15`): nearly, the network finds the five.
-# {claim}`five-directions-are-found`
-#
-# What lies beyond the tangent is the **surplus**: of {num}`parts[denoiser=UNet].trace.value:.0f` dimensions only
-# {num}`parts[denoiser=UNet].along.value:.1f` are along it. The error, too, is mostly beyond: the network does not
-# misjudge the disc so much as it fails to remove what no disc has. {claim}`error-is-mostly-beyond`
+# The derivatives of a clean disc by its five numbers span the **tangent**, with orthonormal basis $T$. The network
+# finds it: the five directions in which its answer moves most, the left singular vectors of $J$, nearly span it
+# ({target}`T15`). {claim}`five-directions-are-found` What it keeps beyond is the **surplus**. The error is mostly
+# there, too: the network does not misjudge the disc so much as it fails to remove what no disc has.
+# {claim}`error-is-mostly-beyond`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the tangent and beyond it"}
 heads = {
@@ -198,10 +187,7 @@ parts.show(
     asym=".2f",
 )
 
-# %% [markdown]
-# ## What is the surplus made of?
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J by rank k, blue below zero, red above. A flat tile is the level of the background."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -213,10 +199,9 @@ rows = [
 plots.image_grid(rows, [*shown, *shown], ["answer", *(f"k = {k} or {k + 5}" for k in range(1, 6))], signed=5)
 
 # %% [markdown]
-# Move the disc yourself, or its edge: five directions lead to other discs. Where do the others lead that the network
-# keeps?
+# Move the disc, or its edge. Five directions lead to other discs; where do the others lead?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-disc", "caption": "**The network's first five directions move, enlarge and shade the disc; the next ones bend its contour, and lead to no disc.** A disc, and directions as what they do to it, x + t e with t to and fro, or as they are, blue below zero, red above: its changes with each of its five numbers, and eigenvectors 1 to 5 and 6 to 10 of the UNet's Jacobian (symmetric part, σ = 0.04). Green: the contour where it was. Live in the browser: drag the disc or its edge, and the network is asked there."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-disc", "caption": "**The network's first five directions move, enlarge and shade the disc; the next ones bend its contour, and lead to no disc.** As in {numref}`fig-vectors`; green: the contour where it was. Live: drag the disc or its edge."}}
 from ghr.book import told
 from ghr.book.live import Live
 
@@ -231,18 +216,17 @@ alt = "A disc; five directions that lead to other discs; ten eigenvectors of the
 Live("disc", still, alt, networks="discs", **disc_told)
 
 # %% [markdown]
-# "Harmonic along the contour" can be made exact for a disc: bend its circle with $m$ waves,
-# $r + \varepsilon \cos m\theta$ or $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another
-# place; $m$ = 2, 3, ... are no discs any more: **contour waves**. How much of the first eight directions of the
-# surplus, $P J P$ with $P = I - T T^\top$, lies in the eight contour waves of $m$ = 2 to 5? Beside this share stand the
-# indices of [chapter 4](04_adaptive_basis.py). Controls have the same tangent taken out: the surplus of a third disc,
-# principal components, cosines, random vectors, and random vectors confined to the edge, as drawn or smoothed before.
+# "Harmonic along the contour" can be made exact: bend the circle with $m$ waves, $r + \varepsilon \cos m\theta$ or
+# $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are no discs
+# any more: **contour waves**. How much of the first eight directions of the surplus, $P J P$ with $P = I - T T^\top$,
+# lies in the eight contour waves of $m$ = 2 to 5? Two of the controls are random vectors confined to the edge, as drawn
+# or smoothed.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
 results.keep(surplus=surplus, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** UNet, σ = 0.04, with 95% intervals over discs: the surplus (blue) and six controls, the last two confined to the edge. Of H3 less is better."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** UNet, σ = 0.04, with 95% intervals over discs. H2 to H4: [chapter 4](04_adaptive_basis.py)."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=2.0, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
@@ -252,25 +236,21 @@ for ax, (field, label) in zip(axes, fields.items(), strict=True):
 plots.Picture(figure)
 
 # %% [markdown]
-# A share of {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of their own disc, and of controls that
-# do not know the edge hardly anything. {claim}`surplus-sits-on-the-contour` So the surplus sits on the contour; it also
-# varies across it (H2) more than these. {claim}`surplus-knows-its-disc` But of random vectors confined to the edge
-# {num}`surplus[basis="random, at the edge"].waves:.2f` lies there, of smooth ones
-# {num}`surplus[basis="smooth, at the edge"].waves:.2f`, and they vary across it as much:
-# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown. In H3 it is
-# smoother along contours than these, and cosines are smoother still. {claim}`surplus-is-not-smooth-along-contours`
+# Of the surplus {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of its own disc, of controls that
+# do not know the edge hardly anything: {claim}`surplus-sits-on-the-contour` it sits on the contour. But of smooth
+# random vectors at the edge {num}`surplus[basis="smooth, at the edge"].waves:.2f` lies there:
+# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown.
 #
 # ## Without curvature: a ray and a plane
 #
-# Is it the curvature that is hard? A ray and a plane have none: one or two vectors, the same for all images, with
-# nothing to adapt to.
+# Is it the curvature that is hard? A ray and a plane have none: one or two vectors, the same for all images.
 
 # %%
 projections = RayDenoiser(ray.held_out[:1]), SineDenoiser(size)
 flat_levels, flat_deficits, flat_parts = manifolds.flat([ray, sines], projections, tested, seed=seed)
 results.keep(flat_levels=flat_levels, flat_deficits=flat_deficits, flat_parts=flat_parts)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.8", "figure": {"name": "fig-flat", "caption": "**What is left is no contour: specks on the ray, blobs on the plane.** The ray and a plane wave (grey is 0) at two noise levels: clean, noisy, the network's answer, the projection, and network minus projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: what is left of a ray and of a plane wave", "code_prompt_hide": "Figure: what is left of a ray and of a plane wave", "figure": {"name": "fig-flat", "caption": "**What is left is no contour: specks on the ray, blobs on the plane.** Difference: network − projection, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a picture and a plane wave, clean, noisy, denoised by the network, projected, and the difference of the two."}}
 rows, labels = [], []
 for study, projection in zip((ray, sines), projections, strict=True):
     for sigma in (0.1, 0.3):
@@ -282,7 +262,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
         labels.append(f"{study.name}\nσ = {sigma}")
 plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** Left: squared error over the projection's; below 1 where noise is strong, since the network knows contrasts. Right: tr J; dashed: dimensions that exist. With 95% intervals."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** With 95% intervals. Left: below 1 where noise is strong, since the network knows contrasts. Right, dashed: dimensions that exist."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (axes[:2], axes[2:]), strict=True):
     rows = [row for row in rows if row.sigma != manifolds.WEAK]
@@ -293,7 +273,7 @@ for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (
         ax.set(title=name, xlabel="input PSNR (dB)", ylabel=label, yscale="log" if field == "ratio" else "linear")
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.10", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come spots on the ray and broad waves on the plane: no contours of the picture.** The ray and a plane wave, noisy (σ = 0.04; grey is 0), and the network's eigenvectors by rank, blue below zero, red above."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.10", "figure": {"name": "fig-flat-vectors", "caption": "**After the directions that exist come no contours of the picture.** A ray and a plane wave, σ = 0.04, and the network's eigenvectors by rank."}, "image": {"alt": "Two rows: a noisy picture and six eigenvectors of the network there, a noisy plane wave and six eigenvectors.", "classes": "dark-light"}}
 rows = []
 for study, projection in zip((ray, sines), projections, strict=True):
     clean, network = study.held_out[:tested], study.denoisers[study.largest, "A"]
@@ -318,12 +298,11 @@ flat_parts.show(
 # %% [markdown]
 # On the ray the network keeps {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1,
 # on plane waves {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2.
-# {claim}`flat-keep-too-much` So curvature is not the reason. Nor are these vectors contours of the picture: where there
-# is nothing to adapt to, the surplus does not look like the harmonics of the paper.
+# {claim}`flat-keep-too-much` So curvature is not the reason.
 #
 # ## Bias, or too little training?
 
-# %%
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: loss against the optimum during training", "code_prompt_hide": "Table: loss against the optimum during training"}
 progress = manifolds.progress([*discs, ray, sines])
 results.keep(progress=progress)
 learning = {
@@ -337,22 +316,19 @@ progress.show(
 )
 
 # %% [markdown]
-# On discs the loss against the optimum (at $\sigma$ = .05) fell from
+# In the second half of training the loss on discs fell from
 # {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to
-# {num}`progress[images=discs,network=UNet,part=1].test:.1f` dB in the second half of training,
-# {claim}`training-still-helped` and as much on training images: the network does not learn its discs by heart.
-# {claim}`discs-are-not-learned-by-heart` The log cannot tell a preference that no training would undo from one that is
-# slow to be undone.
+# {num}`progress[images=discs,network=UNet,part=1].test:.1f` dB above the optimum (at $\sigma$ = .05).
+# {claim}`training-still-helped` The log cannot tell a preference that no training would undo from one that is slow to
+# be undone.
 #
 # ## What it comes to
 #
-# The paper finds that a network of discs keeps, beside the five directions, others that are harmonic along the contour,
-# with which the optimum has nothing to do (its Figures 5, 19 to 21). It compares with the limit of small noise; here
-# the optimum is computed. We find the others, {claim}`discs-keep-too-much` on the contour,
-# {claim}`surplus-sits-on-the-contour` and not that they are more harmonic along it than smooth noise there is.
-# {claim}`noise-at-the-edge-does-as-much` A BF-CNN, which sees less of the image at once, is worse. {claim}`chain-is-worse-on-discs` But a ray, where there is no contour
-# to follow, is kept too wide as well. {claim}`flat-keep-too-much`
+# The paper finds directions that are harmonic along the contour, with which the optimum has nothing to do (its Figures
+# 5, 19 to 21). We find too many directions, {claim}`discs-keep-too-much` on the contour,
+# {claim}`surplus-sits-on-the-contour` and not that they are more harmonic along it than smooth noise there.
+# {claim}`noise-at-the-edge-does-as-much` A ray, where there is no contour to follow, is kept too wide as well.
+# {claim}`flat-keep-too-much`
 #
 # *Why?* A guess: that an edge is part of *one circle* shows only in pixels far apart; that it is smooth shows in a
-# neighbourhood. Small filters average along the contour over some length with ease, and waves longer than that length
-# pass.
+# neighbourhood. Small filters average along the contour with ease, and waves longer than that average pass.

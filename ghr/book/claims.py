@@ -537,18 +537,11 @@ CLAIMS = named(
             "06",
             "{parts[denoiser=UNet].beyond.low} > {parts[denoiser=optimum].beyond.high} and {margins.waves.low} > 0",
         ),
-        Claim("surplus-knows-its-disc", "06", "{margins.h2.low} > 0"),
         Claim(
             "noise-at-the-edge-does-as-much",
             "06",
             "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
             ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
-        ),
-        Claim(
-            "surplus-is-not-smooth-along-contours",
-            "06",
-            '{margins.h3.low} > 0 and {surplus[basis="its own"].h3.high} < '
-            'min({surplus[basis="random, at the edge"].h3.low}, {surplus[basis="smooth, at the edge"].h3.low})',
         ),
         Claim(
             "flat-keep-too-much",
@@ -561,18 +554,6 @@ CLAIMS = named(
             "training-still-helped",
             "06",
             "{progress[images=discs,network=UNet,part=1].test} < {progress[images=discs,network=UNet,part=0.5].test}",
-        ),
-        Claim(
-            "discs-are-not-learned-by-heart",
-            "06",
-            "abs({progress[images=discs,network=UNet,part=1].test} - "
-            "{progress[images=discs,network=UNet,part=1].training}) < 0.5",
-        ),
-        Claim(
-            "chain-is-worse-on-discs",
-            "06",
-            "{deficits[denoiser=BFCNN].trace.low} > {deficits[denoiser=UNet].trace.high} and "
-            "{deficits[denoiser=BFCNN].smallest.low} > {deficits[denoiser=UNet].smallest.high}",
         ),
         Claim(
             "lists-of-pixels-lose-nothing",
