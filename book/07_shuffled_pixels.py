@@ -16,7 +16,7 @@
 # ```{admonition} In short
 # **Claim.** The harmonic basis is an inductive bias: the network brings it along, whether or not it suits the images.
 # Faces whose pixels are all permuted alike are such a case {cite:p}`kadkhodaie2024generalization`: their best denoiser
-# is that of faces, with its pixels permuted, and the network's bias is not permuted with them.
+# is that of faces, permuted with them; the network's bias is not.
 #
 # **What we find.** Order is worth decibels to the network, the more of it is lost the more. {claim}`shuffling-costs`
 # {claim}`larger-blocks-cost-more` After a whole shuffle it is worse than an affine map,
@@ -26,9 +26,8 @@
 # **The figure.** {numref}`fig-shuffled`.
 # ```
 #
-# We permute the pixels of all faces by one fixed permutation, of the whole image or inside each block of a few pixels a
-# side, and train the network again: same faces, initial weights and recipe. A shuffle takes away nothing but the order
-# of pixels. What the network loses is what it owed to that order.
+# We permute the pixels of all faces by one fixed permutation, of the whole image or inside blocks, and train the
+# network again: same faces, initial weights and recipe. What it loses is what it owed to the order of pixels.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -61,11 +60,12 @@ results.keep(networks=networks(*studies))
 # $$f_P(y) = P f(P^{-1} y),$$ (eq-permuted)
 #
 # since white noise looks the same in any order. Its error is that of $f$; its Jacobian $P J P^{-1}$ has the same
-# eigenvalues, and eigenvectors with their pixels permuted. So it is for any learner that treats pixels as a list.
+# eigenvalues, and eigenvectors with their pixels permuted. So it is for any learner that treats pixels as a list: a
+# shuffle costs Wiener and the memorizing optimum nothing. {claim}`lists-of-pixels-lose-nothing`
 #
-# ## What is left of a face
+# ## What is lost?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.1", "figure": {"name": "fig-shuffled", "caption": "**From top to bottom the face is lost, though all rows had the same face and the same noise.** Rows: faces, then shuffled inside blocks and over the whole image. “Back”: the answer with its pixels put back. The best denoiser would give the same face in every row."}, "image": {"alt": "A test face, its shuffled versions by size of the blocks, noisy at two levels, denoised, and denoised with the pixels put back.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.1", "figure": {"name": "fig-shuffled", "caption": "**From top to bottom the face is lost, though all rows had the same face and the same noise.** “Back”: the answer with its pixels put back. The best denoiser would give one face in every row."}, "image": {"alt": "A test face, its shuffled versions by size of the blocks, noisy at two levels, denoised, and denoised with the pixels put back.", "classes": "dark-light"}}
 face, rows = faces.held_out[4:5], []
 for block, f in denoisers.items():
     row = [shuffle(face, block)]
@@ -77,12 +77,6 @@ for block, f in denoisers.items():
 labels = [name.replace(" ", "\n", 1) for name in names.values()]
 plots.image_grid(rows, labels, ["clean", "σ = 0.1", "denoised", "back", "σ = 0.3", "denoised", "back"])
 
-# %% [markdown]
-# ## How much is lost
-#
-# Noise is moved along with the pixels, so that every network has the same problem up to their order. The loss is the
-# PSNR for faces less that for shuffled ones.
-
 # %%
 measured, wiener = shuffles.of_studies(studies, x, seed)  # squared errors by side of the blocks
 half_b = shuffles.errors_on_faces(faces.denoisers[n, "B"], x, 1, seed=seed)
@@ -92,11 +86,7 @@ controls = shuffles.controls(wiener, faces, shuffled[-1], seed=seed)
 averages = shuffles.averages(x, blocks)
 results.keep(losses=losses, deficit=deficit, controls=controls, averages=averages)
 
-# %% [markdown]
-# First the control: for Wiener and the memorizing optimum, which treat pixels as a list, the loss is 0 up to rounding.
-# {claim}`lists-of-pixels-lose-nothing`
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, with 95% intervals. Left: PSNR lost by shuffling; dotted: what half B is behind half A, the measure of chance; shaded: noise levels of the targets. Right: PSNR over Wiener's."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, with 95% intervals. Left: PSNR of faces less that of shuffled ones; dotted: what half B is behind half A, the measure of chance; shaded: σ = 0.1 to 0.5."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 left.axvspan(*(-20 * np.log10(shuffles.JUDGED)), color=plots.FAINT, alpha=0.3, linewidth=0)
 for block, rows in losses.where(half="A").by("block"):
@@ -120,21 +110,19 @@ named.show(
 
 # %% [markdown]
 # From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, {claim}`shuffling-costs`
-# far more than two trainings on different faces differ, {claim}`loss-is-more-than-chance` and more from each block size
-# to the next. {claim}`larger-blocks-cost-more` (One would expect small blocks, which scramble fine structure only, to
-# cost most at weak noise; they, too, cost most at middle noise. {claim}`small-blocks-cost-most-in-the-middle`)
+# far more than two trainings on different faces differ, {claim}`loss-is-more-than-chance` and larger blocks cost more
+# than smaller ones. {claim}`larger-blocks-cost-more`
 #
-# *Is it still better than linear?* On faces it is better than Wiener at each of these noise levels,
-# {claim}`faces-beat-wiener` after a whole shuffle worse at each. {claim}`shuffled-lose-to-wiener` So this network is
-# undertrained, too small, or both; little follows about the basis that it would prefer in the end.
-#
-# ## Would a longer training mend it?
+# Is the network still better than linear? On faces it beats Wiener at each of these noise levels,
+# {claim}`faces-beat-wiener` after a whole shuffle at none. {claim}`shuffled-lose-to-wiener` In the second half of
+# training its loss hardly shrinks. {claim}`loss-hardly-shrinks` So it is trained too short, too small, or both; little
+# follows about the basis that it would prefer in the end.
 
 # %%
 trails = shuffles.trails(studies)
 results.keep(trails=trails)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the loss by shuffling shrink as training goes on?", "code_prompt_hide": "Figure: does the loss by shuffling shrink as training goes on?", "figure": {"name": "fig-log-shuffled", "caption": "**All networks still gain at the end, and the loss by a whole shuffle stays.** Left: output PSNR at input 20 dB (line across), training images solid, test images dotted. Right: test PSNR of the network of faces less that of shuffled faces at the same time."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the loss by shuffling shrink as training goes on?", "code_prompt_hide": "Figure: does the loss by shuffling shrink as training goes on?", "figure": {"name": "fig-log-shuffled", "caption": "**The loss by a whole shuffle stays as training goes on.** Left: output PSNR at input 20 dB, training images solid, test images dotted."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 for block, rows in trails.by("block"):
     colour = plots.shade(block, blocks)
@@ -148,15 +136,10 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# The loss of a whole shuffle is {num}`trails[block=max,images_seen=max].lost:.1f` dB at the end, hardly less than
-# half-way. {claim}`loss-hardly-shrinks` The network does not memorize instead: it fails on its training images alike.
-# {claim}`shuffled-are-not-learned-by-heart` (The learning rate falls to zero, so the last step says little about a
-# longer training.)
-#
 # ## Which basis does it find?
 #
-# As in [chapter 4](04_adaptive_basis.py): eigenvectors of the symmetric part of $J$ at noisy test faces. A network as
-# free as the optimum would have those of the network of faces, once pixels are put back.
+# As in [chapter 4](04_adaptive_basis.py) we look at eigenvectors of the symmetric part of $J$ at noisy test faces. A
+# network as free as the optimum would have those of the network of faces, once its pixels are put back. Let them fly.
 
 # %%
 chosen = faces.held_out[: 5 if scale == "smoke" else 32]
@@ -169,7 +152,7 @@ harmonicity = shuffles.harmonicity(filters, chosen, principal, before)
 frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.4", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** A face at σ = 0.3 and eigenvectors by rank k, blue below zero, red above; of each shuffle as its network sees it, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which vectors after which shuffle?", "code_prompt_hide": "Figure: which vectors after which shuffle?", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** σ = 0.3; blue below zero, red above; as the network sees them, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back."}}
 ranks, of_face, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
@@ -179,10 +162,7 @@ for block, f in denoisers.items():
     labels += [names[block].replace(" ", "\n", 1), "back"][: 1 if block == 1 else 2]
 plots.image_grid(of_face, labels, ["noisy", "denoised", *(f"k = {k}" for k in ranks)], signed=len(ranks))
 
-# %% [markdown]
-# What is noise for our eyes, what for the network? Let the pixels fly: face and vectors go back to their places at once.
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-fly", "caption": "**With its pixels put back, the network of shuffled faces knows a blurred face, and after a few vectors nothing.** A noisy face (σ = 0.3), the answer and eigenvectors of the network of shuffled faces on the grid that it sees, then with the pixels put back; below, the network of faces at the same face and noise, which the best denoiser of shuffled faces would equal. In the page pixels fly, blocks can be chosen, and the networks run in your browser for other faces and noise."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.5", "figure": {"name": "fig-fly", "caption": "**With its pixels put back, the network of shuffled faces knows a blurred face, and after a few vectors nothing.** A noisy face (σ = 0.3), the answer and eigenvectors, on the grid that the network sees and put back. Live: pixels fly, for other blocks, faces and noise; below, the network of faces, which the best denoiser of shuffled faces would equal."}}
 from ghr.book import told
 from ghr.book.live import Live
 
@@ -195,7 +175,7 @@ alt = "Pictures and eigenvectors of a shuffled face as its network sees them, an
 sets = {block: study.name for block, study in zip(blocks, studies, strict=True)}
 Live("fly", still, alt, networks=" ".join(sets.values()), sets=sets, face=4, **fly_told)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the fewer directions are kept in full, and the more are kept a little.** Means over test faces at σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels, where equal ranks are a smaller share."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the longer the tail of eigenvalues.** σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)
@@ -228,18 +208,17 @@ kept.show(
 )
 
 # %% [markdown]
-# The network of faces keeps {num}`kept[block=1].trace.value:.0f` dimensions, that of the whole shuffle
-# {num}`kept[block=max].trace.value:.0f`; the optimum would keep equally many. {claim}`shuffled-network-keeps-more` Put
-# back, its basis lies in that of faces by {num}`kept[block=max].as_faces.value:.2f`, chance gives
+# The network of the whole shuffle keeps more dimensions than that of faces, {claim}`shuffled-network-keeps-more` and
+# others: put back, its basis is aligned with theirs to {num}`kept[block=max].as_faces.value:.2f`, by chance it would be
 # {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
 #
 # ## Harmonic on which grid?
 #
-# A network that brings harmonic vectors along has them on the grid that it *sees*, however scrambled the image is
-# there; a free one has them on the grid of *faces*. So we take H1, whether frequency grows with rank, on both. The
-# control is an *untrained* network, whose normalization alone has seen images: what it has comes with the architecture.
+# A network that brings harmonics along has them on the grid that it *sees*; a free one has them on the grid of *faces*.
+# So we take H1, whether frequency grows with rank, on both. The control is an *untrained* network: what it has comes
+# with the architecture.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 (does frequency grow with rank? 1 is always) at σ = 0.3, with 95% intervals: of the network of faces and principal components, and of the whole shuffle and its controls."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 at σ = 0.3, with 95% intervals."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -253,13 +232,13 @@ harmonicity.show(
 )
 
 # %% [markdown]
-# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`; an untrained network has
-# {num}`harmonicity[basis=an untrained network].h1.value:.2f`. There no bias of the trained network is shown.
-# {claim}`trained-is-less-harmonic-than-untrained` Put back it is more, {claim}`more-harmonic-when-put-back` but far
-# from the network of faces. {claim}`not-harmonic-when-put-back` The order that it has is that of faces, and there is
-# little of it.
+# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`, of an untrained network
+# {num}`harmonicity[basis=an untrained network].h1.value:.2f`: {claim}`trained-is-less-harmonic-than-untrained` no bias
+# of the trained network is shown. Put back it is more, {claim}`more-harmonic-when-put-back` but less than that of the
+# network of faces. {claim}`not-harmonic-when-put-back` The network knows a few modes of faces; what follows is nearly
+# as rough as random vectors, on both grids. {claim}`few-modes-then-noise`
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.8", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** Mean squared frequency of groups of eigenvectors, σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how rough are the vectors?", "code_prompt_hide": "Figure: how rough are the vectors?", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):
@@ -271,18 +250,14 @@ plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
 # %% [markdown]
-# H1 looks at ranks alone. How rough are the vectors? The first three, put back, have a squared frequency of
-# {num}`frequencies[basis="its network, pixels put back",first=1].frequency.value:.1f`, where random ones have
-# {num}`frequencies[block=1,first=1].random:.1f`. From rank 16 on they are nearly as rough as random ones on both grids.
-# The network knows a few modes of faces; the rest is harmonic on neither. {claim}`few-modes-then-noise`
-#
 # ## What it comes to
 #
-# The paper counts shuffled faces among the images whose best basis is not harmonic, and finds the network worse there
-# than the optimum (its Figures 20 and 21). So do we. {claim}`shuffling-costs` That the network *brings the harmonic
-# basis along* we do not find. {claim}`trained-is-less-harmonic-than-untrained`
+# The paper finds networks of shuffled faces worse than the optimum (its Figures 20 and 21). So do we.
+# {claim}`shuffling-costs` That the network *brings the harmonic basis along* we do not find.
+# {claim}`trained-is-less-harmonic-than-untrained`
 #
 # *Why does it lose?* A permutation keeps all moments of the pixels and all distances between images. What changes is
-# who is neighbour to whom, and a convolutional network is built on that: it joins neighbours first, pools neighbours,
-# and uses the same weights everywhere. What is lost is the architecture's share in denoising faces, at this size and
-# length of training. One network was trained for each shuffle.
+# who is neighbour to whom, and a convolutional network is built on that: it joins and pools neighbours, with the same
+# weights everywhere. What is lost is the architecture's share in denoising faces.
+#
+# *Limits.* One training for each shuffle, of this size and length.

@@ -584,16 +584,10 @@ CLAIMS = named(
             '{harmonicity[basis="an untrained network"].h1_more.high} < 0',
         ),
         Claim("shuffled-network-keeps-more", "07", "{kept[block=max].trace.low} > {kept[block=1].trace.high}"),
-        Claim("small-blocks-cost-most-in-the-middle", "07", "{losses[block=2,half=A,lost=max].input_psnr} < 30"),
         Claim(
             "loss-hardly-shrinks",
             "07",
             "abs({trails[block=max,images_seen=max].lost} - {trails[block=max,images_seen~524288].lost}) < 0.5",
-        ),
-        Claim(
-            "shuffled-are-not-learned-by-heart",
-            "07",
-            "abs({trails[block=max,images_seen=max].train} - {trails[block=max,images_seen=max].test}) < 0.5",
         ),
         Claim(
             "more-harmonic-when-put-back",
