@@ -115,8 +115,8 @@ named.show(
 #
 # Is the network still better than linear? On faces it beats Wiener at each of these noise levels,
 # {claim}`faces-beat-wiener` after a whole shuffle at none. {claim}`shuffled-lose-to-wiener` In the second half of
-# training its loss hardly shrinks. {claim}`loss-hardly-shrinks` So it is trained too short, too small, or both; little
-# follows about the basis that it would prefer in the end.
+# training what a shuffle costs hardly shrinks. {claim}`loss-hardly-shrinks` So the training is too short, the network
+# too small, or both; little follows about the basis that it would prefer in the end.
 
 # %%
 trails = shuffles.trails(studies)
@@ -208,8 +208,8 @@ kept.show(
 )
 
 # %% [markdown]
-# The network of the whole shuffle keeps more dimensions than that of faces, {claim}`shuffled-network-keeps-more` and
-# others: put back, its basis is aligned with theirs to {num}`kept[block=max].as_faces.value:.2f`, by chance it would be
+# The network of the whole shuffle keeps more dimensions, {claim}`shuffled-network-keeps-more` and others: put back, its
+# basis is aligned with that of faces to {num}`kept[block=max].as_faces.value:.2f`, by chance it would be
 # {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
 #
 # ## Harmonic on which grid?

@@ -54,11 +54,11 @@ at = min(faces.sizes, key=lambda n: abs(n - 1000))  # training images among whic
 # %% [markdown]
 # ## Does it copy?
 #
-# A copy is a sample that is much nearer to one training image than to any other. How much nearer? Images that the model has never seen tell:
-# held-out images have a nearest training image, too, and what only one in a hundred of them reaches is the threshold. Without held-out images,
-# training images are compared with the others. Distances do not see mirroring, shifts of up to three pixels, brightness and contrast.
-#
-# We draw from our networks of cartoon faces and ask.
+# A copy is a sample that is much nearer to one training image than to any other. How much nearer? Held-out images tell,
+# which the model has never seen: they have a nearest training image, too, and what only one in a hundred of them
+# reaches is the threshold. (Without held-out images, training images are compared with the others.) Distances do not
+# see mirroring, shifts of up to three pixels, brightness and contrast. We draw from our networks of cartoon faces and
+# ask.
 
 # %%
 drawn, drawn_patches = (samples.draw(study, samples.seeds(study, seed, many)) for study in (faces, patches))
@@ -73,30 +73,29 @@ plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN =
 copied.show("Copies among samples", {"found": "copies", "rule": "d1/d2 < 1/3"}, n=",", half="", found=".0%", rule=".0%")
 
 # %% [markdown]
-# Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are
-# copies; at the largest $N$ there is no sign of any. {claim}`few-images-are-copied` The published rule counts a copy
-# where the nearest training image is three times nearer than the second, pixel by pixel {cite:p}`yoon2023diffusion`. At
-# $N$ = {num}`copied[n~100,half=A].n` it finds {num}`copied[n~100,half=A].rule.value:.0%` where this test finds
-# {num}`copied[n~100,half=A].found.value:.0%`: a copy of lower contrast is none to it.
+# Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are copies; at
+# the largest $N$ there is no sign of any. {claim}`few-images-are-copied` The published rule counts a copy where the
+# nearest training image is three times nearer than the second, pixel by pixel {cite:p}`yoon2023diffusion`. At $N$ =
+# {num}`copied[n~100,half=A].n` it misses most of what this test finds: a copy of lower contrast is none to it.
 # {claim}`the-published-rule-misses-copies` With your own folders:
 #
 # ```sh
 # ghr check samples --train training-images --held-out other-images
 # ```
 #
-# The answer comes as a sentence, a page with the most suspicious pairs, and a table of all samples. Duplicates among the training images are named
-# first: what is seen twice as often is copied sooner.
+# The answer is a sentence, a page with the most suspicious pairs, and a table of all samples. Duplicates among the
+# training images are named first: what is seen twice as often is copied sooner.
 #
-# ## What the test sees
+# ## What does the test see?
 #
-# A test that finds nothing may be blind. So we plant copies: training images that were altered, among images that are no copies.
+# A test that finds nothing may be blind. So we plant copies: altered training images, among images that are no copies.
 
 # %%
 detected = copies.detection(faces, n=at, planted=planted, seed=seed)
 recovered = copies.recovered(faces, n=at, samples=2 * planted, seed=seed)
 results.keep(detected=detected, recovered=recovered)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; the rule of the literature misses most of them.** Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule misses most of them.** Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=4)
 for rule, colour, shift in (("nearness", plots.HALF["A"], 0.2), ("d1/d2 < 1/3", plots.INK, 0), ("pixel distance", plots.TRAINING, -0.2)):
     found = detected.where(rule=rule)
@@ -106,16 +105,16 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# Of mirrored copies {num}`detected[rule=nearness,alteration=mirrored].found.value:.0%` are found, and as good as all that were moved by up to three
-# pixels; the published rule finds hardly any of them. {claim}`planted-copies-are-found` A blend of two images is missed more often than not;
-# {claim}`blends-are-missed` parts of images and turned ones are not looked for. And where copies are planted at a rate, the rate that is told is the
-# one that was planted: of {num}`recovered[planted~0.1].planted:.0%` it tells {num}`recovered[planted~0.1].found:.0%`. {claim}`rates-are-recovered`
+# It finds nearly all copies that were mirrored or moved by up to three pixels, the published rule hardly any.
+# {claim}`planted-copies-are-found` It misses most blends of two images, {claim}`blends-are-missed` and does not look
+# for parts of images and turned ones. And the share of copies that it tells is the one that was planted.
+# {claim}`rates-are-recovered`
 #
 # ## How many images?
 #
-# We ask three things of pairs of networks of growing $N$. By how much do they denoise training images better than new ones? How many of their samples
-# are copies? And how much have two networks that share no image in common, beyond what mean and covariance decide
-# ([chapter 3](03_two_networks_one_density.py))? Each has a line at which we say that memory gives way.
+# We ask three things of pairs of networks of growing $N$. By how much do they denoise training images better than new
+# ones? How many of their samples are copies? How much have two networks that share no image in common,
+# {term}`beyond Wiener`? Each has a line at which we say that memory gives way.
 
 # %%
 needed = {"avatars": need.measured(drawn, copied, seed), "photographs": need.measured(drawn_patches, copied_patches, seed)}
@@ -123,7 +122,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["avatars"], faces_need=crossed["avatars"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies and the gap end near N = 1,000; agreement comes later.** Networks trained equally long, with 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies and the gap end first; agreement comes later.** Networks trained equally long, with 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("avatars", plots.HALF["A"]), ("photographs", plots.TRAINING)):
@@ -141,17 +140,17 @@ crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
 # %% [markdown]
-# As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On faces the gap is below 1 dB from some thousands
-# of images on, on photographs from fewer than a thousand. {claim}`faces-and-photographs-need-different-numbers` These are numbers *for this length of training*: there a network has seen each face about
-# {num}`faces_need[measure=gap].views:,.0f` times. One that is trained longer sees each image more often, and remembers larger sets
+# As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On faces the gap
+# closes at a larger $N$ than on photographs. {claim}`faces-and-photographs-need-different-numbers` These numbers are
+# for *this length of training*: a network that is trained longer sees each image more often, and remembers larger sets
 # ([chapter 2](02_memorization_to_generalization.py)). For your own images:
 #
 # ```sh
 # ghr need my-images --size 32
 # ```
 #
-# It says before it starts how long it takes, and after each $N$ what it has found. It goes on where it was interrupted. Where your images are too few to
-# reach a line, it draws the trend on, or says that it cannot tell.
+# It says before it starts how long it takes, after each $N$ what it has found, and goes on where it was interrupted.
+# Where your images are too few to reach a line, it draws the trend on, or says that it cannot tell.
 #
 # ## What does my denoiser do?
 #
@@ -160,13 +159,13 @@ crossed["photographs"].show("Where memory gives way: photographs", {}, measure="
 # ghr measure my_module.py:network --images my-images --train training-images
 # ```
 #
-# It measures any denoiser as this book measures its own: how well it denoises, how many dimensions it keeps, how symmetric its Jacobian is, whether its
-# basis follows the image ([chapter 4](04_adaptive_basis.py)), and what it draws. Networks in the formats of PyTorch, ONNX and diffusers are read, and
-# those of the paper's authors; pixels from -1 to 1 and predicted noise are converted. (All networks that the authors published are measured by one
-# notebook from a clone of their repository, `book/notebooks/authors.py`.)
+# It measures any denoiser as this book measures its own: how well it denoises, its Jacobian, whether its basis follows
+# the image ([chapter 4](04_adaptive_basis.py)), and what it draws. Networks of PyTorch, ONNX and diffusers are read,
+# and those of the paper's authors (`book/notebooks/authors.py` measures all of them); pixels from -1 to 1 and predicted
+# noise are converted.
 #
-# Here is a network of another make: a UNet of [diffusers](https://huggingface.co/docs/diffusers), with constants, told the step of its diffusion,
-# asked for the noise, and trained for about a minute on {num}`networks[n=max,label=A].n:,` of our faces.
+# Here is a network of another make: a UNet of [diffusers](https://huggingface.co/docs/diffusers), with constants, told
+# the step of its diffusion, asked for the noise, and trained on our faces for about a minute.
 
 # %%
 steps, size, widths = (8, 16, (8, 16)) if scale == "smoke" else (400, faces.held_out.shape[-1], (16, 32, 64))
@@ -203,12 +202,12 @@ found["geometry"].show("Jacobians of a network of diffusers", {}, sigma="", psnr
 found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
 
 # %% [markdown]
-# At σ = 0.1 it keeps {num}`foreign_geometry[sigma=0.1].trace.value:.0f` dimensions, and its basis follows the image, too: in H2 it is
-# {num}`foreign_ahead[sigma=0.1].h2.value:+.2f` ahead of every basis that does not know it. {claim}`another-make-adapts-too` So what chapter 4 finds belongs neither
-# to networks without constants nor to blind ones.
+# In H2 its basis is ahead of every basis that does not know the image, {claim}`another-make-adapts-too` so that what
+# chapter 4 finds belongs neither to networks without constants nor to blind ones.
 #
 # ## What to do about copies
 #
-# *More images*: the share of copies falls with $N$ at a given length of training. {claim}`few-images-are-copied` *An earlier stop* helps sets that
-# generalize before they memorize ([chapter 2](02_memorization_to_generalization.py)); the smallest never do. And *no duplicates*, each of which is one
-# more view of its image at each pass: `ghr check` names them.
+# *More images*: the share of copies falls with $N$ at a given length of training. {claim}`few-images-are-copied` *An
+# earlier stop* helps sets that generalize before they memorize ([chapter 2](02_memorization_to_generalization.py)); the
+# smallest never do. And *no duplicates*, each of which is one more view of its image at each pass: `ghr check` names
+# them.

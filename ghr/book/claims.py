@@ -782,8 +782,7 @@ CLAIMS = named(
         Claim(
             "faces-and-photographs-need-different-numbers",
             "09",
-            "{patches_need[measure=gap].high} < min(1000, {faces_need[measure=gap].low})"
-            " and 1000 < {faces_need[measure=gap].n} < 5000",
+            "{patches_need[measure=gap].high} < {faces_need[measure=gap].low}",
         ),
         Claim(
             "the-published-rule-misses-copies",
