@@ -238,7 +238,8 @@ plots.Picture(figure)
 # At σ = 0.1 the symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
 # {claim}`symmetric-part-falls-short` Nor does another symmetric matrix near $J$ reach the network, not even $S$ with
 # the best factors. {claim}`every-symmetric-matrix-loses` A wider network is *less* symmetric.
-# {claim}`asymmetry-grows-with-training`
+# {claim}`asymmetry-grows-with-training` Filters that average over pixels which look alike are not symmetric, either
+# {cite:p}`milanfar2013tour`.
 #
 # SC is nearly 1 at the largest $N$ ({target}`T11d`); {claim}`accounts-balance` networks of few images err far beyond it
 # ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that networks see

@@ -209,8 +209,8 @@ kept.show(
 
 # %% [markdown]
 # The network of the whole shuffle keeps more dimensions, {claim}`shuffled-network-keeps-more` and others: put back, its
-# basis is aligned with that of faces to {num}`kept[block=max].as_faces.value:.2f`, by chance it would be
-# {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
+# basis is {term}`aligned <alignment>` with that of faces to {num}`kept[block=max].as_faces.value:.2f`, by chance it
+# would be {num}`kept[block=max].chance:.2f`. {claim}`shuffled-basis-is-not-of-faces`
 #
 # ## Harmonic on which grid?
 #

@@ -27,7 +27,7 @@
 # ```
 #
 # The answer in short: how much of what a network does *beyond a Wiener filter* does each rival explain? 1 is all; below
-# 0 it is farther away than Wiener. Of samples this is a similarity, and other starts have
+# 0 it is farther away than Wiener. For samples it is a similarity; samples from other starts have
 # {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.
 #
 # | Rival | One noisy face, σ = 0.1 (UNet) | Samples (UNet) | Few images, σ = 0.1 (BF-CNN) |
@@ -165,12 +165,12 @@ plots.Picture(figure)
 sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".2f")
 
 # %% [markdown]
-# *No machine is the network.* A network of the other half explains more of each, of answers at middle noise
-# {claim}`the-other-half-is-nearer-than-any-rival` and of samples. {claim}`another-network-of-its-kind-draws-more-alike`
+# *No machine is the network.* The same network of other faces is nearer than any, in answers at middle noise
+# {claim}`the-other-half-is-nearer-than-any-rival` and in samples. {claim}`another-network-of-its-kind-draws-more-alike`
 #
 # ## A Gaussian: Wiener
 #
-# At strong noise (σ = 0.9) no machine is nearer to the UNet than this best affine map.
+# At strong noise (σ = 0.9) no machine is nearer to the UNet than Wiener, the best affine map.
 # {claim}`no-machine-beats-wiener-at-strong-noise` There the Gaussian explanation {cite:p}`wang2023hidden` holds.
 #
 # ## Windows: LS and ELS
@@ -181,7 +181,7 @@ sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".
 # $$f(y)[p] = \sum_i w_i[p]\, x_i[p], \qquad w[p] = \operatorname{softmax}_i\Big(-\frac{\|y_{W(p)} - x_{i,W(p)}\|^2}{2\sigma^2}\Big).$$ (eq-local)
 #
 # Different windows choose different training images: so its answers are new. ELS, the equivariant machine, compares
-# with the windows of *all* places. Of less than a tenth of the images it is nearer to the UNet than LS of all.
+# with the windows of *all* places. Made of less than a tenth of the images it is nearer to the UNet than LS of all.
 # {claim}`equivariance-needs-fewer-images`
 
 # %%
@@ -265,10 +265,10 @@ forms = dict.fromkeys(("h1", "h2", "h3", "h4", "asym", "alike", "elsewhere"), ".
 basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **forms)
 
 # %% [markdown]
-# They have. PSPC's basis is aligned with the UNet's to {num}`basis[denoiser=PSPC].alike.value:.2f`, at another face to
-# {num}`basis[denoiser=PSPC].elsewhere.value:.2f`; H2 and H4, the indices of chapter 4, are nearly the UNet's.
-# {claim}`machines-have-the-adaptive-basis` So local denoisers have adapted bases, trained or not: these do not decide
-# between the paper and the machines. What machines lack is order: frequency grows less surely with rank.
+# They have. PSPC's basis is {term}`aligned <alignment>` with the UNet's to {num}`basis[denoiser=PSPC].alike.value:.2f`,
+# at another face to {num}`basis[denoiser=PSPC].elsewhere.value:.2f`; H2 and H4, the indices of chapter 4, are nearly
+# the UNet's. {claim}`machines-have-the-adaptive-basis` So local denoisers have adapted bases, trained or not: these do
+# not decide between the paper and the machines. What machines lack is order: frequency grows less surely with rank.
 # {claim}`machines-are-less-harmonic`
 #
 # ## Windows from the data: PCA locality
@@ -280,8 +280,9 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 # {claim}`principal-windows-draw-the-unets-faces`
 #
 # *Does locality come from the data, or with the convolutions?* A network of shuffled faces
-# ([chapter 7](07_shuffled_pixels.py)) sees strangers as neighbours. Rows of its Jacobian are local on the grid of
-# *faces* if locality comes from the data, on the grid that it *sees* if it comes with the convolutions.
+# ([chapter 7](07_shuffled_pixels.py)) sees strangers as neighbours. Rows of its Jacobian, which say from which pixels
+# it makes one, are local on the grid of *faces* if locality comes from the data, on the grid that it *sees* if it comes
+# with the convolutions.
 
 # %%
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
@@ -309,7 +310,7 @@ locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, 
 
 # %% [markdown]
 # What is left after a whole shuffle is on the grid that the network sees.
-# {claim}`rows-look-near-on-the-grid-that-is-seen` But it is little, of a network that fails on shuffled faces.
+# {claim}`rows-look-near-on-the-grid-that-is-seen` But it is little, of a network which that shuffle harms.
 #
 # ## Memory, and where training leaves off
 #
