@@ -314,7 +314,8 @@ plots.Picture(figure)
 # {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
 #
 # H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`), too. {claim}`frequency-grows-with-rank` In H3
-# principal components beat the network on faces ({target}`T20b`), not on photographs ({target}`T20b photographs`).
+# principal components beat the network on faces ({target}`T20b`), at $\sigma$ = .1 not
+# on photographs ({target}`T20b photographs`).
 # {claim}`components-of-faces-run-along-faces`
 #
 # ## Where does the basis come from?
