@@ -220,7 +220,7 @@ wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
 results.keep(levels=levels, wide=wide, singular=pairs_of_bases, symmetric=symmetric)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** Test faces, half A, with 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** With 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
@@ -314,9 +314,8 @@ plots.Picture(figure)
 # {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
 #
 # H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`), too. {claim}`frequency-grows-with-rank` In H3
-# principal components beat the network on faces ({target}`T20b`), at $\sigma$ = .1 not
-# on photographs ({target}`T20b photographs`).
-# {claim}`components-of-faces-run-along-faces`
+# principal components beat the network on faces ({target}`T20b`), at $\sigma$ = .1 not on photographs
+# ({target}`T20b photographs`). {claim}`components-of-faces-run-along-faces`
 #
 # ## Where does the basis come from?
 #
