@@ -346,8 +346,10 @@ heads_of_places = {"training": "at training images", "walk": "at sampler's state
 forms = {"n": ",", "memory": "", "denoiser": "", "sigma": ".3f", "training": ".5f", "walk": ".5f", "over_network": ".2f"}
 apart.show("Distance to the memorizer", heads_of_places, **forms)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: at which noise the gap is largest, and on own samples", "code_prompt_hide": "Table: at which noise the gap is largest, and on own samples"}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: at which noise the gap is largest", "code_prompt_hide": "Table: at which noise the gap is largest"}
 peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".1f", gap=".2f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gains on own training images and samples", "code_prompt_hide": "Table: gains on own training images and samples"}
 favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
 
 # %% [markdown]
