@@ -210,28 +210,12 @@ CLAIMS = named(
         ),
         Claim("copies-come-later", "02", "max({*course.copies}) < 0.1"),
         Claim(
-            "more-images-bring-the-networks-together",
-            "03",
-            "{agreement[n=max].discrepancy.high} < {agreement[n=10].discrepancy.low} / 10",
-        ),
-        Claim(
-            "weak-noise-keeps-the-networks-apart",
-            "03",
-            "{distance[n=max,sigma=min].variance.low} > {distance[n=max,sigma=0.1].variance.high}",
-        ),
-        Claim(
             "networks-are-no-two-memories",
             "03",
-            "{distance[n=10,sigma=0.1].u.low} > 5 * {distance[n=max,sigma=0.1].u.high}"
-            " and max({*distance[n=max,sigma>=0.05].u.high}) < 0.3",
+            "{distance[n=max,sigma=0.1].u.high} < 0.05 and max({*distance[n=max,sigma>=0.05].u.high}) < 0.3",
         ),
         Claim("most-of-the-error-is-shared", "03", "{distance[n=max,sigma=0.1].variance.high} < 0.25"),
         Claim("chance-keeps-the-networks-apart", "03", "max({*chances[n=max].over_seed.high}) < 1.1"),
-        Claim(
-            "seed-counts-more-than-images",
-            "03",
-            "max({*pairs[n=max,differs=images].discrepancy.high}) < min({*pairs[n=max,differs=seed].discrepancy.low})",
-        ),
         Claim("images-count-in-small-sets", "03", "min({*chances[n=min].over_seed.low}) > 1.1"),
         Claim(
             "the-largest-set-is-not-copied",
@@ -284,44 +268,28 @@ CLAIMS = named(
             " > max({*exchanged[n=max,changed=architecture].beyond.high}) + 0.1",
         ),
         Claim(
-            "small-chains-draw-alike",
-            "03",
-            '{exchanged[n=100,one="BFCNN A"].plain.low}'
-            ' > {exchanged[n=100,one="UNet A",other="UNet B"].plain.high} + 0.3',
-        ),
-        Claim(
             "walks-part-at-the-start",
             "03",
             "{steps[n=10,sigma=max].similarity.high} < {steps[n=max,sigma=max].similarity.low} - 0.2",
         ),
         Claim("every-sampler-agrees", "03", "min({*samplers.same_noise.low}) > 0.85"),
-        Claim("algorithm-1-is-flat", "03", '{samplers[network=UNet,sampler="Algorithm 1"].energy.high} < 0.5'),
-        Claim("samples-lack-contrast", "03", "{quality[width=max].energy.high} < 0.85"),
         Claim(
-            "the-classifier-sees-a-blur",
+            "algorithm-1-is-flat",
             "03",
-            '{realism[kind="held out"].auc.low} > 0.4 and {realism[kind="held out"].auc.high} < 0.6'
-            ' and {realism[kind="held out, blurred"].auc.low} > 0.95',
+            '{samplers[network=UNet,sampler="Algorithm 1"].energy.high}'
+            ' < min({*samplers[network=UNet,sampler!="Algorithm 1"].energy.low})',
         ),
         Claim(
             "samples-are-told-from-faces",
             "03",
-            '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}'
-            " and {realism[kind=samples,width=max].auc.high} < 0.95",
+            '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}',
         ),
         Claim("one-density-of-faces", "03", "{agreed[images=avatars,n=max,other=B].correlation.low} > 0.9"),
-        Claim(
-            "densities-differ-by-more-than-noise",
-            "03",
-            "{agreed[images=avatars,n=max,other=B].spread.low}"
-            " > 2 * {agreed[images=avatars,n=max,other=A].spread.high}",
-        ),
         Claim(
             "few-faces-make-no-density",
             "03",
             "{agreed[images=avatars,n=min,other=B].spread.low} > 1"
-            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.9"
-            " and {simple[n=min,known=squared contrast].correlation.low} > 0.8",
+            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.8",
         ),
         Claim(
             "density-is-more-than-edges",
