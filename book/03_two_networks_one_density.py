@@ -26,7 +26,7 @@
 # **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
 # ```
 #
-# The networks are those of the last chapter, half A blue and half B orange. Bands and bars are 95% intervals.
+# Half A is blue, half B orange; bands and bars are 95% intervals.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -104,7 +104,7 @@ plots.Picture(figure)
 
 # %% [markdown]
 # At the smaller $N$ images count: two halves disagree {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as
-# two seeds. {claim}`images-count-in-small-sets` At the larger they do not: the ratio is
+# two seeds of one half. {claim}`images-count-in-small-sets` At the larger they do not: the ratio is
 # {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). What keeps the two functions apart is the chance of
 # training. {claim}`chance-keeps-the-networks-apart`
 #
@@ -161,8 +161,8 @@ Live("draw", still, alt, networks="avatars")
 
 # %% [markdown]
 # Medians over seeds say how alike: $c_{AB}$, A's and B's sample of one noise; $c_{NN}$, a sample and its nearest
-# training image; $c_{null}$, a *new* face and its nearest training image, which says how near is near. Beside them
-# stands the share of {term}`copies <copy>`.
+# training image; $c_{null}$, a *new* face and its nearest, which says how near is near. Beside them, the share of
+# {term}`copies <copy>`.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Right: shares of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
@@ -280,8 +280,8 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # draws other faces: beyond Wiener the two agree to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f` only. {claim}`architecture-exchanged-costs-much`
 #
-# *Why?* Of many images it no longer matters which a network has seen, but what it makes of what they have in common:
-# its **inductive bias**, the subject of the [next chapter](04_adaptive_basis.py).
+# *Why?* Of many images it no longer matters which a network has seen, but what it makes of them: its **inductive
+# bias**, the subject of the [next chapter](04_adaptive_basis.py).
 #
 # ## One density?
 #
@@ -316,8 +316,8 @@ simple.show("What simple things know of a surprise", heads_of_simple, n=",", kno
 # %% [markdown]
 # They do: their *surprises* at new faces, $-\log p(x)$, correlate by
 # {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` Much of a surprise is
-# simple, such as the energy of a face's gradients or Wiener's surprise; with either taken out A and B still agree.
-# {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are unlikely, and not on how
+# known from simple things, the energy of a face's gradients or Wiener's surprise; with either taken out A and B still
+# agree. {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are unlikely, and not on how
 # unlikely. {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields, whose density is known, network and optimum correlate by
@@ -358,8 +358,8 @@ results.keep(samplers=walkers)
 walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 
 # %% [markdown]
-# **Quality.** The widest pair keeps {num}`quality[width=max].energy.value:.2f` of the energy of real faces' gradients
-# ({target}`T23a`). A linear classifier tells its samples from real faces with an {term}`AUC` of
+# **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
+# {term}`gradient energy` ({target}`T23a`). A linear classifier tells its samples from real faces with an {term}`AUC` of
 # {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
 # {claim}`samples-are-told-from-faces`
 
@@ -382,8 +382,8 @@ blanks = [""] * (len(rows) // 2 - 1)
 plots.image_grid(rows, ["samples", *blanks, "held out", *blanks])
 
 # %% [markdown]
-# **Photographs.** Two networks draw nearly the same patch. {claim}`photographs-are-drawn-alike` Their null is weaker
-# ({target}`T6b photographs`): held-out patches are new places, not new scenes.
+# **Photographs.** Two networks of many patches draw nearly the same patch. {claim}`photographs-are-drawn-alike` New
+# patches are a weaker {term}`null` here ({target}`T6b photographs`): they are new places, not new scenes.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Code: tables of photographs", "code_prompt_hide": "Code: tables of photographs"}
 patch_distance, patch_agreements = agreement.agreement(patches, seed=seed)
