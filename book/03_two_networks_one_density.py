@@ -310,6 +310,8 @@ plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement on log densities", "code_prompt_hide": "Table: agreement on log densities"}
 agreed.show(images="", n=",", other="", correlation=".2f", slope=".2f", spread=".3f", range=".3f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: what simple things know of a surprise", "code_prompt_hide": "Table: what simple things know of a surprise"}
 heads_of_simple = {"correlation": "with A's surprise", "partial": "A with B, without it"}
 simple.show("What simple things know of a surprise", heads_of_simple, n=",", known="", correlation=".2f", partial=".2f")
 
@@ -363,13 +365,15 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 # {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
 # {claim}`samples-are-told-from-faces`
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: contrast, spectrum and classifier, samples of both widths", "code_prompt_hide": "Table: contrast, spectrum and classifier, samples of both widths"}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: contrast and spectrum of samples, both widths", "code_prompt_hide": "Table: contrast and spectrum of samples, both widths"}
 wide = samples.draw(
     experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))}
 )
 quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: can a classifier tell samples from real faces?", "code_prompt_hide": "Table: can a classifier tell samples from real faces?"}
 judge = patches.denoisers[patches.largest, "A"]
 realism, patch_realism = told_apart(judge, drawn, wide), told_apart(faces.denoisers[faces.largest, "A"], patch_drawn)
 results.keep(realism=realism, patch_realism=patch_realism)
