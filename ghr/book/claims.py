@@ -162,34 +162,14 @@ CLAIMS = named(
             "max({*chain_gaps[n=100].gap.high}) < 1 and min({*gaps[n=100].gap.low}) > 5",
         ),
         Claim(
-            "no-network-favours-its-own-images", "02", "{exchange[n=10].own} > 15 and abs({exchange[n=max].own}) < 0.1"
-        ),
-        Claim(
             "networks-are-more-than-wiener",
             "02",
             "{beyond[gain=max].gain.low} > 1 and {patch_beyond[gain=max].gain.low} > 1",
-        ),
-        Claim(
-            "no-gain-at-the-weakest-noise",
-            "02",
-            "{beyond[sigma=min].gain.low} < 0.2 and {beyond[gain=max].gain.low} > {beyond[sigma=min].gain.high}",
-        ),
-        Claim(
-            "one-time-to-generalize",
-            "02",
-            "all(t is not None for t in {*onsets[n>=1000].generalizing})"
-            " and max({*onsets[n>=1000].generalizing}) <= 2 * min({*onsets[n>=1000].generalizing})",
         ),
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=100].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
         Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
-        Claim(
-            "narrow-networks-wait-in-proportion",
-            "02",
-            "{law[networks=width 8].apart.low} < 1 < {law[networks=width 8].apart.high}"
-            " and {law[networks=width 16].apart.high} < {law[networks=width 8].apart.value}",
-        ),
         Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
         Claim(
             "a-start-then-views",
@@ -197,18 +177,6 @@ CLAIMS = named(
             "{law[networks=width 16].start.low} > 0 and {law[networks=width 16].views.low} > 0"
             " and all(t is not None for t in {*began.apart})",
         ),
-        Claim(
-            "wider-networks-remember-earlier",
-            "02",
-            "{law[networks=width 8].views.low} > {law[networks=width 16].views.high}"
-            " and 2 < {law[networks=width 8].views.value} / {law[networks=width 16].views.value} < 3",
-        ),
-        Claim(
-            "ten-thousand-need-a-million",
-            "02",
-            "5e5 < 1e4 * {law[networks=width 16].views.low} and 1e4 * {law[networks=width 16].views.high} < 2e6",
-        ),
-        Claim("copies-come-later", "02", "max({*course.copies}) < 0.1"),
         Claim(
             "networks-are-no-two-memories",
             "03",
