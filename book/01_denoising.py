@@ -74,7 +74,7 @@ plots.image_grid(rows, labels, ["clean", *(f"{psnr} dB" for psnr in levels)])
 # $\sigma = 0.1$ it brings new faces to {num}`denoised[sigma=0.1].denoised:.1f` dB; brackets are 95% intervals,
 # throughout.
 #
-# How much noise can it take away, and from what kind of image?
+# How much noise can it take away?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
@@ -116,8 +116,8 @@ Explorer(look, [image, Slider("sigma", "noise, σ", every, every[::4], every[28]
 # $$f^*(y) = \mathbb{E}[x \mid y] = \int x \; p(x \mid y)\, dx.$$ (eq-posterior-mean)
 #
 # So strong noise gives blurred answers. And whoever computes $f^*$ must know the density $p(x)$ of clean images, in
-# some form. The form was found by {cite:t}`miyasawa1961empirical` (often called Tweedie's formula,
-# {cite:p}`robbins1956empirical`): with $p_\sigma$ the density of noisy images,
+# some form. The form was found by {cite:t}`miyasawa1961empirical` (Tweedie's formula, {cite:p}`robbins1956empirical`):
+# with $p_\sigma$ the density of noisy images,
 #
 # $$\nabla \log p_\sigma(y) = \frac{f^*(y) - y}{\sigma^2}.$$ (eq-miyasawa)
 #
@@ -240,8 +240,7 @@ alt = "Ways along the score in a plane with five training images: at strong nois
 Live("plane", plots.Picture(figure), alt, points=five, sigmas=sigmas)
 
 # %% [markdown]
-# Among faces we let it walk, too, beside the opposite simplification: a Gaussian density with the mean and the
-# covariance of the training images.
+# Among faces we let it walk, too, beside the opposite simplification: a Gaussian with their mean and covariance.
 
 # %%
 from ghr.references import BlindEmpiricalDenoiser

@@ -138,7 +138,7 @@ axes[0].set_ylabel("output PSNR (dB)")
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB, faces, photographs, and faces for BF-CNN, another kind of network."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
@@ -175,9 +175,8 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # images. At the largest $N$ this **gap** is {num}`gaps[n=max,half=A].mean:.2f` dB, averaged over noise levels
 # ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
 #
-# Is this the luck of easy images? The other half's network, which has not seen them, is the judge. By it a network
-# favours its own images by {num}`exchange[n=10].own:.0f` dB at $N$ = 10, by {num}`exchange[n=max].own:.2f` dB at the
-# largest $N$.
+# Is this the luck of easy images? The other half's network, which has not seen them, is the judge. By it a network of
+# the largest $N$ favours its own images by {num}`exchange[n=max].own:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
 # less: test patches are new places of the same photographs. And the $N$ at which it closes depends on the network:
@@ -192,8 +191,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 #
 # ## Is it only Wiener?
 #
-# Perhaps the network learns a mean and a covariance, which two halves of a large set share. Then it would be Wiener's
-# affine map, the same for every image.
+# Perhaps a network of many images learns no more than their mean and covariance: Wiener's affine map.
 
 # %%
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
@@ -231,9 +229,9 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# Watch it happen: move through two trainings, or drag the dots.
+# Watch it happen: move through two trainings.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A noisy test face (σ = 0.3), and what two networks make of it in the course of training; samples of both from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A noisy test face (σ = 0.3), and what two networks make of it in the course of training; their samples from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
 from ghr import recipes
 from ghr.book import films
 from ghr.book.live import Live

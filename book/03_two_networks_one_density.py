@@ -60,7 +60,7 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 distance, agreements = agreement.agreement(faces, seed=seed)
 results.keep(distance=distance, agreement=agreements)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** Left: U (dashed: two memories). Right: closeness to each other (solid), to the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** Right: closeness to each other (solid), to the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
@@ -90,7 +90,7 @@ plots.Picture(figure)
 crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
 results.keep(crossed=crossed, pairs=pairs, chances=chances)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N another seed alone (dotted) sets networks as far apart as another half and seed (broad).** Closeness of network A to three others, test faces."}, "image": {"alt": "Closeness in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N another seed alone (dotted) sets networks as far apart as another half and seed (broad).** Network A and three others, test faces."}, "image": {"alt": "Closeness in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
 broad = {"color": plots.TRAINING, "linewidth": 5, "alpha": 0.5}
 lines = {"images and seed": broad, "images": {"linestyle": "--"}, "seed": {"linestyle": ":", "linewidth": 2}}
 figure, axes = plots.panels(len(set(chances["n"])), columns=2, height=2.6, sharey=True)
@@ -145,7 +145,7 @@ Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seed
 # %% [markdown]
 # And from a noise of your own. Guess first:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images, networks of many draw one that neither has seen.** Beside them, the nearest training images (above N = 100, among those most like the sample)."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images, networks of many draw one that neither has seen.** Beside them, the nearest training images (above N = 100, among the most similar)."}}
 import torch
 
 from ghr.book.live import Live
@@ -164,7 +164,7 @@ Live("draw", still, alt, networks="avatars")
 # training image; $c_{null}$, a *new* face and its nearest, which says how near is near. Beside them, the share of
 # {term}`copies <copy>`.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Right: shares of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -254,7 +254,7 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Similarity of samples at the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = (
     exchanged.where(n=max(exchanged["n"])),
@@ -334,7 +334,7 @@ simple.show("What simple things know of a surprise", heads_of_simple, n=",", kno
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once.** Similarity of what A and B see on their ways; bands: the middle half of the seeds."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once.** Similarity of what A and B see; bands: the middle half of the seeds."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(

@@ -449,27 +449,12 @@ CLAIMS = named(
             "passing-shows-no-geometry", "05", '{passing[denoiser="TI db4"].passed} >= {passing[denoiser=UNet].passed}'
         ),
         Claim(
-            "bandlets-need-their-borders",
-            "05",
-            "{variants[moments=1,border>0].over_wavelets.low} > 0 and {variants[border=0].over_wavelets.high} < 0",
-        ),
-        Claim(
             "contours-by-rule-gain-tenths",
             "05",
             "0 < {worst[network=UNet].least_lead.value} - {worst[network=UNet].least_over_bandlets.value} < .6 and "
             "{variants[moments=1,border>0].over_wavelets.high} < .8",
         ),
-        Claim(
-            "moments-gain-nothing",
-            "05",
-            "max({*variants[moments>1].output_psnr.value}) < {variants[moments=1,border>0].output_psnr.value} + .1",
-        ),
         Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
-        Claim(
-            "nearer-to-the-true-regularity",
-            "05",
-            "min({*slopes[denoiser=UNet,low=9,hoelder=False,contour>1].nearer}) > 0",
-        ),
         Claim("fields-within-half-a-decibel", "05", "{optimality.largest.high} < 0.5"),
         Claim(
             "weakest-noise-costs-most",
