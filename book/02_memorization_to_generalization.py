@@ -179,9 +179,8 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # the largest $N$ favours its own images by {num}`exchange[n=max].own:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
-# less: test patches are new places of the same photographs. And the $N$ at which it closes depends on the network:
-# {term}`BF-CNN`, with a tenth of the parameters, does not even remember 100 faces.
-# {claim}`chain-does-not-memorize-a-hundred`
+# less: test patches are new places of the same photographs. And the $N$ at which the gap closes depends on the network:
+# {term}`BF-CNN`, with a tenth of the parameters, remembers 100 faces far less. {claim}`chain-remembers-less`
 #
 # *Why* does it close? Over all functions the optimum of the training loss repeats training images at every $N$. A
 # network may have no **room** for a large set, or no **time**, or an architecture that cannot say what memory says.
@@ -254,7 +253,7 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Memory begins after hundreds to thousands of views of each image, at every N that is seen so often.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 most = max(0.05, *(share or 0 for share in (*log["copies"], *patch_log["copies"])))
 for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
@@ -274,7 +273,7 @@ plots.Picture(figure)
 # %% [markdown]
 # {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
 # in proportion to it: a window opens, in which training can be stopped. *We find* that networks of 100 faces and fewer
-# never generalize so far. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
+# never generalize in this sense. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
 # {claim}`small-sets-are-memorized` larger sets were stopped *before* it. {claim}`large-sets-are-stopped-before-memory`
 # So at least a part of the transition is one of views.
 #
@@ -319,10 +318,9 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # %% [markdown]
 # The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
 # {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better. What cannot denoise cannot
-# remember either: at width 16 every network first sees about {num}`law[networks=width 16].start.value:,.0f` images, and
-# from then on each face about {num}`law[networks=width 16].views.value:.0f` times. {claim}`a-start-then-views` So the
-# exponent grows with $N$, {claim}`the-exponent-grows` consistent with the proportion that {cite:t}`bonnaire2025why`
-# find.
+# remember either: at width 16 a network first needs about {num}`law[networks=width 16].start.value:,.0f` images, then
+# about {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` So the exponent
+# grows with $N$, {claim}`the-exponent-grows` consistent with the proportion that {cite:t}`bonnaire2025why` find.
 #
 # ## What it comes to
 #

@@ -19,7 +19,7 @@
 # {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** They draw nearly the same face, and it is no training image.
-# {claim}`two-networks-draw-one-new-image` Much of that likeness is in the start; beyond it they still agree.
+# {claim}`two-networks-draw-one-new-image` Much of that likeness is in their common start; beyond it they still agree.
 # {claim}`networks-agree-beyond-wiener` Other images change nothing; {claim}`images-exchanged-cost-nothing` a smaller
 # network of another kind draws other faces. {claim}`architecture-exchanged-costs-much`
 #
@@ -110,8 +110,9 @@ plots.Picture(figure)
 #
 # ## Same noise, two networks: the same new image?
 #
-# Both walk from the *same* noise by the deterministic sampler. Below each sample stands the training image most similar
-# to it by **centred cosine**: the correlation of their pixels, 1 if they are equal up to brightness and contrast.
+# Both walk from the *same* noise by the deterministic sampler of chapter 1. Below each sample stands the training image
+# most similar to it by **centred cosine**: the correlation of their pixels, 1 if they are equal up to brightness and
+# contrast.
 
 # %%
 drawn = samples.draw(faces, samples.seeds(faces, seed, many))

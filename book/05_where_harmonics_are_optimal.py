@@ -328,10 +328,10 @@ adaptation.show(
 #
 # ## What it comes to
 #
-# Where harmonics along contours are the best basis, networks fall at a pace that a wavelet threshold has, too: the pace
-# shows nothing. {claim}`passing-shows-no-geometry` They are better than wavelets all the same, by more than a decibel;
+# Where harmonics along contours are the best basis, networks are better than wavelets by more than a decibel;
 # {claim}`levels-above-wavelets` bandlets, which follow contours by rule, gain a few tenths.
-# {claim}`contours-by-rule-gain-tenths`
+# {claim}`contours-by-rule-gain-tenths` The pace of their errors shows nothing: a wavelet threshold has it, too.
+# {claim}`passing-shows-no-geometry`
 #
 # *Why?* Theory promises a rate in the limit and leaves the constant open. At {num}`networks[images=c_alpha-1].side`
 # pixels the constant counts, and a network that has seen images of one law can have a better one than a basis for all
