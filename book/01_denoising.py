@@ -24,8 +24,7 @@
 # **The figure** is {numref}`fig-rivals`.
 # ```
 #
-# This chapter is for readers who have trained a network but never a diffusion model. The rest of the book measures what
-# is introduced here: a function $f$ that takes a noisy image $y$ and gives back an estimate of the clean one.
+# This chapter is for readers who have trained a network but never a diffusion model.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -35,14 +34,13 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 # ## An image, and noise
 #
 # An image of $d$ pixels with values between 0 and 1 is a point $x$ in $d$ dimensions; ours have {num}`network.side` ×
-# {num}`network.side` = {num}`network.pixels` pixels. Noise adds to each pixel an independent Gaussian number of
-# standard deviation $\sigma$:
+# {num}`network.side` pixels. Noise adds to each an independent Gaussian number of standard deviation $\sigma$:
 #
 # $$y = x + \sigma z, \qquad z \sim \mathcal{N}(0, I).$$ (eq-noise)
 #
-# Errors are told as $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$, in dB: at 20 dB the error is a tenth of the range
-# from black to white, and 6 dB less is twice the error. The noisy image itself has $-20 \log_{10} \sigma$: the *input
-# PSNR*.
+# A **denoiser** $f$ takes the noisy image $y$ and gives back an estimate of the clean one. Errors are told as
+# $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$, in dB: at 20 dB the error is a tenth of the range from black to white,
+# and 6 dB less is twice the error. The noisy image itself has $-20 \log_{10} \sigma$, the *input PSNR*.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: networks and images", "code_prompt_hide": "Code: networks and images"}
 import torch
@@ -72,12 +70,11 @@ labels = ["face", "denoised", "photograph", "denoised"]
 plots.image_grid(rows, labels, ["clean", *(f"{psnr} dB" for psnr in levels)])
 
 # %% [markdown]
-# At $\sigma = 0.1$ (20 dB) the network of {numref}`fig-noise` brings new faces to
-# {num}`denoised[sigma=0.1].denoised:.2f` dB; brackets are 95% intervals, throughout. It has {num}`network.parameters:,`
-# parameters. In training it saw {num}`network.n:,` faces with noise of all levels and was asked for the clean ones, to
-# least squared error. That is all the training there is in this book.
+# This network saw {num}`network.n:,` faces in training, with noise of all levels, and was asked for the clean ones. At
+# $\sigma = 0.1$ it brings new faces to {num}`denoised[sigma=0.1].denoised:.1f` dB; brackets are 95% intervals,
+# throughout.
 #
-# How much noise can the network take away, and from what kind of image?
+# How much noise can it take away?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
@@ -118,14 +115,14 @@ Explorer(look, [image, Slider("sigma", "noise, σ", every, every[::4], every[28]
 #
 # $$f^*(y) = \mathbb{E}[x \mid y] = \int x \; p(x \mid y)\, dx.$$ (eq-posterior-mean)
 #
-# So strong noise gives blurred answers: many faces could be behind it. And whoever computes $f^*$ must know the density
-# $p(x)$ of clean images, in some form. The form was found by {cite:t}`miyasawa1961empirical` (often called Tweedie's
-# formula, {cite:p}`robbins1956empirical`): with $p_\sigma$ the density of noisy images,
+# So strong noise gives blurred answers. And whoever computes $f^*$ must know the density $p(x)$ of clean images, in
+# some form. The form was found by {cite:t}`miyasawa1961empirical` (Tweedie's formula, {cite:p}`robbins1956empirical`):
+# with $p_\sigma$ the density of noisy images,
 #
 # $$\nabla \log p_\sigma(y) = \frac{f^*(y) - y}{\sigma^2}.$$ (eq-miyasawa)
 #
 # The left side is the **score**, the direction in which $y$ becomes more probable. The right side is what a denoiser
-# adds. Images of two pixels can be drawn as points in a plane. In this world there are five.
+# adds. Images of two pixels can be drawn as points in a plane; here is a world of five.
 
 # %%
 from ghr.references import EmpiricalDenoiser, log_density
@@ -153,35 +150,31 @@ axes[0].set_ylabel("second pixel")
 plots.Picture(figure)
 
 # %% [markdown]
-# We computed both sides separately, the left by differentiating $\log p_\sigma$: they differ by rounding.
-# {claim}`miyasawa-holds`
+# Both sides, computed separately, differ by rounding. {claim}`miyasawa-holds`
 #
 # ## Nobody tells it how much noise there is
 #
 # Our networks are **blind**: $\sigma$ is not among their inputs. They are also **bias-free**: no layer adds a constant
-# {cite:p}`mohan2020robust`. Such a network is linear but for the switching of its rectifiers, and for $a > 0$
+# {cite:p}`mohan2020robust`. So for $a > 0$
 #
 # $$f(a\,y) = a\,f(y), \qquad\text{hence}\qquad f(y) = J(y)\, y, \quad J = \frac{\partial f}{\partial y}.$$ (eq-homogeneous)
 #
-# The second form (differentiate the first by $a$ at $a = 1$) is exact: at each $y$ the network *is* a matrix $J(y)$, its **Jacobian**, applied to $y$.
-# [Chapter 4](04_adaptive_basis.py) looks at it.
+# (Differentiate the first by $a$ at $a = 1$.) At each $y$ the network *is* a matrix $J(y)$, its **Jacobian**, applied
+# to $y$. [Chapter 4](04_adaptive_basis.py) looks at it.
 
 # %%
 y = noise.add_noise(held_out[:16], 0.2, torch.Generator().manual_seed(seed))
 results.keep(homogeneity=denoising.homogeneity(denoiser, y))
 
 # %% [markdown]
-# Our network obeys both to the rounding of 32-bit numbers. {claim}`network-is-homogeneous`
+# Our network obeys both to rounding. {claim}`network-is-homogeneous`
 #
-# The best answer depends on the noise level, so a blind network must find it out. What it takes away, $y - f(y)$, tells
-# what it found: of $d$ dimensions of noise the optimum takes away $d - \operatorname{tr} J$. So it saw the noise level
-#
-# $$\hat\sigma = \frac{\|y - f(y)\|}{\sqrt{d - \operatorname{tr} J(y)}}.$$
-#
-# To test this we let noise and image disagree: the network gets faces of half the contrast. A denoiser that always
-# answers with the mean face stands beside it.
+# A blind network must find the noise level out. Of $d$ dimensions of noise the optimum takes away
+# $d - \operatorname{tr} J$, so what the network takes away tells the level that it saw,
+# $\hat\sigma = \|y - f(y)\| / \sqrt{d - \operatorname{tr} J(y)}$. From $\sigma$ = .05 on it is right within three per
+# cent, on faces of half the contrast as well. {claim}`noise-level-is-read`
 
-# %%
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: the noise level that a denoiser saw"}
 from ghr.references import WienerDenoiser
 
 x = held_out[:64]
@@ -193,7 +186,7 @@ cases = {
 seen = denoising.noise_levels(cases, seed=seed)
 results.keep(noise_levels=seen)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.4", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. A denoiser that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the network see how much noise there is?", "code_prompt_hide": "Figure: does the network see how much noise there is?", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. One that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.4)
 styles = zip(cases, ("-", "--", ":"), (plots.HALF["A"], plots.HALF["A"], plots.TRAINING), strict=True)
 for case, line, colour in styles:
@@ -207,17 +200,12 @@ plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
 # %% [markdown]
-# From $\sigma$ = .05 on the network sees the noise level within three per cent, whatever the contrast; only at the
-# weakest noise does it see too much. {claim}`noise-level-is-read` The constant denoiser takes the face itself for
-# noise.
-#
 # ## From noise to an image
 #
 # Start with noise, take a step along the score, lower $\sigma$, repeat: that is **reverse diffusion**. We solve
-# $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. By
-# {eq}`eq-miyasawa` this carries the density of noisy images at one $\sigma$ to that at a smaller one. Only the start is
-# random. It is drawn from $\mathcal{N}(m, C + I)$, with the mean $m$ and the covariance $C$ of held-out faces: that is
-# how noisy faces of $\sigma = 1$ are spread, seen as a Gaussian.
+# $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. Only
+# the start is random: it is drawn from $\mathcal{N}(m, C + I)$, a Gaussian with the mean $m$ and the covariance $C$ of
+# held-out faces, plus noise.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Three starts, from the second step on; columns: noise level σ. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 from ghr import sampling
@@ -232,8 +220,9 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 # ## The puzzle
 #
 # The training loss is the squared error *on the training images*. Its exact optimum over all functions is
-# {eq}`eq-posterior-mean` with a density that has only these images in it. It is the **memorizing optimum**, the five dots of {numref}`fig-plane` with
-# {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag the images.
+# {eq}`eq-posterior-mean` with a density that has only these images in it: the **memorizing optimum**, the dots of
+# {numref}`fig-plane` with {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag
+# the images.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** Rings: five training images of two pixels. Particles follow the score of the memorizing optimum. Drag the rings, and turn a slider down while particles flow, which is reverse diffusion."}}
 from ghr.book.live import Live
@@ -251,8 +240,7 @@ alt = "Ways along the score in a plane with five training images: at strong nois
 Live("plane", plots.Picture(figure), alt, points=five, sigmas=sigmas)
 
 # %% [markdown]
-# The memorizing optimum can be sampled among faces as well. So can the opposite simplification, the Gaussian density
-# with the mean and the covariance of the training images.
+# Among faces we let it walk, too, beside the opposite simplification: a Gaussian with their mean and covariance.
 
 # %%
 from ghr.references import BlindEmpiricalDenoiser
@@ -272,10 +260,9 @@ plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 
 # %% [markdown]
 # The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its samples are no more like
-# training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`) than faces that it has never seen
-# ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies` It was trained towards the
-# memorizing optimum and does not go there. If it did, it would be a way to store {num}`network.n:,` images.
+# training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`) than new faces are
+# ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
 #
 # **So it is the network's distance from the optimum of its own loss that makes it generalize.** The
-# [next chapter](02_memorization_to_generalization.py) finds out when this happens, the one
-# [after it](03_two_networks_one_density.py) whether two networks miss the optimum in the same way.
+# [next chapter](02_memorization_to_generalization.py) finds out when this happens, the one after it whether two
+# networks miss the optimum in the same way.

@@ -17,17 +17,17 @@
 # **Claim.** Trained on few images, a denoiser learns them by heart and is of no use on others. Trained on many, it
 # denoises new images as well as its own {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we found.** So it is, on faces and on photographs, when all networks see equally many noisy images.
-# {claim}`the-gap-of-faces-closes` {claim}`the-gap-of-photographs-closes` But then each image of a small set is seen far
-# more often. Sets of up to {num}`law[networks=all].last` faces are remembered once each face was seen often enough:
-# what larger sets lack may be time and not room. {claim}`a-start-then-views`
+# **What we found.** So it is, on faces and on photographs. {claim}`the-gap-of-faces-closes`
+# {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often. All sets of up to
+# {num}`law[networks=all].last` faces are remembered once each face was seen often enough: what larger sets lack may be
+# time and not room. {claim}`a-start-then-views`
 #
 # **The figure:** {numref}`fig-gap`; then {numref}`fig-onset`.
 # ```
 #
 # One network is trained on the first $N$ faces of a pool (half A, blue throughout this book), another on the last $N$
 # (half B, orange). They share architecture and recipe, but not images, initial weights or training noise. Test faces
-# are in neither half. Patches of photographs are treated alike.
+# are in neither half.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -49,13 +49,12 @@ faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale,
 results.keep(networks=experiments.networks(faces, patches))
 
 # %% [markdown]
-# The networks are the paper's bias-free UNet, never told the noise level, with
-# {num}`networks[images=avatars,n=10,label=A].parameters:,` parameters for images of
-# {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels).
+# All are the paper's bias-free UNet with {num}`networks[images=avatars,n=10,label=A].parameters:,` parameters, for
+# images of {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels).
 #
 # ## What the networks do to a face
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** A test face at two noise levels, and what networks of half A and half B make of it, by N; last, the memorizing optimum of the largest training set."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** A test face at two noise levels, and the networks' answers by N; last, memory of the largest set."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
 face, rows, labels = faces.held_out[4:5], [], []
 for sigma in (0.2, 0.5):
     y = noise.add_noise(face, sigma, torch.Generator().manual_seed(seed))
@@ -67,10 +66,10 @@ for sigma in (0.2, 0.5):
 plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.sizes] + ["memory"])
 
 # %% [markdown]
-# The memorizing optimum, titled *memory*, answers with a face of its training set, sharp and usually somebody else's.
-# The same with sliders:
+# *Memory*, the memorizing optimum, answers with a face of its training set, sharp and usually somebody else's. With
+# sliders:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** A test face: clean, noisy, denoised by network A, by network B, and by the memorizing optimum of half A, which is not told σ either. Below the pictures: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** Memory A is not told σ either. Below the pictures: PSNR."}}
 memories = {n: errors.memory(faces, n) for n in faces.sizes}
 
 
@@ -99,16 +98,16 @@ Explorer(answers, sliders, columns=5)
 # %% [markdown]
 # ## Does it do better on what it has seen?
 #
-# We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Intervals are 95%, over
-# images, or over regions of photographs, whose patches are alike. Two exact references come back throughout the book.
+# We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Bands are 95% intervals
+# over images, or over regions of photographs, whose patches are alike. Two exact references come back throughout the
+# book.
 #
-# The **memorizing optimum** is the exact best denoiser if the training images were all there is,
+# The **memorizing optimum** is the best denoiser if the training images were all there is,
 #
 # $$f(y) = \sum_i w_i\, x_i, \qquad w_i \propto p(y \mid x_i).$$ (eq-memorizer)
 #
 # It is as blind as the networks: $p(y \mid x_i)$ is integrated over noise levels as training weighs them. The **Wiener
-# denoiser** is the exact best one if images were Gaussian with the mean $m$ and covariance $C$ of the training images,
-# and the best affine one on them; it is told $\sigma$:
+# denoiser** is the best affine one, with the mean $m$ and covariance $C$ of the training images; it is told $\sigma$:
 #
 # $$f(y) = m + C\,(C + \sigma^2 I)^{-1} (y - m).$$ (eq-wiener)
 
@@ -124,7 +123,7 @@ chain_curves, chain_gaps = errors.generalization(experiments.chain(scale, sizes)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rivals=patch_rivals)
 results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Output against input PSNR, faces, half A, with 95% intervals. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Faces, half A. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
 shown = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
 figure, axes = plots.panels(len(shown), height=2.6, sharex=True, sharey=True)
 for ax, n in zip(axes, shown, strict=True):
@@ -139,7 +138,7 @@ axes[0].set_ylabel("output PSNR (dB)")
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images shrinks to nothing as N grows.** Training less test PSNR, with 95% intervals. Left: faces, one colour for each N, half A solid, half B dotted. Right: at input 21 dB, faces (circles), photographs (squares), and faces for BF-CNN, another kind of network (triangles)."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
@@ -173,36 +172,31 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 
 # %% [markdown]
 # At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better than test
-# images. At $N$ = {num}`gaps[n=max,half=A].n:,` the gap is {num}`gaps[n=max,half=A].mean:.2f` dB, averaged over noise
-# levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes` Nor is this the luck of easy images: the other half's network,
-# which has not seen them, serves as a judge, and at the largest $N$ no network favours its own images.
-# {claim}`no-network-favours-its-own-images` What is left is chance: one network is better on *all* images, by
-# {num}`exchange[n=max].better:.2f` dB.
+# images. At the largest $N$ this **gap** is {num}`gaps[n=max,half=A].mean:.2f` dB, averaged over noise levels
+# ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
+#
+# Is this the luck of easy images? The other half's network, which has not seen them, is the judge. By it a network of
+# the largest $N$ favours its own images by {num}`exchange[n=max].own:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
-# less, since test patches come from the same photographs: they are new places, not new scenes. And the size at which it
-# closes depends on the network: {term}`BF-CNN`, a chain of convolutions with a tenth of the parameters, does not even remember
-# 100 faces. {claim}`chain-does-not-memorize-a-hundred`
+# less: test patches are new places of the same photographs. And the $N$ at which the gap closes depends on the network:
+# {term}`BF-CNN`, with a tenth of the parameters, remembers 100 faces far less. {claim}`chain-remembers-less`
 #
-# *The paper finds* the same at 80 pixels (its Figure 1). *Why?* Over all functions the optimum of the training loss
-# repeats training images at every $N$. A network may have no **room** for a large set, or no **time**, or an architecture that cannot
-# say what memory says. Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each image of the
-# largest set {num}`gaps[n=max,half=A].views:,.0f` times; here $N$ and views go together. The last section takes them
-# apart for small sets; networks of 1,000 and 10,000 faces at *equal* {term}`views` will do so for larger ones ({target}`T24`).
-#
-# And no gap does not yet mean that the density was learned. The [next chapter](03_two_networks_one_density.py) is
-# sharper.
+# *Why* does it close? Over all functions the optimum of the training loss repeats training images at every $N$. A
+# network may have no **room** for a large set, or no **time**, or an architecture that cannot say what memory says.
+# Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each of the largest set
+# {num}`gaps[n=max,half=A].views:,.0f` times: here $N$ and {term}`views` go together. Below we take them apart for small
+# sets; for larger ones networks at *equal* views will ({target}`T24`).
 #
 # ## Is it only Wiener?
 #
-# Perhaps the network learns a mean and a covariance, which two halves of a large set share. Then it would be Wiener's
-# affine map, and nothing in it would depend on the image.
+# Perhaps a network of many images learns no more than their mean and covariance: Wiener's affine map.
 
 # %%
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**But for the weakest noise, the network is better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener on test images, both of half A, with 95% intervals."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -211,10 +205,8 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond
 plots.Picture(figure)
 
 # %% [markdown]
-# The network gains up to {num}`beyond[gain=max].gain.value:.1f` dB over Wiener on faces, and up to
-# {num}`patch_beyond[gain=max].gain.value:.1f` dB on photographs (where few patches make a poor covariance). So it is
-# more than a mean and a covariance. {claim}`networks-are-more-than-wiener` Only at the weakest noise are these small
-# networks no better than an affine map. {claim}`no-gain-at-the-weakest-noise`
+# It is more: it gains up to {num}`beyond[gain=max].gain.value:.1f` dB over Wiener on faces, and up to
+# {num}`patch_beyond[gain=max].gain.value:.1f` dB on photographs. {claim}`networks-are-more-than-wiener`
 #
 # ## When does it memorize?
 
@@ -223,7 +215,7 @@ log, patch_log = errors.learning(faces), errors.learning(patches)
 onsets, patch_onsets = errors.onsets(log), errors.onsets(patch_log)
 results.keep(log=log, patch_log=patch_log, onsets=onsets, patch_onsets=patch_onsets)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across) against images seen in training, one colour for each N, half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across), half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=3, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), strict=True):
     for n, curve in table.where(half="A").by("n"):
@@ -236,10 +228,9 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# Watch it happen: move through two trainings, or drag the dots. When does a network of few images begin to see the faces
-# that it knows?
+# Watch it happen: move through two trainings.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A test face with noise (σ = 0.3), and what networks of few and of many images make of it after so many images seen in training; samples of both from one noise, beside the training images nearest to their last ones (centred cosine below). Curves: gap between training and test images at σ = 0.1. Pictures and numbers are those of the training logs, from the second edition's recipe."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A noisy test face (σ = 0.3), and what two networks make of it in the course of training; their samples from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
 from ghr import recipes
 from ghr.book import films
 from ghr.book.live import Live
@@ -253,8 +244,8 @@ alt = "One noisy test face as two networks denoise it, early to late in training
 Live("scrub", still, alt, **films.told_of(both))
 
 # %% [markdown]
-# Two times can be read off, up to a factor of two. The **time to generalize**: test PSNR comes within half a dB of what
-# the networks of the largest $N$ reach in the end. The **time to memorize**: training PSNR is 1 dB above test PSNR.
+# Two times can be read off. At the **time to generalize** test PSNR comes within half a dB of what the largest $N$
+# reaches in the end. At the **time to memorize** training PSNR is 1 dB above test PSNR.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of faces", "code_prompt_hide": "Table: times of faces"}
 onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
@@ -262,7 +253,7 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-collapse", "caption": "**Memory begins after some hundred to some thousand views of each image, at every N that is seen so often.** Left: training minus test PSNR at input 20 dB; dashed: 1 dB. Right: share of 64 samples that the published rule, d1/d2 < 1/3, calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Memory begins after hundreds to thousands of views of each image, at every N that is seen so often.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 most = max(0.05, *(share or 0 for share in (*log["copies"], *patch_log["copies"])))
 for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
@@ -280,20 +271,17 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$, and that the time to
-# memorize grows in proportion to it: early stopping keeps a network from memorizing, in a window that opens as $N$
-# grows. *We find* one time to generalize for all large sets, {claim}`one-time-to-generalize` while networks of 100
-# faces and fewer never get there. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000 (there at the
-# last entry of the log, {num}`onsets[n=1000,half=A].views:,.0f` views, where the learning rate reaches zero).
-# {claim}`small-sets-are-memorized` The large sets of this chapter were stopped *before* that, so at least a part of the
-# transition is one of views. {claim}`large-sets-are-stopped-before-memory`
+# {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
+# in proportion to it: a window opens, in which training can be stopped. *We find* that networks of 100 faces and fewer
+# never generalize in this sense. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
+# {claim}`small-sets-are-memorized` larger sets were stopped *before* it. {claim}`large-sets-are-stopped-before-memory`
+# So at least a part of the transition is one of views.
 #
 # ## Time or room?
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
-# three seeds, 512 views of each face, at a constant learning rate and by the {term}`second edition`'s recipe, which learns
-# several times faster ([what changed](log.md)). Small sets may hold easy faces, so we take off the gap that a
-# network has which saw neither these faces nor the test faces. Memory has set in when 1 dB is left.
+# three seeds, 512 views of each face at a constant learning rate. Small sets may hold easy faces, so we take off the
+# gap of a network that knows neither these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -302,7 +290,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.9", "code_prompt_hide": "Code: Fig. 2.9", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap between training and test faces at σ = 0.1, less that of a network that knows neither, for each seed; dashed: 1 dB. Right: images seen until then; lines: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.9", "code_prompt_hide": "Code: Fig. 2.9", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
@@ -329,23 +317,16 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 
 # %% [markdown]
 # The time grows as $N$ to the power {num}`law[networks=all].apart:.2f` ({target}`T25`).
-# {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better: at width 16 every network sees
-# about {num}`law[networks=width 16].start.value:,.0f` images before it can remember anything, since what cannot denoise
-# cannot remember either; from then on it sees each face about {num}`law[networks=width 16].views.value:.0f` times.
-# {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with the proportion
-# that {cite:t}`bonnaire2025why` find. (At width 8 it is in proportion from the beginning,
-# {claim}`narrow-networks-wait-in-proportion` with two to three times as many views.
-# {claim}`wider-networks-remember-earlier`)
-#
-# By this line 10,000 faces would be remembered after about a million images, {claim}`ten-thousand-need-a-million` far
-# beyond the largest of these sets; longer trainings must show it ({target}`T24`). To remember is not yet to copy: after
-# 512 views few of 64 samples are copies by the published rule, {claim}`copies-come-later` which misses copies in other
-# tones ([chapter 9](09_your_images.py)).
+# {claim}`memory-waits-for-larger-sets` A start and a number of views describe it better. What cannot denoise cannot
+# remember either: at width 16 a network first needs about {num}`law[networks=width 16].start.value:,.0f` images, then
+# about {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` So the exponent
+# grows with $N$, {claim}`the-exponent-grows` consistent with the proportion that {cite:t}`bonnaire2025why` find.
 #
 # ## What it comes to
 #
-# With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes` At
-# equal images seen, that is at least partly a matter of **time**: large sets were stopped before memory could begin,
-# and up to {num}`law[networks=all].last` faces no set was too large to be remembered.
-# {claim}`large-sets-are-stopped-before-memory` {claim}`memory-waits-for-larger-sets` Of larger sets this says nothing
-# yet. Intervals are over images: two trainings can differ by more.
+# With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes`
+# That is at least partly a matter of **time**. The large sets were stopped before memory could begin,
+# {claim}`large-sets-are-stopped-before-memory` and up to {num}`law[networks=all].last` faces no set was too large to be
+# remembered. {claim}`a-start-then-views` Of larger sets this says nothing yet.
+#
+# Intervals are over images: two trainings can differ by more.

@@ -14,20 +14,17 @@
 # # Where harmonics are optimal
 #
 # ```{admonition} In short
-# **Claim.** Of images that are two smooth regions along a smooth contour mathematics knows the best bases: harmonics
-# along the contour. On such images a trained denoiser comes close to the best possible rate
+# **Claim.** For images of two smooth regions that meet along a smooth contour mathematics knows the best bases:
+# harmonics along the contour. On such images a trained denoiser comes close to the best possible rate
 # {cite:p}`kadkhodaie2024generalization`.
 #
-# **What we find.** The network is better than wavelets on every kind of images. {claim}`levels-above-wavelets` But its
-# slopes are not steeper, {claim}`slopes-not-above-wavelets` and slopes cannot tell who follows contours.
+# **What we found.** The network is better than wavelets on every kind of such images. {claim}`levels-above-wavelets`
+# But its slopes are not steeper, {claim}`slopes-not-above-wavelets` and slopes cannot tell who follows contours.
 # {claim}`passing-shows-no-geometry` Where the optimum is known exactly, the network comes within half a decibel of it.
 # {claim}`fields-within-half-a-decibel`
 #
-# **The figure.** {numref}`fig-lead`.
+# **The figure:** {numref}`fig-lead`.
 # ```
-#
-# We draw such images, train a network on each kind, and hold it against theory, wavelets, bandlets and Wiener. Then we
-# leave the contour away: a Gaussian field remains, whose best denoiser and best basis are known.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -55,16 +52,15 @@ results.keep(networks=networks(*regular, fields))
 # %% [markdown]
 # ## The images
 #
-# A random contour divides the image; its sides have two grey levels and a random smooth field each. A region of
-# *regularity* $\alpha$ is predictable to order $\alpha$: at distance $\delta$ from any point a polynomial fitted there
-# is wrong by about $\delta^\alpha$. So is the contour. Large $\alpha$ is smooth; $\alpha = 1$ is rough and jagged.
+# A random contour divides the image; each side has a grey level and a random smooth field. A region of *regularity*
+# $\alpha$ is predictable to order $\alpha$: at distance $\delta$ from any point a polynomial fitted there is wrong by
+# about $\delta^\alpha$. So is the contour. $\alpha = 1$ is rough and jagged.
 #
-# Fields and contours are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes
-# $e = \alpha$, which gives regularity $\alpha - 1$ in the plane and $\alpha - 1/2$ on a line. For the regularity
-# $\alpha$ that the name says, in Hölder's sense, $e$ must be $\alpha + 1$ and $\alpha + 1/2$. We draw both kinds, and
-# call the second "Hölder". (Only the exponents are the paper's; levels and edges are our own.)
+# Both are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes $e = \alpha$, which
+# gives less regularity: $\alpha - 1$ in the plane, $\alpha - 1/2$ on a line. For $\alpha$ in Hölder's sense $e$ must be
+# $\alpha + 1$ and $\alpha + 1/2$. We draw both kinds, and call the second "Hölder". (Levels and edges are our own.)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.1", "figure": {"name": "fig-regular", "caption": "**The larger α, the smoother regions and contour; images of the Hölder kind are smoother than those with the authors' exponents.** One scene, from the same random numbers in all pictures: authors' exponents above, Hölder exponents below."}, "image": {"alt": "Grey images of two regions that meet along a contour. At α = 1 regions and contour are rough, at α = 5 both are smooth.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.1", "figure": {"name": "fig-regular", "caption": "**The larger α, the smoother regions and contour; Hölder images are smoother than those with the authors' exponents.** One scene, from the same random numbers in all pictures."}, "image": {"alt": "Grey images of two regions that meet along a contour. At α = 1 regions and contour are rough, at α = 5 both are smooth.", "classes": "dark-light"}}
 kinds = {"authors'": "c_alpha", "Hölder": "hoelder"}
 regularities = [[rates.regularity(f"{kind}-{alpha}") for alpha in rates.PAPER] for kind in kinds.values()]
 rows = [torch.cat([rates.scenes(many, size, kind, seed)[:1] for kind in row]) for row in regularities]
@@ -79,20 +75,18 @@ plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 #
 # Bases that follow the contour leave out $M^{-\alpha}$, nearly {cite:p}`lepennec2005sparse,peyre2008orthogonal`, and no
 # denoiser has a better rate for all such images {cite:p}`korostelev1993minimax`. Wavelets leave out $M^{-1}$ however
-# smooth the image is, which is a slope of 1/2, cosines $M^{-1/2}$, a slope of 1/3. All this is for noise that goes to 0
-# and ever more pixels. We have {num}`networks[images=c_alpha-1].side` by {num}`networks[images=c_alpha-1].side`.
+# smooth the image is: a slope of 1/2. All this is for noise that goes to 0 and ever more pixels; we have
+# {num}`networks[images=c_alpha-1].side` pixels a side.
 #
 # ## Output against input
 #
-# The rivals, unlike the network, are told the noise level:
+# One network is trained on each kind. Three rivals meet the same noisy images, and are told the noise level:
 #
 # - **TI {term}`db4`** sets wavelet coefficients below $3\sigma$ to 0, averaged over all shifts
 #   {cite:p}`coifman1995translation`. It sees no contours.
-# - **{term}`Bandlets <bandlets>`** do the same in a basis that follows the contours of the noisy image {cite:p}`peyre2008orthogonal`. Ours
-#   follow one straight direction in each small square.
+# - **{term}`Bandlets <bandlets>`** do so in a basis that follows contours {cite:p}`peyre2008orthogonal`, ours in one
+#   straight direction in each small square.
 # - **Wiener** is the best affine denoiser, one basis for all images.
-#
-# All meet the same noisy test images with mirrored borders.
 
 # %%
 measured = rates.beside_rivals(regular, tested, seed=seed)  # squared errors by image set and denoiser
@@ -101,7 +95,7 @@ slopes = rates.slopes(measured)
 leads = rates.leads(measured)
 results.keep(curves=curves, slopes=slopes, leads=leads)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: output against input PSNR, and the slope of theory", "code_prompt_hide": "Figure: output against input PSNR, and the slope of theory", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** The paper's kinds of images, with 95% intervals. The slope of theory goes through the middle of the network's curve."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: output against input PSNR, and the slope of theory", "code_prompt_hide": "Figure: output against input PSNR, and the slope of theory", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** The paper's kinds of images. The slope of theory goes through the middle of the network's curve."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
 LINES = dict(zip(rates.RIVALS, [(plots.INK, ":"), (plots.INK, "--"), (plots.WIENER, "-")], strict=True))
 LINES |= {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], "-.")}
 at = rates.INPUT_PSNR
@@ -122,7 +116,7 @@ plots.Picture(figure)
 # %% [markdown]
 # With sliders, one image of each kind:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.3", "figure": {"name": "fig-explore-regular", "caption": "**At strong noise the network draws a clean contour where wavelets leave a ragged one.** One image of the paper's kind: clean, noisy, denoised by the network, by TI db4, and by bandlets. Below the pictures: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.3", "figure": {"name": "fig-explore-regular", "caption": "**At strong noise the network draws a clean contour where wavelets leave a ragged one.** Below the pictures: PSNR."}}
 by_alpha = {rates.regularity(s.name).alpha: s for s in paper}
 RIVALS = {"TI db4": WaveletDenoiser(), "bandlets": rates.bandlets(size)}
 
@@ -143,12 +137,11 @@ regularity = Slider("alpha", "regularity, α", list(by_alpha), start=list(by_alp
 Explorer(compared, [regularity, Slider("sigma", "noise, σ", every, every[::4], every[16], "{:.2f}")], columns=5)
 
 # %% [markdown]
-# ## Slopes
+# ## Slopes or levels?
 #
-# Straight lines are fitted over input 9 to 33 dB (15 to 30 dB in the table, as a check). The paper's slopes are for 80
-# by 80 pixels; its window is not stated.
+# Lines are fitted over input 9 to 33 dB.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α, for wavelets as well as for the network, whose slopes from α = 2 on are below theory as named.** Slope of output on input PSNR, input 9 to 33 dB, with 95% intervals, side by side to be seen. Theory: α/(α+1), α as named or, of the authors' images, in Hölder's sense."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.4", "figure": {"name": "fig-slopes", "caption": "**Slopes grow with α, for wavelets as well as for the network.** Slope of output on input PSNR, with 95% intervals, side by side to be seen. Theory: α/(α+1), α as named or, of the authors' images, in Hölder's sense."}, "image": {"alt": "Slopes against α with intervals for the network, TI db4, bandlets and Wiener, beside the curves of theory and the values of the paper.", "classes": "dark-light"}}
 MARKS = {
     "UNet": (plots.HALF["A"], "o"),
     "TI db4": (plots.INK, "s"),
@@ -191,13 +184,10 @@ results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 
 # %% [markdown]
 # The paper finds slopes near $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its Figures 4, 16 to
-# 18). But any denoiser whose errors fall at that pace has the slope; one that returns its input has slope 1. So is the
-# network *steeper* than TI db4? It is not: by {num}`worst[network=UNet].least_slope:+.2f` where it stands worst.
+# 18). But any denoiser whose errors fall at that pace has the slope. Is the network *steeper* than TI db4? It is not.
 # {claim}`slopes-not-above-wavelets` Is it *better*? It is, by more than 1 dB at every $\alpha$ ({target}`T13`).
-# {claim}`levels-above-wavelets` Its least lead over bandlets is {num}`worst[network=UNet].least_over_bandlets:.2f` dB
-# ({target}`T13b`). (Bandlets are {num}`variants[moments=1,border>0].over_wavelets.value:.1f` dB better than TI db4 with
-# mirrored borders, worse without; {claim}`bandlets-need-their-borders` more {term}`vanishing moments` gain nothing.
-# {claim}`moments-gain-nothing`)
+# {claim}`levels-above-wavelets` Over bandlets its least lead is {num}`worst[network=UNet].least_over_bandlets:.2f` dB
+# ({target}`T13b`).
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of bandlets"}
 variants.show(
@@ -210,10 +200,7 @@ variants.show(
     over_wavelets="+.2f",
 )
 
-# %% [markdown]
-# ## What the slope can show, and what it cannot
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and loses some of its lead where noise is weak.** Output PSNR less that of TI db4 on the same noisy images, for the paper's kinds of images, with 95% intervals."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and by less where it is weak.** Output PSNR less that of TI db4 on the same noisy images of the paper's kinds, with 95% intervals."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(paper), columns=2, height=2.1, sharex=True, sharey=True)
 for ax, study in zip(axes, paper, strict=True):
     for name, rows in curves.where(images=study.name).by("denoiser"):
@@ -240,26 +227,21 @@ leads.show(
 
 # %% [markdown]
 # The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With that
-# tolerance TI db4, which follows no contour, passes at least as often as the network. To pass does not show geometry.
+# tolerance TI db4, which follows no contour, passes at least as often as the network. So the slope shows no geometry.
 # {claim}`passing-shows-no-geometry`
 #
-# *Why* does a wavelet threshold have such slopes, when theory gives it 1/2? In theory pixels shrink with the noise, and
-# ever finer scales of the contour appear. Ours stay. Once noise is weaker than an edge's contrast, the contour costs a
-# fixed number of coefficients: a slope of 1. Only the regions keep the slope below that, and any wavelet sees their
-# smoothness. If this is right, TI db4 rises towards 1 at still weaker noise instead of falling to 1/2. It does: over
-# input 36 to 54 dB its slope is {num}`beyond[after=min].after.value:.2f` or more. {claim}`wavelet-slopes-rise` The
-# contour shows in the level, the constant of {eq}`eq-rate`.
-#
-# *Which theory?* From $\alpha$ = 2 on the network's slopes are nearer to theory for the regularity that the authors'
-# images have than to theory as named. {claim}`nearer-to-the-true-regularity` Far from the limit, neither agreement
-# proves a rate.
+# *Why* has a wavelet threshold such slopes, when theory gives it 1/2? In theory pixels shrink with the noise, and ever
+# finer scales of the contour appear. Ours stay. Once noise is weaker than an edge, the contour costs a fixed number of
+# coefficients, which alone gives a slope of 1; only the regions keep it lower, and any wavelet sees their smoothness.
+# So at still weaker noise TI db4 should rise, not fall to 1/2. It does, to {num}`beyond[after=min].after.value:.2f` or
+# more over input 36 to 54 dB. {claim}`wavelet-slopes-rise` The contour shows in the level, the constant of
+# {eq}`eq-rate`.
 #
 # ## An optimum that is known exactly
 #
-# A Gaussian field on a {term}`torus` with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$ has an exact best denoiser: each
-# Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best basis is Fourier's, for every image. So this
-# checks the network from end to end. Here $\alpha$ = 2; the network knows neither spectrum, nor noise level, nor the
-# torus.
+# Leave the contour away. A Gaussian field on a {term}`torus` with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$, here
+# $\alpha$ = 2, has an exact best denoiser: each Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best
+# basis is Fourier's, for every image. The network knows neither spectrum, nor noise level, nor the torus.
 
 # %%
 losses, optimality = rates.losses(
@@ -273,7 +255,7 @@ own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1
 subspaces = rates.subspaces(bases.vectors(own), best)
 results.keep(losses=losses, optimality=optimality, subspaces=subspaces)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the optimum, with 95% intervals. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of K eigenvectors in other K-dimensional spaces."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the optimum. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of K eigenvectors in other K-dimensional spaces."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
 figure, (first, second, third) = plots.panels(3, height=2.5)
 plots.band(first, losses["input_psnr"], losses["loss"], color=plots.HALF["A"], label="network")
 first.set(xlabel="input PSNR (dB)", ylabel="loss (dB)", ylim=(0, None))
@@ -289,7 +271,7 @@ for ax in (first, second, third):
     plots.legend(ax, above=True)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.7", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field at σ = 0.1 (grey is 0) and eigenvectors by rank, blue below zero, red above. Of the optimum's waves, those of one frequency share an eigenvalue; one of each group is shown."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: the network's eigenvectors beside the optimum's", "code_prompt_hide": "Figure: the network's eigenvectors beside the optimum's", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field at σ = 0.1 and eigenvectors by rank, blue below zero, red above; of the optimum's with one eigenvalue one is shown."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
 ranks = torch.tensor([k for k in (2, 4, 8, 16, 32) if k <= d // 2])
 titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
 answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), rates.exact(fields))]
@@ -300,19 +282,14 @@ plots.image_grid(
 )
 
 # %% [markdown]
-# The network's largest loss is {num}`optimality.largest:.2f` dB, at the weakest noise, and much less in the mean.
-# {claim}`weakest-noise-costs-most` How far we are from any limit the optimum itself shows: over input 9 to 33 dB its
-# slope is {num}`optimality.exact_slope.value:.2f`, in the limit it is {num}`optimality.limit:.2f`.
+# The network loses at most {num}`optimality.largest.value:.2f` dB, at the weakest noise.
+# {claim}`weakest-noise-costs-most` Its leading eigenvectors lie in the lowest Fourier modes to
+# {num}`subspaces[nearest=True].fourier.value:.2f`, and in those at another image as well: nearly one basis of waves for
+# all images, as it should be. {claim}`one-basis-of-waves`
 #
-# The network's leading eigenvectors lie in the lowest Fourier modes to
-# {num}`subspaces[nearest=True].fourier.value:.2f`, and those at two images in each other's to
-# {num}`subspaces[nearest=True].another.value:.2f`: nearly one basis of waves for all images, as it should be.
-# {claim}`one-basis-of-waves` The rest is what the network still makes up from the image, or the noise, where it should
-# not.
-#
-# ## Along the contour, as regularity grows
+# ## Along the contour
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions are kept the smoother the image is.** One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank, blue below zero, red above. At the left, tr J."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions, tr J, are kept the smoother the image is.** One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()
@@ -320,11 +297,6 @@ for study in paper:
     rows.append(torch.cat([x[:1], noisy, denoise(network, noisy, 0.1), part.eigenvectors[ranks - 1]]))
     labels.append(f"{rates.regularity(study.name).label}\ntr J = {part.trace:.0f}")
 plots.image_grid(rows, labels, titles, signed=len(ranks))
-
-# %% [markdown]
-# [Chapter 4](04_adaptive_basis.py) defines two indices of the first $K = \mathrm{tr} J$ eigenvectors, 0 for a basis
-# that does not know its image: **H2**, how much of their energy lies across the contours of their image, and **H4**,
-# how much of them the smoothest functions on their image span. The control is the basis at a third image.
 
 # %%
 adaptation, gains = rates.adaptation(filters, scenes)
@@ -345,27 +317,22 @@ adaptation.show(
 )
 
 # %% [markdown]
-# The basis knows its scene: its own less the third image's is {num}`gains[images=c_alpha,index=H2].gain.value:+.2f` in
-# H2 and {num}`gains[images=c_alpha,index=H4].gain.value:+.2f` in H4, in the mean over all kinds with contours.
-# {claim}`bases-know-their-scene` On Gaussian fields, where the best basis knows no image, both are 0.
-# {claim}`bases-of-fields-know-none` And the network keeps fewer dimensions the smoother images are.
-# {claim}`smoother-images-keep-less` (Scenes are few, and intervals over them too narrow.)
+# By H2 and H4 of [chapter 4](04_adaptive_basis.py), which are 0 for a basis that does not know its image, the network's
+# knows its scene: it has {num}`gains[images=c_alpha,index=H2].gain.value:+.2f` and
+# {num}`gains[images=c_alpha,index=H4].gain.value:+.2f` more than that at a third image, in the mean over all kinds with
+# contours. {claim}`bases-know-their-scene` On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` And fewer
+# dimensions are kept the smoother images are. {claim}`smoother-images-keep-less`
 #
-# ## Which regularity decides?
-#
-# Regions and contour need not be equally regular; in the limit the rougher should decide. With regions of $\alpha$ = 3
-# and a contour of 1 the slope is {num}`mixtures[network=UNet].slope.value:.2f`, nearly that of images with 3 in both
-# and far from that with 1 in both. Here the regions decide, {claim}`regions-decide` as the argument on contours and
-# pixels has it.
+# Where regions ($\alpha$ = 3) and contour (1) are not equally regular, the regions decide the slope.
+# {claim}`regions-decide`
 #
 # ## What it comes to
 #
-# Where harmonics along contours are the best basis, networks fall at a pace that a wavelet threshold has, too, so that
-# the pace shows nothing. {claim}`passing-shows-no-geometry` They are better than wavelets all the same, by more than a decibel.
-# {claim}`levels-above-wavelets` Bandlets, which follow contours by rule, gain a few tenths.
-# {claim}`contours-by-rule-gain-tenths`
+# Where harmonics along contours are the best basis, networks are better than wavelets by more than a decibel;
+# {claim}`levels-above-wavelets` bandlets, which follow contours by rule, gain a few tenths.
+# {claim}`contours-by-rule-gain-tenths` The pace of their errors shows nothing: a wavelet threshold has it, too.
+# {claim}`passing-shows-no-geometry`
 #
 # *Why?* Theory promises a rate in the limit and leaves the constant open. At {num}`networks[images=c_alpha-1].side`
-# pixels the constant counts, and a network that has seen images of one law can have a better one than a basis built for
-# all images of one regularity. At weak noise its lead shrinks; a longer training might keep it. One network was trained
-# for each kind; intervals are over test images.
+# pixels the constant counts, and a network that has seen images of one law can have a better one than a basis for all
+# images of one regularity. Intervals are over test images, for bases over few scenes, and not over trainings.

@@ -157,39 +157,19 @@ CLAIMS = named(
             "min({*patch_gaps[n=10].gap.low}) > 15 and max({*patch_gaps[n=max].mean.high}) < 1",
         ),
         Claim(
-            "chain-does-not-memorize-a-hundred",
+            "chain-remembers-less",
             "02",
-            "max({*chain_gaps[n=100].gap.high}) < 1 and min({*gaps[n=100].gap.low}) > 5",
-        ),
-        Claim(
-            "no-network-favours-its-own-images", "02", "{exchange[n=10].own} > 15 and abs({exchange[n=max].own}) < 0.1"
+            "max({*chain_gaps[n=100].gap.high}) < min({*gaps[n=100].gap.low}) / 3",
         ),
         Claim(
             "networks-are-more-than-wiener",
             "02",
             "{beyond[gain=max].gain.low} > 1 and {patch_beyond[gain=max].gain.low} > 1",
         ),
-        Claim(
-            "no-gain-at-the-weakest-noise",
-            "02",
-            "{beyond[sigma=min].gain.low} < 0.2 and {beyond[gain=max].gain.low} > {beyond[sigma=min].gain.high}",
-        ),
-        Claim(
-            "one-time-to-generalize",
-            "02",
-            "all(t is not None for t in {*onsets[n>=1000].generalizing})"
-            " and max({*onsets[n>=1000].generalizing}) <= 2 * min({*onsets[n>=1000].generalizing})",
-        ),
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=100].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
         Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
-        Claim(
-            "narrow-networks-wait-in-proportion",
-            "02",
-            "{law[networks=width 8].apart.low} < 1 < {law[networks=width 8].apart.high}"
-            " and {law[networks=width 16].apart.high} < {law[networks=width 8].apart.value}",
-        ),
         Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
         Claim(
             "a-start-then-views",
@@ -198,40 +178,12 @@ CLAIMS = named(
             " and all(t is not None for t in {*began.apart})",
         ),
         Claim(
-            "wider-networks-remember-earlier",
-            "02",
-            "{law[networks=width 8].views.low} > {law[networks=width 16].views.high}"
-            " and 2 < {law[networks=width 8].views.value} / {law[networks=width 16].views.value} < 3",
-        ),
-        Claim(
-            "ten-thousand-need-a-million",
-            "02",
-            "5e5 < 1e4 * {law[networks=width 16].views.low} and 1e4 * {law[networks=width 16].views.high} < 2e6",
-        ),
-        Claim("copies-come-later", "02", "max({*course.copies}) < 0.1"),
-        Claim(
-            "more-images-bring-the-networks-together",
-            "03",
-            "{agreement[n=max].discrepancy.high} < {agreement[n=10].discrepancy.low} / 10",
-        ),
-        Claim(
-            "weak-noise-keeps-the-networks-apart",
-            "03",
-            "{distance[n=max,sigma=min].variance.low} > {distance[n=max,sigma=0.1].variance.high}",
-        ),
-        Claim(
             "networks-are-no-two-memories",
             "03",
-            "{distance[n=10,sigma=0.1].u.low} > 5 * {distance[n=max,sigma=0.1].u.high}"
-            " and max({*distance[n=max,sigma>=0.05].u.high}) < 0.3",
+            "{distance[n=max,sigma=0.1].u.high} < 0.05 and max({*distance[n=max,sigma>=0.05].u.high}) < 0.3",
         ),
         Claim("most-of-the-error-is-shared", "03", "{distance[n=max,sigma=0.1].variance.high} < 0.25"),
         Claim("chance-keeps-the-networks-apart", "03", "max({*chances[n=max].over_seed.high}) < 1.1"),
-        Claim(
-            "seed-counts-more-than-images",
-            "03",
-            "max({*pairs[n=max,differs=images].discrepancy.high}) < min({*pairs[n=max,differs=seed].discrepancy.low})",
-        ),
         Claim("images-count-in-small-sets", "03", "min({*chances[n=min].over_seed.low}) > 1.1"),
         Claim(
             "the-largest-set-is-not-copied",
@@ -284,44 +236,28 @@ CLAIMS = named(
             " > max({*exchanged[n=max,changed=architecture].beyond.high}) + 0.1",
         ),
         Claim(
-            "small-chains-draw-alike",
-            "03",
-            '{exchanged[n=100,one="BFCNN A"].plain.low}'
-            ' > {exchanged[n=100,one="UNet A",other="UNet B"].plain.high} + 0.3',
-        ),
-        Claim(
             "walks-part-at-the-start",
             "03",
             "{steps[n=10,sigma=max].similarity.high} < {steps[n=max,sigma=max].similarity.low} - 0.2",
         ),
         Claim("every-sampler-agrees", "03", "min({*samplers.same_noise.low}) > 0.85"),
-        Claim("algorithm-1-is-flat", "03", '{samplers[network=UNet,sampler="Algorithm 1"].energy.high} < 0.5'),
-        Claim("samples-lack-contrast", "03", "{quality[width=max].energy.high} < 0.85"),
         Claim(
-            "the-classifier-sees-a-blur",
+            "algorithm-1-is-flat",
             "03",
-            '{realism[kind="held out"].auc.low} > 0.4 and {realism[kind="held out"].auc.high} < 0.6'
-            ' and {realism[kind="held out, blurred"].auc.low} > 0.95',
+            '{samplers[network=UNet,sampler="Algorithm 1"].energy.high}'
+            ' < min({*samplers[network=UNet,sampler!="Algorithm 1"].energy.low})',
         ),
         Claim(
             "samples-are-told-from-faces",
             "03",
-            '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}'
-            " and {realism[kind=samples,width=max].auc.high} < 0.95",
+            '{realism[kind="held out"].auc.high} < {realism[kind=samples,width=max].auc.low}',
         ),
         Claim("one-density-of-faces", "03", "{agreed[images=avatars,n=max,other=B].correlation.low} > 0.9"),
-        Claim(
-            "densities-differ-by-more-than-noise",
-            "03",
-            "{agreed[images=avatars,n=max,other=B].spread.low}"
-            " > 2 * {agreed[images=avatars,n=max,other=A].spread.high}",
-        ),
         Claim(
             "few-faces-make-no-density",
             "03",
             "{agreed[images=avatars,n=min,other=B].spread.low} > 1"
-            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.9"
-            " and {simple[n=min,known=squared contrast].correlation.low} > 0.8",
+            " and {agreed[images=avatars,n=min,other=B].correlation.low} > 0.8",
         ),
         Claim(
             "density-is-more-than-edges",
@@ -462,27 +398,12 @@ CLAIMS = named(
             "passing-shows-no-geometry", "05", '{passing[denoiser="TI db4"].passed} >= {passing[denoiser=UNet].passed}'
         ),
         Claim(
-            "bandlets-need-their-borders",
-            "05",
-            "{variants[moments=1,border>0].over_wavelets.low} > 0 and {variants[border=0].over_wavelets.high} < 0",
-        ),
-        Claim(
             "contours-by-rule-gain-tenths",
             "05",
             "0 < {worst[network=UNet].least_lead.value} - {worst[network=UNet].least_over_bandlets.value} < .6 and "
             "{variants[moments=1,border>0].over_wavelets.high} < .8",
         ),
-        Claim(
-            "moments-gain-nothing",
-            "05",
-            "max({*variants[moments>1].output_psnr.value}) < {variants[moments=1,border>0].output_psnr.value} + .1",
-        ),
         Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
-        Claim(
-            "nearer-to-the-true-regularity",
-            "05",
-            "min({*slopes[denoiser=UNet,low=9,hoelder=False,contour>1].nearer}) > 0",
-        ),
         Claim("fields-within-half-a-decibel", "05", "{optimality.largest.high} < 0.5"),
         Claim(
             "weakest-noise-costs-most",
