@@ -512,6 +512,8 @@ FIVE = [[0.2, 0.25], [0.35, 0.8], [0.8, 0.75], [0.75, 0.3], [0.5, 0.15]]  #: ima
 
 #: what the figure of a rival is told
 RIVAL = {"sigma": 0.1, "face": 1, "windows": {"LS": {0.1: 5, 0.3: 11}, "PSPC": {0.1: 6, 0.3: 9}}}
+#: the networks that the figure of contours is told: those that stand for ones of its images
+CONTOUR = {"sets": {"α = 3, contour 1": "discs", "α = 3": "photographs"}, "first": "photographs"}
 DISC = [15.0, 14.0, 6.5, 0.8, 0.3]  #: centre, radius, levels
 
 
@@ -621,6 +623,7 @@ def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
         "disc": live.Live("disc", still, "Still of a disc", networks="discs", **disc_told()),
         "fly": live.Live("fly", still, "Still of shuffled faces", networks="photographs discs", **fly_told()),
         "rival": live.Live("rival", still, "Still of a rival", networks="photographs", **RIVAL),
+        "contour": live.Live("contour", still, "Still of contours", networks="photographs discs", **CONTOUR),
         "scrub": live.Live("scrub", still, "Still of two trainings", **scrub_told()),
     }
     page = "".join(

@@ -39,7 +39,7 @@ from ghr.experiments import Study
 from ghr.images import Halves, synthetic
 from ghr.measure.samples import Alike, Nearness
 from ghr.noise import psnr
-from ghr.references import EmpiricalDenoiser, LocalDenoiser, PatchDenoiser
+from ghr.references import EmpiricalDenoiser, LocalDenoiser, PatchDenoiser, WaveletDenoiser
 from ghr.stats import Estimate
 from ghr.tables import Table
 
@@ -324,7 +324,7 @@ def test_nothing_heavy_is_loaded_before_a_figure_is_used(visit, lab):
     script = "() => performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     loaded = {name.rpartition("/")[2].partition("?")[0]: size for name, size in page.evaluate(script)}
     ours = {"engine.js", "asking.js", "maths.js", "figure.js", "told.js", "explorer.css", "live.css"}
-    ours |= {f"{name}.js" for name in ("draw", "rebuild", "disc", "fly", "rival")}
+    ours |= {f"{name}.js" for name in ("draw", "rebuild", "disc", "fly", "rival", "contour")}
     assert ours <= set(loaded)
     assert not [name for name in loaded if re.search(r"worker|ort|\.(weights|starts|onnx)", name)]
     html = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")
@@ -791,6 +791,110 @@ def test_a_finger_draws(visit):
     assert page.evaluate("scrollY") == before
 
 
+class Contour:
+    """The figure of regions along a contour, and what a reader does there."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="contour"]')
+
+    def begin(self) -> dict:
+        self.figure.get_by_text("Draw such images").click()
+        return self.found()
+
+    def found(self) -> dict:
+        self.page.wait_for_timeout(30)
+        return result_of(self.page, "contour")
+
+
+def by_chance(patch, chance: dict, alpha: float, contour: float) -> torch.Tensor:
+    """The library's image of these random numbers: what it would draw is handed to it, in its order."""
+    normal = [torch.tensor(chance[name], dtype=torch.float32) for name in ("field", "waves")]
+    uniform = [torch.tensor(chance[name], dtype=torch.float32) for name in ("levels", "angle", "offset")]
+    with patch.context() as patched:
+        patched.setattr(torch, "randn", lambda *shape, generator=None: normal.pop(0).view(shape))
+        patched.setattr(torch, "rand", lambda *shape, generator=None: uniform.pop(0).view(shape))
+        x = synthetic.c_alpha(1, 32, alpha, contour)
+    assert normal == uniform == []
+    return x
+
+
+@pytest.mark.parametrize(
+    ("seed", "alpha", "contour", "sigma", "network"),
+    [(0, 3, 5, "0.30", "photographs"), (3, 1, 1.5, "0.10", "discs"), (12, 2, 1, "0.02", "photographs")],
+)
+def test_an_image_of_two_regions_and_what_is_made_of_it_are_those_of_torch(
+    visit, lab, monkeypatch, seed, alpha, contour, sigma, network
+):
+    state = {"seed": seed, "alpha": alpha, "contour": contour, "sigma": sigma, "network": network}
+    page = visit(f"?{'&'.join(f'{name}={value}' for name, value in state.items())}#fig-contour")
+    found = Contour(page).begin()
+    x, y = image(found["x"]), image(found["y"])
+    torch.testing.assert_close(x, by_chance(monkeypatch, found["chance"], alpha, contour), atol=2e-5, rtol=0)
+    torch.testing.assert_close((y - x) / float(sigma), image(found["chance"]["noise"]), atol=1e-4, rtol=0)
+    numbers = np.concatenate([np.ravel(found["chance"][name]) for name in ("field", "waves", "noise")])
+    assert [numbers.mean(), numbers.std()] == pytest.approx([0, 1], abs=0.06)
+    answer = lab.networks[4454, "A" if network == "photographs" else "B"](y)
+    wavelets = WaveletDenoiser()(y, float(sigma))
+    torch.testing.assert_close(image(found["answer"]), answer, atol=1e-4, rtol=0)
+    torch.testing.assert_close(image(found["wavelets"]), wavelets, atol=1e-5, rtol=0)
+    quality = {"noisy": y, "network": answer, "wavelets": wavelets}
+    assert found["quality"] == pytest.approx({name: psnr(x, z).item() for name, z in quality.items()}, abs=0.01)
+    rough, smooth = found["curves"][0], found["curves"][-1]
+    assert found["gains"]["wavelets"] == pytest.approx(smooth["wavelets"] - rough["wavelets"])
+    assert view(page) == ({name: f"{value}" for name, value in state.items()}, "fig-contour")
+
+
+def test_a_contour_is_smoothed_by_keys_and_all_else_stays(visit):
+    page = visit()
+    contour = Contour(page)
+    button = contour.figure.get_by_text("Draw such images")
+    assert contour.figure.locator("img").get_attribute("alt") == "Still of contours"
+    button.focus()
+    page.keyboard.press("Enter")
+    smooth = contour.found()
+    assert (smooth["contour"], smooth["network"]) == ("5", "photographs")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "regularity of the contour"
+    page.keyboard.press("Home")
+    rough = contour.found()
+    assert (rough["contour"], rough["alpha"], rough["chance"]) == ("1", "3", smooth["chance"])
+    assert rough["curves"] == smooth["curves"]  # those were known
+    assert rough["x"] != smooth["x"]
+    circles = contour.figure.locator("circle").all()
+    assert [float(c.get_attribute("cx")) for c in circles] == pytest.approx([44, 44])
+    words = contour.figure.locator(".explorer-words").text_content()
+    assert f"wavelets {rough['quality']['wavelets']:.1f}\N{NO-BREAK SPACE}dB" in words
+    gain = rough["gains"]["wavelets"]
+    assert words.endswith(f"{'−' if gain < -0.05 else '+'}{abs(gain):.1f}\N{NO-BREAK SPACE}dB for wavelets.")
+    tiles = contour.figure.locator("canvas")
+    assert tiles.first.get_attribute("aria-label") == "clean"
+    assert tiles.last.get_attribute("aria-label").startswith("wavelets ")
+    _, data = download(page, contour.figure, "CSV")
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert [float(row["wavelets (dB)"]) for row in rows] == pytest.approx([q["wavelets"] for q in rough["curves"]])
+    contour.figure.get_by_role("slider", name="network of images with").press("Home")
+    other = contour.found()
+    assert other["network"] == "discs"
+    assert other["x"] == rough["x"]
+
+
+def test_a_new_image_comes_at_a_finger_s_touch_on_a_phone(visit):
+    page = visit("?seed=4&alpha=2&contour=2#fig-contour", viewport=PHONE, has_touch=True)
+    contour = Contour(page)
+    contour.figure.get_by_text("Draw such images").tap()
+    before = contour.found()
+    contour.figure.get_by_text("New image").tap()
+    page.wait_for_function("document.querySelector('[data-script=contour]').result?.seed === 5", timeout=60_000)
+    after = contour.found()
+    assert (after["alpha"], after["contour"]) == (before["alpha"], before["contour"])
+    assert after["x"] != before["x"]
+    boxes = [tile.bounding_box() for tile in contour.figure.locator("canvas").all()]
+    assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"]  # two and two
+    slider = contour.figure.get_by_role("slider", name="regularity of the contour")
+    box = slider.bounding_box()
+    page.touchscreen.tap(box["x"] + 3, box["y"] + box["height"] / 2)
+    page.wait_for_function("document.querySelector('[data-script=contour]').result?.contour === '1'", timeout=60_000)
+
+
 class Scrub:
     """The slider through training, and what a reader does with it."""
 
@@ -913,6 +1017,7 @@ def test_figures_are_accessible_and_fit(visit, viewport, mode):
     Disc(page).found()
     Fly(page).found()
     RivalFigure(page).begin()
+    Contour(page).begin()
     Scrub(page).found()
     plane(page).get_by_text("Pause").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

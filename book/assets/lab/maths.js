@@ -1,19 +1,18 @@
 // Mathematics of the engine and its figures, on plain arrays: nothing here knows of networks, pages or workers.
 
-// White noise of a seed: mulberry32 for uniform numbers, Box & Muller for normal ones.
-export function gaussian(seed, n) {
+// Random numbers of a seed, each at a call: uniform in [0, 1) by mulberry32, and normal ones of those by Box & Muller.
+export function uniform(seed) {
   let state = seed >>> 0;
-  const uniform = () => {
+  return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ (state >>> 15), state | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
-  return Float64Array.from(
-    { length: n },
-    () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
-  );
 }
+export const normal = (next, n) =>
+  Float64Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()));
+export const gaussian = (seed, n) => normal(uniform(seed), n);
 
 // Of the sampler: those of ghr.sampling.sample.
 export const DEFAULTS = { steps: 20, first: 1, last: 0.01 };
@@ -93,6 +92,47 @@ export function wavelets(n) {
     to: (x) => corner(sandwich(fine, x, n, false), (small) => sandwich(coarse, small, m, false)),
     back: (c) => sandwich(fine, corner(Float64Array.from(c), (small) => sandwich(coarse, small, m, true)), n, true),
   };
+}
+
+// A hard threshold of db4 coefficients at 3 sigma, averaged over all shifts, borders mirrored: ghr.references.WaveletDenoiser.
+export function thresholded(y, sigma, scales = 4) {
+  const n = Math.sqrt(y.length);
+  const edge = 2 ** scales;
+  const m = edge * (2 + Math.ceil(n / edge)); // what is transformed: whole steps of the coarsest scale
+  const mirror = (i) => (i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i);
+  const low = DB4.toReversed();
+  const high = low.map((_, k) => (k % 2 ? -1 : 1) * DB4[k]);
+  // sums of pixels at a distance of step, along rows (across) or columns, weighted by a filter; periodic
+  const filtered = (x, filter, step, across) => {
+    const found = new Float64Array(m * m);
+    for (let a = 0; a < m; a++)
+      for (let k = 0; k < 8; k++) {
+        const [b, w] = [(((a + k * step) % m) + m) % m, filter[k]];
+        if (across) for (let i = 0; i < m * m; i += m) found[i + a] += w * x[i + b];
+        else for (let j = 0; j < m; j++) found[a * m + j] += w * x[b * m + j];
+      }
+    return found;
+  };
+  const descend = (x, step) => {
+    if (step === edge) return x;
+    const [coarse, ...details] = [low, high].flatMap((rows) => {
+      const half = filtered(x, rows, step, true);
+      return [low, high].map((columns) => filtered(half, columns, step, false));
+    });
+    const kept = details.map((part) => part.map((v) => (Math.abs(v) > 3 * sigma ? v : 0)));
+    const [first, second] = [[descend(coarse, 2 * step), kept[0]], kept.slice(1)].map((pair) => {
+      const back = pair.map((part, k) => filtered(part, [low, high][k], -step, false));
+      return back[0].map((v, i) => v + back[1][i]);
+    });
+    const wide = filtered(second, high, -step, true);
+    return filtered(first, low, -step, true).map((v, i) => (v + wide[i]) / 4);
+  };
+  const padded = Float64Array.from({ length: m * m }, (_, i) => {
+    const [row, column] = [Math.floor(i / m) - edge, (i % m) - edge].map(mirror);
+    return y[row * n + column];
+  });
+  const found = descend(padded, 1);
+  return Float32Array.from(y, (_, i) => found[(Math.floor(i / n) + edge) * m + (i % n) + edge]);
 }
 
 // Given vectors, of which there may be fewer than pixels.
