@@ -322,6 +322,23 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # about {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` So the exponent
 # grows with $N$, {claim}`the-exponent-grows` consistent with the proportion that {cite:t}`bonnaire2025why` find.
 #
+# Could you tell which faces a network has seen? Guess at few images, then at many.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-guess", "caption": "**A network of few images answers to a face of its training with that face, and to a new one with another. One of many treats both alike.** A face of the training of the network (half A) and a test face, with the same noise (σ = 0.5), and the answers. Live: one of two is of the training; guess which, then see."}}
+from ghr.book import guesses
+from ghr.book.live import Live
+
+counts = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
+heavy, pair_rows = 0.5, []
+for n in counts:
+    two = torch.cat([faces.training(n)[-1:], faces.held_out[:1]])
+    with_noise = two + heavy * torch.randn(two[:1].shape, generator=torch.Generator().manual_seed(seed))
+    pair_rows.append(torch.stack([two, with_noise, denoise(faces.denoisers[n, "A"], with_noise)], 1).flatten(0, 1))
+still = plots.image_grid(pair_rows, [f"N = {n:,}" for n in counts], ["seen", "noisy", "answer", "new", "noisy", "answer"])
+alt = "A face of the training set and a new one, with noise and as the network answers: at the smallest N the first is itself again and the second somebody else; at the largest both are blurred likenesses."
+Live("guess", still, alt, **guesses.told_of(faces, counts, heavy, seed=seed))
+
+# %% [markdown]
 # ## What it comes to
 #
 # With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes`

@@ -595,6 +595,19 @@ def scrub_told() -> dict:
     return {"size": 32, "sigma": 0.3, "level": 0.1, "clean": clean, "noisy": noisy, "trainings": trainings}
 
 
+def guess_told() -> dict:
+    """What the figure of guesses is told: of random images, a network that halves them and one that does nothing."""
+    from ghr.book import guesses
+    from ghr.experiments import Study
+    from ghr.images import Halves
+
+    x = torch.rand(16, 1, 12, 20, generator=torch.Generator().manual_seed(0))
+    data = {3: Halves(x[:3], x[:3], x[8:]), 8: Halves(x[:8], x[:8], x[8:])}
+    denoisers = {(3, "A"): lambda y, sigma=None: y / 2, (8, "A"): lambda y, sigma=None: y}
+    run_of = {key: recipes.Run(n=key[0], pool=400, held_out=9) for key in denoisers}
+    return guesses.told_of(Study("avatars", run_of, denoisers, data, x[8:]), (3, 8), 0.1, pairs=4)
+
+
 def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
     """Makes the site, its pages last."""
     from ghr.book import laboratory, live, pages, plots
@@ -624,6 +637,7 @@ def build_lab(root: Path, chosen: list[recipes.Run]) -> None:
         "fly": live.Live("fly", still, "Still of shuffled faces", networks="photographs discs", **fly_told()),
         "rival": live.Live("rival", still, "Still of a rival", networks="photographs", **RIVAL),
         "contour": live.Live("contour", still, "Still of contours", networks="photographs discs", **CONTOUR),
+        "guess": live.Live("guess", still, "Still of pairs", **guess_told()),
         "scrub": live.Live("scrub", still, "Still of two trainings", **scrub_told()),
     }
     page = "".join(

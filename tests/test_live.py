@@ -24,8 +24,10 @@ from conftest import (
     RIVAL,
     SIZES,
     canvases,
+    cut,
     directions,
     fly_told,
+    guess_told,
     hear,
     scrub_told,
     serve,
@@ -51,7 +53,7 @@ LIGHT = 250_000
 # Scripts ----------------------------------------------------------------------------------------------------------
 
 
-INLINED = ["explorer", "plane", str(REPO / "book" / "assets" / "scrub")]
+INLINED = ["explorer", "plane", *(str(REPO / "book" / "assets" / name) for name in ("scrub", "guess"))]
 
 
 @pytest.mark.parametrize("name", INLINED)
@@ -976,6 +978,76 @@ def test_a_finger_drags_the_dots_sideways_and_the_page_up(visit):
     assert page.evaluate("scrollY") > before
 
 
+class Guess:
+    """The question which of two images a network has seen, and what a reader does with it."""
+
+    def __init__(self, page):
+        self.page, self.figure = page, page.locator('[data-script="guess"]')
+        self.told = guess_told()
+
+    def found(self) -> dict:
+        return result_of(self.page, "guess")
+
+    def words(self) -> str:
+        return self.figure.locator(".explorer-words").text_content()
+
+    def pictures(self, frame: int) -> list[np.ndarray]:
+        """The six pictures of a pair: clean, noisy, answer, twice."""
+        return [cut(self.told, tile[0]) for tile in self.told["frames"][frame]["tiles"]]
+
+    def captions(self) -> list[str]:
+        return [canvas.get_attribute("aria-label") for canvas in self.figure.locator("canvas").all()]
+
+
+def test_which_image_was_seen_is_guessed_by_keys_and_told_only_then(visit):
+    page = visit()
+    guess = Guess(page)
+    assert guess.found() == {"n": 3, "pair": 1, "guess": None}
+    assert "Which one has it seen? Guess." in guess.words()
+    np.testing.assert_array_equal(canvases(guess.figure), guess.pictures(0))
+    assert guess.captions() == ["first face", "noisy", "answer", "second face", "noisy", "answer"]  # not which is which
+    seen, psnr = (guess.told["questions"][0][name][0] for name in ("seen", "psnr"))
+    guess.figure.get_by_text("The first").focus()
+    page.keyboard.press("Enter")
+    assert guess.found() == {"n": 3, "pair": 1, "guess": 0, "seen": seen, "scores": [[1 - seen, 1], [0, 0]]}
+    assert guess.captions()[3 * seen] == "seen in training"
+    assert guess.captions()[3 - 3 * seen] == "new"
+    assert guess.captions()[5] == f"answer {psnr[1]:.1f}\N{NO-BREAK SPACE}dB"
+    verdict = f"{'No' if seen else 'Right'}: it has seen the {('first', 'second')[seen]}."
+    assert guess.words().startswith(f"{verdict} Of that it makes {psnr[seen]:.1f}")
+    assert guess.figure.get_by_role("button", name="The first").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # once is enough
+    assert guess.found()["guess"] == 0
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert guess.found() == {"n": 3, "pair": 2, "guess": None}
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert guess.found() == {"n": 8, "pair": 1, "guess": None}
+    np.testing.assert_array_equal(canvases(guess.figure), guess.pictures(3))
+    assert view(page) == ({"n": "8", "pair": "1"}, "fig-guess")
+    name, data = download(page, guess.figure, "CSV")
+    assert name == "fig-guess_n-8_pair-1.csv"
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert len(rows) == 7
+    assert float(rows[0]["training image (dB)"]) == psnr[seen]
+
+
+def test_guesses_are_made_by_a_finger_and_counted_for_each_n(visit):
+    page = visit("?n=8&pair=4#fig-guess", viewport=PHONE, has_touch=True)
+    guess = Guess(page)
+    seen = guess.told["questions"][1]["seen"]
+    assert guess.found()["pair"] == 4
+    guess.figure.get_by_text(f"The {('first', 'second')[seen[3]]}").tap()
+    assert guess.words().endswith("You guessed right 1 of 1 at N = 8; chance is one half.")
+    guess.figure.get_by_text("Another pair").tap()
+    assert guess.found()["pair"] == 1  # after the last the first
+    guess.figure.get_by_text(f"The {('second', 'first')[seen[0]]}").tap()
+    assert guess.found()["scores"] == [[0, 0], [1, 2]]
+    assert guess.words().startswith("No: ")
+
+
 def test_a_denoiser_answers_at_once(visit, record_property):
     draw = Draw(visit()).begin()
     draw.guess("One image")
@@ -1018,6 +1090,7 @@ def test_figures_are_accessible_and_fit(visit, viewport, mode):
     Fly(page).found()
     RivalFigure(page).begin()
     Contour(page).begin()
+    Guess(page).found()
     Scrub(page).found()
     plane(page).get_by_text("Pause").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

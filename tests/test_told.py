@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from conftest import cut, guess_told
 from PIL import Image
 
 from ghr import harmonic, noise, recipes, runs, similarity
@@ -103,3 +104,27 @@ def test_films_are_of_the_smallest_and_largest_n_whose_logs_hold_pictures(monkey
     assert found["trainings"][1]["alike"] == pytest.approx(value.tolist(), abs=1e-3)
     with pytest.raises(ValueError, match="No log holds pictures"):
         films.ends([size[2], size[9]])
+
+
+def test_of_each_pair_one_is_a_training_image_and_both_have_the_same_noise():
+    found = guess_told()
+    assert [(one["n"], len(one["seen"])) for one in found["questions"]] == [(3, 3), (8, 4)]  # as many as there are
+    x = torch.rand(16, 1, 12, 20, generator=torch.Generator().manual_seed(0))
+    levels = x.mul(255).round().to(torch.uint8).numpy()[:, 0]
+    pairs = [(one, k) for one in found["questions"] for k in range(len(one["seen"]))]
+    assert {one["seen"][k] for one, k in pairs} == {0, 1}
+    for frame, (one, k) in zip(found["frames"], pairs, strict=True):
+        shown = [cut(found, place)[..., 0].astype(float) for place, *_ in frame["tiles"]]
+        seen, new = shown[3 * one["seen"][k]], shown[3 - 3 * one["seen"][k]]
+        np.testing.assert_array_equal(seen, levels[k if one["n"] == 3 else 4 + k])  # no face is asked for twice
+        np.testing.assert_array_equal(new, levels[8 + k if one["n"] == 3 else 12 + k])
+        inside = np.logical_and.reduce([(part > 0) & (part < 255) for part in (shown[1], shown[4])])  # not clipped
+        np.testing.assert_allclose((shown[1] - shown[0])[inside], (shown[4] - shown[3])[inside], atol=2)
+        for which in (0, 1):
+            wanted = (shown[3 * which + 1] * (0.5 if one["n"] == 3 else 1))[inside]
+            np.testing.assert_allclose(shown[3 * which + 2][inside], wanted, atol=1)
+            if one["n"] == 8:  # what does nothing leaves the noise
+                assert one["psnr"][k][which] == pytest.approx(20, abs=0.7)
+            else:  # in the order of the pictures
+                off = (shown[3 * which + 2] - shown[3 * which]) / 255
+                assert one["psnr"][k][which] == pytest.approx(-10 * np.log10(np.mean(off**2)), abs=0.03)
