@@ -24,7 +24,7 @@ ORDER = [
 ]
 BOOK = [
     *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "told"),
-    *("films", "widgets", "guesses", "press", "kernel", "laboratory", "export", "hero", "pages"),
+    *("films", "widgets", "guesses", "yours", "press", "kernel", "laboratory", "export", "hero", "pages"),
     *("speed", "verdicts", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))

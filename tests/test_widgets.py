@@ -260,15 +260,26 @@ def test_an_executed_copy_keeps_the_html_and_no_kernels_view(site):
 
 # JupyterLab -------------------------------------------------------------------------------------------------------
 
+#: a reader's denoiser and images
+OWN = """\
+import torch
+from ghr.book import yours
+
+images = torch.linspace(0, 1, 5 * 96).view(5, 1, 8, 12)
+yours.answers({"mine": lambda y, sigma: y / (1 + sigma)}, images)
+"""
+
 
 @pytest.fixture
 def jupyter(tmp_path):
-    """A JupyterLab whose root is a folder with chapter 1 as a notebook of scale smoke: its address."""
+    """A JupyterLab whose root holds chapter 1 as a notebook of scale smoke, and a reader's own: its address."""
     nb = jupytext.read(REPO / "book" / "01_denoising.py")
     nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     (parameters,) = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
     parameters.source = parameters.source.replace('scale = "laptop"', 'scale = "smoke"')
     nbformat.write(nb, tmp_path / "01.ipynb")
+    own = nbformat.v4.new_notebook(metadata=nb.metadata, cells=[nbformat.v4.new_code_cell(OWN)])
+    nbformat.write(own, tmp_path / "own.ipynb")
     settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -330,4 +341,26 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
     assert np.abs(denoised.astype(int) - pixels(Tile(x_hat[0], ""))).max() <= 1
     page.locator(".explorer").scroll_into_view_if_needed()
     shoot(page, "jupyterlab", full_page=False)
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_in_jupyterlab_a_denoiser_of_ones_own_answers_at_any_noise(chromium, jupyter):
+    page = chromium.new_page(viewport=DESK)
+    page.goto(jupyter + "lab/tree/own.ipynb")
+    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".explorer canvas", timeout=120_000)
+    image, sigma = page.locator(".explorer input").all()
+    image.press("End")
+    sigma.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.explorer').dataset.place === '4,21'", timeout=60_000)
+    level = np.geomspace(0.01, 1, 41).tolist()[21]
+    x = torch.linspace(0, 1, 5 * 96).view(5, 1, 8, 12)[4:]
+    y = noise.add_noise(x, level, torch.Generator().manual_seed(0))
+    for found, wanted in zip(canvases(page.locator(".explorer")), (x, y, y / (1 + level)), strict=True):
+        np.testing.assert_array_equal(found, pixels(Tile(wanted[0], "")))
+    assert f"σ = {level:.2f}" in page.locator(".explorer-words").text_content()
+    shoot(page, "jupyterlab-own", full_page=False)
     page.close()
