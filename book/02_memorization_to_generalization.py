@@ -98,6 +98,23 @@ Explorer(answers, sliders, columns=5)
 # %% [markdown]
 # ## Does it do better on what it has seen?
 #
+# Could you tell which faces a network has seen? Guess at few images, then at many.
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-guess", "caption": "**A network of few images answers to a face of its training with that face, and to a new one with another. One of many treats both alike.** A face of the training of the network (half A) and a test face, with the same noise (σ = 0.5), and the answers. Live: one of two is of the training; guess which, then see."}}
+from ghr.book import guesses
+from ghr.book.live import Live
+
+counts = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
+heavy, pair_rows = 0.5, []
+for n in counts:
+    two = torch.cat([faces.training(n)[-1:], faces.held_out[:1]])
+    with_noise = two + heavy * torch.randn(two[:1].shape, generator=torch.Generator().manual_seed(seed))
+    pair_rows.append(torch.stack([two, with_noise, denoise(faces.denoisers[n, "A"], with_noise)], 1).flatten(0, 1))
+still = plots.image_grid(pair_rows, [f"N = {n:,}" for n in counts], ["seen", "noisy", "answer", "new", "noisy", "answer"])
+alt = "A face of the training set and a new one, with noise and as the network answers: at the smallest N the first is itself again and the second somebody else; at the largest both are blurred likenesses."
+Live("guess", still, alt, **guesses.told_of(faces, counts, heavy, seed=seed))
+
+# %% [markdown]
 # We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Bands are 95% intervals
 # over images, or over regions of photographs, whose patches are alike. Two exact references come back throughout the
 # book.
@@ -123,7 +140,7 @@ chain_curves, chain_gaps = errors.generalization(experiments.chain(scale, sizes)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rivals=patch_rivals)
 results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.3", "code_prompt_hide": "Code: Fig. 2.3", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Faces, half A. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Faces, half A. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
 shown = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
 figure, axes = plots.panels(len(shown), height=2.6, sharex=True, sharey=True)
 for ax, n in zip(axes, shown, strict=True):
@@ -138,7 +155,7 @@ axes[0].set_ylabel("output PSNR (dB)")
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
@@ -196,7 +213,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -215,7 +232,7 @@ log, patch_log = errors.learning(faces), errors.learning(patches)
 onsets, patch_onsets = errors.onsets(log), errors.onsets(patch_log)
 results.keep(log=log, patch_log=patch_log, onsets=onsets, patch_onsets=patch_onsets)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across), half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across), half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=3, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), strict=True):
     for n, curve in table.where(half="A").by("n"):
@@ -230,10 +247,9 @@ plots.Picture(figure)
 # %% [markdown]
 # Watch it happen: move through two trainings.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A noisy test face (σ = 0.3), and what two networks make of it in the course of training; their samples from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; of many, memory begins late, and until then both sharpen new faces.** A noisy test face (σ = 0.3), and what two networks make of it in the course of training; their samples from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
 from ghr import recipes
 from ghr.book import films
-from ghr.book.live import Live
 
 both = films.ends(recipes.pair(scale, count)[0] for count in faces.sizes)
 common = sorted(set(both[0].images_seen) & set(both[1].images_seen))
@@ -290,7 +306,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.9", "code_prompt_hide": "Code: Fig. 2.9", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
@@ -322,23 +338,6 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # about {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` So the exponent
 # grows with $N$, {claim}`the-exponent-grows` consistent with the proportion that {cite:t}`bonnaire2025why` find.
 #
-# Could you tell which faces a network has seen? Guess at few images, then at many.
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-guess", "caption": "**A network of few images answers to a face of its training with that face, and to a new one with another. One of many treats both alike.** A face of the training of the network (half A) and a test face, with the same noise (σ = 0.5), and the answers. Live: one of two is of the training; guess which, then see."}}
-from ghr.book import guesses
-from ghr.book.live import Live
-
-counts = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
-heavy, pair_rows = 0.5, []
-for n in counts:
-    two = torch.cat([faces.training(n)[-1:], faces.held_out[:1]])
-    with_noise = two + heavy * torch.randn(two[:1].shape, generator=torch.Generator().manual_seed(seed))
-    pair_rows.append(torch.stack([two, with_noise, denoise(faces.denoisers[n, "A"], with_noise)], 1).flatten(0, 1))
-still = plots.image_grid(pair_rows, [f"N = {n:,}" for n in counts], ["seen", "noisy", "answer", "new", "noisy", "answer"])
-alt = "A face of the training set and a new one, with noise and as the network answers: at the smallest N the first is itself again and the second somebody else; at the largest both are blurred likenesses."
-Live("guess", still, alt, **guesses.told_of(faces, counts, heavy, seed=seed))
-
-# %% [markdown]
 # ## What it comes to
 #
 # With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes`
