@@ -200,6 +200,24 @@ def others(scale: str) -> Study:
     return study({(run.n, run.network): run for run in recipes.others(scale)})
 
 
+def architectures(scale: str, sizes: Sizes = None) -> tuple[Study, ...]:
+    """Networks of cartoon faces without convolutions: a study of each kind, both halves, keys (n, "A") and (n, "B").
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+        sizes: work with those of these N that the table has (None: all).
+
+    Returns:
+        Studies in the order of `recipes.ARCHITECTURES`: perceptrons and transformers, without biases and with them.
+
+    Raises:
+        ValueError: for another scale, an N that no table has, or none that this one has.
+    """
+    table = recipes.architectures(scale)
+    kinds = [{(run.n, run.half): run for run in table if run.network == kind} for kind in recipes.ARCHITECTURES]
+    return tuple(study(_only(some, sizes, scale), max(some.values(), key=lambda run: run.n)) for some in kinds)
+
+
 def onset(scale: str) -> Study:
     """When does memory set in? UNets of small sets of faces at a constant rate; keys (n, "width 8, seed 0").
 

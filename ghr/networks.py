@@ -3,7 +3,8 @@
 `UNet` and `BFCNN` are bias-free: every layer is linear up to ReLU and up to a gain, so in evaluation mode
 f(a y) = a f(y) for a > 0, and J(y) y = f(y) with J the Jacobian. Inside, they predict the residual y - x; `forward`
 subtracts it, so that no caller has to. Architectures as in the paper (Appendix A) and the authors' code. Two controls
-are not in the paper: a UNet with biases, and `ConditionalUNet`, which is not blind but told the noise level.
+are not in the paper: a UNet with biases, and `ConditionalUNet`, which is not blind but told the noise level. `MLP` has
+no convolutions; those that look by attention are in `ghr.transformers`.
 """
 
 import itertools
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ghr.denoiser import TOLD, require_level
+from ghr.denoiser import TOLD, require_level, require_shape
 
 
 class BiasFreeNorm(nn.Module):
@@ -22,7 +23,7 @@ class BiasFreeNorm(nn.Module):
         evaluation:  y = g x / s_run,  s_run = running standard deviation
 
     Args:
-        channels: of the input.
+        channels: of the input, its second axis; features have none after it, images two.
         momentum: share of a batch's deviation in the new running one.
         floor: added to the variance.
 
@@ -36,15 +37,15 @@ class BiasFreeNorm(nn.Module):
         self.momentum = momentum
         self.floor = floor  # added to the variance, so that a silent channel stays finite
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Float[Tensor, "b c *places"]) -> Float[Tensor, "b c *places"]:
         if self.training:
             # float32 whatever the autocast type: a variance of bf16 numbers loses half of its digits
-            sd = (x.float().var((0, 2, 3), unbiased=False) + self.floor).sqrt()
+            sd = (x.float().var((0, *range(2, x.ndim)), unbiased=False) + self.floor).sqrt()
             with torch.no_grad():
                 self.running_sd.lerp_(sd.to(self.running_sd.dtype), self.momentum)
         else:
             sd = self.running_sd
-        return x * (self.gain / sd).to(x.dtype)[:, None, None]
+        return x * (self.gain / sd).to(x.dtype).view(-1, *[1] * (x.ndim - 2))
 
 
 def _layer(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
@@ -74,7 +75,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, scales: int = 3, bias: bool = False, maps: int = 0):
         super().__init__()
-        _require_some(channels=channels, width=width, scales=scales)
+        require_some(channels=channels, width=width, scales=scales)
         widths = [width * 2**s for s in range(scales + 1)]
 
         def block(*widths: int) -> list[nn.Module]:
@@ -97,7 +98,7 @@ class UNet(nn.Module):
     def forward(
         self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
     ) -> Float[Tensor, "b c h w"]:
-        _require_channels(y, self.channels)
+        require_channels(y, self.channels)
         return y - self._residual(y)
 
     def _residual(self, y: Float[Tensor, "b c_maps h w"]) -> Float[Tensor, "b c h w"]:
@@ -143,7 +144,7 @@ class ConditionalUNet(UNet):
     def forward(
         self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
     ) -> Float[Tensor, "b c h w"]:
-        _require_channels(y, self.channels)
+        require_channels(y, self.channels)
         if sigma is None:
             raise ValueError(TOLD)
         if not isinstance(sigma, Tensor):
@@ -169,7 +170,7 @@ class BFCNN(nn.Module):
 
     def __init__(self, channels: int = 1, width: int = 64, depth: int = 21):
         super().__init__()
-        _require_some(channels=channels, width=width)
+        require_some(channels=channels, width=width)
         if depth < 2:
             raise ValueError(f"A BFCNN needs at least two convolutions, got depth={depth}.")
         layers = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.ReLU()]
@@ -181,17 +182,73 @@ class BFCNN(nn.Module):
     def forward(
         self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
     ) -> Float[Tensor, "b c h w"]:
-        _require_channels(y, self.channels)
+        require_channels(y, self.channels)
         return y - self.layers(y)
 
 
-def _require_some(**numbers: int) -> None:
+class MLP(nn.Module):
+    """A perceptron, which knows no neighbours: every unit sees every pixel. Three hidden layers. ::
+
+        f(y) = W_4 h(W_3 h(W_2 h(W_1 y))),     h = ReLU after a normalization
+
+    Without bias a control for what convolutions know of images: in evaluation mode it is linear up to ReLU, and
+    f(a y) = a f(y), as of the UNet. It answers with the image and not with a residual: a layer of which half is silent
+    lets pass the few dimensions of an image, and not the noise of all pixels.
+
+    Args:
+        channels: of the images.
+        hidden: units of each hidden layer.
+        sides: height and width of the images, pixels; it takes no others.
+        bias: constants in every layer, and layer normalization, which looks at one image, in place of `BiasFreeNorm`.
+
+    Raises:
+        ValueError: for fewer than one of any; when called, for images of another shape.
+
+    Source: Burger, Schuler & Harmeling 2012 (perceptrons denoise); without bias: own choice.
+    """
+
+    def __init__(self, channels: int = 1, hidden: int = 640, sides: tuple[int, int] = (32, 32), bias: bool = False):
+        super().__init__()
+        require_some(channels=channels, hidden=hidden, height=sides[0], width=sides[1])
+        pixels, layers = channels * sides[0] * sides[1], []
+        for inputs in (pixels, hidden, hidden):
+            norm = nn.LayerNorm(hidden) if bias else BiasFreeNorm(hidden)
+            layers += [nn.Linear(inputs, hidden, bias=bias), norm, nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, pixels, bias=bias))
+        self.channels, self.sides = channels, sides
+
+    def forward(
+        self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None
+    ) -> Float[Tensor, "b c h w"]:
+        require_channels(y, self.channels)
+        require_shape(y, (self.channels, *self.sides))
+        return self.layers(y.flatten(1)).view(y.shape)
+
+
+def require_some(**numbers: int) -> None:
+    """Refuses a network without anything.
+
+    Args:
+        numbers: what it needs at least one of, by name.
+
+    Raises:
+        ValueError: for fewer than one.
+    """
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"A network needs {name} of at least 1, got {number}.")
 
 
-def _require_channels(y: Tensor, channels: int) -> None:
+def require_channels(y: Tensor, channels: int) -> None:
+    """Refuses images of other channels than a network was made for.
+
+    Args:
+        y: noisy images.
+        channels: of the network.
+
+    Raises:
+        ValueError: when they differ, or for another number of axes.
+    """
     if y.ndim != 4 or y.shape[1] != channels:
         raise ValueError(f"This network takes images (b, {channels}, h, w), got the shape {tuple(y.shape)}.")
 

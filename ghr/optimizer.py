@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  #: whose weights are matrices: first axis x the rest
 # of the quintics, one a step, each the best for what the one before leaves: .001 to 1 ends between .87 and 1.13
 COEFFICIENTS = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
@@ -22,15 +23,17 @@ COEFFICIENTS = (
 
 
 def kernels(network: nn.Module) -> list[nn.Parameter]:
-    """What Muon moves: all kernels but the first and the last, which meet images; biases and gains are no matrices.
+    """What Muon moves: kernels and matrices of all layers but the first and the last, which meet images.
+
+    Biases, gains and tables of positions multiply no vector: they are no matrices, whatever their axes.
 
     Args:
-        network: any network of convolutions.
+        network: any network of convolutions and linear layers.
 
     Returns:
-        Its kernels, in the order of the network's parameters.
+        Their weights, in the order of the network's layers.
     """
-    return [weights for weights in network.parameters() if weights.ndim > 1][1:-1]
+    return [layer.weight for layer in network.modules() if isinstance(layer, LAYERS)][1:-1]
 
 
 def orthogonal(g: Float[Tensor, "k rows columns"]) -> Float[Tensor, "k rows columns"]:

@@ -1,8 +1,8 @@
 """What is trained for the book at the laptop's scale, in which order: every network, each once.
 
-Parts, in order: the tables of faces and photographs; how optima are approached as more images are seen; equal views of
-each training image at a constant rate, for the time at which memory sets in; that time for small sets and two widths;
-other images, other networks, exchanged seeds; and the longest runs last.
+Parts, in order: the tables of faces and photographs; faces by networks without convolutions; how optima are approached
+as more images are seen; equal views of each training image at a constant rate, for the time at which memory sets in;
+that time for small sets and two widths; other images, other networks, exchanged seeds; and the longest runs last.
 """
 
 import dataclasses
@@ -33,7 +33,8 @@ def laptop() -> tuple[Run, ...]:
     Returns:
         Runs, each once.
     """
-    parts = (tables(), scaling(M // 4, M), equal_views(), recipes.onset("laptop", ONSET), others(), scaling(4 * M))
+    first = (tables(), recipes.architectures("laptop"), scaling(M // 4, M), equal_views())
+    parts = (*first, recipes.onset("laptop", ONSET), others(), scaling(4 * M))
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 

@@ -13,17 +13,36 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ghr.images import names
-from ghr.networks import BFCNN, ConditionalUNet, UNet
+from ghr.networks import BFCNN, MLP, ConditionalUNet, UNet
 from ghr.training import OPTIMIZERS, SCHEDULES
+from ghr.transformers import Transformer
 
 SCALES = ("smoke", "laptop", "paper")  #: of the tables of runs
+PATCH, WINDOW = 2, 5  #: of transformers: side of a patch, pixels; side of a local one's window, patches
+UNITS = 40  #: of a perceptron's layer, for each channel of width: width 16 has 2,131,840 weights
+
+
+def _mlp(run: "Run", bias: bool = False) -> MLP:
+    return MLP(run.channels, UNITS * run.width, (run.size, run.size), bias)
+
+
+def _transformer(run: "Run", window: int | None = None, bias: bool = False) -> Transformer:
+    return Transformer(run.channels, run.width, (run.size, run.size), PATCH, window=window, bias=bias)
+
+
 #: what makes the network of a run, by kind
 NETWORKS = {
     "UNet": lambda run: UNet(run.channels, run.width, run.scales),
     "BFCNN": lambda run: BFCNN(run.channels, run.width),
     "BiasedUNet": lambda run: UNet(run.channels, run.width, run.scales, bias=True),
     "ConditionalUNet": lambda run: ConditionalUNet(run.channels, run.width, run.scales),
+    "MLP": _mlp,
+    "Transformer": _transformer,
+    "LocalTransformer": lambda run: _transformer(run, WINDOW),
+    "BiasedMLP": lambda run: _mlp(run, bias=True),
+    "BiasedTransformer": lambda run: _transformer(run, bias=True),
 }
+ARCHITECTURES = ("MLP", "Transformer", "LocalTransformer", "BiasedMLP", "BiasedTransformer")  #: without convolutions
 
 
 def _whole(least: int) -> tuple[str, Callable[[object], bool]]:
@@ -67,8 +86,8 @@ class Run:
     half: str = "A"  #: "A" is the first n of the pool, "B" the last n; disjoint
     seed: int = 0  #: initial weights and training noise; A and B of one pair differ in it
     network: str = "UNet"  #: key of NETWORKS
-    width: int = 16  #: channels of the first scale (64 in the paper)
-    scales: int = 3  #: poolings of the UNet (3 in the paper)
+    width: int = 16  #: channels of the first scale (64 in the paper), or of an attention's head
+    scales: int = 3  #: poolings of the UNet (3 in the paper); without effect on networks of other kinds
     images_seen: int = 2**20  #: with repetition (2.5e8 in the paper)
     batch: int = 64  #: images a step (512 in the paper)
     optimizer: str = "muon"  #: of training.OPTIMIZERS (Adam in the paper)
@@ -85,10 +104,12 @@ class Run:
         for name, (wanted, fits) in _FIELDS.items():
             if not fits(value := getattr(self, name)):
                 raise ValueError(f"Run.{name} is {value!r}: expected {wanted}.")
-        if self.network != "BFCNN" and self.size % 2**self.scales:
+        if self.network.endswith("UNet") and self.size % 2**self.scales:
             raise ValueError(
                 f"Run.size is {self.size}: a UNet with {self.scales} scales needs sides divisible by {2**self.scales}."
             )
+        if self.network.endswith("Transformer") and self.size % PATCH:
+            raise ValueError(f"Run.size is {self.size}: a transformer needs sides divisible by {PATCH}, its patches.")
         # one set, one run, however it is spelled
         object.__setattr__(self, "images", names.parse(self.images, self.size).text)
 
@@ -161,6 +182,7 @@ _ONSET = {
     "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
+_ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
 
@@ -274,6 +296,26 @@ def classes(scale: str) -> tuple[Run, ...]:
     chosen = (pair(scale, table(scale, "avatars")[-2].n, name, network=network)[0] for name, network in kinds)
     sized = (run if run.images in _SHUFFLED else dataclasses.replace(run, **_CLASSES_SIZE[scale]) for run in chosen)
     return _shown(scale, "classes", sized)
+
+
+def architectures(scale: str) -> tuple[Run, ...]:
+    """Which networks have the basis? Avatars, both halves, networks without convolutions; those without biases first.
+
+    All see equally many images at the laptop's scale, half a million.
+
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    _require_scale(scale)
+    pairs = [pair(scale, n, network=network) for network in ARCHITECTURES for n in _ARCHITECTURES[scale]]
+    seen = {"images_seen": 2**19} if scale == "laptop" else {}
+    return tuple(dataclasses.replace(run, **seen) for run in itertools.chain.from_iterable(pairs))
 
 
 def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.func import jvp
 
 from ghr import networks
-from ghr.networks import BFCNN, BiasFreeNorm, ConditionalUNet, UNet, lent
+from ghr.networks import BFCNN, MLP, BiasFreeNorm, ConditionalUNet, UNet, lent
 
 NETWORKS = {"unet": "images", "bfcnn": "odd_images"}
 
@@ -214,6 +214,44 @@ class Told(ConditionalUNet):
         return super().forward(y, y.new_full((len(y), 1, 1, 1), 0.5) if sigma is None else sigma)
 
 
+# A perceptron -----------------------------------------------------------------------------------------------------
+
+
+def test_a_perceptron_without_bias_scales_with_its_images():
+    """f(a y) = a f(y), and J(y) y = f(y); with bias neither."""
+    y = torch.randn(3, 1, 16, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    network = excite(MLP(1, 30, (16, 24))).double()
+    assert homogeneity_defect(network, y) < 1e-10
+    assert (network(-y) + network(y)).norm() > 0.05 * network(y).norm()
+    assert homogeneity_defect(excite(MLP(1, 30, (16, 24), bias=True)).double(), y) > 0.1
+    assert {name.split(".")[-1] for name, _ in network.named_parameters()} == {"weight", "gain"}
+
+
+def test_a_perceptron_knows_no_neighbours():
+    """Pixels exchanged, and its first and last weights with them, nothing changes but their order."""
+    network, order = MLP(2, 5, (3, 4)).eval(), torch.randperm(24)
+    y = torch.rand(2, 2, 3, 4)
+    expected = network(y).flatten(1)[:, order]
+    first, last = network.layers[0].weight, network.layers[-1].weight
+    first.data, last.data = first.data[:, order], last.data[order]
+    torch.testing.assert_close(network(y.flatten(1)[:, order].view_as(y)).flatten(1), expected)
+
+
+def test_a_perceptron_takes_images_of_its_own_size_alone():
+    network = MLP(1, 4, (3, 5))
+    assert network(torch.rand(2, 1, 3, 5), 0.3).shape == (2, 1, 3, 5)
+    with pytest.raises(ValueError, match=r"made for images of shape \(1, 3, 5\), got \(1, 5, 3\)"):
+        network(torch.rand(2, 1, 5, 3))
+    with pytest.raises(ValueError, match="takes images"):
+        network(torch.rand(2, 3, 3, 5))
+    with pytest.raises(ValueError, match="hidden of at least 1, got 0"):
+        MLP(hidden=0)
+
+
+def test_a_perceptron_of_the_laptop_has_two_million_weights():
+    assert parameters(MLP()) == 2 * 1024 * 640 + 2 * 640**2 + 3 * 640
+
+
 # BiasFreeNorm -----------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +269,12 @@ def test_norm_divides_by_the_deviation_about_the_mean_without_shifting(features)
     s = torch.stack([(features[:, c].square().mean() - features[:, c].mean() ** 2).sqrt() for c in range(4)])
     expected = features * (norm.gain.double() / s).view(1, 4, 1, 1)
     torch.testing.assert_close(norm(features), expected, atol=0, rtol=1e-4)
+
+
+def test_norm_takes_features_without_places_as_images_of_one_pixel(features):
+    norm = BiasFreeNorm(4)
+    rows = features[:, :, 0, 0]
+    assert torch.equal(norm(rows), norm(rows[:, :, None, None])[:, :, 0, 0])
 
 
 def test_running_deviation_has_momentum_a_tenth(features):

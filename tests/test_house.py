@@ -18,7 +18,18 @@ from ghr.files import checkpoints
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
 ORDER = [
     *("files", "images"),
-    *("denoiser", "noise", "networks", "references", "optimizer", "training", "sampling", "jacobian", "harmonic"),
+    *(
+        "denoiser",
+        "noise",
+        "networks",
+        "transformers",
+        "references",
+        "optimizer",
+        "training",
+        "sampling",
+        "jacobian",
+        "harmonic",
+    ),
     *("stats", "similarity", "copies", "tables", "recipes", "runs", "plan", "foreign", "experiments", "measure"),
     *("report", "check", "need", "portrait", "costs", "cluster", "book", "__main__"),
 ]

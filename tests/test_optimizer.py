@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ghr.networks import BFCNN, ConditionalUNet, UNet
+from ghr.networks import BFCNN, MLP, ConditionalUNet, UNet
 from ghr.optimizer import COEFFICIENTS, Muon, kernels, orthogonal
+from ghr.transformers import Transformer
 
 
 def matrices(*shape, seed=0):
@@ -104,6 +105,33 @@ def test_muon_moves_all_kernels_but_those_that_meet_images(network):
 
 def test_biases_and_gains_are_left_to_adamw():
     assert all(w.ndim == 4 for w in kernels(UNet(width=4, scales=1, bias=True)))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_muon_moves_the_matrices_of_perceptrons_and_of_attention(bias):
+    """But the first and the last; tables of positions have axes as kernels do, and are none."""
+    perceptron = MLP(1, 6, (4, 5), bias)
+    assert [w.shape for w in kernels(perceptron)] == [(6, 6), (6, 6)]
+    transformer = Transformer(width=2, sides=(4, 6), depth=3, heads=2, bias=bias)
+    shapes = [tuple(w.shape) for w in kernels(transformer)]
+    assert shapes == 3 * [*4 * [(4, 4)], (16, 4), (4, 16)]
+    left = {
+        name
+        for name, w in transformer.named_parameters()
+        if w.ndim > 1 and all(w is not k for k in kernels(transformer))
+    }
+    tables = {f"blocks.{k}.attention.relative" for k in range(3) if not bias}
+    assert left == {"embed.weight", "head.weight", "place"} | tables
+
+
+def test_a_kernel_of_one_pixel_moves_as_the_matrix_that_it_is():
+    ends = []
+    for axes in ((), (1, 1)):
+        weights = nn.Parameter(matrices(4, 3).view(4, 3, *axes))
+        weights.grad = matrices(4, 3, seed=1).view(4, 3, *axes)
+        Muon([weights]).step()
+        ends.append(weights.detach().view(4, 3))
+    assert torch.equal(*ends)
 
 
 def test_a_state_comes_back():

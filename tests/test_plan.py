@@ -24,6 +24,12 @@ def test_the_tables_come_first_each_pair_with_one_recipe():
     assert all(views[key] < 130 for key in views if key[1] >= 4454)
 
 
+def test_networks_without_convolutions_follow_the_tables():
+    kinds = recipes.architectures("laptop")
+    first = len(plan.tables())
+    assert plan.laptop()[first : first + len(kinds)] == kinds
+
+
 def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
     varied = {"images", "n", "half", "seed", "network", "width", "images_seen", "schedule", "float32_tail"}
     recipe = dataclasses.asdict(recipes._RECIPES["laptop"])

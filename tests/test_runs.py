@@ -143,7 +143,7 @@ def test_a_folder_has_one_name_however_it_is_written(tmp_path, monkeypatch):
     [
         ("half", "a", "one of A, B"),
         ("half", "AB", "one of A, B"),
-        ("network", "ResNet", "one of UNet, BFCNN, BiasedUNet, ConditionalUNet"),
+        ("network", "ResNet", f"one of {', '.join(recipes.NETWORKS)}"),
         ("optimizer", "sgd", "one of muon, adamw"),
         ("schedule", "step", "one of linear, cosine, constant, trapezoid"),
         ("n", 0, "a whole number of at least 1"),
@@ -168,6 +168,10 @@ def test_a_size_that_the_network_cannot_halve_is_refused_before_any_image_is_mad
     with pytest.raises(ValueError, match="Run.size is 30: a UNet with 3 scales needs sides divisible by 8"):
         Run(size=30)
     assert Run(size=30, network="BFCNN").size == 30
+    assert Run(size=31, network="MLP").size == 31
+    assert Run(size=30, network="LocalTransformer").size == 30
+    with pytest.raises(ValueError, match="Run.size is 31: a transformer needs sides divisible by 2, its patches"):
+        Run(size=31, network="BiasedTransformer")
 
 
 def test_tables_are_pairs_of_halves_that_differ_in_data_and_seed_alone():
@@ -200,6 +204,32 @@ def test_other_networks_differ_from_half_a_of_the_largest_set_in_kind_alone():
         a = recipes.table(scale, "avatars", like="others")[-2]
         assert [run.network for run in recipes.others(scale)] == ["BiasedUNet", "ConditionalUNet"]
         assert {dataclasses.replace(run, network="UNet") for run in recipes.others(scale)} == {a}
+
+
+def test_networks_without_convolutions_are_pairs_of_faces_those_without_biases_first():
+    for scale in recipes.SCALES:
+        table = recipes.architectures(scale)
+        assert list(dict.fromkeys(run.network for run in table)) == list(recipes.ARCHITECTURES)
+        assert [kind.startswith("Biased") for kind in recipes.ARCHITECTURES] == [False] * 3 + [True] * 2
+        for a, b in zip(table[::2], table[1::2], strict=True):
+            assert (a.images, a.half, b) == ("avatars", "A", dataclasses.replace(a, half="B", seed=1))
+            assert a.n in {run.n for run in recipes.table(scale, "avatars")}
+        assert len({run.name for run in table}) == len(table)
+        seen = {run.images_seen for run in table}
+        assert seen == {2**19 if scale == "laptop" else recipes._RECIPES[scale].images_seen}
+    assert {run.n for run in recipes.architectures("laptop")} == {100, 30_000}
+
+
+@pytest.mark.parametrize("network", recipes.ARCHITECTURES)
+def test_a_network_without_convolutions_is_made_for_the_images_of_its_run(network):
+    run = Run(size=6, width=2, network=network, images="colour:avatars")
+    made = runs.network(run).eval()
+    y = torch.rand(2, 3, 6, 6)
+    assert made(y).shape == y.shape
+    assert made.sides == (6, 6)
+    assert ("bias" in "".join(made.state_dict())) == network.startswith("Biased")
+    if "Transformer" in network:
+        assert {block.attention.window for block in made.blocks} == {5 if network.startswith("Local") else None}
 
 
 def test_the_flagship_is_the_largest_pair_of_faces_in_wider_networks():
