@@ -19,7 +19,9 @@ from ghr.transformers import Transformer
 
 SCALES = ("smoke", "laptop", "paper")  #: of the tables of runs
 PATCH, WINDOW = 2, 5  #: of transformers: side of a patch, pixels; side of a local one's window, patches
-UNITS = 40  #: of a perceptron's layer, for each channel of width: width 16 has 2,131,840 weights
+#: for each channel of width: channels of a transformer's token, units of a perceptron's layer; width 16 has 480,120 and
+#: 2,131,840 weights, the UNet 479,424
+TOKEN, UNITS = 6, 40
 
 
 def _mlp(run: "Run", bias: bool = False) -> MLP:
@@ -27,7 +29,7 @@ def _mlp(run: "Run", bias: bool = False) -> MLP:
 
 
 def _transformer(run: "Run", window: int | None = None, bias: bool = False) -> Transformer:
-    return Transformer(run.channels, run.width, (run.size, run.size), PATCH, window=window, bias=bias)
+    return Transformer(run.channels, TOKEN * run.width, (run.size, run.size), PATCH, window=window, bias=bias)
 
 
 #: what makes the network of a run, by kind
@@ -86,7 +88,7 @@ class Run:
     half: str = "A"  #: "A" is the first n of the pool, "B" the last n; disjoint
     seed: int = 0  #: initial weights and training noise; A and B of one pair differ in it
     network: str = "UNet"  #: key of NETWORKS
-    width: int = 16  #: channels of the first scale (64 in the paper), or of an attention's head
+    width: int = 16  #: channels of the first scale (64 in the paper); layers without scales in proportion
     scales: int = 3  #: poolings of the UNet (3 in the paper); without effect on networks of other kinds
     images_seen: int = 2**20  #: with repetition (2.5e8 in the paper)
     batch: int = 64  #: images a step (512 in the paper)

@@ -112,7 +112,7 @@ class Transformer(nn.Module):
 
     Args:
         channels: of the images.
-        width: channels of each head; a token has heads times as many.
+        width: channels of a token, divisible by heads.
         sides: largest height and width of images, pixels.
         patch: side of a patch, pixels.
         depth: blocks of attention and perceptron.
@@ -121,36 +121,40 @@ class Transformer(nn.Module):
         bias: constants in all layers, positions added to tokens, layer normalization, products for cosines, and GELU.
 
     Raises:
-        ValueError: for fewer than one of any, sides that patches do not divide, or an even window; when called, for
-            images of other channels, or of sides that patches do not divide or that are larger.
+        ValueError: for fewer than one of any, a width that heads do not divide, sides that patches do not divide, or an
+            even window; when called, for images of other channels, or of sides that patches do not divide or that are
+            larger.
 
-    Source: see the module; width 16 gives 491,664 parameters, width 64 tokens as large as DiT-S has them.
+    Source: see the module; width 96 gives 480,120 parameters, as many as the laptop's UNet has. Few heads: what they
+        cost is their number times the square of that of patches.
     """
 
     def __init__(
         self,
         channels: int = 1,
-        width: int = 16,
+        width: int = 96,
         sides: tuple[int, int] = (32, 32),
         patch: int = 2,
         depth: int = 4,
-        heads: int = 6,
+        heads: int = 3,
         window: int | None = None,
         bias: bool = False,
     ):
         super().__init__()
         require_some(channels=channels, width=width, patch=patch, depth=depth, heads=heads)
+        if width % heads:
+            raise ValueError(f"A token's {width} channels cannot be divided among {heads} heads.")
         if window is not None and window % 2 == 0:
             raise ValueError(f"A window around a patch has an odd side, got {window} patches.")
         self.channels, self.patch, self.sides, self.bias = channels, patch, sides, bias
         self._require_patches(sides)
         grid = sides[0] // patch, sides[1] // patch
-        self.embed = nn.Conv2d(channels, heads * width, patch, stride=patch, bias=bias)
-        place = 0.02 * torch.randn(*grid, heads * width) if bias else torch.ones(*grid, heads * width)
+        self.embed = nn.Conv2d(channels, width, patch, stride=patch, bias=bias)
+        place = 0.02 * torch.randn(*grid, width) if bias else torch.ones(*grid, width)
         self.place = nn.Parameter(place)
-        self.blocks = nn.Sequential(*(_Block(heads * width, heads, grid, window, bias) for _ in range(depth)))
-        self.norm = nn.LayerNorm(heads * width) if bias else _TokenNorm(heads * width)
-        self.head = nn.ConvTranspose2d(heads * width, channels, patch, stride=patch, bias=bias)
+        self.blocks = nn.Sequential(*(_Block(width, heads, grid, window, bias) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width) if bias else _TokenNorm(width)
+        self.head = nn.ConvTranspose2d(width, channels, patch, stride=patch, bias=bias)
 
     def forward(
         self, y: Float[Tensor, "b c h w"], sigma: float | Float[Tensor, "b 1 1 1"] | None = None

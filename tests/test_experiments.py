@@ -148,6 +148,21 @@ def test_the_flagship_and_the_other_networks_are_studies_of_the_largest_n(stand_
     assert list(experiments.others("smoke").runs) == [(n, "BiasedUNet"), (n, "ConditionalUNet")]
 
 
+def test_each_kind_of_network_without_convolutions_is_a_study(stand_ins, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(runs, "fit", lambda run: run)
+    monkeypatch.setattr(runs, "load", lambda run: lambda y, sigma=None: y)
+    monkeypatch.setattr(experiments.images, "held_out", lambda *which: torch.full((2, 1, 8, 8), float(which[2])))
+    found = experiments.architectures("laptop", sizes=[100])
+    assert [one.network for one in found] == list(recipes.ARCHITECTURES)
+    assert all(list(one.runs) == [(100, "A"), (100, "B")] for one in found)
+    assert all(one.held_out.unique() == 30_000 for one in found)  # whatever N is worked with
+    every = [run for one in experiments.architectures("paper") for run in one.runs.values()]
+    assert every == list(recipes.architectures("paper"))
+    with pytest.raises(ValueError, match=r"No networks of N = \[1\] in this table: expected some of \[300\]"):
+        experiments.architectures("smoke", "[1]")
+
+
 def test_networks_are_described_one_by_one(stand_ins, monkeypatch):
     monkeypatch.setattr(runs, "load", runs.network)
     table = experiments.networks(experiments.faces("smoke", sizes=[3]), experiments.faces("smoke", sizes=[1]))

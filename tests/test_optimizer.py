@@ -112,7 +112,7 @@ def test_muon_moves_the_matrices_of_perceptrons_and_of_attention(bias):
     """But the first and the last; tables of positions have axes as kernels do, and are none."""
     perceptron = MLP(1, 6, (4, 5), bias)
     assert [w.shape for w in kernels(perceptron)] == [(6, 6), (6, 6)]
-    transformer = Transformer(width=2, sides=(4, 6), depth=3, heads=2, bias=bias)
+    transformer = Transformer(width=4, sides=(4, 6), depth=3, heads=2, bias=bias)
     shapes = [tuple(w.shape) for w in kernels(transformer)]
     assert shapes == 3 * [*4 * [(4, 4)], (16, 4), (4, 16)]
     left = {

@@ -222,7 +222,7 @@ def test_networks_without_convolutions_are_pairs_of_faces_those_without_biases_f
 
 @pytest.mark.parametrize("network", recipes.ARCHITECTURES)
 def test_a_network_without_convolutions_is_made_for_the_images_of_its_run(network):
-    run = Run(size=6, width=2, network=network, images="colour:avatars")
+    run = Run(size=6, width=2, network=network, images=names.coloured("folder:x"))
     made = runs.network(run).eval()
     y = torch.rand(2, 3, 6, 6)
     assert made(y).shape == y.shape

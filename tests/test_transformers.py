@@ -19,7 +19,7 @@ SIDES = (16, 24)  #: what `excite` shows
 
 
 def made(**kind):
-    return excite(Transformer(width=3, heads=2, depth=2, sides=SIDES, **kind)).double()
+    return excite(Transformer(width=6, heads=2, depth=2, sides=SIDES, **kind)).double()
 
 
 def noisy(b=2, h=16, w=24, channels=1, seed=0):
@@ -150,7 +150,7 @@ def test_a_transformer_is_told_where_in_the_image_a_patch_is():
 
 
 def test_smaller_images_colours_and_memory_orders_pass():
-    network = Transformer(channels=3, width=2, heads=2, depth=1, sides=(8, 12), patch=4).double().eval()
+    network = Transformer(channels=3, width=4, heads=2, depth=1, sides=(8, 12), patch=4).double().eval()
     y = noisy(2, 8, 4, 3)
     assert network(y, 0.1).shape == y.shape
     last = y.contiguous(memory_format=torch.channels_last)
@@ -161,7 +161,7 @@ def test_smaller_images_colours_and_memory_orders_pass():
 def test_the_compiler_takes_the_network_as_one_graph(monkeypatch):
     """Without the types of arguments, which it cannot trace."""
     monkeypatch.setitem(sys.modules, "ghr.networks", without_types(networks))
-    network = without_types(transformers).Transformer(width=2, heads=2, depth=1, sides=(4, 8), window=3).eval()
+    network = without_types(transformers).Transformer(width=4, heads=2, depth=1, sides=(4, 8), window=3).eval()
     y = noisy(2, 4, 8).float()
     torch.testing.assert_close(torch.compile(network, backend="eager", fullgraph=True)(y), network(y))
 
@@ -178,6 +178,8 @@ def test_a_transformer_without_anything_is_refused():
     for name in ("channels", "width", "patch", "depth", "heads"):
         with pytest.raises(ValueError, match=f"{name} of at least 1, got 0"):
             Transformer(**{name: 0})
+    with pytest.raises(ValueError, match="10 channels cannot be divided among 3 heads"):
+        Transformer(width=10)
     with pytest.raises(ValueError, match="odd side, got 4 patches"):
         Transformer(window=4)
     with pytest.raises(ValueError, match="got 9x8"):
@@ -189,5 +191,5 @@ def test_a_transformer_without_anything_is_refused():
 def test_half_a_million_weights_at_the_laptops_width():
     """Of a token of 96 channels: four blocks of 12 matrices, both ends, gains, and positions."""
     matrices, ends, gains = 4 * 12 * 96**2, 2 * 4 * 96, 9 * 96
-    positions = 16 * 16 * 96 + 4 * 6 * (31**2 + 1)
+    positions = 16 * 16 * 96 + 4 * 3 * (31**2 + 1)
     assert sum(w.numel() for w in Transformer().parameters()) == matrices + ends + gains + positions

@@ -89,7 +89,7 @@ def test_two_halves_of_one_function_agree_and_others_do_not():
     assert (same.same_noise.value, same.beyond.value) == pytest.approx((1, 1))
     assert same.beyond_null.high < 0.99
     (apart,) = architectures([made(blur, lambda y: blur(y).flip(-1) * 0.9)], **FEW)
-    assert apart.same_noise.high < 0.99
+    assert apart.same_noise.value < 0.95
 
 
 def test_the_gap_is_that_of_errors_at_21_db():
