@@ -1,8 +1,8 @@
 """What is trained for the book at the laptop's scale, in which order: every network, each once.
 
-Parts, in order: the tables of faces and photographs; faces by networks without convolutions; how optima are approached
-as more images are seen; equal views of each training image at a constant rate, for the time at which memory sets in;
-that time for small sets and two widths; other images, other networks, exchanged seeds; and the longest runs last.
+Parts, in order: the tables of faces and photographs; how optima are approached as more images are seen; equal views of
+each training image at a constant rate, for the time at which memory sets in; that time for small sets and two widths;
+other images, other networks, exchanged seeds; networks without convolutions; and the longest runs last.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ def laptop() -> tuple[Run, ...]:
     Returns:
         Runs, each once.
     """
-    first = (tables(), recipes.architectures("laptop"), scaling(M // 4, M), equal_views())
-    parts = (*first, recipes.onset("laptop", ONSET), others(), scaling(4 * M))
+    parts = (tables(), scaling(M // 4, M), equal_views(), recipes.onset("laptop", ONSET), others())
+    parts = (*parts, recipes.architectures("laptop"), scaling(4 * M))
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 
@@ -97,7 +97,7 @@ def others() -> list[Run]:
     chain = [run for n in (10, 100, 1000, 30_000) for run in recipes.pair("laptop", n, network="BFCNN")]
     chain += [recipes.pair("laptop", 100_000, name, network="BFCNN")[0] for name in ("discs", "c_alpha-2")]
     chosen += [dataclasses.replace(run, images_seen=M // 2) for run in chain]
-    for pair in (recipes.pair("laptop", 10_000), recipes.pair("laptop", 30_000), tables()[-2:]):
+    for pair in (*(recipes.pair("laptop", n) for n in (100, 10_000, 30_000)), tables()[-2:]):
         chosen += [dataclasses.replace(run, seed=other.seed) for run, other in itertools.permutations(pair)]
     largest, _ = recipes.pair("laptop", 30_000)
     return chosen + [dataclasses.replace(largest, network=network) for network in ("BiasedUNet", "ConditionalUNet")]

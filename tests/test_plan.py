@@ -24,10 +24,14 @@ def test_the_tables_come_first_each_pair_with_one_recipe():
     assert all(views[key] < 130 for key in views if key[1] >= 4454)
 
 
-def test_networks_without_convolutions_follow_the_tables():
-    kinds = recipes.architectures("laptop")
-    first = len(plan.tables())
-    assert plan.laptop()[first : first + len(kinds)] == kinds
+def test_networks_without_convolutions_are_the_last_but_the_longest_runs():
+    kinds, last = recipes.architectures("laptop"), len(plan.scaling(4 * plan.M))
+    assert plan.laptop()[-last - len(kinds) : -last] == kinds
+
+
+def test_exchanged_seeds_are_trained_for_each_pair_that_the_book_compares():
+    wanted = {dataclasses.replace(a, seed=b.seed) for n in (100, 10_000) for a, b in [recipes.pair("laptop", n)]}
+    assert wanted <= set(plan.laptop())
 
 
 def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
