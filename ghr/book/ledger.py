@@ -236,7 +236,7 @@ TARGETS = {
         asked=_of_bases("margins", "h2=min", "h2"),
     ),
     "T20b": Target(
-        "roughness between contours (H3, less is better) less that of the better control, largest N",
+        "variation along edges over across (H3, less is better) less that of the better control, largest N",
         *_at_most(0, 0),
         asked=_of_bases("margins", "h3=max", "h3"),
     ),
