@@ -19,7 +19,7 @@
 # from noise, that gradient draws new images.
 #
 # **What we found.** The formula holds to rounding. A trained network draws faces that are not in its training set,
-# although the optimum of its training loss draws nothing else.
+# although the optimum of its training loss draws training images only.
 #
 # **The figure** is {numref}`fig-rivals`.
 # ```
@@ -258,10 +258,9 @@ near = [training[nearest(samples, training)[1]] for samples in (copies, drawn)]
 labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]
 plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 
-# %% [markdown]
-# The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its samples are no more like
-# training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`) than new faces are
-# ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
+# %% [markdown] The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its eight
+# samples are hardly more like training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`)
+# than new faces are ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
 #
 # **So it is the network's distance from the optimum of its own loss that makes it generalize.** The
 # [next chapter](02_memorization_to_generalization.py) finds out when this happens, the one after it whether two

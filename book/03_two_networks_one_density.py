@@ -74,10 +74,11 @@ right.set(xlabel="input PSNR (dB)", ylabel="closeness (dB)")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
-# %% [markdown]
-# At $\sigma$ = .1 and the largest $N$, $U$ is {num}`distance[n=max,sigma=0.1].u.value:.3f`: nearly one function.
-# {claim}`networks-are-no-two-memories` (At strong noise the unit is smaller, since memories of large sets come
-# together; {target}`T9d`.) Most of their error the networks share: only
+# %% [markdown] At $\sigma$ = .1 and the largest $N$, $U$ is {num}`distance[n=max,sigma=0.1].u.value:.3f`: nearly one
+# function. {claim}`networks-are-no-two-memories` Networks of few images stay below 1, too: to a *new* face they do not
+# answer as the exact memory does. (At strong noise $U$ rises to
+# {num}`distance[n=max,sigma>=0.05,sigma<=1,u=max].u.value:.2f`, since memories of large sets come together and the unit
+# shrinks; {target}`T9d`.) Most of their error the networks share: only
 # {num}`distance[n=max,sigma=0.1].variance.value:.2f` of it is what they get wrong differently.
 # {claim}`most-of-the-error-is-shared`
 #
@@ -160,10 +161,10 @@ still = plots.image_grid(one_start, [f"N = {n:,}" for n in (faces.few, faces.lar
 alt = "A noise, samples of networks A and B from it and their nearest training images: two copies at the smallest N, one new face at the largest."
 Live("draw", still, alt, networks="avatars")
 
-# %% [markdown]
-# Medians over seeds say how alike: $c_{AB}$, A's and B's sample of one noise; $c_{NN}$, a sample and its nearest
-# training image; $c_{null}$, a *new* face and its nearest, which says how near is near. Beside them, the share of
-# {term}`copies <copy>`.
+# %% [markdown] Medians over seeds say how alike: $c_{AB}$, A's and B's sample of one noise; $c_{NN}$, a sample and its
+# nearest training image; $c_{null}$, a *new* face and its nearest, which says how near is near. Beside them, the share
+# of {term}`copies <copy>`: samples that are three times nearer to one training image than to any other
+# {cite:p}`yoon2023diffusion`, and the same for *rays*, training images in whatever tone.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
@@ -233,16 +234,15 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement beyond Wiener, faces", "code_prompt_hide": "Table: agreement beyond Wiener, faces"}
 shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", partial=".3f", strong="")
 
-# %% [markdown]
-# Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
+# %% [markdown] Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
 # {claim}`networks-agree-beyond-wiener` and with each other more than with any training image.
 # {claim}`closer-than-any-training-image-beyond-wiener` Unrelated faces have {num}`beyond[n=max].null.value:.2f` here
-# and not 0, since nearly the same $W$ is taken from both. Patches of photographs agree as well
+# and not 0: what is taken from both, $W$ of one start, is the same. Patches of photographs agree as well
 # ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
 #
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
 # also beyond Wiener, and no nearer to it than new images are (to within .03). It holds at the largest $N$, not up to
-# $N$ = 100. {claim}`strong-generalization-of-faces`
+# $N$ = 100 (between them, see the table). {claim}`strong-generalization-of-faces`
 #
 # ## Images or architecture?
 #
@@ -324,7 +324,8 @@ simple.show("What simple things know of a surprise", heads_of_simple, n=",", kno
 # unlikely. {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields, whose density is known, network and optimum correlate by
-# {num}`agreed[other=exact].correlation.value:.2f` only. {claim}`densities-of-fields-are-known-less`
+# {num}`agreed[other=exact].correlation.value:.2f` only: they differ by little, but so do the fields, all of which are
+# nearly equally likely. {claim}`densities-of-fields-are-known-less`
 #
 # ## Details
 #
@@ -360,10 +361,10 @@ walkers = samples.samplers(seeds, faces, chain)
 results.keep(samplers=walkers)
 walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 
-# %% [markdown]
-# **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
-# {term}`gradient energy` ({target}`T23a`). A linear classifier tells its samples from real faces with an {term}`AUC` of
-# {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
+# %% [markdown] **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
+# {term}`gradient energy` ({target}`T23a`), that of width {num}`quality[width=min].width` keeps
+# {num}`quality[width=min].energy.value:.2f`. A linear classifier tells its samples from real faces with an {term}`AUC`
+# of {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
 # {claim}`samples-are-told-from-faces`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: contrast and spectrum of samples, both widths", "code_prompt_hide": "Table: contrast and spectrum of samples, both widths"}

@@ -157,9 +157,9 @@ for ax in (left, right):
     plots.legend(ax)
 plots.Picture(figure)
 
-# %% [markdown]
-# It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` How few vectors
-# make a face, the first $K$ or those that suit it best?
+# %% [markdown] It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The
+# first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
+# {claim}`first-directions-are-amplified` How few vectors make a face, the first $K$ or those that suit it best?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
 rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
@@ -202,7 +202,7 @@ plots.Picture(figure)
 #
 # From which pixels does the network make one? Click it, in a face or an image of yours.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**The network makes a pixel from its neighbours on the same side of the contour.** Live: its row of J is what it is made from, its column where it goes."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**From which pixels does the network make one, and where does a pixel go?** Live: its row of J is what it is made from, its column where it goes."}}
 still = plots.image_grid([of_faces.row(face, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[face]])
 alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
 Live("rebuild", still, alt, networks="avatars")
@@ -269,7 +269,8 @@ plots.Picture(figure)
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
-# The paper does not define the words. We propose four numbers of the first $K$ vectors; two say most:
+# The paper does not define the words. We propose four numbers of the first $K$ vectors, as many as are kept
+# ($\operatorname{tr} J$, rounded); two say most:
 #
 # - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
 #   crosses another image's.
@@ -308,10 +309,9 @@ for ax, (index, head) in zip(axes, heads.items(), strict=True):
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
-# %% [markdown]
-# The network is ahead of principal components, and of its own basis at a third image, in H2 ({target}`T20a`,
-# {target}`T20a photographs`) and H4 ({target}`T20c`, {target}`T20c photographs`): its basis follows the image.
-# {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
+# %% [markdown] The network is ahead of principal components, and of the basis that it has at a third image, in H2
+# ({target}`T20a`, {target}`T20a photographs`) and H4 ({target}`T20c`, {target}`T20c photographs`): its basis follows
+# the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
 #
 # H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`), too. {claim}`frequency-grows-with-rank` In H3
 # principal components beat the network on faces ({target}`T20b`), at $\sigma$ = .1 not on photographs
@@ -357,10 +357,11 @@ forms = {"n": ",", "half": "", "parameters": ",", "ahead": "+.2f", "psnr": ".1f"
 units = {"ahead": "training images ahead (dB)", "psnr": "PSNR (dB)", "trace": "tr J"}
 kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **forms, h2=".2f", h4=".2f")
 
-# %% [markdown]
-# At $N$ = 100 the network keeps few dimensions at a training face and many at a test face; at the largest $N$ the two
-# are alike. {claim}`training-faces-differ-in-small-sets-only` There the bases of A and B are aligned to
-# {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less. {claim}`halves-find-one-basis`
+# %% [markdown] At the smaller $N$ the network keeps {num}`seen[images=avatars,n=min,at=training].trace.value:.0f`
+# dimensions at a training face and {num}`seen[images=avatars,n=min,at=test].trace.value:.0f` at a test face; at the
+# largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only` There the bases of A and B are
+# aligned to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less.
+# {claim}`halves-find-one-basis`
 #
 # Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with constants or without,
 # told $\sigma$ or not, and also by a chain of convolutions without scales, {term}`BF-CNN`. {claim}`chain-adapts-too`

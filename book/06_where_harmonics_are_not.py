@@ -187,7 +187,7 @@ parts.show(
     asym=".2f",
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; after its five the network has waves that run along the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; what the network keeps after its five sits on the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -201,7 +201,7 @@ plots.image_grid(rows, [*shown, *shown], ["answer", *(f"k = {k} or {k + 5}" for 
 # %% [markdown]
 # Move the disc, or its edge. Five directions lead to other discs; where do the others lead?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-disc", "caption": "**The network's first five directions move, enlarge and shade the disc; the next ones bend its contour, and lead to no disc.** As in {numref}`fig-vectors`; green: the contour where it was. Live: drag the disc or its edge."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.6", "figure": {"name": "fig-disc", "caption": "**The network's first five directions move, enlarge and shade the disc; the next ones change its edge, and lead to no disc.** As in {numref}`fig-vectors`; green: the contour where it was. Live: drag the disc or its edge."}}
 from ghr.book import told
 from ghr.book.live import Live
 
@@ -295,10 +295,10 @@ flat_parts.show(
     error_beyond=".2f",
 )
 
-# %% [markdown]
-# On the ray the network keeps {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1,
-# on plane waves {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2.
-# {claim}`flat-keep-too-much` So curvature is not the reason.
+# %% [markdown] At $\sigma$ = .04 the network keeps on the ray
+# {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1, on plane waves
+# {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2. {claim}`flat-keep-too-much` So
+# curvature is not the only reason.
 #
 # ## Bias, or too little training?
 

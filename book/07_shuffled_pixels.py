@@ -114,9 +114,10 @@ named.show(
 # than smaller ones. {claim}`larger-blocks-cost-more`
 #
 # Is the network still better than linear? On faces it beats Wiener at each of these noise levels,
-# {claim}`faces-beat-wiener` after a whole shuffle at none. {claim}`shuffled-lose-to-wiener` In the second half of
-# training what a shuffle costs hardly shrinks. {claim}`loss-hardly-shrinks` So the training is too short, the network
-# too small, or both; little follows about the basis that it would prefer in the end.
+# {claim}`faces-beat-wiener` from blocks of 4 pixels on at none. {claim}`blocks-of-four-lose-to-wiener` A network worse
+# than an affine map has not found even the best affine one. In the second half of training what a whole shuffle costs
+# hardly shrinks: {claim}`loss-hardly-shrinks` whether training is too short or the network too small we cannot say, and
+# little follows about the basis that it would prefer in the end.
 
 # %%
 trails = shuffles.trails(studies)
@@ -218,7 +219,7 @@ kept.show(
 # So we take H1, whether frequency grows with rank, on both. The control is an *untrained* network: what it has comes
 # with the architecture.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 at σ = 0.3, with 95% intervals."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 at σ = 0.3, with 95% intervals. Moved along: the basis of faces, its pixels shuffled, which a free network would have."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -231,12 +232,11 @@ harmonicity.show(
     "Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f"
 )
 
-# %% [markdown]
-# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1.value:.2f`, of an untrained network
-# {num}`harmonicity[basis=an untrained network].h1.value:.2f`: {claim}`trained-is-less-harmonic-than-untrained` no bias
-# of the trained network is shown. Put back it is more, {claim}`more-harmonic-when-put-back` but less than that of the
-# network of faces. {claim}`not-harmonic-when-put-back` The network knows a few modes of faces; what follows is nearly
-# as rough as random vectors, on both grids. {claim}`few-modes-then-noise`
+# %% [markdown] On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained
+# network {num}`harmonicity[basis=an untrained network].h1.value:.2f`: {claim}`trained-is-less-harmonic-than-untrained`
+# no bias of the trained network is shown. Put back it is more, {claim}`more-harmonic-when-put-back` but less than that
+# of the network of faces. {claim}`not-harmonic-when-put-back` The network knows a few modes of faces; what follows is
+# nearly as rough as random vectors, on both grids. {claim}`few-modes-then-noise`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how rough are the vectors?", "code_prompt_hide": "Figure: how rough are the vectors?", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)

@@ -26,9 +26,10 @@
 # **The figure.** {numref}`fig-explained`; to play with, {numref}`fig-rival`.
 # ```
 #
-# The answer in short: how much of what a network does *beyond a Wiener filter* does each rival explain? 1 is all; below
-# 0 it is farther away than Wiener. For samples it is a similarity; samples from other starts have
-# {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.
+# The answer in short. LS, ELS and PCA locality answer each pixel from windows of training images around it, PSPC
+# averages patches; sections below define them. How much of what a network does *beyond a Wiener filter* does each
+# explain? 1 is all; below 0 it is farther away than Wiener. For samples it is a similarity; samples from other starts
+# have {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.
 #
 # | Rival | One noisy face, σ = 0.1 (UNet) | Samples (UNet) | Few images, σ = 0.1 (BF-CNN) |
 # |---|---|---|---|
@@ -164,14 +165,17 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: similarity of samples", "code_prompt_hide": "Table: similarity of samples"}
 sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".2f")
 
-# %% [markdown]
-# *No machine is the network.* The same network of other faces is nearer than any, in answers at middle noise
-# {claim}`the-other-half-is-nearer-than-any-rival` and in samples. {claim}`another-network-of-its-kind-draws-more-alike`
+# %% [markdown] PSPC and LS draw nothing of the UNet's face that other starts do not.
+# {claim}`averages-draw-no-more-than-other-starts` *No machine is the network.* The same network of other faces is
+# nearer than any, in answers at middle noise {claim}`the-other-half-is-nearer-than-any-rival` and in samples.
+# {claim}`another-network-of-its-kind-draws-more-alike`
 #
 # ## A Gaussian: Wiener
 #
 # At strong noise (σ = 0.9) no machine is nearer to the UNet than Wiener, the best affine map.
-# {claim}`no-machine-beats-wiener-at-strong-noise` There the Gaussian explanation {cite:p}`wang2023hidden` holds.
+# {claim}`no-machine-beats-wiener-at-strong-noise` There the Gaussian explanation {cite:p}`wang2023hidden` is the best
+# of these, though not all: a UNet of other faces explains
+# {num}`explained[network=UNet,sigma=0.9,rival="other half"].beyond:.2f` of what is beyond it.
 #
 # ## Windows: LS and ELS
 #
@@ -181,8 +185,9 @@ sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".
 # $$f(y)[p] = \sum_i w_i[p]\, x_i[p], \qquad w[p] = \operatorname{softmax}_i\Big(-\frac{\|y_{W(p)} - x_{i,W(p)}\|^2}{2\sigma^2}\Big).$$ (eq-local)
 #
 # Different windows choose different training images: so its answers are new. ELS, the equivariant machine, compares
-# with the windows of *all* places. Made of less than a tenth of the images it is nearer to the UNet than LS of all.
-# {claim}`equivariance-needs-fewer-images`
+# with the windows of *all* places. On the three faces of {numref}`fig-windows` ELS of less than a tenth of the images
+# is nearer to the UNet than LS of all. {claim}`equivariance-needs-fewer-images` On eight others it is not told apart
+# from LS ({numref}`fig-explained`). {claim}`windows-of-all-places-gain-nothing-on-others`
 
 # %%
 counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few, n)) | {"ELS": (few // 10, few, 3 * few, 10 * few)}
@@ -205,7 +210,7 @@ plots.Picture(figure)
 # {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` faces, too? (Wiener stays that of many: beside a Wiener
 # filter of few, anything explains much.)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**ELS is the nearest machine to a chain of few images at σ = 0.1, and not nearer than Wiener.** As {numref}`fig-explained`."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**ELS is the nearest machine to a chain of few images at σ = 0.1, and not nearer than Wiener.** As {numref}`fig-explained`; N = 100; values below -1.5 are in the table."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.5, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():
@@ -220,8 +225,7 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the same at few training images", "code_prompt_hide": "Table: the same at few training images"}
 explained_few.show("Rivals of few images on the same noisy images", network="", sigma="", rival="", beyond=".2f")
 
-# %% [markdown]
-# It does not: it is the nearest machine at σ = 0.1, but no nearer than Wiener.
+# %% [markdown] ELS does not explain it: it is the nearest machine at σ = 0.1, but no nearer than Wiener.
 # {claim}`equivariance-is-nearest-to-the-chain-of-few-images`
 #
 # ## Patches: PSPC
@@ -352,19 +356,20 @@ peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gains on own training images and samples", "code_prompt_hide": "Table: gains on own training images and samples"}
 favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
 
-# %% [markdown]
-# A network without constants can be a memory of *rays* only, of all multiples of training images. Networks of ten faces
-# nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ the network is
-# {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from it where its
-# sampler goes as at noisy training images. {claim}`far-from-memory-where-the-sampler-goes` But network B, which never
-# saw these images, is as near to their memory. {claim}`who-never-saw-them-is-nearly-as-near` For memory answers with
-# the clean training image: the distance is an error of denoising. Selective underfitting is not shown.
+# %% [markdown] A network without constants can be a memory of *rays* only, of all multiples of training images.
+# Networks of ten faces nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the
+# network is {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from
+# it where its sampler goes as at noisy training images (at σ = 0.4
+# {num}`apart[n=max,sigma~0.37,memory=rays,denoiser=network].walk_over_training.value:.1f` times).
+# {claim}`far-from-memory-where-the-sampler-goes` But network B, which never saw these images, is as near to their
+# memory. {claim}`who-never-saw-them-is-nearly-as-near` For memory answers with the clean training image: the distance
+# is an error of denoising. Selective underfitting is not shown.
 #
 # ## What it comes to
 #
-# Strong noise is linear. {claim}`no-machine-beats-wiener-at-strong-noise` At weaker noise averages of patches come
-# nearest, and have the adaptive basis; {claim}`machines-have-the-adaptive-basis` from one start another machine draws
-# nearest. {claim}`principal-windows-draw-the-unets-faces` None is the UNet,
+# At strong noise no machine beats Wiener. {claim}`no-machine-beats-wiener-at-strong-noise` At weaker noise averages of
+# patches come nearest, and have the adaptive basis; {claim}`machines-have-the-adaptive-basis` from one start another
+# machine draws nearest. {claim}`principal-windows-draw-the-unets-faces` None is the UNet,
 # {claim}`the-other-half-is-nearer-than-any-rival` and nothing here singles out harmonics.
 #
 # *Limits.* Few small faces and starts, one training of each network. ELS, which is slow, has

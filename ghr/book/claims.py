@@ -285,6 +285,7 @@ CLAIMS = named(
             "circle-has-one-dimension", "04", "{circle[sigma=min].tangent} > 0.97 and {circle[sigma=min].normal} < 0.01"
         ),
         Claim("f-is-its-matrix", "04", "max({*anatomy.hom.high}) < 1e-4"),
+        Claim("first-directions-are-amplified", "04", "{coefficients[first=1].eigenvalue.low} > 1"),
         Claim(
             "faces-lie-where-eigenvalues-are-one",
             "04",
@@ -497,6 +498,11 @@ CLAIMS = named(
             "{deficit.least_loss.low} > 2 * max(abs({deficit.chance.low}), abs({deficit.chance.high}))",
         ),
         Claim("faces-beat-wiener", "07", "min({*losses[block=1,half=A,sigma>=0.1,sigma<=0.5].over_wiener.low}) > 0"),
+        Claim(
+            "blocks-of-four-lose-to-wiener",
+            "07",
+            "max({*losses[block>=4,half=A,sigma>=0.1,sigma<=0.5].over_wiener.high}) < 0",
+        ),
         Claim("shuffled-lose-to-wiener", "07", "{deficit.worse} == {deficit.levels}"),
         Claim("shuffled-basis-is-not-of-faces", "07", "{kept[block=max].as_faces.high} < 0.5"),
         Claim(
@@ -603,6 +609,18 @@ CLAIMS = named(
             "08",
             "max({basis[denoiser=PSPC].h1.high}, {basis[denoiser=LS].h1.high},"
             ' {basis[denoiser="PCA locality"].h1.high}) < {basis[denoiser=the network].h1.low}',
+        ),
+        Claim(
+            "windows-of-all-places-gain-nothing-on-others",
+            "08",
+            "{explained[network=UNet,sigma=0.1,rival=ELS].beyond.low}"
+            " < {explained[network=UNet,sigma=0.1,rival=LS].beyond.value}"
+            " < {explained[network=UNet,sigma=0.1,rival=ELS].beyond.high}",
+        ),
+        Claim(
+            "averages-draw-no-more-than-other-starts",
+            "08",
+            "max({sampled[network=UNet,rival=PSPC].over_null.low}, {sampled[network=UNet,rival=LS].over_null.low}) < 0",
         ),
         Claim(
             "equivariance-needs-fewer-images",

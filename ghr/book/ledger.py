@@ -20,6 +20,12 @@ from ghr.recipes import NETWORKS, SCALES
 from ghr.stats import Estimate
 
 _NONE = (-math.inf, math.inf)
+SECOND = frozenset(  #: set before the second edition's networks were trained, after the first one's were measured
+    [
+        *("T8d", "T9d", "T9e", "T11d", "T11e", "T13b", "T14b", "T16b", "T17d", "T18c", "T18d", "T22b", "T23d", "T23e"),
+        *("T24", "T25", "T26", "T27"),
+    ]
+)
 ROUNDING = 1e-6  #: what float32 may move on another processor; T10 is nothing but that
 
 

@@ -29,6 +29,11 @@ def _named(images: str, network: str) -> str:
     return name if network == "UNet" else f"{name}, {network.replace('BFCNN', 'BF-CNN')}"
 
 
+def _marked(id: str) -> str:
+    """What a target asks for, with a mark where it is one of the second edition."""
+    return f"{ledger.TARGETS[id].statistic} ²" if id in ledger.SECOND else ledger.TARGETS[id].statistic
+
+
 def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
     """Targets on faces and photographs: what is wanted, what each set gives, what would be wanted at the paper's scale.
 
@@ -55,7 +60,7 @@ def ledger_table(entries: list[ledger.Entry], scale: str) -> Shown:
             missing = f"{_missing(target)}{other}" if network == "UNet" and images in target.on else "-"
             cells.append(_cell(found.get((id, images, network)), other, missing))
         wanted, at_paper = ledger.words(*ledger.bounds(id, "avatars", scale)), ledger.words(*target.paper)
-        rows.append((id, target.statistic, *map(_tied, (wanted, *cells, at_paper))))
+        rows.append((id, _marked(id), *map(_tied, (wanted, *cells, at_paper))))
     heads = ("id", "statistic", "target", *(_named(*study) for study in studies), "target at the paper's scale")
     return Shown("The ledger: targets on faces and photographs, and verdicts", heads, rows)
 
@@ -82,7 +87,7 @@ def classes_table(entries: list[ledger.Entry], scale: str) -> Shown:
         wanted, at_paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*target.paper)
         cells = [_cell(found.get((id, images, "UNet")), missing=_missing(target))]
         cells += [_cell(found.get((id, images, network)), missing="-") for network in others]
-        rows.append((id, _named(images, "UNet"), target.statistic, *map(_tied, (wanted, *cells, at_paper))))
+        rows.append((id, _named(images, "UNet"), _marked(id), *map(_tied, (wanted, *cells, at_paper))))
     networks = [network.replace("BFCNN", "BF-CNN") for network in ("UNet", *others)]
     heads = ("id", "images", "statistic", "target", *networks, "target at the paper's scale")
     return Shown("The ledger: targets on images whose best denoiser is known, and verdicts", heads, rows)
