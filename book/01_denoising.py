@@ -258,7 +258,8 @@ near = [training[nearest(samples, training)[1]] for samples in (copies, drawn)]
 labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]
 plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 
-# %% [markdown] The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its eight
+# %% [markdown]
+# The memorizing optimum draws copies. {claim}`optimum-draws-copies` The network does not: its eight
 # samples are hardly more like training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`)
 # than new faces are ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
 #

@@ -187,7 +187,8 @@ chain_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gaps of photographs", "code_prompt_hide": "Table: gaps of photographs"}
 patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 
-# %% [markdown] At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better
+# %% [markdown]
+# At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better
 # than test images. At the largest $N$ this **gap** is {num}`gaps[n=max,mean=max].mean:.2f` dB, averaged over noise
 # levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
 #
@@ -332,7 +333,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how the time to memorize grows", "code_prompt_hide": "Table: how the time to memorize grows"}
 law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", views=".0f")
 
-# %% [markdown] The time grows as $N$ to the power {num}`law[networks=width 8].apart:.2f` at width 8 and
+# %% [markdown]
+# The time grows as $N$ to the power {num}`law[networks=width 8].apart:.2f` at width 8 and
 # {num}`law[networks=width 16].apart:.2f` at width 16 ({target}`T25`). {claim}`memory-waits-for-larger-sets` Why less
 # than 1? What cannot denoise cannot remember either: at width 16 a network first needs about
 # {num}`law[networks=width 16].start.value:,.0f` images, then about {num}`law[networks=width 16].views.value:.0f` views

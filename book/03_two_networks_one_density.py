@@ -74,7 +74,8 @@ right.set(xlabel="input PSNR (dB)", ylabel="closeness (dB)")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
-# %% [markdown] At $\sigma$ = .1 and the largest $N$, $U$ is {num}`distance[n=max,sigma=0.1].u.value:.3f`: nearly one
+# %% [markdown]
+# At $\sigma$ = .1 and the largest $N$, $U$ is {num}`distance[n=max,sigma=0.1].u.value:.3f`: nearly one
 # function. {claim}`networks-are-no-two-memories` Networks of few images stay below 1, too: to a *new* face they do not
 # answer as the exact memory does. (At strong noise $U$ rises to
 # {num}`distance[n=max,sigma>=0.05,sigma<=1,u=max].u.value:.2f`, since memories of large sets come together and the unit
@@ -161,7 +162,8 @@ still = plots.image_grid(one_start, [f"N = {n:,}" for n in (faces.few, faces.lar
 alt = "A noise, samples of networks A and B from it and their nearest training images: two copies at the smallest N, one new face at the largest."
 Live("draw", still, alt, networks="avatars")
 
-# %% [markdown] Medians over seeds say how alike: $c_{AB}$, A's and B's sample of one noise; $c_{NN}$, a sample and its
+# %% [markdown]
+# Medians over seeds say how alike: $c_{AB}$, A's and B's sample of one noise; $c_{NN}$, a sample and its
 # nearest training image; $c_{null}$, a *new* face and its nearest, which says how near is near. Beside them, the share
 # of {term}`copies <copy>`: samples that are three times nearer to one training image than to any other
 # {cite:p}`yoon2023diffusion`, and the same for *rays*, training images in whatever tone.
@@ -234,7 +236,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: agreement beyond Wiener, faces", "code_prompt_hide": "Table: agreement beyond Wiener, faces"}
 shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", partial=".3f", strong="")
 
-# %% [markdown] Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
+# %% [markdown]
+# Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
 # {claim}`networks-agree-beyond-wiener` and with each other more than with any training image.
 # {claim}`closer-than-any-training-image-beyond-wiener` Unrelated faces have {num}`beyond[n=max].null.value:.2f` here
 # and not 0: what is taken from both, $W$ of one start, is the same. Patches of photographs agree as well
@@ -361,7 +364,8 @@ walkers = samples.samplers(seeds, faces, chain)
 results.keep(samplers=walkers)
 walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 
-# %% [markdown] **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
+# %% [markdown]
+# **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
 # {term}`gradient energy` ({target}`T23a`), that of width {num}`quality[width=min].width` keeps
 # {num}`quality[width=min].energy.value:.2f`. A linear classifier tells its samples from real faces with an {term}`AUC`
 # of {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).

@@ -157,7 +157,8 @@ for ax in (left, right):
     plots.legend(ax)
 plots.Picture(figure)
 
-# %% [markdown] It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The
+# %% [markdown]
+# It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The
 # first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
 # {claim}`first-directions-are-amplified` How few vectors make a face, the first $K$ or those that suit it best?
 
@@ -309,7 +310,8 @@ for ax, (index, head) in zip(axes, heads.items(), strict=True):
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
-# %% [markdown] The network is ahead of principal components, and of the basis that it has at a third image, in H2
+# %% [markdown]
+# The network is ahead of principal components, and of the basis that it has at a third image, in H2
 # ({target}`T20a`, {target}`T20a photographs`) and H4 ({target}`T20c`, {target}`T20c photographs`): its basis follows
 # the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph`
 #
@@ -357,7 +359,8 @@ forms = {"n": ",", "half": "", "parameters": ",", "ahead": "+.2f", "psnr": ".1f"
 units = {"ahead": "training images ahead (dB)", "psnr": "PSNR (dB)", "trace": "tr J"}
 kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **forms, h2=".2f", h4=".2f")
 
-# %% [markdown] At the smaller $N$ the network keeps {num}`seen[images=avatars,n=min,at=training].trace.value:.0f`
+# %% [markdown]
+# At the smaller $N$ the network keeps {num}`seen[images=avatars,n=min,at=training].trace.value:.0f`
 # dimensions at a training face and {num}`seen[images=avatars,n=min,at=test].trace.value:.0f` at a test face; at the
 # largest $N$ the two are alike. {claim}`training-faces-differ-in-small-sets-only` There the bases of A and B are
 # aligned to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less.

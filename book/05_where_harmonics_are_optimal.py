@@ -182,7 +182,8 @@ variants = rates.variants(by_alpha[max(by_alpha)], tested // 2, seed)  # bandlet
 beyond = rates.beyond(paper, tested, seed)  # TI db4 at weaker noise
 results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 
-# %% [markdown] The paper finds slopes near $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its
+# %% [markdown]
+# The paper finds slopes near $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its
 # Figures 4, 16 to 18). But any denoiser whose errors fall at that pace has the slope. Is the network *steeper* than TI
 # db4? It is not. {claim}`slopes-not-above-wavelets` Is it *better*? It is, by more than 1 dB at every $\alpha$, in the
 # mean over input 9 to 27 dB ({target}`T13`). {claim}`levels-above-wavelets` Over bandlets its least lead is
@@ -224,7 +225,8 @@ leads.show(
     level=".1f",
 )
 
-# %% [markdown] The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to
+# %% [markdown]
+# The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to
 # {num}`passing[denoiser=UNet].tolerance:.2f`. With that tolerance TI db4, which follows no contour, passes at
 # {num}`passing[denoiser=TI db4].passed` of {num}`passing[denoiser=TI db4].of` $\alpha$, the network at
 # {num}`passing[denoiser=UNet].passed`. So the slope shows no geometry. {claim}`passing-shows-no-geometry`
@@ -280,7 +282,8 @@ plots.image_grid(
     [torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks)
 )
 
-# %% [markdown] The network loses at most {num}`optimality.largest.value:.2f` dB, at the weakest noise ({target}`T14b`).
+# %% [markdown]
+# The network loses at most {num}`optimality.largest.value:.2f` dB, at the weakest noise ({target}`T14b`).
 # {claim}`weakest-noise-costs-most` Its leading eigenvectors lie in the lowest Fourier modes to
 # {num}`subspaces[nearest=True].fourier.value:.2f`, and in those at another image as well: nearly one basis of waves for
 # all images, as it should be. {claim}`one-basis-of-waves`

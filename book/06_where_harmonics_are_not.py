@@ -295,7 +295,8 @@ flat_parts.show(
     error_beyond=".2f",
 )
 
-# %% [markdown] At $\sigma$ = .04 the network keeps on the ray
+# %% [markdown]
+# At $\sigma$ = .04 the network keeps on the ray
 # {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1, on plane waves
 # {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2. {claim}`flat-keep-too-much` So
 # curvature is not the only reason.

@@ -232,7 +232,8 @@ harmonicity.show(
     "Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f"
 )
 
-# %% [markdown] On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained
+# %% [markdown]
+# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained
 # network {num}`harmonicity[basis=an untrained network].h1.value:.2f`: {claim}`trained-is-less-harmonic-than-untrained`
 # no bias of the trained network is shown. Put back it is more, {claim}`more-harmonic-when-put-back` but less than that
 # of the network of faces. {claim}`not-harmonic-when-put-back` The network knows a few modes of faces; what follows is

@@ -165,7 +165,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: similarity of samples", "code_prompt_hide": "Table: similarity of samples"}
 sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".2f")
 
-# %% [markdown] PSPC and LS draw nothing of the UNet's face that other starts do not.
+# %% [markdown]
+# PSPC and LS draw nothing of the UNet's face that other starts do not.
 # {claim}`averages-draw-no-more-than-other-starts` *No machine is the network.* The same network of other faces is
 # nearer than any, in answers at middle noise {claim}`the-other-half-is-nearer-than-any-rival` and in samples.
 # {claim}`another-network-of-its-kind-draws-more-alike`
@@ -225,7 +226,8 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the same at few training images", "code_prompt_hide": "Table: the same at few training images"}
 explained_few.show("Rivals of few images on the same noisy images", network="", sigma="", rival="", beyond=".2f")
 
-# %% [markdown] ELS does not explain it: it is the nearest machine at σ = 0.1, but no nearer than Wiener.
+# %% [markdown]
+# ELS does not explain it: it is the nearest machine at σ = 0.1, but no nearer than Wiener.
 # {claim}`equivariance-is-nearest-to-the-chain-of-few-images`
 #
 # ## Patches: PSPC
@@ -356,7 +358,8 @@ peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gains on own training images and samples", "code_prompt_hide": "Table: gains on own training images and samples"}
 favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
 
-# %% [markdown] A network without constants can be a memory of *rays* only, of all multiples of training images.
+# %% [markdown]
+# A network without constants can be a memory of *rays* only, of all multiples of training images.
 # Networks of ten faces nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the
 # network is {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from
 # it where its sampler goes as at noisy training images (at σ = 0.4

@@ -140,7 +140,8 @@ crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: where each line is crossed, photographs"}
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
-# %% [markdown] As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On
+# %% [markdown]
+# As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On
 # faces the gap falls below its line at about {num}`faces_need[measure=gap].n:,.0f` images and agreement rises above its
 # own at about {num}`faces_need[measure=agreement].n:,.0f`, read off between the $N$ that were trained. On faces the gap
 # closes at a larger $N$ than on photographs. {claim}`faces-and-photographs-need-different-numbers` These numbers are
