@@ -13,15 +13,23 @@ window.addEventListener("resize", reachable);
 window.addEventListener("toggle", reachable, true); // of a fold: what it holds had no width
 
 // An address or a link that leads to what is in a fold opens the fold.
-function unfold({ hash }) {
+function unfold({ hash }, again = false) {
   const target = document.getElementById(decodeURIComponent(hash.slice(1)));
   const folds = [];
   for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
   const closed = folds.filter(({ open }) => !open);
   for (const fold of closed) fold.open = true;
-  if (closed.length) target.scrollIntoView();
+  if (closed.length || (again && folds.length)) target.scrollIntoView();
+}
+let moved = false; // by the reader, who is not to be taken elsewhere
+for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  window.addEventListener(kind, () => (moved = true), { once: true, passive: true });
 }
 window.addEventListener("DOMContentLoaded", () => unfold(location));
+// what stands above has its height only now
+window.addEventListener("load", () =>
+  (window.MathJax?.startup?.promise ?? Promise.resolve()).then(() => moved || unfold(location, true))
+);
 window.addEventListener("hashchange", () => unfold(location));
 document.addEventListener("click", ({ target }) => {
   const link = target.closest?.("a[href*='#']");
