@@ -25,9 +25,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -60,6 +61,38 @@ def digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class _Text:
+    """What a Python text says, wherever it stands; a build asks for that of each module many times."""
+
+    digest: str  #: of its syntax tree without docstrings
+    imported: frozenset[str]  #: dotted names, from wherever they come
+    strings: frozenset[str]  #: in it, that may be names of folders
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_python(text: str, module: str, inside: str) -> _Text:
+    tree, imported = ast.parse(text, filename=module), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), inside)
+            # `from package import module` asks for the module alone
+            imported |= {f"{base}.{alias.name}" for alias in node.names} | ({base} if "." in base else set())
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    strings = frozenset(value for value in constants if isinstance(value, str) and value.isidentifier())
+    # unparsed rather than dumped: the dump's form changes with the Python version
+    return _Text(digest(ast.unparse(tree)), frozenset(imported), strings)
+
+
+def _python(text: str, module: str, package: Path) -> _Text:
+    inside = module if module_path(module, package).name == "__init__.py" else module.rpartition(".")[0]
+    return _read_python(text, module, inside)
+
+
 def imports(source: str, module: str, package: Path = PACKAGE) -> set[str]:
     """Modules of the package that a source text imports, wherever the statement stands.
 
@@ -72,14 +105,7 @@ def imports(source: str, module: str, package: Path = PACKAGE) -> set[str]:
         Dotted names; all of the package after a bare `import ghr`, whose attributes may be any.
     """
     name = package.name
-    inside = module if module_path(module, package).name == "__init__.py" else module.rpartition(".")[0]
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source, filename=module)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = resolve_name("." * node.level + (node.module or ""), inside)
-            found |= ({base} - {name}) | {f"{base}.{alias.name}" for alias in node.names}
+    found = set(_python(source, module, package).imported)
     if found & {name, f"{name}.*"}:
         found |= {".".join(path.with_suffix("").relative_to(package.parent).parts) for path in package.rglob("*.py")}
     return {m for m in found if m.split(".")[0] == name and module_path(m, package).is_file()}
@@ -114,32 +140,27 @@ def code(source: str, package: Path = PACKAGE) -> dict[str, str]:
     while waiting:
         module = waiting.pop()
         text = module_path(module, package).read_text("utf8")
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                node.body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-        # unparsed rather than dumped: the dump's form changes with the Python version
-        hashes[module] = digest(ast.unparse(tree))
-        hashes |= data(tree, module, package)
+        said = _python(text, module, package)
+        hashes[module] = said.digest
+        hashes |= data(said.strings, module, package)
         parents = {module.rsplit(".", k)[0] for k in range(1, module.count(".") + 1)}
         waiting |= (imports(text, module, package) | parents) - hashes.keys()
     return hashes
 
 
-def data(tree: ast.AST, module: str, package: Path = PACKAGE) -> dict[str, str]:
+def data(named: Collection[str], module: str, package: Path = PACKAGE) -> dict[str, str]:
     """Hash of each folder of data that a module names, beside itself or at the top of the package.
 
     Args:
-        tree: of the module, e.g. with `Path(__file__).parent / "data"`.
+        named: strings in it, e.g. of `Path(__file__).parent / "data"`.
         module: its dotted name.
         package: folder of the package.
 
     Returns:
         Digest of names and bytes by folder; a folder that holds modules is no data.
     """
-    named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     places = {module_path(module, package).parent, package}
-    folders = {place / name for place in places for name in named if name.isidentifier()}
+    folders = {place / name for place in places for name in named}
     found = {}
     for folder in folders:
         if folder.is_dir() and not any(folder.glob("*.py")):
