@@ -226,10 +226,10 @@ leads.show(
 )
 
 # %% [markdown]
-# The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to
-# {num}`passing[denoiser=UNet].tolerance:.2f`. With that tolerance TI db4, which follows no contour, passes at
-# {num}`passing[denoiser=TI db4].passed` of {num}`passing[denoiser=TI db4].of` $\alpha$, the network at
-# {num}`passing[denoiser=UNet].passed`. So the slope shows no geometry. {claim}`passing-shows-no-geometry`
+# The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With that
+# tolerance TI db4, which follows no contour, passes at {num}`passing[denoiser=TI db4].passed` of
+# {num}`passing[denoiser=TI db4].of` $\alpha$, the network at {num}`passing[denoiser=UNet].passed` of them. So the slope
+# shows no geometry. {claim}`passing-shows-no-geometry`
 #
 # *Why* has a wavelet threshold such slopes, when theory gives it 1/2? In theory pixels shrink with the noise, and ever
 # finer scales of the contour appear. Ours stay. Once noise is weaker than an edge, the contour costs a fixed number of

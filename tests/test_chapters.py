@@ -133,6 +133,13 @@ def test_every_number_verdict_and_claim_that_the_book_asks_for_is_there():
     assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == claims.CLAIMS.keys()
 
 
+def test_no_line_of_text_begins_with_a_number_that_makes_a_list_of_it():
+    """Markdown takes `1. So` at the beginning of a line for the first item of a list; `0.85. So` is none."""
+    whole = re.compile(r"^(?:# )?(?:\{num\}`(?![^`]*\.[1-9]f`)[^`]*`|\d+)[.)] .*", re.MULTILINE)
+    assert [line for page in press.contents(REPO) for line in whole.findall((REPO / page).read_text("utf8"))] == []
+    assert whole.findall("# {num}`table.count`. So it ends\n# {num}`table.rho:.2f`. Not so") != []
+
+
 def test_no_two_figures_or_equations_of_the_book_have_one_label():
     """Links between pages would lead to either; Sphinx says so only after everything was executed."""
     labels = [label for text in TEXTS.values() for label in re.findall(r'"name": "([\w-]+)"|\$\$ \(([\w-]+)\)', text)]

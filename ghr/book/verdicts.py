@@ -222,7 +222,7 @@ def ledger_csv(entries: Sequence[ledger.Entry], scale: str) -> str:
         entry = found.get(key)
         numbers = [entry.value, entry.low, entry.high, entry.verdict] if entry else ["", "", "", SIGNS["none"]]
         bounds, paper = ledger.words(*ledger.bounds(id, images, scale)), ledger.words(*ledger.TARGETS[id].paper)
-        writer.writerow([id, ledger.TARGETS[id].statistic, images, network, bounds, *numbers, paper])
+        writer.writerow([id, _marked(id), images, network, bounds, *numbers, paper])
     return file.getvalue()
 
 
