@@ -77,7 +77,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
     for (const row of table.querySelectorAll("tbody tr")) {
       [...row.cells].forEach((cell, k) => {
-        if (k && heads[k] && cell.textContent.trim().length < 13) cell.dataset.head = heads[k];
+        const short = cell.textContent.trim().length < 13 && !cell.querySelector("strong"); // an answer says itself
+        if (k && heads[k] && short) cell.dataset.head = heads[k];
       });
     }
   }
