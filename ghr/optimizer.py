@@ -5,7 +5,7 @@ takes a kernel as a matrix and replaces its step by the nearest semi-orthogonal 
 much as strong ones. Departure from the sources: the iteration runs on the Gram matrix, which is the smaller one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -36,33 +36,40 @@ def kernels(network: nn.Module) -> list[nn.Parameter]:
     return [layer.weight for layer in network.modules() if isinstance(layer, LAYERS)][1:-1]
 
 
-def orthogonal(g: Float[Tensor, "k rows columns"]) -> Float[Tensor, "k rows columns"]:
+def orthogonal(g: Sequence[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
     """Nearly the nearest semi-orthogonal matrices: U V' of G = U S V', by five steps of Newton-Schulz. ::
 
         X <- p(A) X,   A = X X',   p(A) = a + b A + c A^2,   X_0 = G / (1.01 ||G||_F)
 
-    A step multiplies A by p(A)^2, and all these matrices commute: only A and the product of the p(A) are carried.
+    A step multiplies A by p(A)^2, and all these matrices commute: only A and the product of the p(A) are carried, for
+    all matrices of one smaller side together.
 
     Args:
-        g: matrices of one shape, float32.
+        g: matrices, rows x columns, each of a shape of its own, float32.
 
     Returns:
         Matrices whose singular values lie between .87 and 1.13, where those of G are above ||G||_F / 1000.
 
     Source: Jordan et al. 2024 (Muon); coefficients: Amsel et al. 2025 (Polar Express).
     """
-    wide = g.shape[-2] <= g.shape[-1]
-    x = g if wide else g.mT
-    x = x / (1.01 * x.flatten(1).norm(dim=1).clamp(min=1e-30))[:, None, None]
-    gram = x @ x.mT
-    product = None
-    for a, b, c in COEFFICIENTS:
-        p = torch.baddbmm(b * gram, gram, gram, alpha=c)
-        p.diagonal(dim1=-2, dim2=-1).add_(a)
-        product = p if product is None else product @ p
-        gram = p @ gram @ p
-    x = product @ x
-    return x if wide else x.mT
+    norms = torch._foreach_norm(list(g))
+    x = [one / (1.01 * norm.clamp(min=1e-30)) for one, norm in zip(g, norms, strict=True)]
+    x = [one if one.shape[0] <= one.shape[1] else one.mT for one in x]
+    by_side: dict[int, list[int]] = {}
+    for k, one in enumerate(x):
+        by_side.setdefault(len(one), []).append(k)
+    for places in by_side.values():
+        gram = torch.stack([x[k] @ x[k].mT for k in places])
+        product = None
+        for step, (a, b, c) in enumerate(COEFFICIENTS, start=1):
+            p = torch.baddbmm(b * gram, gram, gram, alpha=c)
+            p.diagonal(dim1=-2, dim2=-1).add_(a)
+            product = p if product is None else product @ p
+            if step < len(COEFFICIENTS):
+                gram = p @ gram @ p
+        for k, one in zip(places, product, strict=True):
+            x[k] = one @ x[k]
+    return [one if one.shape == like.shape else one.mT for one, like in zip(x, g, strict=True)]
 
 
 class Muon(torch.optim.Optimizer):
@@ -75,27 +82,39 @@ class Muon(torch.optim.Optimizer):
         lr: rate, a number or a tensor on their device.
         momentum: m.
 
+    Raises:
+        ValueError: for weights that lie in memory in another order than these two.
+
     Source: Jordan et al. 2024, Muon.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: float | Tensor = 0.01, momentum: float = 0.95):
+        weights = list(weights)
+        if not all(w.is_contiguous() or w.is_contiguous(memory_format=torch.channels_last) for w in weights):
+            raise ValueError("Muon moves weights that lie in memory row by row, or channels last: call .contiguous().")
         super().__init__(weights, dict(lr=lr, momentum=momentum))
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move all kernels; those of one shape are made orthogonal together."""
+        """Move all kernels."""
         for group in self.param_groups:
-            weights = [w for w in group["params"] if w.grad is not None]
-            gradients = [w.grad for w in weights]
-            moments = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in weights]
+            moved = [w for w in group["params"] if w.grad is not None]
+            moments = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in moved]
+            weights, moments, gradients = (
+                [_matrix(one, w) for one, w in zip(some, moved, strict=True)]
+                for some in (moved, moments, [w.grad for w in moved])
+            )
             torch._foreach_mul_(moments, group["momentum"])
             torch._foreach_add_(moments, gradients)
-            ahead = torch._foreach_add(gradients, moments, alpha=group["momentum"])
-            by_shape: dict[torch.Size, list[int]] = {}
-            for k, w in enumerate(weights):
-                by_shape.setdefault(w.shape, []).append(k)
-            for shape, places in by_shape.items():
-                matrices = torch.stack([ahead[k].flatten(1) for k in places])
-                rows, columns = matrices.shape[1:]
-                moved = orthogonal(matrices) * (group["lr"] * max(1, rows / columns) ** 0.5)
-                torch._foreach_sub_([weights[k] for k in places], [one.view(shape) for one in moved])
+            steps = orthogonal(torch._foreach_add(gradients, moments, alpha=group["momentum"]))
+            for w, step in zip(weights, steps, strict=True):
+                w.sub_(step * (group["lr"] * max(1, w.shape[0] / w.shape[1]) ** 0.5))
+
+
+def _matrix(one: Tensor, weights: Tensor) -> Tensor:
+    """First axis x the rest, in the order in which weights lie in memory: no product here sees an order of columns.
+
+    Of what lies as they do it is a view, so that a sum in place reaches it.
+    """
+    last = weights.is_contiguous(memory_format=torch.channels_last)
+    return (one.movedim(1, -1) if last else one).flatten(1)

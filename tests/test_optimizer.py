@@ -19,7 +19,7 @@ def matrices(*shape, seed=0):
 @pytest.mark.parametrize("shape", [(3, 16, 144), (2, 128, 1152), (1, 64, 128), (4, 40, 9), (2, 12, 12), (1, 1, 9)])
 def test_singular_values_of_a_step_are_near_one(shape):
     """Wide, tall and square; of a square Gaussian matrix the smallest may be too small to reach 1."""
-    s = torch.linalg.svdvals(orthogonal(matrices(*shape)).double())
+    s = torch.linalg.svdvals(torch.stack(orthogonal(list(matrices(*shape)))).double())
     assert s.max() < 1.3
     assert s.min() > 0.7
 
@@ -28,7 +28,7 @@ def test_singular_values_down_to_a_thousandth_of_the_norm_are_lifted():
     u, v = (torch.linalg.qr(matrices(30, 30, seed=k)).Q for k in (1, 2))
     s = torch.logspace(-3, 0, 30)
     s = s / s.norm() * 7
-    lifted = torch.linalg.svdvals(orthogonal((u * s @ v.T)[None])[0].double())
+    lifted = torch.linalg.svdvals(orthogonal([u * s @ v.T])[0].double())
     assert 0.7 < lifted[s.flip(0) > 7e-3].min() <= lifted.max() < 1.3
 
 
@@ -37,18 +37,43 @@ def test_a_step_has_the_directions_of_the_gradient(shape):
     """U V' of G = U S V', up to what five steps leave: aligned with it, and odd in G."""
     g = matrices(*shape)
     u, _, vh = torch.linalg.svd(g, full_matrices=False)
-    step = orthogonal(g)
+    step = torch.stack(orthogonal(list(g)))
     assert ((u @ vh) * step).sum() / ((u @ vh).norm() * step.norm()) > 0.99
-    torch.testing.assert_close(orthogonal(-3 * g), -step, rtol=0, atol=1e-3)  # float32, times steep polynomials
+    negative = torch.stack(orthogonal(list(-3 * g)))
+    torch.testing.assert_close(negative, -step, rtol=0, atol=1e-3)  # float32, times steep polynomials
 
 
-def test_matrices_of_one_shape_do_not_see_each_other():
-    g = matrices(5, 6, 10)
-    torch.testing.assert_close(orthogonal(g)[3:4], orthogonal(g[3:4]), rtol=0, atol=1e-3)
+def test_matrices_do_not_see_each_other():
+    """Also those that iterate together, with one smaller side."""
+    g = [matrices(6, 10), matrices(6, 14, seed=1), matrices(9, 6, seed=2), matrices(7, 7, seed=3)]
+    for one, together in zip(g, orthogonal(g), strict=True):
+        assert one.shape == together.shape
+        torch.testing.assert_close(together, orthogonal([one])[0], rtol=0, atol=1e-3)
 
 
 def test_no_gradient_no_step():
-    assert torch.equal(orthogonal(torch.zeros(2, 3, 5)), torch.zeros(2, 3, 5))
+    assert torch.equal(orthogonal([torch.zeros(3, 5)])[0], torch.zeros(3, 5))
+
+
+@pytest.mark.parametrize("gradient", [torch.contiguous_format, torch.channels_last])
+def test_the_order_of_memory_changes_nothing(gradient):
+    ends = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        weights = nn.Parameter(matrices(6, 5, 3, 3).contiguous(memory_format=order))
+        muon = Muon([weights], lr=0.1)
+        for t in range(3):
+            weights.grad = matrices(6, 5, 3, 3, seed=1 + t).contiguous(memory_format=gradient)
+            muon.step()
+        assert weights.is_contiguous(memory_format=order)
+        ends.append(weights.detach())
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-4)
+    assert (ends[0] - matrices(6, 5, 3, 3)).norm() > 0.1
+
+
+def test_weights_in_another_order_are_refused():
+    """They would not move."""
+    with pytest.raises(ValueError, match=r"call \.contiguous\(\)"):
+        Muon([nn.Parameter(matrices(5, 6, 3, 3).transpose(0, 1))])
 
 
 def plain(weights, gradients, lr, momentum=0.95):
