@@ -100,10 +100,12 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             moved = [w for w in group["params"] if w.grad is not None]
             moments = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in moved]
-            weights, moments, gradients = (
-                [_matrix(one, w) for one, w in zip(some, moved, strict=True)]
-                for some in (moved, moments, [w.grad for w in moved])
+            # views, which cannot be copies: sums in place reach the weights
+            weights, moments = (
+                [_in_order(one, w).view(len(w), -1) for one, w in zip(some, moved, strict=True)]
+                for some in (moved, moments)
             )
+            gradients = [_in_order(w.grad, w).flatten(1) for w in moved]
             torch._foreach_mul_(moments, group["momentum"])
             torch._foreach_add_(moments, gradients)
             steps = orthogonal(torch._foreach_add(gradients, moments, alpha=group["momentum"]))
@@ -111,10 +113,6 @@ class Muon(torch.optim.Optimizer):
                 w.sub_(step * (group["lr"] * max(1, w.shape[0] / w.shape[1]) ** 0.5))
 
 
-def _matrix(one: Tensor, weights: Tensor) -> Tensor:
-    """First axis x the rest, in the order in which weights lie in memory: no product here sees an order of columns.
-
-    Of what lies as they do it is a view, so that a sum in place reaches it.
-    """
-    last = weights.is_contiguous(memory_format=torch.channels_last)
-    return (one.movedim(1, -1) if last else one).flatten(1)
+def _in_order(one: Tensor, weights: Tensor) -> Tensor:
+    """With its axes as weights lie in memory: no product here sees an order of columns."""
+    return one.movedim(1, -1) if weights.is_contiguous(memory_format=torch.channels_last) else one

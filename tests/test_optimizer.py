@@ -174,3 +174,13 @@ def test_a_state_comes_back():
             muon.step()
         ends.append(weights.detach())
     assert torch.equal(*ends)
+
+
+def test_a_momentum_that_lies_in_another_order_is_no_silent_copy():
+    """It would stay as it was for ever."""
+    weights = nn.Parameter(matrices(6, 5, 3, 3).contiguous(memory_format=torch.channels_last))
+    muon = Muon([weights])
+    muon.state[weights]["momentum"] = matrices(6, 5, 3, 3, seed=1)
+    weights.grad = torch.zeros_like(weights)
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        muon.step()
