@@ -23,8 +23,6 @@
 #
 # **The figure** is {numref}`fig-rivals`.
 # ```
-#
-# This chapter is for readers who have trained a network but never a diffusion model.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -34,11 +32,11 @@ seed = 0  # of the noise used for measuring and sampling, not for training
 # ## An image, and noise
 #
 # An image of $d$ pixels with values between 0 and 1 is a point $x$ in $d$ dimensions; ours have {num}`network.side` ×
-# {num}`network.side` pixels. Noise adds to each an independent Gaussian number of standard deviation $\sigma$:
+# {num}`network.side` pixels. Noise adds to each pixel an independent Gaussian number of standard deviation $\sigma$:
 #
 # $$y = x + \sigma z, \qquad z \sim \mathcal{N}(0, I).$$ (eq-noise)
 #
-# A **denoiser** $f$ takes the noisy image $y$ and gives back an estimate of the clean one. Errors are told as
+# A **denoiser** $f$ estimates the clean image from the noisy one. We give errors as
 # $\mathrm{PSNR} = -10 \log_{10} \mathrm{MSE}$, in dB: at 20 dB the error is a tenth of the range from black to white,
 # and 6 dB less is twice the error. The noisy image itself has $-20 \log_{10} \sigma$, the *input PSNR*.
 
@@ -70,11 +68,8 @@ labels = ["face", "denoised", "photograph", "denoised"]
 plots.image_grid(rows, labels, ["clean", *(f"{psnr} dB" for psnr in levels)])
 
 # %% [markdown]
-# This network saw {num}`network.n:,` faces in training, with noise of all levels, and was asked for the clean ones. At
-# $\sigma = 0.1$ it brings new faces to {num}`denoised[sigma=0.1].denoised:.1f` dB; brackets are 95% intervals,
-# throughout.
-#
-# How much noise can it take away?
+# This network was trained on {num}`network.n:,` faces, with noise of all levels. At $\sigma = 0.1$ it brings new faces
+# to {num}`denoised[sigma=0.1].denoised:.1f` dB; brackets are 95% intervals, throughout.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: one position of the sliders"}
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
@@ -110,19 +105,18 @@ Explorer(look, [image, Slider("sigma", "noise, σ", every, every[::4], every[28]
 # %% [markdown]
 # ## The best answer is an average
 #
-# The least squared error is had by the mean of all clean images that could be behind $y$, each weighted by how likely
-# it is:
+# The mean of all clean images that could be behind $y$, each weighted by how likely it is, has the least squared error:
 #
 # $$f^*(y) = \mathbb{E}[x \mid y] = \int x \; p(x \mid y)\, dx.$$ (eq-posterior-mean)
 #
-# So strong noise gives blurred answers. And whoever computes $f^*$ must know the density $p(x)$ of clean images, in
-# some form. The form was found by {cite:t}`miyasawa1961empirical` (Tweedie's formula, {cite:p}`robbins1956empirical`):
-# with $p_\sigma$ the density of noisy images,
+# So strong noise gives blurred answers. And whoever computes $f^*$ must know the density $p(x)$ of clean images. In
+# what form, {cite:t}`miyasawa1961empirical` found (Tweedie's formula, {cite:p}`robbins1956empirical`): with $p_\sigma$
+# the density of noisy images,
 #
 # $$\nabla \log p_\sigma(y) = \frac{f^*(y) - y}{\sigma^2}.$$ (eq-miyasawa)
 #
 # The left side is the **score**, the direction in which $y$ becomes more probable. The right side is what a denoiser
-# adds. Images of two pixels can be drawn as points in a plane; here is a world of five.
+# adds, over $\sigma^2$. Here is a world of five images of two pixels.
 
 # %%
 from ghr.references import EmpiricalDenoiser, log_density
@@ -169,7 +163,7 @@ results.keep(homogeneity=denoising.homogeneity(denoiser, y))
 # %% [markdown]
 # Our network obeys both to rounding. {claim}`network-is-homogeneous`
 #
-# A blind network must find the noise level out. Of $d$ dimensions of noise the optimum takes away
+# A blind network must find out the noise level. Of $d$ dimensions of noise the optimum takes away
 # $d - \operatorname{tr} J$, so what the network takes away tells the level that it saw,
 # $\hat\sigma = \|y - f(y)\| / \sqrt{d - \operatorname{tr} J(y)}$. From $\sigma$ = .05 on it is right within three per
 # cent, on faces of half the contrast as well. {claim}`noise-level-is-read`
@@ -186,7 +180,7 @@ cases = {
 seen = denoising.noise_levels(cases, seed=seed)
 results.keep(noise_levels=seen)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the network see how much noise there is?", "code_prompt_hide": "Figure: does the network see how much noise there is?", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. One that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the network see how much noise there is?", "code_prompt_hide": "Figure: does the network see how much noise there is?", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** {claim}`noise-level-is-read` Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. One that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.4)
 styles = zip(cases, ("-", "--", ":"), (plots.HALF["A"], plots.HALF["A"], plots.TRAINING), strict=True)
 for case, line, colour in styles:
@@ -204,8 +198,8 @@ plots.Picture(figure)
 #
 # Start with noise, take a step along the score, lower $\sigma$, repeat: that is **reverse diffusion**. We solve
 # $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. Only
-# the start is random: it is drawn from $\mathcal{N}(m, C + I)$, a Gaussian with the mean $m$ and the covariance $C$ of
-# held-out faces, plus noise.
+# the start is random: it is drawn from $\mathcal{N}(m, C + I)$, with $m$ and $C$ the mean and covariance of held-out
+# faces.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Three starts, from the second step on; columns: noise level σ. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 from ghr import sampling
@@ -221,8 +215,7 @@ plots.image_grid(rows, ["y", "f(y)"] * 3, [f"{s.sigma[0]:.2f}" for s in shown])
 #
 # The training loss is the squared error *on the training images*. Its exact optimum over all functions is
 # {eq}`eq-posterior-mean` with a density that has only these images in it: the **memorizing optimum**, the dots of
-# {numref}`fig-plane` with {num}`network.n:,` instead of five. Follow its score: turn the noise down and up, and drag
-# the images.
+# {numref}`fig-plane` with {num}`network.n:,` instead of five. Follow its score:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.6", "figure": {"name": "fig-two-pixels", "caption": "**Strong noise carries everything to the mean of the training images, weak noise carries everything into one of them.** Rings: five training images of two pixels. Particles follow the score of the memorizing optimum. Drag the rings, and turn a slider down while particles flow, which is reverse diffusion."}}
 from ghr.book.live import Live
@@ -240,7 +233,7 @@ alt = "Ways along the score in a plane with five training images: at strong nois
 Live("plane", plots.Picture(figure), alt, points=five, sigmas=sigmas)
 
 # %% [markdown]
-# Among faces we let it walk, too, beside the opposite simplification: a Gaussian with their mean and covariance.
+# Now it walks among faces, beside the opposite simplification: a Gaussian with their mean and covariance.
 
 # %%
 from ghr.references import BlindEmpiricalDenoiser
@@ -252,7 +245,7 @@ copies, drawn = (sampling.last(sampling.sample(f, start)) for f in (memorizer, d
 compared = {"memorizing optimum": copies, "network": drawn, "new faces": held_out[:300]}
 results.keep(likeness=denoising.likeness(compared, training))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.7", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** Optimum and network walk from the same eight starts; below their samples, the nearest training images."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.7", "figure": {"name": "fig-rivals", "caption": "**The optimum of the training loss draws training images, a Gaussian draws clouds, and the network draws faces that are not in its training set.** {claim}`optimum-draws-copies` {claim}`network-draws-no-copies` Optimum and network walk from the same eight starts; below their samples, the nearest training images."}, "image": {"alt": "Rows of samples. The memorizing optimum's samples equal training images; Gaussian samples are clouds; the network's samples are faces unlike their nearest training images.", "classes": "dark-light"}}
 clouds = sampling.gaussian_start(training, seeds, sigma_0=0.0)  # the Gaussian's samples, without a walk
 near = [training[nearest(samples, training)[1]] for samples in (copies, drawn)]
 labels = ["memorizing\noptimum", "nearest", "Gaussian", "network", "nearest"]
@@ -264,5 +257,4 @@ plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 # than new faces are ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
 #
 # **So it is the network's distance from the optimum of its own loss that makes it generalize.** The
-# [next chapter](02_memorization_to_generalization.py) finds out when this happens, the one after it whether two
-# networks miss the optimum in the same way.
+# [next chapter](02_memorization_to_generalization.py) asks when this happens.

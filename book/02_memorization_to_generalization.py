@@ -19,8 +19,8 @@
 #
 # **What we found.** So it is, on faces and on photographs. {claim}`the-gap-of-faces-closes`
 # {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often. All sets of up to
-# {num}`law[networks=all].last` faces are remembered once each face was seen often enough: what larger sets lack may be
-# time and not room. {claim}`a-start-then-views`
+# {num}`law[networks=all].last` faces are remembered once each face was seen often enough: larger sets may lack time and
+# not room. {claim}`a-start-then-views`
 #
 # **The figure:** {numref}`fig-gap`; then {numref}`fig-onset`.
 # ```
@@ -50,7 +50,8 @@ results.keep(networks=experiments.networks(faces, patches))
 
 # %% [markdown]
 # All are the paper's bias-free UNet with {num}`networks[images=avatars,n=10,label=A].parameters:,` parameters, for
-# images of {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels).
+# images of {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels). At this
+# scale those of faces are of the {term}`second edition`, those of photographs of the first.
 #
 # ## What the networks do to a face
 
@@ -66,8 +67,7 @@ for sigma in (0.2, 0.5):
 plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.sizes] + ["memory"])
 
 # %% [markdown]
-# *Memory*, the memorizing optimum, answers with a face of its training set, sharp and usually somebody else's. With
-# sliders:
+# *Memory*, the memorizing optimum, answers with a face of its training set, sharp and usually somebody else's.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** Memory A is not told σ either. Below the pictures: PSNR."}}
 memories = {n: errors.memory(faces, n) for n in faces.sizes}
@@ -115,9 +115,8 @@ alt = "A face of the training set and a new one, with noise and as the network a
 Live("guess", still, alt, **guesses.told_of(faces, counts, heavy, seed=seed))
 
 # %% [markdown]
-# We plot output PSNR against input PSNR, $-20 \log_{10} \sigma$: much noise is at the left. Bands are 95% intervals
-# over images, or over regions of photographs, whose patches are alike. Two exact references come back throughout the
-# book.
+# We plot output against input PSNR: much noise is at the left. Bands are 95% intervals over images, or over regions of
+# photographs, whose patches are alike.
 #
 # The **memorizing optimum** is the best denoiser if the training images were all there is,
 #
@@ -136,11 +135,13 @@ results.keep(curves=curves, gaps=gaps, rivals=rivals, exchange=exchange)
 # %%
 patch_curves, patch_gaps = errors.generalization(patches, seed)
 patch_rivals, patch_exchange = errors.rivals(patches, seed), errors.exchange(patches, seed)
-chain_curves, chain_gaps = errors.generalization(experiments.chain(scale, sizes), seed)
+chain = experiments.chain(scale, sizes)
+chain_curves, chain_gaps = errors.generalization(chain, seed)
+_, peer_gaps = errors.generalization(experiments.faces(scale, chain.sizes, like="avatars BFCNN"), seed)
 results.keep(patch_curves=patch_curves, patch_gaps=patch_gaps, patch_rivals=patch_rivals)
-results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps)
+results.keep(patch_exchange=patch_exchange, chain_curves=chain_curves, chain_gaps=chain_gaps, peer_gaps=peer_gaps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** Faces, half A. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.4", "code_prompt_hide": "Code: Fig. 2.4", "figure": {"name": "fig-psnr", "caption": "**Training images (solid) and test images (dotted) part when N is small and merge when it is large.** {claim}`the-gap-of-faces-closes` Faces, half A. Where the dotted line is below the diagonal, the network adds error to a new image."}, "image": {"alt": "Three panels of output PSNR against input PSNR, for three N. At the smallest N the training curve runs far above the test curve; at the largest N the two are close to each other.", "classes": "dark-light"}}
 shown = sorted({faces.few, faces.sizes[len(faces.sizes) // 2], faces.largest})
 figure, axes = plots.panels(len(shown), height=2.6, sharex=True, sharey=True)
 for ax, n in zip(axes, shown, strict=True):
@@ -155,7 +156,7 @@ axes[0].set_ylabel("output PSNR (dB)")
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.5", "code_prompt_hide": "Code: Fig. 2.5", "figure": {"name": "fig-gap", "caption": "**The advantage of training images all but vanishes as N grows.** {claim}`the-gap-of-faces-closes` {claim}`the-gap-of-photographs-closes` Training less test PSNR. Left: faces, half A solid, half B dotted. Right: at input 21 dB; BF-CNN is another kind of network, on faces."}, "image": {"alt": "Left, gap curves against input PSNR, tens of dB at small N and zero at the largest N. Right, the gap at 21 dB falls with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
@@ -164,7 +165,7 @@ for n, of_n in curves.by("n"):
             left,
             curve["input_psnr"][:-1],
             curve["gap"][:-1],
-            color=plots.shade(n, faces.sizes),
+            color=plots.shade(n, (*faces.sizes, *patches.sizes)),
             linestyle=line,
             label=label,
         )
@@ -192,28 +193,29 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # than test images. At the largest $N$ this **gap** is {num}`gaps[n=max,mean=max].mean:.2f` dB, averaged over noise
 # levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
 #
-# Is this the luck of easy images? Both networks denoise both halves: were one half easier, both would find it so. On
-# its own half a network of the largest $N$ is better than the other network by {num}`exchange[n=max].own:.2f` dB.
+# Is this the luck of easy images? An easier half would be easier for both networks. On its own half a network of
+# the largest $N$ is better than the other by {num}`exchange[n=max].own:.2f` dB.
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
 # less: test patches are new places of the same photographs. And the $N$ at which the gap closes depends on the network:
-# {term}`BF-CNN`, with a tenth of the parameters, remembers 100 faces far less. {claim}`chain-remembers-less`
+# {term}`BF-CNN`, with a tenth of the parameters, remembers 100 faces far less than a UNet that was trained as it was.
+# {claim}`chain-remembers-less`
 #
-# *Why* does it close? Over all functions the optimum of the training loss repeats training images at every $N$. A
-# network may have no **room** for a large set, or no **time**, or an architecture that cannot say what memory says.
+# *Why* does it close? The optimum of the training loss repeats training images at every $N$. A network may have no
+# **room** for a large set, or no **time**, or an architecture that cannot say what memory says.
 # Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each of the largest set
 # {num}`gaps[n=max,half=A].views:,.0f` times: here $N$ and {term}`views` go together. Below we take them apart for small
 # sets; for larger ones networks at *equal* views will ({target}`T24`).
 #
 # ## Is it only Wiener?
 #
-# Perhaps a network of many images learns no more than their mean and covariance: Wiener's affine map.
+# Do networks of many images learn no more than a mean and a covariance?
 
 # %%
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** {claim}`networks-are-more-than-wiener` Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -222,7 +224,7 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond
 plots.Picture(figure)
 
 # %% [markdown]
-# It is more: it gains up to {num}`beyond[gain=max].gain.value:.1f` dB over Wiener on faces, and up to
+# They learn more: up to {num}`beyond[gain=max].gain.value:.1f` dB over Wiener on faces and
 # {num}`patch_beyond[gain=max].gain.value:.1f` dB on photographs. {claim}`networks-are-more-than-wiener`
 #
 # ## When does it memorize?
@@ -232,7 +234,7 @@ log, patch_log = errors.learning(faces), errors.learning(patches)
 onsets, patch_onsets = errors.onsets(log), errors.onsets(patch_log)
 results.keep(log=log, patch_log=patch_log, onsets=onsets, patch_onsets=patch_onsets)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** Output PSNR at input 20 dB (line across), half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.7", "code_prompt_hide": "Code: Fig. 2.7", "figure": {"name": "fig-log", "caption": "**Networks of small sets memorize: while the training curve (solid) climbs, the test curve (dotted) turns down. Those of large sets climb together.** {claim}`small-sets-are-memorized` {claim}`large-sets-are-stopped-before-memory` Output PSNR at input 20 dB (line across), half A."}, "image": {"alt": "PSNR against images seen on a log axis, faces and photographs. For the smallest N the training curve climbs while the test curve falls; for the largest N both climb together.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=3, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), strict=True):
     for n, curve in table.where(half="A").by("n"):
@@ -243,9 +245,6 @@ for ax, name, table in zip(axes, ("faces", "photographs"), (log, patch_log), str
     ax.set(title=name, xlabel="images seen in training", ylabel="output PSNR (dB)", xscale="log")
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
-
-# %% [markdown]
-# Watch it happen: move through two trainings.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.8", "code_prompt_hide": "Code: Fig. 2.8", "figure": {"name": "fig-scrub", "caption": "**Few images are known by heart early; many are not by the end, and until then both sharpen new faces.** Two trainings, of different length. A noisy test face (σ = 0.3), and what two networks make of it in the course of training; their samples from one noise, beside their nearest training images. Curves: gap at σ = 0.1."}}
 from ghr import recipes
@@ -260,8 +259,8 @@ alt = "One noisy test face as two networks denoise it, early to late in training
 Live("scrub", still, alt, **films.told_of(both))
 
 # %% [markdown]
-# Two times can be read off. At the **time to generalize** test PSNR comes within half a dB of what the largest $N$
-# reaches in the end. At the **time to memorize** training PSNR is 1 dB above test PSNR.
+# At the **time to generalize** test PSNR comes within half a dB of its final value at the largest $N$. At the
+# **time to memorize** training PSNR is 1 dB above test PSNR.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of faces", "code_prompt_hide": "Table: times of faces"}
 onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
@@ -279,7 +278,7 @@ for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patc
             curve, style = of_n.where(half=half), {"color": colour, "linestyle": line}
             right.plot(curve["views"], np.array(curve["copies"], float), **style)
             if half == "A":
-                left.plot(curve["views"], np.subtract(curve["training"], curve["test"]), label=f"N = {n:,}", **style)
+                left.plot(curve["views"], curve["gap"], label=f"N = {n:,}", **style)
     left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
     left.set(title=name, xlabel="views of each training image", ylabel="training − test (dB)", xscale="log")
     right.set(title=name, xlabel="views of each training image", ylabel="share with d1/d2 < 1/3", ylim=(-0.05 * most, 1.05 * most))
@@ -288,18 +287,20 @@ plots.Picture(figure)
 
 # %% [markdown]
 # {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
-# in proportion to it: a window opens, in which training can be stopped. *We find* that networks of 100 faces and fewer
+# in proportion to it. *We find* that networks of 100 faces and fewer
 # never generalize in this sense. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
 # {claim}`small-sets-are-memorized` larger sets were stopped *before* it. {claim}`large-sets-are-stopped-before-memory`
-# So at least a part of the transition is one of views.
+# So a part of the transition is one of views. Not all: after
+# {num}`log[n=1000,half=A,views~131].views:.0f` views of each face the network of $N$ = 1,000 has a gap of
+# {num}`log[n=1000,half=A,views~131].gap:.1f` dB, while its learning rate is still high; that of 10,000 ends with
+# {num}`log[n=10000,half=A,views=max].gap:.1f` dB after {num}`log[n=10000,half=A,views=max].views:.0f`.
+# {claim}`at-equal-views-larger-sets-are-remembered-less`
 #
 # ## Time or room?
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
-# three seeds, 512 views of each face at a constant learning rate, and by the {term}`second edition`'s recipe: it learns
-# several times faster than that of the networks above, so that memory sets in after fewer views. Small sets may hold
-# easy faces, so we take off the gap of a network that knows neither these faces nor the test faces. Memory has set in
-# when 1 dB is left.
+# three seeds, 512 views of each face at a constant learning rate. Small sets may hold easy faces, so we take off the gap
+# of a network that knows neither these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -308,7 +309,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** {claim}`memory-waits-for-larger-sets` {claim}`a-start-then-views` Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
@@ -343,9 +344,8 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 #
 # ## What it comes to
 #
-# With few images a network stores them; with many it treats new images as its own. {claim}`the-gap-of-faces-closes`
-# That is at least partly a matter of **time**. The large sets were stopped before memory could begin,
-# {claim}`large-sets-are-stopped-before-memory` and up to {num}`law[networks=all].last` faces no set was too large to be
-# remembered. {claim}`a-start-then-views` Of larger sets this says nothing yet.
+# That networks of many images do not store them is at least partly a matter of **time**: training stopped before memory
+# could begin. {claim}`large-sets-are-stopped-before-memory` Whether large sets are also too large to be stored is
+# open.
 #
 # Intervals are over images: two trainings can differ by more.

@@ -39,7 +39,7 @@ import numpy as np
 from ghr import experiments, sampling
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
-from ghr.measure import agreement, beyond, densities, rates, samples
+from ghr.measure import agreement, beyond, densities, gaussian_fields, samples
 from ghr.measure.realism import realism as told_apart
 from ghr.tables import Table
 
@@ -49,8 +49,8 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 # %% [markdown]
 # ## Do two networks compute the same function?
 #
-# We show both one noisy test face. How far apart are their answers? Two memories, the exact memorizing optima $m_A$ and
-# $m_B$ of the two halves, would answer with two faces. That is our unit:
+# We show both one noisy test face. Two memories, the memorizing optima $m_A$ and $m_B$ of the two halves, would answer
+# with two faces. Their distance is our unit:
 #
 # $$U(\sigma) = \frac{\mathbb{E}\,\|f_A(y) - f_B(y)\|^2}{\mathbb{E}\,\|m_A(y) - m_B(y)\|^2}$$ (eq-disagreement)
 #
@@ -60,7 +60,7 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 distance, agreements = agreement.agreement(faces, seed=seed)
 results.keep(distance=distance, agreement=agreements)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** Right: closeness, the PSNR of one answer against the other (solid) and against the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** {claim}`networks-are-no-two-memories` {claim}`most-of-the-error-is-shared` Right: closeness, the PSNR of one answer against the other (solid) and against the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
@@ -79,9 +79,8 @@ plots.Picture(figure)
 # function. {claim}`networks-are-no-two-memories` Networks of few images stay below 1, too: to a *new* face they do not
 # answer as the exact memory does. (At strong noise $U$ rises to
 # {num}`distance[n=max,sigma>=0.05,sigma<=1,u=max].u.value:.2f`, since memories of large sets come together and the unit
-# shrinks; {target}`T9d`.) Most of their error the networks share: only
-# {num}`distance[n=max,sigma=0.1].variance.value:.2f` of it is what they get wrong differently.
-# {claim}`most-of-the-error-is-shared`
+# shrinks; {target}`T9d`.) Most of their error the networks share: in only
+# {num}`distance[n=max,sigma=0.1].variance.value:.2f` of it they differ. {claim}`most-of-the-error-is-shared`
 #
 # ## Data or chance?
 #
@@ -92,7 +91,7 @@ plots.Picture(figure)
 crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
 results.keep(crossed=crossed, pairs=pairs, chances=chances)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N another seed alone (dotted) sets networks as far apart as another half and seed (broad).** Network A and three others, test faces."}, "image": {"alt": "Closeness in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.2", "code_prompt_hide": "Code: Fig. 3.2", "figure": {"name": "fig-controls", "caption": "**At the larger N another seed alone (dotted) sets networks as far apart as another half and seed (broad).** {claim}`chance-keeps-the-networks-apart` Network A and three others, test faces."}, "image": {"alt": "Closeness in dB against input PSNR for three pairs of networks: other images and other seed, other images and same seed, same images and other seed.", "classes": "dark-light"}}
 broad = {"color": plots.TRAINING, "linewidth": 5, "alpha": 0.5}
 lines = {"images and seed": broad, "images": {"linestyle": "--"}, "seed": {"linestyle": ":", "linewidth": 2}}
 figure, axes = plots.panels(len(set(chances["n"])), columns=2, height=2.6, sharey=True)
@@ -107,8 +106,8 @@ plots.Picture(figure)
 # %% [markdown]
 # At the smaller $N$ images count: two halves disagree {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as
 # two seeds of one half. {claim}`images-count-in-small-sets` At the larger they do not: the ratio is
-# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). What keeps the two functions apart is the chance of
-# training. {claim}`chance-keeps-the-networks-apart`
+# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). There the chance of training keeps networks apart.
+# {claim}`chance-keeps-the-networks-apart`
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -122,13 +121,10 @@ alike, near = samples.compare(drawn)
 moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N samples are training images, A's other than B's; at the largest they are none, and A's is nearly B's.** Each column starts from one noise."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N samples are training images, A's other than B's; at the largest they are none, and A's is nearly B's.** {claim}`ten-images-are-drawn-again` {claim}`the-largest-set-is-not-copied` Each column starts from one noise."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
-
-# %% [markdown]
-# With sliders, one seed at a time:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.4", "code_prompt_hide": "Code: Fig. 3.4", "figure": {"name": "fig-explore-seed", "caption": "**Keep the seed and raise N: samples leave their training images and become one.** Below: centred cosine."}}
 def sampled(n, number):
@@ -146,7 +142,7 @@ every = Slider("n", "training images, N", faces.sizes, start=faces.largest, form
 Explorer(sampled, [every, Slider("number", "seed", range(min(map(len, drawn.seeds.values()))), range(8))])
 
 # %% [markdown]
-# And from a noise of your own. Guess first:
+# From a noise of your own; guess first:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.5", "code_prompt_hide": "Code: Fig. 3.5", "figure": {"name": "fig-draw", "caption": "**From one noise, networks of few images draw two images, networks of many draw one that neither has seen.** Beside them, the nearest training images (above N = 100, among the most similar)."}}
 import torch
@@ -168,7 +164,7 @@ Live("draw", still, alt, networks="avatars")
 # of {term}`copies <copy>`: samples that are three times nearer to one training image than to any other
 # {cite:p}`yoon2023diffusion`, and the same for *rays*, training images in whatever tone.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** {claim}`samples-are-no-nearer-than-new-images` Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -197,10 +193,9 @@ near.show(n=",", half="", nearest=".2f", null=".2f", closer=".2f", copies=".2f",
 #
 # ## How much of it is in the start?
 #
-# The start has the covariance of faces, hence the coarse shape of one face. The {term}`Wiener denoiser`, which knows
-# only a mean and a covariance, can walk from it, too. It draws a cloud, to which the network's face is similar by
-# {num}`beyond[n=max].floor.value:.2f`. Two such clouds, of A and of B, agree even more than the faces do.
-# {claim}`wiener-agrees-too` So $c_{AB}$ alone is no evidence.
+# The start has the covariance of faces, hence the coarse shape of one face. From it the {term}`Wiener denoiser` draws a
+# cloud, to which the network's face is similar by {num}`beyond[n=max].floor.value:.2f`. The clouds of A and B agree
+# even more than their faces do. {claim}`wiener-agrees-too` So $c_{AB}$ alone is no evidence.
 #
 # We compare what each network draws *beyond* Wiener, its sample less the Wiener sample $W$ of the same images and
 # noise: $\rho(A - W_A,\, B - W_B)$, with $\rho$ the centred cosine.
@@ -216,7 +211,7 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(
     axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
@@ -240,25 +235,26 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 # Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
 # {claim}`networks-agree-beyond-wiener` and with each other more than with any training image.
 # {claim}`closer-than-any-training-image-beyond-wiener` Unrelated faces have {num}`beyond[n=max].null.value:.2f` here
-# and not 0: what is taken from both, $W$ of one start, is the same. Patches of photographs agree as well
-# ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
+# and not 0, since the same $W$ is taken from both. Patches of photographs agree as well ({target}`T26 photographs`).
+# {claim}`photographs-agree-beyond-wiener`
 #
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
 # also beyond Wiener, and no nearer to it than new images are (to within .03). It holds at the largest $N$, not up to
-# $N$ = 100 (between them, see the table). {claim}`strong-generalization-of-faces`
+# $N$ = 100 (see the table). {claim}`strong-generalization-of-faces`
 #
 # ## Images or architecture?
 #
-# Do they agree because faces have one density, or because their architecture is one? We exchange one at a time.
-# {term}`BF-CNN`, a chain of convolutions, is trained on both halves, too.
+# Do they agree because faces have one density, or because their architecture is one? {term}`BF-CNN`, a chain of
+# convolutions, is trained on both halves, too.
 
 # %%
 chain = experiments.chain(scale, sizes)
+peers = experiments.faces(scale, chain.sizes, like="avatars BFCNN")  # UNets that were trained as these are
 chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 1000 * seed + 2 * few)}
-exchanged, costs = beyond.exchange(drawn, samples.draw(chain, chosen), walks)
+exchanged, costs = beyond.exchange(samples.draw(peers, chosen), samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = (
     exchanged.where(n=max(exchanged["n"])),
@@ -284,23 +280,23 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # draws other faces: beyond Wiener the two agree to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f` only. {claim}`architecture-exchanged-costs-much`
 #
-# *Why?* Of many images it no longer matters which a network has seen, but what it makes of them: its **inductive
-# bias**, the subject of the [next chapter](04_adaptive_basis.py).
+# Of many images it no longer matters which a network has seen, but what it makes of them: its **inductive bias**, the
+# subject of the [next chapter](04_adaptive_basis.py).
 #
 # ## One density?
 #
-# How much better than chance a denoiser denoises an image, summed over noise levels (here .02 to 1), gives $\log p(x)$,
-# exactly so for the best denoiser {cite:p}`kong2023information`. Do A and B find the same new faces likely?
+# How well a denoiser denoises an image, summed over noise levels (here .02 to 1), gives its $\log p(x)$, exactly so for
+# the best denoiser {cite:p}`kong2023information`. Do A and B find the same new faces likely?
 
 # %%
 known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]
 simple = Table(tuple(row for found in known for row in densities.simple(found, faces, seed=seed)))
 (fields,) = experiments.classes(scale, "fields-")  # Gaussian fields, whose best denoiser is known
-known.append(densities.surprises(fields, exact=rates.exact(fields), seed=seed))
+known.append(densities.surprises(fields, exact=gaussian_fields.exact(fields), seed=seed))
 agreed = Table(tuple(row for found in known for row in densities.densities(found)))
 results.keep(agreed=agreed, simple=simple)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.2f` nat on how likely a face is, networks of few to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** Surprise of held-out images per pixel, less its mean. Crosses: network A again, other noise. Above: standard deviation of the difference."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.2f` nat on how likely a face is, networks of few to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** {claim}`one-density-of-faces` {claim}`few-faces-make-no-density` Surprise of held-out images per pixel, less its mean. Crosses: network A again, other noise. Above: standard deviation of the difference."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(known), height=2.6)
 for ax, found, spread in zip(axes, known, [row.spread for row in agreed if row.other != "A"], strict=True):
     first, again, second = (np.subtract(found[f], np.mean(found[f])) for f in ("first", "again", "second"))
@@ -321,25 +317,25 @@ simple.show("What simple things know of a surprise", heads_of_simple, n=",", kno
 
 # %% [markdown]
 # They do: their *surprises* at new faces, $-\log p(x)$, correlate by
-# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` Much of a surprise is
-# known from simple things, the energy of a face's gradients or Wiener's surprise; with either taken out A and B still
-# agree. {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are unlikely, and not on how
-# unlikely. {claim}`few-faces-make-no-density`
+# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` The energy of a
+# face's gradients, or Wiener's surprise, tells much of it; with either taken out A and B still agree.
+# {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are unlikely, not on how unlikely.
+# {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields, whose density is known, network and optimum correlate by
-# {num}`agreed[other=exact].correlation.value:.2f` only: they differ by little, but so do the fields, all of which are
-# nearly equally likely. {claim}`densities-of-fields-are-known-less`
+# {num}`agreed[other=exact].correlation.value:.2f` only: they differ little, but all fields are nearly equally likely.
+# {claim}`densities-of-fields-are-known-less`
 #
 # ## Details
 #
-# **The walks.** After the first step two networks of ten images already see different faces in the noise, those of the
-# largest $N$ the same. {claim}`walks-part-at-the-start`
+# **The walks.** After one step two networks of ten images see different faces in the noise, those of the largest $N$
+# the same. {claim}`walks-part-at-the-start`
 
 # %%
 steps = samples.steps(drawn)
 results.keep(steps=steps)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once.** Similarity of what A and B see; bands: the middle half of the seeds."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once.** {claim}`walks-part-at-the-start` Similarity of what A and B see; bands: the middle half of the seeds."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
     axes.plot(
@@ -366,9 +362,10 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 
 # %% [markdown]
 # **Quality.** The widest network keeps {num}`quality[width=max].energy.value:.2f` of real faces'
-# {term}`gradient energy` ({target}`T23a`), that of width {num}`quality[width=min].width` keeps
-# {num}`quality[width=min].energy.value:.2f`. A linear classifier tells its samples from real faces with an {term}`AUC`
-# of {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
+# {term}`gradient energy` ({target}`T23a`), that of width {num}`quality[width=min].width`, whose training is of the
+# {term}`second edition`, {num}`quality[width=min].energy.value:.2f`.
+# A linear classifier tells samples of the widest from real faces with an {term}`AUC` of
+# {num}`realism[kind=samples,width=max].auc.value:.2f` ({target}`T23d`; 1/2 is guessing).
 # {claim}`samples-are-told-from-faces`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: contrast and spectrum of samples, both widths", "code_prompt_hide": "Table: contrast and spectrum of samples, both widths"}
@@ -385,7 +382,7 @@ realism, patch_realism = told_apart(judge, drawn, wide), told_apart(faces.denois
 results.keep(realism=realism, patch_realism=patch_realism)
 realism.show(kind="", width="", count=",", auc=".2f", distance=".1f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and a classifier can tell them from real ones.** Above: the widest network of the largest N, the first seeds. Below: held-out faces."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.11", "code_prompt_hide": "Code: Fig. 3.11", "figure": {"name": "fig-faces", "caption": "**Samples are faces, and a classifier can tell them from real ones.** {claim}`samples-are-told-from-faces` Above: the widest network of the largest N, the first seeds. Below: held-out faces."}, "image": {"alt": "Rows of sampled faces above as many rows of held-out faces.", "classes": "dark-light"}}
 count = min(32, len(wide.images[faces.largest, "A"]))
 rows = [x[k : k + 8] for x in (wide.images[faces.largest, "A"], faces.held_out) for k in range(0, count, 8)]
 blanks = [""] * (len(rows) // 2 - 1)
@@ -393,7 +390,7 @@ plots.image_grid(rows, ["samples", *blanks, "held out", *blanks])
 
 # %% [markdown]
 # **Photographs.** Two networks of many patches draw nearly the same patch. {claim}`photographs-are-drawn-alike` New
-# patches are a weaker {term}`null` here ({target}`T6b photographs`): they are new places, not new scenes.
+# patches, of the same photographs, are a weaker {term}`null` ({target}`T6b photographs`).
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Code: tables of photographs", "code_prompt_hide": "Code: tables of photographs"}
 patch_distance, patch_agreements = agreement.agreement(patches, seed=seed)
@@ -402,7 +399,7 @@ patch_moved, patch_samplers = samples.moved(patch_drawn), samples.samplers(seeds
 results.keep(patch_distance=patch_distance, patch_agreement=patch_agreements, patch_moved=patch_moved)
 results.keep(patch_quality=patch_quality, patch_spectrum=patch_spectrum, patch_samplers=patch_samplers)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: samples of networks of photographs", "code_prompt_hide": "Figure: samples of networks of photographs", "figure": {"name": "fig-samples-photographs", "caption": "**Patches do the same.** Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: samples of networks of photographs", "code_prompt_hide": "Figure: samples of networks of photographs", "figure": {"name": "fig-samples-photographs", "caption": "**Patches do the same.** {claim}`photographs-are-drawn-alike` Laid out as {numref}`fig-samples`."}, "image": {"alt": "Grid of sampled patches in blocks by N, each sample above its nearest training patch.", "classes": "dark-light"}}
 keys = [(n, half) for n in (patches.few, patches.largest) for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labels)
@@ -410,10 +407,10 @@ plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labe
 # %% [markdown]
 # ## What it comes to
 #
-# *The paper says* that two networks of $10^5$ faces generate nearly the same image, which is in neither training set
-# (its Figure 2). *We find the same* at $N$ = {num}`alike[n=max].n:,` and 32 pixels, beyond what the start and second
-# moments decide. {claim}`two-networks-draw-one-new-image`
+# In the paper two networks of $10^5$ faces generate nearly the same new image (its Figure 2). So do ours, at $N$ =
+# {num}`alike[n=max].n:,` and 32 pixels, beyond what start and second moments decide.
+# {claim}`two-networks-draw-one-new-image`
 #
-# *Not shown:* that it would stay so if large sets were seen as often as small ones
-# ([chapter 2](02_memorization_to_generalization.py)), and whether architecture or size sets the smaller BF-CNN apart.
-# One pair was trained for each $N$.
+# *Not shown:* whether it would stay so if large sets were seen as often as small ones
+# ([chapter 2](02_memorization_to_generalization.py)), and whether architecture or size sets BF-CNN apart. One pair was
+# trained for each $N$.

@@ -27,8 +27,8 @@
 # ```
 #
 # A **harmonic** is a wave like those of a drum: smooth, with more ups and downs the higher its number. *Adapted* to an
-# image, it may jump at its contours and is smooth elsewhere. Why would a denoiser want that? Where noise hides the
-# pixels, it is better to average along a contour than across.
+# image, it may jump at its contours and is smooth elsewhere. This suits a denoiser: where noise hides the pixels, it is
+# better to average along a contour than across.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -43,47 +43,47 @@ from ghr import experiments
 from ghr.book import plots, results
 from ghr.book.live import Live
 from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile
-from ghr.measure import balance, bases, harmonicity
+from ghr.measure import balance, bases, harmonicity, rebuilding, two_pixels
 from ghr.noise import psnr
 
 # %% [markdown]
 # ## A matrix that can be drawn
 #
-# An image of two pixels is a point in a plane. Let clean images lie on a circle. How does the best denoiser's answer
-# change when the noisy image does? That is its **Jacobian**, the matrix $J_{ij} = \partial f_i / \partial y_j$.
+# Let clean images of two pixels lie on a circle in the plane. How does the best denoiser's answer change with the noisy
+# image? Its **Jacobian** tells, the matrix $J_{ij} = \partial f_i / \partial y_j$.
 
 # %%
 strengths = np.geomspace(0.01, 0.5, 25).tolist()  # noise levels
-plane = bases.circle(strengths)
+plane = two_pixels.circle(strengths)
 results.keep(circle=plane)
 
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** Thin: a noisy image and two changes. Bold: denoised. Curves: eigenvalues along (marked) and across."}}
-def two_pixels(sigma):
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.1", "code_prompt_hide": "Code: Fig. 4.1", "figure": {"name": "fig-circle", "caption": "**Along the circle a change is kept, across it it is removed; strong noise removes both.** {claim}`circle-has-one-dimension` Thin: a noisy image and two changes. Bold: denoised. Curves: eigenvalues along (marked) and across."}}
+def seen_in_the_plane(sigma):
     """A noisy image of two pixels and two small changes of it, before and after the best denoiser."""
     row = plane.one(sigma=sigma)
-    (y, changed), (x_hat, answers) = bases.changes(row, 0.16)
+    (y, changed), (x_hat, answers) = two_pixels.changes(row, 0.16)
     before, after = ([plots.arrow(start[0], around[k]) for k in (0, 24)] for start, around in ((y, changed), (x_hat, answers)))
     thin = [(changed, 0.7, 2), *((each, 0.55, 3) for each in before), (y, 0.55, 6)]
     bold = [(answers, 0.4, 3), *((each, 0, 5) for each in after), (x_hat, 0, 7)]
-    picture = plots.sketch([(bases.ring(), 0.75, 5), (torch.cat([y, x_hat]), 0.6, 2), *thin, *bold], 384)
+    picture = plots.sketch([(two_pixels.ring(), 0.75, 5), (torch.cat([y, x_hat]), 0.6, 2), *thin, *bold], 384)
     words = f"along the circle a change is multiplied by {row.tangent:.2f}, across it by {row.normal:.2f}."
     tile = Tile(picture, "the plane of two pixels", f"σ = {sigma:.2f}", "drawing")
     return Frame([tile], f"σ = {sigma:.2f}: {words}", (plane["tangent"], plane["normal"]), strengths.index(sigma))
 
 
 noise = Slider("sigma", "noise, σ", strengths, start=strengths[12], form="{:.2f}")
-Explorer(two_pixels, [noise], columns=1, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
+Explorer(seen_in_the_plane, [noise], columns=1, axes=Axes(strengths, (0, 1), "noise, σ", "eigenvalues"))
 
 # %% [markdown]
-# Weak noise leaves one direction: the eigenvalue of $J$ is nearly 1 along the circle and nearly 0 across it.
-# {claim}`circle-has-one-dimension` Their sum, $\operatorname{tr} J$, counts the dimensions that are kept. The best
-# denoiser's $J$ is symmetric: it is the covariance of the clean images that could be behind $y$, over $\sigma^2$
-# {cite:p}`miyasawa1961empirical`.
+# Weak noise leaves one direction, along the circle: its eigenvalue of $J$ is nearly 1.
+# {claim}`circle-has-one-dimension` The sum of eigenvalues, $\operatorname{tr} J$, counts the dimensions that are kept.
+# The best denoiser's $J$ is symmetric: it is the covariance of the clean images that could be behind $y$, over
+# $\sigma^2$ {cite:p}`miyasawa1961empirical`.
 #
 # ## A matrix for each image
 #
-# Our networks add no constant. So $J$ is how one filters *this* image {cite:p}`mohan2020robust`, exactly
+# Our networks add no constant. So $J$ tells exactly how a network filters *this* image {cite:p}`mohan2020robust`
 # ({target}`T10`): {claim}`f-is-its-matrix`
 #
 # $$f(y) = J(y)\, y.$$ (eq-linear)
@@ -92,7 +92,7 @@ Explorer(two_pixels, [noise], columns=1, axes=Axes(strengths, (0, 1), "noise, σ
 #
 # $$f(y) = \sum_k \lambda_k \langle y, e_k \rangle\, e_k.$$ (eq-shrinkage)
 #
-# It is not, so we look at eigenvectors of its symmetric part, $S = (J + J^\top)/2$, and then at the rest.
+# It is not, so we look at eigenvectors of its symmetric part, $S = (J + J^\top)/2$.
 
 # %%
 many, few = {"laptop": (32, 8)}.get(scale, (8, 5))  # images of whole Jacobians
@@ -105,7 +105,7 @@ of_chain = bases.of_study(chain, few, few, seed=seed)
 results.keep(networks=experiments.networks(faces, patches, chain))
 results.keep(anatomy=bases.anatomy(of_faces, of_patches, of_chain))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** Network A, largest N; eigenvectors of S by rank k (blue below zero, red above); thin: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** {claim}`basis-follows-the-face` {claim}`frequency-grows-with-rank` Network A, largest N; eigenvectors of S by rank k (blue below zero, red above); thin: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
 ranks = [k for k in (1, 8, 20, 50) if k <= faces.held_out[0].numel() // 2]
 titles = ["noisy", "denoised", *(f"k = {k}" for k in ranks)]
 pairs = [(one, sigma) for one in (of_faces, of_patches) for sigma in one.sigmas]
@@ -126,7 +126,7 @@ def spectrum(n, k):
     values, notes = at_face[n].eigenvalues, [f"{psnr(x[None], each[None]).item():.1f} dB" for each in answered[n]]
     tiles = [Tile(x, "clean"), Tile(answered[n][0], "noisy", notes[0]), Tile(answered[n][1], "denoised", notes[1], "A")]
     tiles += [Tile(at_face[n].eigenvectors[k - 1], f"k = {k}", f"λ = {values[k - 1]:.2f}", "A", signed=True)]
-    words = f"N = {n:,}: what lies along eigenvector {k} is multiplied by {values[k - 1]:.2f}."
+    words = f"N = {n:,}: eigenvector {k} of S, whose eigenvalue is {values[k - 1]:.2f}."
     return Frame(tiles, words, values[[rank - 1 for rank in shown_ranks]].tolist(), shown_ranks.index(k))
 
 
@@ -144,7 +144,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
 results.keep(coefficients=groups)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: the best."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** {claim}`faces-lie-where-eigenvalues-are-one` Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: the best."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
     plots.band(left, groups["centre"], groups[name], color=colour, label=name)
@@ -160,10 +160,10 @@ plots.Picture(figure)
 # %% [markdown]
 # It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The
 # first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
-# {claim}`first-directions-are-amplified` How few vectors make a face, the first $K$ or those that suit it best?
+# {claim}`first-directions-are-amplified` How few vectors make a face?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
-rivals, mean = bases.rivals(of_faces), faces.training(faces.largest).mean(0)
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** {claim}`own-basis-holds-faces-best` The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
+rivals, mean = rebuilding.rivals(of_faces), faces.training(faces.largest).mean(0)
 ways = {"first K eigenvectors": ("its own", "first"), "K eigenvectors": ("its own", "largest")}
 ways |= {f"K {name}": (name, "largest") for name in ("cosines", "db4 wavelets", "principal")}
 
@@ -171,7 +171,7 @@ ways |= {f"K {name}": (name, "largest") for name in ("cosines", "db4 wavelets", 
 def rebuild(k, image):
     """One face from K vectors of several bases."""
     clean = of_faces.x[image]
-    sums = [bases.partial_sum(clean, rivals[basis][image], mean, k, choice) for basis, choice in ways.values()]
+    sums = [rebuilding.partial_sum(clean, rivals[basis][image], mean, k, choice) for basis, choice in ways.values()]
     notes = [f"{psnr(clean[None], each[None]).item():.1f} dB" for each in sums]
     found = zip(sums, ways, notes, ("A", "A", "", "", ""), strict=True)
     words = f"From K = {k} vectors: {notes[0]} by the first eigenvectors, {notes[2]} by the largest cosines."
@@ -182,10 +182,10 @@ counts = Slider("k", "vectors, K", [k for k in bases.KS if k < x.numel()], start
 Explorer(rebuild, [counts, Slider("image", "test face", range(8), [3, 4, 7], face)], columns=3)
 
 # %%
-curves = bases.rebuilt(of_faces)
+curves = rebuilding.rebuilt(of_faces)
 results.keep(rebuilt=curves)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how well do K vectors make a face?", "code_prompt_hide": "Figure: how well do K vectors make a face?", "figure": {"name": "fig-rebuilt", "caption": "**Sixty-four of its vectors hold a face no better than its one answer does.** With 95% intervals. Blue: its vectors."}, "image": {"alt": "PSNR against the number of vectors for seven bases.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how well do K vectors make a face?", "code_prompt_hide": "Figure: how well do K vectors make a face?", "figure": {"name": "fig-rebuilt", "caption": "**Sixty-four of its vectors hold a face no better than its one answer does.** {claim}`answers-hold-faces-as-well` With 95% intervals. Blue: its vectors."}, "image": {"alt": "PSNR against the number of vectors for seven bases.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 drawn = [*ways.values(), ("another image's", "largest"), ("its answer", "largest")]
 colours = [*[plots.HALF["A"]] * 2, *[plots.INK] * 2, plots.WIENER, plots.HALF["A"], plots.INK]
@@ -197,36 +197,36 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# Of 64 chosen vectors its own basis makes a better face than any fixed one. {claim}`own-basis-holds-faces-best` But
-# that is no evidence for the basis, which was found at $y$ and knows the answer: *one* vector, $f(y)$ less the mean
-# face, does as well. {claim}`answers-hold-faces-as-well`
+# That its own 64 vectors make the best face {claim}`own-basis-holds-faces-best` is no evidence for a basis that was
+# found at $y$ and knows the answer: *one* vector, $f(y)$ less the mean face, does as well.
+# {claim}`answers-hold-faces-as-well`
 #
-# From which pixels does the network make one? Click it, in a face or an image of yours.
+# Click a pixel, in a face or an image of yours:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**From which pixels does the network make one, and where does a pixel go?** Live: its row of J is what it is made from, its column where it goes."}}
-still = plots.image_grid([of_faces.row(face, ranks)], ["face"], titles, signed=len(ranks), contours=[of_faces.x[face]])
-alt = "A test face, noisy and denoised, and four of its eigenvectors with the contours of the face drawn over them."
+two = [(x.shape[-2] * i // 32, x.shape[-1] * k // 32) for i, k in ((14, 9), (26, 16))]  # of the glasses, below the mouth
+tiles = torch.cat([of_faces.row(face, ()), of_faces.at_pixels(face, two)])
+heads = ["noisy", "denoised", "row, glasses", "column", "row, chin", "column"]
+still = plots.image_grid([tiles], ["face"], heads, signed=4, contours=[of_faces.x[face]])
+alt = "A test face, noisy and denoised, and the rows and columns of J of two of its pixels, with the contours of the face drawn over them."
 Live("rebuild", still, alt, networks="avatars")
 
 # %% [markdown]
 # ## What the picture leaves out
 #
-# What would the symmetric part do alone? And do errors fit dimensions? Of the best denoiser
+# What would the symmetric part do alone? Does the error fit the dimensions that are kept? For the best denoiser
 # $\mathrm{SC} = \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1.
 
 # %%
 levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
-flagship = experiments.flagship(scale, sizes)
-wide = balance.levels(flagship, tested=2 * many, seed=seed)
 pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
-results.keep(levels=levels, wide=wide, singular=pairs_of_bases, symmetric=symmetric)
+results.keep(levels=levels, singular=pairs_of_bases, symmetric=symmetric)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** With 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** {claim}`symmetric-part-falls-short` {claim}`accounts-balance` With 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
         plots.band(ax, curve["input_psnr"], curve[field], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
-plots.band(left, wide["input_psnr"], wide["loss"], color=plots.shade(faces.largest, faces.sizes), linestyle="--")
 right.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="input PSNR (dB)", ylabel="f(y) over Sy (dB)")
 right.set(xlabel="input PSNR (dB)", ylabel="SC", yscale="log")
@@ -238,9 +238,8 @@ plots.Picture(figure)
 # %% [markdown]
 # At σ = 0.1 the symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
 # {claim}`symmetric-part-falls-short` Nor does another symmetric matrix near $J$ reach the network, not even $S$ with
-# the best factors. {claim}`every-symmetric-matrix-loses` A wider network is *less* symmetric.
-# {claim}`asymmetry-grows-with-training` Filters that average over pixels which look alike are not symmetric, either
-# {cite:p}`milanfar2013tour`.
+# the best factors. {claim}`every-symmetric-matrix-loses` Filters that average over similar pixels are not symmetric,
+# either {cite:p}`milanfar2013tour`.
 #
 # SC is nearly 1 at the largest $N$ ({target}`T11d`); {claim}`accounts-balance` networks of few images err far beyond it
 # ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that networks see
@@ -249,7 +248,7 @@ plots.Picture(figure)
 # *Has $S$ the right directions?* $J$ reads in one basis and writes in another, its right and left singular vectors. The
 # *alignment* of two bases of $K$ vectors, $\|U^\top V\|_F^2 / K$, is 1 when they span one space.
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: do the bases in which J reads and writes span one space?", "code_prompt_hide": "Figure: do the bases in which J reads and writes span one space?", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** With 95% intervals. Right: share of f(y) that K terms leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: do the bases in which J reads and writes span one space?", "code_prompt_hide": "Figure: do the bases in which J reads and writes span one space?", "figure": {"name": "fig-singular", "caption": "**The network reads and writes in nearly one space; only the singular expansion becomes its answer.** {claim}`one-space-two-bases` {claim}`singular-terms-reach-the-answer` With 95% intervals. Right: share of f(y) that K terms leave out."}, "image": {"alt": "Left, agreement of left and right singular vectors and of both with eigenvectors, against K. Right, the share of the answer left out by K terms: the singular expansion falls to zero, the symmetric one levels off.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 k, blue = pairs_of_bases["k"], plots.HALF["A"]
 plots.band(left, k, pairs_of_bases["left_right"], color=plots.INK, label="left, right")
@@ -265,21 +264,21 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# The first 128 of each nearly do, and the eigenvectors of $S$ lie between: {claim}`one-space-two-bases` it has the
+# The first 128 of each nearly do, and the eigenvectors of $S$ lie between: {claim}`one-space-two-bases` $S$ has the
 # right directions. It misses how $J$ turns one into another. {claim}`singular-terms-reach-the-answer`
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
-# The paper does not define the words. We propose four numbers of the first $K$ vectors, as many as are kept
-# ($\operatorname{tr} J$, rounded); two say most:
+# The paper does not define the words. We propose four numbers of the first $K$ vectors, with $K = \operatorname{tr} J$
+# rounded; two say most:
 #
 # - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
 #   crosses another image's.
 # - **H4, the same space?** How much of the $K$ vectors lies in the span of the $K$ smoothest functions that may jump at
 #   the image's contours, less the same with another image.
 #
-# Both are 0 for a basis that does not know its image. **H1**: does frequency grow with rank? **H3**: does a vector vary
-# along the strongest edges rather than across (less is better)?
+# Both are 0 for a basis that does not know its image. **H1**: does frequency grow with rank? **H3**: how much does a
+# vector vary along the strongest edges, compared with across (less is better)?
 #
 # ```{admonition} Formulas
 # :class: dropdown
@@ -297,7 +296,7 @@ plots.Picture(figure)
 indices, margins = harmonicity.harmonicity(of_faces, of_patches, of_chain)
 results.keep(indices=indices, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** σ = 0.1, half A, largest N, with 95% intervals. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.10", "code_prompt_hide": "Code: Fig. 4.10", "figure": {"name": "fig-rival-bases", "caption": "**No basis that does not know the image comes near the network's in H2 and H4.** {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` σ = 0.1, half A, largest N, with 95% intervals. Dashed: 0, and 1 for H3."}, "image": {"alt": "Four panels, one for each index; in each, five rows for the network's own basis and its controls, with an interval for faces and one for photographs.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=1.9, sharey=True)
 heads = {"h1": "H1, frequency grows", "h2": "H2, geometry gain", "h3": "H3, along / across", "h4": "H4, alignment"}
 sets = ((faces, "faces", plots.HALF["A"], 0.1), (patches, "photographs", plots.TRAINING, -0.1))
@@ -320,22 +319,20 @@ plots.Picture(figure)
 # ({target}`T20b photographs`). {claim}`components-of-faces-run-along-faces`
 #
 # ## Where does the basis come from?
-#
-# Do networks of two halves find one basis? Has a network another at its training faces, and one before it is trained?
 
 # %%
 shared = bases.agreement(of_faces, of_patches, of_chain)
 growth, seen = harmonicity.growth(of_faces), harmonicity.seen(of_faces)
 results.keep(agreement=shared, growth=growth, seen=seen)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many it is as at test faces.** As {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.11", "code_prompt_hide": "Code: Fig. 4.11", "figure": {"name": "fig-seen", "caption": "**With few training images the basis at a training face is the memory of it; with many it is as at test faces.** {claim}`training-faces-differ-in-small-sets-only` As {numref}`fig-basis`."}, "image": {"alt": "Four rows: two numbers of training images, each at a training and at a test face: noisy, denoised, four eigenvectors.", "classes": "dark-light"}}
 rows_of = [(n, training, 1 if training else face) for n in of_faces.seen for training in (True, False)]
 both = [of_faces.row(image, ranks, n=n, training=training) for n, training, image in rows_of]
 names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training, _ in rows_of]
 faces_of_rows = [(of_faces.training(n) if training else of_faces.x)[image] for n, training, image in rows_of]
 plots.image_grid(both, names, titles, signed=len(ranks), contours=faces_of_rows)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** Test faces, σ = 0.1, with 95% intervals. Left, dotted: A at two faces; grey: chance."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** {claim}`halves-find-one-basis` Test faces, σ = 0.1, with 95% intervals. Left, dotted: A at two faces; grey: chance."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 curve = shared.where(images=faces.name, network="UNet")
 plots.band(left, curve["n"], curve["same"], color=plots.INK, marker="o", label="A and B")
@@ -367,13 +364,12 @@ kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **form
 # {claim}`halves-find-one-basis`
 #
 # Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with constants or without,
-# told $\sigma$ or not, and also by a chain of convolutions without scales, {term}`BF-CNN`. {claim}`chain-adapts-too`
+# told $\sigma$ or not, and by {term}`BF-CNN`, too. {claim}`chain-adapts-too`
 #
 # ## What it comes to
 #
-# A denoiser works in waves that the image chooses: two networks that share no training image agree on them,
-# {claim}`halves-find-one-basis` and no basis that does not know the image equals them. {claim}`basis-follows-the-face`
-# But it does not only shrink. {claim}`symmetric-part-falls-short`
+# A denoiser works in waves that the image chooses, {claim}`basis-follows-the-face` but it does not only shrink.
+# {claim}`symmetric-part-falls-short`
 #
 # *Limits.* One pair of trainings, {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
-# fewer. Each is also another's *other*, so that intervals are a little narrow.
+# fewer. Each also serves as another's *other*: intervals are a little narrow.

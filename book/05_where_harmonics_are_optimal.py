@@ -19,9 +19,9 @@
 # {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** The network is better than wavelets on every kind of such images. {claim}`levels-above-wavelets`
-# But its slopes are not steeper, {claim}`slopes-not-above-wavelets` and slopes cannot tell who follows contours.
-# {claim}`passing-shows-no-geometry` Where the optimum is known exactly, the network comes within half a decibel of it.
-# {claim}`fields-within-half-a-decibel`
+# But its errors fall no faster with the noise, {claim}`slopes-not-above-wavelets` and that pace cannot tell who follows
+# contours. {claim}`passing-shows-no-geometry` Where the optimum is known exactly, the network comes within half a
+# decibel of it. {claim}`fields-within-half-a-decibel`
 #
 # **The figure:** {numref}`fig-lead`.
 # ```
@@ -38,7 +38,7 @@ from ghr import experiments, noise
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import bases, rates
+from ghr.measure import bases, gaussian_fields, rates
 from ghr.measure.denoising import networks
 from ghr.references import WaveletDenoiser
 
@@ -52,13 +52,14 @@ results.keep(networks=networks(*regular, fields))
 # %% [markdown]
 # ## The images
 #
-# A random contour divides the image; each side has a grey level and a random smooth field. A region of *regularity*
-# $\alpha$ is predictable to order $\alpha$: at distance $\delta$ from any point a polynomial fitted there is wrong by
-# about $\delta^\alpha$. So is the contour. $\alpha = 1$ is rough and jagged.
+# A random contour divides the image; each side has a grey level and a random smooth field. In a region of *regularity*
+# $\alpha$ a polynomial fitted at any point is wrong by about $\delta^\alpha$ at distance $\delta$. So it is along the
+# contour.
 #
-# Both are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes $e = \alpha$, which
-# gives less regularity: $\alpha - 1$ in the plane, $\alpha - 1/2$ on a line. For $\alpha$ in Hölder's sense $e$ must be
-# $\alpha + 1$ and $\alpha + 1/2$. We draw both kinds, and call the second "Hölder". (Levels and edges are our own.)
+# Regions and contours are white noise whose frequencies $\omega$ are damped by $|\omega|^{-e}$. The paper takes
+# $e = \alpha$, which gives less regularity: $\alpha - 1$ in the plane, $\alpha - 1/2$ on a line. For $\alpha$ in
+# Hölder's sense $e$ must be $\alpha + 1$ and $\alpha + 1/2$. We draw both kinds, and call the second "Hölder".
+# (Levels and edges are ours.)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.1", "figure": {"name": "fig-regular", "caption": "**The larger α, the smoother regions and contour; Hölder images are smoother than those with the authors' exponents.** One scene, from the same random numbers in all pictures."}, "image": {"alt": "Grey images of two regions that meet along a contour. At α = 1 regions and contour are rough, at α = 5 both are smooth.", "classes": "dark-light"}}
 kinds = {"authors'": "c_alpha", "Hölder": "hoelder"}
@@ -75,12 +76,12 @@ plots.image_grid(rows, list(kinds), [f"α = {alpha}" for alpha in rates.PAPER])
 #
 # Bases that follow the contour leave out $M^{-\alpha}$, nearly {cite:p}`lepennec2005sparse,peyre2008orthogonal`, and no
 # denoiser has a better rate for all such images {cite:p}`korostelev1993minimax`. Wavelets leave out $M^{-1}$ however
-# smooth the image is: a slope of 1/2. All this is for noise that goes to 0 and ever more pixels; we have
-# {num}`networks[images=c_alpha-1].side` pixels a side.
+# smooth the image is: a slope of 1/2. All this is for vanishing noise and ever more pixels; we have
+# {num}`networks[images=c_alpha-1].side` a side.
 #
 # ## Output against input
 #
-# One network is trained on each kind. Three rivals meet the same noisy images, and are told the noise level:
+# One network is trained on each kind. Three rivals get the same noisy images, and the noise level:
 #
 # - **TI {term}`db4`** sets wavelet coefficients below $3\sigma$ to 0, averaged over all shifts
 #   {cite:p}`coifman1995translation`. It sees no contours.
@@ -95,7 +96,7 @@ slopes = rates.slopes(measured)
 leads = rates.leads(measured)
 results.keep(curves=curves, slopes=slopes, leads=leads)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: output against input PSNR, and the slope of theory", "code_prompt_hide": "Figure: output against input PSNR, and the slope of theory", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** The paper's kinds of images. The slope of theory goes through the middle of the network's curve."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: output against input PSNR, and the slope of theory", "code_prompt_hide": "Figure: output against input PSNR, and the slope of theory", "figure": {"name": "fig-regular-psnr", "caption": "**The network's curves are the highest at strong noise, and no steeper than those of wavelets.** {claim}`levels-above-wavelets` {claim}`slopes-not-above-wavelets` The paper's kinds of images. The slope of theory goes through the middle of the network's curve."}, "image": {"alt": "Panels of output PSNR against input PSNR, one for each kind of images: network, TI db4, bandlets, Wiener, the slope of theory and the diagonal.", "classes": "dark-light"}}
 LINES = dict(zip(rates.RIVALS, [(plots.INK, ":"), (plots.INK, "--"), (plots.WIENER, "-")], strict=True))
 LINES |= {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], "-.")}
 at = rates.INPUT_PSNR
@@ -112,9 +113,6 @@ for ax, study in zip(axes, paper, strict=True):
     ax.label_outer()
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
-
-# %% [markdown]
-# With sliders, one image of each kind:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.3", "figure": {"name": "fig-explore-regular", "caption": "**At strong noise the network draws a clean contour where wavelets leave a ragged one.** Below the pictures: PSNR."}}
 by_alpha = {rates.regularity(s.name).alpha: s for s in paper}
@@ -184,10 +182,9 @@ results.keep(worst=worst, passing=passing, variants=variants, beyond=beyond)
 
 # %% [markdown]
 # The paper finds slopes near $\alpha/(\alpha+1)$, and concludes that the network is near-optimal (its
-# Figures 4, 16 to 18). But any denoiser whose errors fall at that pace has the slope. Is the network *steeper* than TI
-# db4? It is not. {claim}`slopes-not-above-wavelets` Is it *better*? It is, by more than 1 dB at every $\alpha$, in the
-# mean over input 9 to 27 dB ({target}`T13`). {claim}`levels-above-wavelets` Over bandlets its least lead is
-# {num}`worst[network=UNet].least_over_bandlets:.2f` dB ({target}`T13b`).
+# Figures 4, 16 to 18). But ours is not *steeper* than TI db4. {claim}`slopes-not-above-wavelets` It is *better*, by
+# more than 1 dB at every $\alpha$, in the mean over input 9 to 27 dB ({target}`T13`). {claim}`levels-above-wavelets`
+# Over bandlets its least lead is {num}`worst[network=UNet].least_over_bandlets:.2f` dB ({target}`T13b`).
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: kinds of bandlets"}
 variants.show(
@@ -200,7 +197,7 @@ variants.show(
     over_wavelets="+.2f",
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and by less where it is weak.** Output PSNR less that of TI db4 on the same noisy images of the paper's kinds, with 95% intervals."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.5", "figure": {"name": "fig-lead", "caption": "**The network leads wavelets by decibels where noise is strong, and by less where it is weak.** {claim}`levels-above-wavelets` Output PSNR less that of TI db4 on the same noisy images of the paper's kinds, with 95% intervals."}, "image": {"alt": "Panels of output PSNR less that of TI db4 against input PSNR: network, bandlets and Wiener.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(paper), columns=2, height=2.1, sharex=True, sharey=True)
 for ax, study in zip(axes, paper, strict=True):
     for name, rows in curves.where(images=study.name).by("denoiser"):
@@ -234,29 +231,29 @@ leads.show(
 # *Why* has a wavelet threshold such slopes, when theory gives it 1/2? In theory pixels shrink with the noise, and ever
 # finer scales of the contour appear. Ours stay. Once noise is weaker than an edge, the contour costs a fixed number of
 # coefficients, which alone gives a slope of 1; only the regions keep it lower, and any wavelet sees their smoothness.
-# So at still weaker noise TI db4 should rise, not fall to 1/2. It does, to {num}`beyond[after=min].after.value:.2f` or
-# more over input 36 to 54 dB. {claim}`wavelet-slopes-rise` The contour shows in the level, the constant of
-# {eq}`eq-rate`.
+# So at still weaker noise the slope should rise. It does, to {num}`beyond[after=min].after.value:.2f` or more over
+# input 36 to 54 dB. {claim}`wavelet-slopes-rise` The contour shows in the level, the constant of {eq}`eq-rate`.
 #
 # ## An optimum that is known exactly
 #
-# Leave the contour away. A Gaussian field on a {term}`torus` with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$, here
-# $\alpha$ = 2, has an exact best denoiser: each Fourier coefficient is multiplied by $s / (s + \sigma^2)$. The best
-# basis is Fourier's, for every image. The network knows neither spectrum, nor noise level, nor the torus.
+# A Gaussian field on a {term}`torus` with spectrum $s(\omega) \sim |\omega|^{-2\alpha}$, here
+# $\alpha$ = 2, has no contour and an exact best denoiser: it multiplies each Fourier coefficient by
+# $s / (s + \sigma^2)$. The best basis is Fourier's, for every image. The network is told neither spectrum, nor noise
+# level, nor the torus.
 
 # %%
-losses, optimality = rates.losses(
+losses, optimality = gaussian_fields.losses(
     fields, noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)], 2 * tested, seed
 )
 scenes, filters = rates.differentiated(
     [*regular, fields], 0.1, many, seed
 )  # clean images, and each network as a matrix
 y = noise.add_noise(scenes[fields.name], 0.1, torch.Generator().manual_seed(seed))
-own, best = filters[fields.name, fields.network], rates.exact_basis(fields, y[-1:], 0.1)
-subspaces = rates.subspaces(bases.vectors(own), best)
+own, best = filters[fields.name, fields.network], gaussian_fields.exact_basis(fields, y[-1:], 0.1)
+subspaces = gaussian_fields.subspaces(bases.vectors(own), best)
 results.keep(losses=losses, optimality=optimality, subspaces=subspaces)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** Left: PSNR lost against the optimum. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of K eigenvectors in other K-dimensional spaces."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.6", "figure": {"name": "fig-fields", "caption": "**The network loses least at strong noise; its eigenvalues fall like the optimum's, in nearly the same subspaces.** {claim}`weakest-noise-costs-most` {claim}`one-basis-of-waves` Left: PSNR lost against the optimum. Middle: eigenvalues, a line for each image, σ = 0.1. Right: share of K eigenvectors in other K-dimensional spaces."}, "image": {"alt": "Three panels: loss in dB against input PSNR; eigenvalues falling with rank, network beside optimum; alignment of subspaces against their dimension.", "classes": "dark-light"}}
 figure, (first, second, third) = plots.panels(3, height=2.5)
 plots.band(first, losses["input_psnr"], losses["loss"], color=plots.HALF["A"], label="network")
 first.set(xlabel="input PSNR (dB)", ylabel="loss (dB)", ylim=(0, None))
@@ -275,9 +272,9 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: the network's eigenvectors beside the optimum's", "code_prompt_hide": "Figure: the network's eigenvectors beside the optimum's", "figure": {"name": "fig-waves", "caption": "**The optimum's eigenvectors are plane waves; the network's are waves, too.** A Gaussian field at σ = 0.1 and eigenvectors by rank, blue below zero, red above; of the optimum's with one eigenvalue one is shown."}, "image": {"alt": "Two rows: noisy field, denoised field and five eigenvectors, for the network and for the exact optimum, whose eigenvectors are plane waves.", "classes": "dark-light"}}
 ranks = torch.tensor([k for k in (2, 4, 8, 16, 32) if k <= d // 2])
 titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
-answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), rates.exact(fields))]
+answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), gaussian_fields.exact(fields))]
 pictures = [torch.cat([scenes[fields.name][:1], y[:1], x_hat]) + 0.5 for x_hat in answers]  # fields have mean 0
-vectors = [own[0].eigenvectors[ranks - 1], rates.plane_waves(best.eigenvectors[ranks - 1]).float()]
+vectors = [own[0].eigenvectors[ranks - 1], gaussian_fields.plane_waves(best.eigenvectors[ranks - 1]).float()]
 plots.image_grid(
     [torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks)
 )
@@ -286,11 +283,11 @@ plots.image_grid(
 # The network loses at most {num}`optimality.largest.value:.2f` dB, at the weakest noise ({target}`T14b`).
 # {claim}`weakest-noise-costs-most` Its leading eigenvectors lie in the lowest Fourier modes to
 # {num}`subspaces[nearest=True].fourier.value:.2f`, and in those at another image as well: nearly one basis of waves for
-# all images, as it should be. {claim}`one-basis-of-waves`
+# all images. {claim}`one-basis-of-waves`
 #
 # ## Along the contour
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions, tr J, are kept the smoother the image is.** One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions, tr J, are kept the smoother the image is.** {claim}`bases-know-their-scene` {claim}`smoother-images-keep-less` One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()
@@ -318,16 +315,16 @@ adaptation.show(
 )
 
 # %% [markdown]
-# By H2 and H4 of [chapter 4](04_adaptive_basis.py), which are 0 for a basis that does not know its image, the network's
-# knows its scene: it has {num}`gains[images=c_alpha,index=H2].gain.value:+.2f` and
-# {num}`gains[images=c_alpha,index=H4].gain.value:+.2f` more than that at a third image, in the mean over all kinds with
-# contours. {claim}`bases-know-their-scene` On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` And fewer
-# dimensions are kept the smoother images are. {claim}`smoother-images-keep-less`
+# The network's basis knows its scene: in H2 and H4 of [chapter 4](04_adaptive_basis.py) it is
+# {num}`gains[images=c_alpha,index=H2].gain.value:+.2f` and
+# {num}`gains[images=c_alpha,index=H4].gain.value:+.2f` ahead of that at a third image, in the mean over all kinds with
+# contours. {claim}`bases-know-their-scene` On Gaussian fields both are 0. {claim}`bases-of-fields-know-none` The
+# smoother images are, the fewer dimensions are kept. {claim}`smoother-images-keep-less`
 #
 # Where regions ($\alpha$ = 3) and contour (1) are not equally regular, the regions decide the slope.
 # {claim}`regions-decide`
 #
-# Bend one contour yourself, from rough to smooth, and leave all else as it is: who gains by it?
+# Bend one contour, and nothing else: who gains by it?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.9", "figure": {"name": "fig-contour", "caption": "**A smoother contour helps the network by decibels, wavelets hardly.** Regions of α = 3 (authors' exponents) along a contour of 1 and of 5, from the same random numbers: clean, with noise (σ = 0.3), denoised by the network of α = 3, by TI db4. At the left: PSNR. Live: any regularity of regions and contour, new images, other noise, and networks of other images; below, PSNR for the same image with other contours. (Hölder images of α are those of α + 1 with a contour of α + 1/2.)"}}
 from ghr.book.live import Live
@@ -349,11 +346,9 @@ Live("contour", still, alt, networks=" ".join(sets.values()), sets=sets, first=b
 # %% [markdown]
 # ## What it comes to
 #
-# Where harmonics along contours are the best basis, networks are better than wavelets by more than a decibel;
-# {claim}`levels-above-wavelets` bandlets, which follow contours by rule, gain a few tenths.
-# {claim}`contours-by-rule-gain-tenths` The pace of their errors shows nothing: a wavelet threshold has it, too.
-# {claim}`passing-shows-no-geometry`
+# Bandlets, which follow contours by rule, gain a few tenths of a decibel over wavelets,
+# {claim}`contours-by-rule-gain-tenths` networks more than one. {claim}`levels-above-wavelets`
 #
-# *Why?* Theory promises a rate in the limit and leaves the constant open. At {num}`networks[images=c_alpha-1].side`
-# pixels the constant counts, and a network that has seen images of one law can have a better one than a basis for all
-# images of one regularity. Intervals are over test images, for bases over few scenes, and not over trainings.
+# *Why?* Theory promises a rate in the limit, but no constant. At {num}`networks[images=c_alpha-1].side` pixels the
+# constant counts, and a network of images of one law can have a better one than a basis for all images of one
+# regularity. Intervals are over test images, for bases over few scenes, and not over trainings.

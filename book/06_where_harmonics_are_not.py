@@ -18,15 +18,14 @@
 # denoiser has no use for it, and there the network is worse than the optimum {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
-# What it keeps too much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` less of it in
-# waves of the contour than of smooth noise there. {claim}`noise-at-the-edge-does-as-much` Longer training still mends
-# some of it. {claim}`training-still-helped`
+# What it keeps too much sits on the contour of the disc in hand. {claim}`surplus-sits-on-the-contour` But smooth
+# noise there lies more in waves of the contour. {claim}`noise-at-the-edge-does-as-much` Longer training still helps.
+# {claim}`training-still-helped`
 #
 # **The figure.** {numref}`fig-vectors`.
 # ```
 #
-# We train the network on images that a few numbers describe: discs (five), one picture at any contrast (one), plane
-# waves of one frequency (two). Of these the best denoiser is known.
+# We train the network on images that a few numbers describe, whose best denoiser is known.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -63,11 +62,12 @@ results.keep(networks=networks(*discs, ray, sines))
 #
 # $$\mathrm{MSE}^* \approx 5 \sigma^2 / d, \qquad \mathrm{tr} J^* \approx 5.$$ (eq-five)
 #
-# We do not rely on that. Integrals over the five numbers, by enough random samples,
-# {claim}`posteriors-are-sampled-enough` give the {term}`posterior mean`, which no denoiser can beat.
+# At every noise level integrals over the five numbers, by enough random samples, {claim}`posteriors-are-sampled-enough`
+# give the {term}`posterior mean`, which no denoiser can beat.
 #
-# **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of random amplitude and phase,
-# are sums of a sine and a cosine: two. There a projection is the best without knowing the law of contrasts.
+# **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of one frequency and random
+# amplitude and phase, are sums of a sine and a cosine: two. Without the law of contrasts no denoiser of these beats a
+# projection.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: one disc at three noise levels", "code_prompt_hide": "Figure: one disc at three noise levels", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** Difference: network − optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference."}}
 rows, shown, titles = [], (manifolds.WEAK, 0.1, 0.3), ["clean", "noisy", "network", "optimum", "difference"]
@@ -110,7 +110,7 @@ levels = manifolds.levels("discs", answers, optimum)
 deficits = manifolds.deficits("discs", answers, optimum)
 results.keep(levels=levels, deficits=deficits, sampling=manifolds.sampling(optimum))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** Discs, with 95% intervals. Right: squared error over that of the optimum, which is 1 (dashed). BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.3", "figure": {"name": "fig-mse", "caption": "**The gap to the optimum widens where noise is weak.** {claim}`discs-ratio-rises` Discs, with 95% intervals. Right: squared error over that of the optimum, which is 1 (dashed). BF-CNN, where it is trained, dotted."}, "image": {"alt": "Left, output PSNR of the network runs below that of the optimum. Right, the ratio of their squared errors against input PSNR, on a log axis.", "classes": "dark-light"}}
 grid = Table(tuple(row for row in levels if row.sigma != manifolds.WEAK))  # the evaluation grid
 LINES = {"UNet": (plots.HALF["A"], "-"), "BFCNN": (plots.HALF["A"], ":"), "optimum": (plots.INK, "--")}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
@@ -129,7 +129,7 @@ plots.Picture(figure)
 # optimum's, {claim}`discs-error-above-optimum` and the ratio rises with each step to weaker noise.
 # {claim}`discs-ratio-rises` So the slope of the left curve is far below the 1 of {eq}`eq-five` ({target}`T17c`).
 #
-# How many dimensions does the network keep? The trace of the Jacobian counts them.
+# How many dimensions, $\operatorname{tr} J$, does the network keep?
 
 # %%
 tangents = [synthetic.disc_tangent(p, size) for p in parameters.T[:dissected]]
@@ -141,7 +141,7 @@ parts = manifolds.parts("discs", found)
 spectra = manifolds.spectra("discs", found, range(1, 26))
 results.keep(parts=parts, spectra=spectra)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions; the network keeps more, most where noise is weak.** Discs, with 95% intervals. Right: eigenvalues of the symmetric part of J at σ = 0.04; crosses: the paper's, of a larger network and 80 pixels."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.4", "figure": {"name": "fig-dimensions", "caption": "**The optimum keeps about five dimensions; the network keeps more, most where noise is weak.** {claim}`discs-keep-too-much` Discs, with 95% intervals. Right: eigenvalues of the symmetric part of J at σ = 0.04; crosses: the paper's, of a larger network and 80 pixels."}, "image": {"alt": "Left, number of kept dimensions against input PSNR: the optimum near five. Right, eigenvalues by rank: the optimum has five near one, then nearly none; the network's stand beside them.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for name, (colour, line) in LINES.items():
     style = {"color": colour, "linestyle": line, "label": name}
@@ -164,8 +164,7 @@ plots.Picture(figure)
 # The derivatives of a clean disc by its five numbers span the **tangent**, with orthonormal basis $T$. The network
 # finds it: the five directions in which its answer moves most, the left singular vectors of $J$, nearly span it
 # ({target}`T15`). {claim}`five-directions-are-found` What it keeps beyond is the **surplus**. The error is mostly
-# there, too: the network does not misjudge the disc so much as it fails to remove what no disc has.
-# {claim}`error-is-mostly-beyond`
+# there, too: the network finds the disc, but does not remove what no disc has. {claim}`error-is-mostly-beyond`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the tangent and beyond it"}
 heads = {
@@ -187,7 +186,7 @@ parts.show(
     asym=".2f",
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; what the network keeps after its five sits on the contour.** Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; what the network keeps after its five sits on the contour.** {claim}`five-directions-are-found` {claim}`surplus-sits-on-the-contour` Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -217,16 +216,16 @@ Live("disc", still, alt, networks="discs", **disc_told)
 
 # %% [markdown]
 # "Harmonic along the contour" can be made exact: bend the circle with $m$ waves, $r + \varepsilon \cos m\theta$ or
-# $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are no discs
-# any more: **contour waves**. How much of the first eight directions of the surplus, $P J P$ with $P = I - T T^\top$,
-# lies in the eight contour waves of $m$ = 2 to 5? Two of the controls are random vectors confined to the edge, as drawn
-# or smoothed.
+# $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are
+# **contour waves**, no discs any more. How much of the first eight directions of the surplus, $P J P$ with
+# $P = I - T T^\top$, lies in the eight contour waves of $m$ = 2 to 5? Two of the controls are random vectors on the
+# edge, as drawn or smoothed.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
 results.keep(surplus=surplus, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** UNet, σ = 0.04, with 95% intervals over discs. H2 to H4: [chapter 4](04_adaptive_basis.py)."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** {claim}`surplus-sits-on-the-contour` {claim}`noise-at-the-edge-does-as-much` UNet, σ = 0.04, with 95% intervals over discs. H2 to H4: [chapter 4](04_adaptive_basis.py)."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
 fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=2.0, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
@@ -238,12 +237,12 @@ plots.Picture(figure)
 # %% [markdown]
 # Of the surplus {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of its own disc, of controls that
 # do not know the edge hardly anything: {claim}`surplus-sits-on-the-contour` it sits on the contour. But of smooth
-# random vectors at the edge {num}`surplus[basis="smooth, at the edge"].waves:.2f` lies there:
-# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of the contour's *waves* is not shown.
+# random vectors there {num}`surplus[basis="smooth, at the edge"].waves:.2f` does:
+# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of *waves* is not shown.
 #
 # ## Without curvature: a ray and a plane
 #
-# Is it the curvature that is hard? A ray and a plane have none: one or two vectors, the same for all images.
+# Here one or two vectors are the best basis, for all images.
 
 # %%
 projections = RayDenoiser(ray.held_out[:1]), SineDenoiser(size)
@@ -262,7 +261,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
         labels.append(f"{study.name}\nσ = {sigma}")
 plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** With 95% intervals. Left: below 1 where noise is strong, since the network knows contrasts. Right, dashed: dimensions that exist."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** {claim}`flat-keep-too-much` With 95% intervals. Left: below 1 where noise is strong, since the network knows contrasts. Right, dashed: dimensions that exist."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (axes[:2], axes[2:]), strict=True):
     rows = [row for row in rows if row.sigma != manifolds.WEAK]
@@ -320,16 +319,13 @@ progress.show(
 # In the second half of training the loss on discs fell from
 # {num}`progress[images=discs,network=UNet,part=0.5].test:.1f` to
 # {num}`progress[images=discs,network=UNet,part=1].test:.1f` dB above the optimum (at $\sigma$ = .05).
-# {claim}`training-still-helped` The log cannot tell a preference that no training would undo from one that is slow to
-# be undone.
+# {claim}`training-still-helped` So a lasting bias cannot be told from one that training undoes slowly.
 #
 # ## What it comes to
 #
 # The paper finds directions that are harmonic along the contour, with which the optimum has nothing to do (its Figures
-# 5, 19 to 21). We find too many directions, {claim}`discs-keep-too-much` on the contour,
-# {claim}`surplus-sits-on-the-contour` and not that they are more harmonic along it than smooth noise there.
-# {claim}`noise-at-the-edge-does-as-much` A ray, where there is no contour to follow, is kept too wide as well.
-# {claim}`flat-keep-too-much`
+# 5, 19 to 21). We find too many on the contour, {claim}`surplus-sits-on-the-contour` no more harmonic than smooth noise
+# there. {claim}`noise-at-the-edge-does-as-much`
 #
-# *Why?* A guess: that an edge is part of *one circle* shows only in pixels far apart; that it is smooth shows in a
-# neighbourhood. Small filters average along the contour with ease, and waves longer than that average pass.
+# *Why?* A guess: only pixels far apart show that an edge is part of *one circle*. Small filters average along it, and
+# waves longer than that average pass.

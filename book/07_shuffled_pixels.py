@@ -18,7 +18,7 @@
 # Faces whose pixels are all permuted alike are such a case {cite:p}`kadkhodaie2024generalization`: their best denoiser
 # is that of faces, permuted with them; the network's bias is not.
 #
-# **What we find.** Order is worth decibels to the network, the more of it is lost the more. {claim}`shuffling-costs`
+# **What we find.** A shuffle costs the network decibels, {claim}`shuffling-costs` the more the larger its blocks.
 # {claim}`larger-blocks-cost-more` After a whole shuffle it is worse than an affine map,
 # {claim}`shuffled-lose-to-wiener` and its basis is less harmonic than an untrained network's: that it brings harmonics
 # along is not shown. {claim}`trained-is-less-harmonic-than-untrained`
@@ -26,8 +26,8 @@
 # **The figure.** {numref}`fig-shuffled`.
 # ```
 #
-# We permute the pixels of all faces by one fixed permutation, of the whole image or inside blocks, and train the
-# network again: same faces, initial weights and recipe. What it loses is what it owed to the order of pixels.
+# We permute the pixels of all faces alike, in the whole image or inside blocks, and train the network again: same
+# faces, initial weights and recipe.
 
 # %% tags=["parameters", "hide-input"] mystnb={"code_prompt_show": "Parameters", "code_prompt_hide": "Parameters"}
 scale = "laptop"  # table of runs: "smoke", "laptop" or "paper"
@@ -60,8 +60,8 @@ results.keep(networks=networks(*studies))
 # $$f_P(y) = P f(P^{-1} y),$$ (eq-permuted)
 #
 # since white noise looks the same in any order. Its error is that of $f$; its Jacobian $P J P^{-1}$ has the same
-# eigenvalues, and eigenvectors with their pixels permuted. So it is for any learner that treats pixels as a list: a
-# shuffle costs Wiener and the memorizing optimum nothing. {claim}`lists-of-pixels-lose-nothing`
+# eigenvalues, and eigenvectors with their pixels permuted. A shuffle costs learners nothing
+# that treat pixels as a list: Wiener, the memorizing optimum. {claim}`lists-of-pixels-lose-nothing`
 #
 # ## What is lost?
 
@@ -86,7 +86,7 @@ controls = shuffles.controls(wiener, faces, shuffled[-1], seed=seed)
 averages = shuffles.averages(x, blocks)
 results.keep(losses=losses, deficit=deficit, controls=controls, averages=averages)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** Test faces, with 95% intervals. Left: PSNR of faces less that of shuffled ones; dotted: what half B is behind half A, the measure of chance; shaded: σ = 0.1 to 0.5."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.2", "figure": {"name": "fig-loss", "caption": "**The larger the blocks, the more a shuffle costs; shuffled as a whole, the network is worse than an affine map.** {claim}`larger-blocks-cost-more` {claim}`shuffled-lose-to-wiener` Test faces, with 95% intervals. Left: PSNR of faces less that of shuffled ones; dotted: what half B is behind half A, the measure of chance; shaded: σ = 0.1 to 0.5."}, "image": {"alt": "Left, PSNR lost by shuffling against input PSNR, one curve for each block size, and a curve for the other half. Right, PSNR of each network less Wiener's against input PSNR.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 left.axvspan(*(-20 * np.log10(shuffles.JUDGED)), color=plots.FAINT, alpha=0.3, linewidth=0)
 for block, rows in losses.where(half="A").by("block"):
@@ -110,20 +110,18 @@ named.show(
 
 # %% [markdown]
 # From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, {claim}`shuffling-costs`
-# far more than two trainings on different faces differ, {claim}`loss-is-more-than-chance` and larger blocks cost more
-# than smaller ones. {claim}`larger-blocks-cost-more`
+# far more than two trainings on different faces differ. {claim}`loss-is-more-than-chance`
 #
-# Is the network still better than linear? On faces it beats Wiener at each of these noise levels,
-# {claim}`faces-beat-wiener` from blocks of 4 pixels on at none. {claim}`blocks-of-four-lose-to-wiener` A network worse
-# than an affine map has not found even the best affine one. In the second half of training what a whole shuffle costs
-# hardly shrinks: {claim}`loss-hardly-shrinks` whether training is too short or the network too small we cannot say, and
-# little follows about the basis that it would prefer in the end.
+# Does the network still beat Wiener? On faces it does, at each of these noise levels, {claim}`faces-beat-wiener` from
+# blocks of 4 pixels on at none: {claim}`blocks-of-four-lose-to-wiener` it has not found even the best affine map. In
+# the second half of training the loss hardly shrinks: {claim}`loss-hardly-shrinks` training may be too short or the
+# network too small, so little follows about the basis that it would prefer in the end.
 
 # %%
 trails = shuffles.trails(studies)
 results.keep(trails=trails)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the loss by shuffling shrink as training goes on?", "code_prompt_hide": "Figure: does the loss by shuffling shrink as training goes on?", "figure": {"name": "fig-log-shuffled", "caption": "**The loss by a whole shuffle stays as training goes on.** Left: output PSNR at input 20 dB, training images solid, test images dotted."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the loss by shuffling shrink as training goes on?", "code_prompt_hide": "Figure: does the loss by shuffling shrink as training goes on?", "figure": {"name": "fig-log-shuffled", "caption": "**The loss by a whole shuffle stays as training goes on.** {claim}`loss-hardly-shrinks` Left: output PSNR at input 20 dB, training images solid, test images dotted."}, "image": {"alt": "Left, PSNR against images seen on a log axis for faces and shuffled faces. Right, loss against images seen.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 for block, rows in trails.by("block"):
     colour = plots.shade(block, blocks)
@@ -139,8 +137,8 @@ plots.Picture(figure)
 # %% [markdown]
 # ## Which basis does it find?
 #
-# As in [chapter 4](04_adaptive_basis.py) we look at eigenvectors of the symmetric part of $J$ at noisy test faces. A
-# network as free as the optimum would have those of the network of faces, once its pixels are put back. Let them fly.
+# As in [chapter 4](04_adaptive_basis.py) we look at eigenvectors of the symmetric part of $J$. A network as free as the
+# optimum would have those of the network of faces, once its pixels are put back.
 
 # %%
 chosen = faces.held_out[: 5 if scale == "smoke" else 32]
@@ -153,7 +151,7 @@ harmonicity = shuffles.harmonicity(filters, chosen, principal, before)
 frequencies = shuffles.frequencies(filters, before)
 results.keep(kept=kept, spectra=spectra, harmonicity=harmonicity, frequencies=frequencies)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which vectors after which shuffle?", "code_prompt_hide": "Figure: which vectors after which shuffle?", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** σ = 0.3; blue below zero, red above; as the network sees them, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back."}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which vectors after which shuffle?", "code_prompt_hide": "Figure: which vectors after which shuffle?", "figure": {"name": "fig-shuffled-basis", "caption": "**After a whole shuffle the first vectors, put back, are those of a mean face; what follows is noise on both grids.** {claim}`few-modes-then-noise` σ = 0.3; blue below zero, red above; as the network sees them, and put back."}, "image": {"alt": "For faces and each shuffle: noisy image, denoised image, and eigenvectors by rank, as they are and with the pixels put back."}}
 ranks, of_face, labels = torch.tensor([1, 3, 8, 20, 50]), [], []
 noisy = noise.add_noise(chosen, shuffles.BASES_AT, torch.Generator().manual_seed(seed))
 for block, f in denoisers.items():
@@ -176,7 +174,7 @@ alt = "Pictures and eigenvectors of a shuffled face as its network sees them, an
 sets = {block: study.name for block, study in zip(blocks, studies, strict=True)}
 Live("fly", still, alt, networks=" ".join(sets.values()), sets=sets, face=4, **fly_told)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the longer the tail of eigenvalues.** σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how fast do eigenvalues fall?", "code_prompt_hide": "Figure: how fast do eigenvalues fall?", "figure": {"name": "fig-shuffled-eigenvalues", "caption": "**The more is shuffled, the longer the tail of eigenvalues.** {claim}`shuffled-network-keeps-more` σ = 0.3, with 95% intervals; the optimum has one curve for all. Crosses: the paper's, of 80 x 80 pixels."}, "image": {"alt": "Eigenvalues against rank for faces and shuffled faces, with five numbers from the paper.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 for limit in (0, 1):
     ax.axhline(limit, color=plots.FAINT, linewidth=0.8)
@@ -216,10 +214,10 @@ kept.show(
 # ## Harmonic on which grid?
 #
 # A network that brings harmonics along has them on the grid that it *sees*; a free one has them on the grid of *faces*.
-# So we take H1, whether frequency grows with rank, on both. The control is an *untrained* network: what it has comes
-# with the architecture.
+# So we take H1, whether frequency grows with rank, on both. An *untrained* network is the control: what it has is the
+# architecture's.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** H1 at σ = 0.3, with 95% intervals. Moved along: the basis of faces, its pixels shuffled, which a free network would have."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 7.7", "figure": {"name": "fig-grids", "caption": "**On the grid that it sees, the trained network's basis is less harmonic than the untrained one's.** {claim}`trained-is-less-harmonic-than-untrained` H1 at σ = 0.3, with 95% intervals. Moved along: the basis of faces, its pixels shuffled, which a free network would have."}, "image": {"alt": "Dots with intervals, a row for each basis and grid.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.4)
 shown = Table(tuple(row for row in harmonicity if row.block in (1, blocks[-1])))
 plots.dots(ax, [f"{row.basis}, {row.grid} grid" for row in shown], shown["h1"], color=plots.INK)
@@ -234,12 +232,12 @@ harmonicity.show(
 
 # %% [markdown]
 # On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained
-# network {num}`harmonicity[basis=an untrained network].h1.value:.2f`: {claim}`trained-is-less-harmonic-than-untrained`
-# no bias of the trained network is shown. Put back it is more, {claim}`more-harmonic-when-put-back` but less than that
-# of the network of faces. {claim}`not-harmonic-when-put-back` The network knows a few modes of faces; what follows is
-# nearly as rough as random vectors, on both grids. {claim}`few-modes-then-noise`
+# network {num}`harmonicity[basis=an untrained network].h1.value:.2f`. {claim}`trained-is-less-harmonic-than-untrained`
+# Put back it is more, {claim}`more-harmonic-when-put-back` but less than that of the network of faces:
+# {claim}`not-harmonic-when-put-back` after a few modes of faces its vectors are nearly random on both grids.
+# {claim}`few-modes-then-noise`
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how rough are the vectors?", "code_prompt_hide": "Figure: how rough are the vectors?", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how rough are the vectors?", "code_prompt_hide": "Figure: how rough are the vectors?", "figure": {"name": "fig-frequencies", "caption": "**The whole shuffle's network knows a few modes of faces; what follows is nearly as rough as chance on both grids.** {claim}`few-modes-then-noise` σ = 0.3, with 95% intervals. Dotted: random vectors."}, "image": {"alt": "Squared frequency against rank: low and rising for the network of faces; for the whole shuffle low for the first ranks when put back, then at the level of random vectors.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 styles = [(plots.INK, "-"), (plots.HALF["A"], "--"), (plots.HALF["A"], "-"), (plots.TRAINING, "-")]
 for (name, rows), (colour, line) in zip(frequencies.by("basis"), styles, strict=True):
@@ -257,8 +255,7 @@ plots.Picture(figure)
 # {claim}`shuffling-costs` That the network *brings the harmonic basis along* we do not find.
 # {claim}`trained-is-less-harmonic-than-untrained`
 #
-# *Why does it lose?* A permutation keeps all moments of the pixels and all distances between images. What changes is
-# who is neighbour to whom, and a convolutional network is built on that: it joins and pools neighbours, with the same
-# weights everywhere. What is lost is the architecture's share in denoising faces.
+# *Why does it lose?* A permutation keeps all moments of the pixels and all distances between images. It changes who is
+# neighbour to whom, and a convolutional network joins and pools neighbours, with the same weights everywhere.
 #
 # *Limits.* One training for each shuffle, of this size and length.

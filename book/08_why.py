@@ -13,23 +13,22 @@
 # # Why? Rival explanations on the same images
 #
 # ```{admonition} In short
-# **Claim.** The paper explains generalization by harmonic bases that adapt to each image. Others explain it by machines
-# without one trained weight, which average windows or patches of training images
+# **Claim.** The paper explains generalization by harmonic bases that adapt to each image. Others explain it by
+# untrained machines, which average windows or patches of training images
 # {cite:p}`kamb2025analytic,niedoba2025mechanistic,lukoianov2025locality`, or by where training leaves a network
 # unfinished {cite:p}`song2025selective`.
 #
 # **What we found.** At weak and middle noise averages of patches come nearest to the UNet
-# {claim}`composites-explain-most-of-all-rivals` and have its adaptive basis: {claim}`machines-have-the-adaptive-basis`
-# the basis does not decide between the paper and them. But no machine is the UNet; one of other faces is nearer.
+# {claim}`composites-explain-most-of-all-rivals` and have its adaptive basis, {claim}`machines-have-the-adaptive-basis`
+# which cannot decide between the paper and them. But a UNet of other faces is nearer.
 # {claim}`the-other-half-is-nearer-than-any-rival`
 #
 # **The figure.** {numref}`fig-explained`; to play with, {numref}`fig-rival`.
 # ```
 #
-# The answer in short. LS, ELS and PCA locality answer each pixel from windows of training images around it, PSPC
-# averages patches; sections below define them. How much of what a network does *beyond a Wiener filter* does each
-# explain? 1 is all; below 0 it is farther away than Wiener. For samples it is a similarity; samples from other starts
-# have {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.
+# How much of what a network does *beyond a Wiener filter* does each rival explain? 1 is all; below 0 it is farther
+# away than Wiener. For samples it is a similarity; other starts have
+# {num}`sampled[network=UNet,rival=PSPC].beyond_null.value:.2f`.
 #
 # | Rival | One noisy face, σ = 0.1 (UNet) | Samples (UNet) | Few images, σ = 0.1 (BF-CNN) |
 # |---|---|---|---|
@@ -63,13 +62,13 @@ images, seeds = (2, range(2)) if scale == "smoke" else (8, range(12))  # held-ou
 # ## One face, one start
 #
 # The networks are a UNet and a {term}`BF-CNN` of $N$ = {num}`explained[n=max,network=UNet,rival=Wiener,sigma=min].n:,`
-# faces. Each rival is computed from these, and told the noise level, which networks are not. A mean and a covariance
-# explain much; what does a rival $g$ explain of the network $f$ beyond the {term}`Wiener denoiser`?
+# faces; the BF-CNN is still one of the first edition, trained less well ([log](log.md)). Rivals are computed from these
+# faces, and told the noise level, which networks are not. Of a network $f$ a rival $g$ explains, beyond the
+# {term}`Wiener denoiser`, the share
 #
 # $$1 - \frac{\mathbb{E}\,\|f(y) - g(y)\|^2}{\mathbb{E}\,\|f(y) - g_{\mathrm{Wiener}}(y)\|^2}.$$ (eq-beyond-wiener)
 #
-# Most rivals look through windows. We take those that come nearest to the network, at each noise level, on three faces
-# that serve for nothing else. They grow with the noise. {claim}`windows-grow-with-noise`
+# Windows are fitted to the network at each noise level, on three faces that serve for nothing else.
 
 # %%
 levels = (0.03, 0.1, 0.3, 0.9)  # noise levels of this chapter
@@ -79,7 +78,7 @@ windows = rivals.calibration([faces, chain], n, sides=sides, most=n // 3, images
 windows_few = rivals.calibration([faces, chain], few, sides=sides, images=3, sigmas=levels)
 results.keep(windows=windows, windows_few=windows_few)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which window comes nearest to the network?", "code_prompt_hide": "Figure: which window comes nearest to the network?", "figure": {"name": "fig-windows", "caption": "**The stronger the noise, the larger the window that comes nearest to the network.** Mean squared distance to the UNet's answer (squared image units per pixel)."}, "image": {"alt": "Four panels, one for each windowed machine: distance to the network against window side or threshold, a curve for each of four noise levels, whose lowest point moves to the right as noise grows.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: which window comes nearest to the network?", "code_prompt_hide": "Figure: which window comes nearest to the network?", "figure": {"name": "fig-windows", "caption": "**The stronger the noise, the larger the window that comes nearest to the network.** {claim}`windows-grow-with-noise` Mean squared distance to the UNet's answer (squared image units per pixel)."}, "image": {"alt": "Four panels, one for each windowed machine: distance to the network against window side or threshold, a curve for each of four noise levels, whose lowest point moves to the right as noise grows.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.2, sharey=True)
 for ax, (name, some) in zip(axes, windows.where(network="UNet").by("rival"), strict=True):
     for sigma, curve in some.by("sigma"):
@@ -117,7 +116,7 @@ def look(rival, sigma):
 every = known | {"UNet B": faces.denoisers[n, "B"], "BF-CNN A": chain.denoisers[n, "A"]}
 Explorer(look, [Slider("rival", "rival", [*every], start="PSPC"), Slider("sigma", "noise, σ", levels, start=levels[2])])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.3", "code_prompt_hide": "Code: Fig. 8.3", "figure": {"name": "fig-explained", "caption": "**PSPC explains the most of the machines, less than another UNet; at strong noise none explains more than Wiener.** Eight held-out faces, with 95% intervals. Last two rows: other networks."}, "image": {"alt": "Four panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.3", "code_prompt_hide": "Code: Fig. 8.3", "figure": {"name": "fig-explained", "caption": "**PSPC explains the most of the machines, less than another UNet; at strong noise none explains more than Wiener.** {claim}`composites-explain-most-of-all-rivals` {claim}`the-other-half-is-nearer-than-any-rival` {claim}`no-machine-beats-wiener-at-strong-noise` Eight held-out faces, with 95% intervals. Last two rows: other networks."}, "image": {"alt": "Four panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks.", "classes": "dark-light"}}
 kinds = {"UNet": (plots.INK, 0.15), "BFCNN": (plots.TRAINING, -0.15)}
 figure, axes = plots.panels(len(levels), columns=2, height=2.1, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels, strict=True):
@@ -136,19 +135,19 @@ plots.Picture(figure)
 explained.show("Rivals on the same noisy images", network="", sigma="", rival="", beyond=".2f")
 
 # %% [markdown]
-# Rivals draw, too. All walk from the same starts by four steps of Heun's method. Similarity *beyond Wiener* is the
-# {term}`centred cosine` after Wiener's sample is subtracted from both.
+# All draw from the same starts, by four steps of Heun's method. Similarity *beyond Wiener* is the
+# {term}`centred cosine` after Wiener's sample is subtracted.
 
 # %%
 walks = rivals.walks([faces, chain], known, n, seeds=seeds, steps=4)
 sampled, sample_pairs = rivals.samples_explained(*walks)
 results.keep(sampled=sampled, sample_pairs=sample_pairs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** Each column starts from one noise. Last two rows: other networks."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.4", "code_prompt_hide": "Code: Fig. 8.4", "figure": {"name": "fig-rival-samples", "caption": "**From the same start, PCA locality as published draws the faces nearest to the UNet's of all machines.** {claim}`principal-windows-draw-the-unets-faces` Each column starts from one noise. Last two rows: other networks."}, "image": {"alt": "Rows of sampled images, the network's first, then a row for each rival and two for other networks.", "classes": "dark-light"}}
 drawn = {"UNet A": walks[0].network, **walks[0].rivals}
 plots.image_grid([x[:6] for x in drawn.values()], [name.replace(" ", "\n") for name in drawn])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's.** Means over twelve seeds, with 95% intervals. Crosses: other starts."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.5", "code_prompt_hide": "Code: Fig. 8.5", "figure": {"name": "fig-rival-similarity", "caption": "**Beyond Wiener, PCA locality as published comes nearest to the UNet's samples, ELS to the BF-CNN's.** {claim}`principal-windows-draw-the-unets-faces` {claim}`equivariance-draws-the-chains-faces` Means over twelve seeds, with 95% intervals. Crosses: other starts."}, "image": {"alt": "Two panels of dots with intervals, rows are rivals; left similarity of samples, right similarity beyond Wiener, with crosses for the null.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6, sharey=True)
 for kind, (colour, shift) in kinds.items():
     some = sampled.where(network=kind)
@@ -166,29 +165,27 @@ plots.Picture(figure)
 sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".2f")
 
 # %% [markdown]
-# PSPC and LS draw nothing of the UNet's face that other starts do not.
-# {claim}`averages-draw-no-more-than-other-starts` *No machine is the network.* The same network of other faces is
-# nearer than any, in answers at middle noise {claim}`the-other-half-is-nearer-than-any-rival` and in samples.
+# Beyond Wiener, samples of PSPC and LS are no nearer to the UNet's than other starts are.
+# {claim}`averages-draw-no-more-than-other-starts` The same network of other faces draws nearer than any machine.
 # {claim}`another-network-of-its-kind-draws-more-alike`
 #
 # ## A Gaussian: Wiener
 #
-# At strong noise (σ = 0.9) no machine is nearer to the UNet than Wiener, the best affine map.
-# {claim}`no-machine-beats-wiener-at-strong-noise` There the Gaussian explanation {cite:p}`wang2023hidden` is the best
-# of these, though not all: a UNet of other faces explains
-# {num}`explained[network=UNet,sigma=0.9,rival="other half"].beyond:.2f` of what is beyond it.
+# At strong noise (σ = 0.9) the Gaussian explanation {cite:p}`wang2023hidden` is the best of these: no machine is nearer
+# to the UNet than Wiener. {claim}`no-machine-beats-wiener-at-strong-noise` It is not complete: a UNet of other faces
+# explains {num}`explained[network=UNet,sigma=0.9,rival="other half"].beyond:.2f` of what is beyond it.
 #
 # ## Windows: LS and ELS
 #
-# LS, the local score machine {cite:p}`kamb2025analytic`, compares the window $W(p)$ around each pixel $p$ with the same
-# window of every training image $x_i$, and answers with a weighted mean of their pixels:
+# LS, the local score machine {cite:p}`kamb2025analytic`, compares the window $W(p)$ around a pixel $p$ with that of
+# every training image $x_i$, and answers with a weighted mean of their pixels:
 #
 # $$f(y)[p] = \sum_i w_i[p]\, x_i[p], \qquad w[p] = \operatorname{softmax}_i\Big(-\frac{\|y_{W(p)} - x_{i,W(p)}\|^2}{2\sigma^2}\Big).$$ (eq-local)
 #
 # Different windows choose different training images: so its answers are new. ELS, the equivariant machine, compares
-# with the windows of *all* places. On the three faces of {numref}`fig-windows` ELS of less than a tenth of the images
-# is nearer to the UNet than LS of all. {claim}`equivariance-needs-fewer-images` On eight others it is not told apart
-# from LS ({numref}`fig-explained`). {claim}`windows-of-all-places-gain-nothing-on-others`
+# windows of *all* places. With less than a tenth of the images it is nearer to the UNet than LS on the three faces of
+# {numref}`fig-windows`; {claim}`equivariance-needs-fewer-images` on eight others they are not told apart
+# ({numref}`fig-explained`). {claim}`windows-of-all-places-gain-nothing-on-others`
 
 # %%
 counts = dict.fromkeys(("LS", "PSPC", "PCA locality"), (few, 10 * few, 100 * few, n)) | {"ELS": (few // 10, few, 3 * few, 10 * few)}
@@ -196,7 +193,7 @@ best = rivals.chosen(windows.where(network="UNet"), "apart")
 given = rivals.given(faces, best, counts, n, images=3)
 results.keep(given=given)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how many images does a rival need?", "code_prompt_hide": "Figure: how many images does a rival need?", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image.** Distance as in {numref}`fig-windows`, σ = 0.1."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: how many images does a rival need?", "code_prompt_hide": "Figure: how many images does a rival need?", "figure": {"name": "fig-given", "caption": "**Equivariance makes the most of an image.** {claim}`equivariance-needs-fewer-images` Distance as in {numref}`fig-windows`, σ = 0.1."}, "image": {"alt": "Distance to the network against training images of the rival on log axes, a falling curve for each of four rivals.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.6)
 for (name, curve), line, marker in zip(given.by("rival"), ("-", "--", ":", "-."), "os^D", strict=True):
     distances = [apart.value for apart in curve["apart"]]
@@ -206,12 +203,12 @@ plots.legend(figure, ncols=4)
 plots.Picture(figure)
 
 # %% [markdown]
-# Kamb and Ganguli explain small chains of convolutions. Of all machines ELS does draw the BF-CNN's faces best.
-# {claim}`equivariance-draws-the-chains-faces` Does it explain a chain of
-# {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` faces, too? (Wiener stays that of many: beside a Wiener
-# filter of few, anything explains much.)
+# Kamb and Ganguli explain small chains of convolutions, and ELS does draw the BF-CNN's faces best of all machines.
+# {claim}`equivariance-draws-the-chains-faces` To answers of a chain of
+# {num}`explained_few[network=BFCNN,rival=Wiener,sigma=min].n` faces it is the nearest machine at σ = 0.1, but no nearer
+# than Wiener, which stays that of many faces. {claim}`equivariance-is-nearest-to-the-chain-of-few-images`
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**ELS is the nearest machine to a chain of few images at σ = 0.1, and not nearer than Wiener.** As {numref}`fig-explained`; N = 100; values below -1.5 are in the table."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.7", "code_prompt_hide": "Code: Fig. 8.7", "figure": {"name": "fig-explained-few", "caption": "**ELS is the nearest machine to a chain of few images at σ = 0.1, and not nearer than Wiener.** {claim}`equivariance-is-nearest-to-the-chain-of-few-images` As {numref}`fig-explained`; N = 100; values below -1.5 are in the table."}, "image": {"alt": "Two panels, one for each noise level; rows are rivals, dots with intervals are the shares explained of two networks of few images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.5, sharey=True, sharex=True)
 for ax, sigma in zip(axes, levels[1:3], strict=True):
     for kind, (colour, shift) in kinds.items():
@@ -227,14 +224,10 @@ plots.Picture(figure)
 explained_few.show("Rivals of few images on the same noisy images", network="", sigma="", rival="", beyond=".2f")
 
 # %% [markdown]
-# ELS does not explain it: it is the nearest machine at σ = 0.1, but no nearer than Wiener.
-# {claim}`equivariance-is-nearest-to-the-chain-of-few-images`
-#
 # ## Patches: PSPC
 #
 # PSPC {cite:p}`niedoba2025mechanistic` takes the {term}`posterior mean` of each square patch, given the training
-# patches at its place, and averages them where they overlap. At weak and middle noise it explains the most of all
-# machines. {claim}`composites-explain-most-of-all-rivals` On an image of yours, does it fail where the network does?
+# patches at its place, and averages these where patches overlap.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.8", "code_prompt_hide": "Code: Fig. 8.8", "figure": {"name": "fig-rival", "caption": "**Patches of training images come near to the network's answer.** A noisy face (σ = 0.1), two answers, and network − PSPC. Live: the memorizer, LS or PSPC, of all N training images, on a face or an image of yours."}}
 from ghr.book.live import Live
@@ -247,15 +240,15 @@ alt = "A face, the same with noise, the answers of a network and of PSPC, which 
 Live("rival", still, alt, networks="avatars", sigma=level, face=1, windows={name: best[name] for name in ("LS", "PSPC")})
 
 # %% [markdown]
-# *Its basis.* A network shrinks noise in a basis that follows the face ([chapter 4](04_adaptive_basis.py)). Have
-# machines it, too? Their Jacobians are covariances of training images inside windows.
+# *Its basis.* Bases of machines follow the face, as a network's do ([chapter 4](04_adaptive_basis.py)): their
+# Jacobians are covariances of training images inside windows.
 
 # %%
 machines = {name: known[name] for name in ("PSPC", "LS", "PCA locality")}
 basis = rivals.adapted(faces, machines, n, images=images, seed=seed)
 results.keep(basis=basis)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** Eight faces, σ = 0.1, with 95% intervals. Alignment with the UNet's basis; crosses: with that at another face; line: chance. H2 and H4 are 0 for a basis that does not know its face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.9", "code_prompt_hide": "Code: Fig. 8.9", "figure": {"name": "fig-machine-bases", "caption": "**Averages of patches have nearly the network's adaptive basis.** {claim}`machines-have-the-adaptive-basis` Eight faces, σ = 0.1, with 95% intervals. Alignment with the UNet's basis; crosses: with that at another face; line: chance. H2 and H4 are 0 for a basis that does not know its face."}, "image": {"alt": "Three panels of dots with intervals, rows are two networks and three machines: alignment with the network's basis, with crosses for another face, H2, and H4.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, columns=3, height=2.2, sharey=True)
 for ax, field, title in zip(axes, ("alike", "h2", "h4"), ("alignment", "H2", "H4"), strict=True):
     some = [row for row in basis if getattr(row, field) is not None]  # the network is not compared with itself
@@ -271,31 +264,28 @@ forms = dict.fromkeys(("h1", "h2", "h3", "h4", "asym", "alike", "elsewhere"), ".
 basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **forms)
 
 # %% [markdown]
-# They have. PSPC's basis is {term}`aligned <alignment>` with the UNet's to {num}`basis[denoiser=PSPC].alike.value:.2f`,
-# at another face to {num}`basis[denoiser=PSPC].elsewhere.value:.2f`; H2 and H4, the indices of chapter 4, are nearly
-# the UNet's. {claim}`machines-have-the-adaptive-basis` So local denoisers have adapted bases, trained or not: these do
-# not decide between the paper and the machines. What machines lack is order: frequency grows less surely with rank.
-# {claim}`machines-are-less-harmonic`
+# PSPC's basis is {term}`aligned <alignment>` with the UNet's to
+# {num}`basis[denoiser=PSPC].alike.value:.2f`, at another face to {num}`basis[denoiser=PSPC].elsewhere.value:.2f`; its
+# H2 and H4 (chapter 4) are nearly the UNet's. {claim}`machines-have-the-adaptive-basis` But bases of
+# machines are less harmonic: frequency grows less surely with rank. {claim}`machines-are-less-harmonic`
 #
 # ## Windows from the data: PCA locality
 #
-# PCA locality {cite:p}`lukoianov2025locality` is LS whose windows come from the data: a pixel sees where its row of the
-# Wiener filter exceeds a share of the largest entry, .02 as published, or one fitted like the other windows. Fitted, it
-# explains some of an answer; as published it is farther away than Wiener. {claim}`principal-windows-have-to-be-chosen`
-# With samples it is the other way round: as published it draws the UNet's faces best of all machines.
-# {claim}`principal-windows-draw-the-unets-faces`
+# PCA locality {cite:p}`lukoianov2025locality` is LS with windows from the data: a pixel sees where its row of the
+# Wiener filter exceeds a share of the largest entry, .02 as published, or fitted like the other windows. Fitted, it
+# explains some of an answer; as published it is farther away than Wiener, {claim}`principal-windows-have-to-be-chosen`
+# but draws the UNet's faces best of all machines. {claim}`principal-windows-draw-the-unets-faces`
 #
-# *Does locality come from the data, or with the convolutions?* A network of shuffled faces
-# ([chapter 7](07_shuffled_pixels.py)) sees strangers as neighbours. Rows of its Jacobian, which say from which pixels
-# it makes one, are local on the grid of *faces* if locality comes from the data, on the grid that it *sees* if it comes
-# with the convolutions.
+# *If locality comes from the data*, rows of the Jacobian of a network of shuffled faces
+# ([chapter 7](07_shuffled_pixels.py)) are local on the grid of *faces*; if from convolutions, on the grid that it
+# *sees*.
 
 # %%
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
-locality = rivals.locality([experiments.faces(scale, [n]), *shuffled], faces.held_out[:2], seed=seed)
+locality = rivals.locality([experiments.faces(scale, [n], like="classes"), *shuffled], faces.held_out[:2], seed=seed)
 results.keep(locality=locality)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.10", "code_prompt_hide": "Code: Fig. 8.10", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all.** Share of a row's energy in the 5 x 5 pixels around its own; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.10", "code_prompt_hide": "Code: Fig. 8.10", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all.** {claim}`rows-look-near-on-the-grid-that-is-seen` Share of a row's energy in the 5 x 5 pixels around its own; σ = 0.3, two faces, with 95% intervals. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=2.8)
 network, wiener = (locality.where(denoiser=name) for name in ("network", "Wiener"))
 for some, field, colour, line, label in (
@@ -315,16 +305,16 @@ near = {"near_seen": ".2f", "near_faces": ".2f", "null_seen": ".2f", "null_faces
 locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, fewest=".2f", as_wiener=".2f")
 
 # %% [markdown]
-# What is left after a whole shuffle is on the grid that the network sees.
-# {claim}`rows-look-near-on-the-grid-that-is-seen` But it is little, of a network which that shuffle harms.
+# The little locality that a whole shuffle leaves is on the grid that the network sees,
+# {claim}`rows-look-near-on-the-grid-that-is-seen` but that shuffle harms the network: this does not decide.
 #
 # ## Memory, and where training leaves off
 #
 # The {term}`memorizing optimum` explains nothing of one answer,
-# {claim}`memory-explains-nothing-of-a-generalizing-network` though it draws more alike than other starts.
-# {claim}`memory-draws-more-than-the-null` Yet training asks for it, at noisy training images only. *Selective
+# {claim}`memory-explains-nothing-of-a-generalizing-network` though its samples are nearer to the UNet's than other
+# starts. {claim}`memory-draws-more-than-the-null` Training asks for it, but only at noisy training images. *Selective
 # underfitting* {cite:p}`song2025selective` says that networks come near to memory there, stay away where samplers go,
-# and generalize for that reason.
+# and therefore generalize.
 
 # %%
 gaps, peaks = underfitting.gaps(faces, seed=seed)
@@ -333,7 +323,7 @@ apart = underfitting.apart(faces, states, images=32)
 favours = underfitting.favours(faces, states, seed=seed)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did.** Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8)
 for ax, sigma in zip(axes, (0.1, 0.4), strict=True):
     level = min(apart["sigma"], key=lambda s, sigma=sigma: abs(s - sigma))
@@ -359,22 +349,20 @@ peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".
 favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
 
 # %% [markdown]
-# A network without constants can be a memory of *rays* only, of all multiples of training images.
-# Networks of ten faces nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the
-# network is {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from
-# it where its sampler goes as at noisy training images (at σ = 0.4
+# A network without constants can only be a memory of *rays*, all multiples of training images; networks of ten faces
+# nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the network is
+# {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from it where its
+# sampler goes as at noisy training images (at σ = 0.4
 # {num}`apart[n=max,sigma~0.37,memory=rays,denoiser=network].walk_over_training.value:.1f` times).
-# {claim}`far-from-memory-where-the-sampler-goes` But network B, which never saw these images, is as near to their
-# memory. {claim}`who-never-saw-them-is-nearly-as-near` For memory answers with the clean training image: the distance
-# is an error of denoising. Selective underfitting is not shown.
+# {claim}`far-from-memory-where-the-sampler-goes` But network B, which never saw these images, is there as near to their
+# memory: {claim}`who-never-saw-them-is-nearly-as-near` memory answers with the clean image, so this distance is an
+# error of denoising. Selective underfitting is not shown.
 #
 # ## What it comes to
 #
-# At strong noise no machine beats Wiener. {claim}`no-machine-beats-wiener-at-strong-noise` At weaker noise averages of
-# patches come nearest, and have the adaptive basis; {claim}`machines-have-the-adaptive-basis` from one start another
-# machine draws nearest. {claim}`principal-windows-draw-the-unets-faces` None is the UNet,
-# {claim}`the-other-half-is-nearer-than-any-rival` and nothing here singles out harmonics.
+# Machines explain a part of the UNet, none the whole, {claim}`the-other-half-is-nearer-than-any-rival` and nothing here
+# singles out harmonics.
 #
 # *Limits.* Few small faces and starts, one training of each network. ELS, which is slow, has
-# {num}`given[rival=ELS,images~300].images` images where LS has all, and with all may come nearer. Transformers
+# {num}`given[rival=ELS,images~300].images` images, and may come nearer with more. Transformers
 # {cite:p}`an2025inductive` are not here.

@@ -14,16 +14,16 @@
 # # Your images
 #
 # ```{admonition} In short
-# **Question.** Does my model copy its training images, and how many images does it need so that it does not?
+# **Question.** Does my model copy its training images, and how many does it need not to?
 #
 # **What we find.** Copies can be found up to shifts and mirroring, with a threshold that held-out images set.
-# {claim}`planted-copies-are-found` How many images are enough depends on the images, the network and the length of
-# training. No number such as "10,000" holds for all. {claim}`faces-and-photographs-need-different-numbers`
+# {claim}`planted-copies-are-found` How many images are enough depends on the network {claim}`chain-remembers-less` and on
+# the length of its training: {claim}`memory-waits-for-larger-sets` no number such as "10,000" holds for all.
 #
 # **The figure.** {numref}`fig-needed`.
 # ```
 #
-# This chapter answers with three commands. Each is shown on images and networks of this book; each takes yours instead.
+# Three commands answer. They are shown on images and networks of this book, and take yours.
 #
 # | question | command |
 # |---|---|
@@ -54,18 +54,17 @@ at = min(faces.sizes, key=lambda n: abs(n - 1000))  # training images among whic
 # %% [markdown]
 # ## Does it copy?
 #
-# A copy is a sample that is much nearer to one training image than to any other. How much nearer? Held-out images tell,
-# which the model has never seen: they have a nearest training image, too, and what only one in a hundred of them
-# reaches is the threshold. (Without held-out images, training images are compared with the others.) Distances do not
-# see mirroring, shifts of up to three pixels, brightness and contrast. We draw from our networks of cartoon faces and
-# ask.
+# A copy is a sample that is much nearer to one training image than to any other. How much nearer? Held-out images have
+# a nearest training image, too: the threshold is what only one in a hundred of them reaches. (Without held-out images,
+# training images are compared with the others.) Distances do not see mirroring, shifts of up to three pixels,
+# brightness and contrast.
 
 # %%
 drawn, drawn_patches = (samples.draw(study, samples.seeds(study, seed, many)) for study in (faces, patches))
 copied, copied_patches = copies.copied(drawn), copies.copied(drawn_patches)
 results.keep(copied=copied)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.1", "figure": {"name": "fig-copied", "caption": "**Few images are copied, many are not.** Samples of networks of few and of many images, and the training image nearest to each."}, "image": {"alt": "Four rows of faces: samples of a network of few faces beside equal training images, and samples of the network of the largest N beside different ones.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.1", "figure": {"name": "fig-copied", "caption": "**Few images are copied, many are not.** {claim}`few-images-are-copied` Samples of networks of few and of many images, and the training image nearest to each."}, "image": {"alt": "Four rows of faces: samples of a network of few faces beside equal training images, and samples of the network of the largest N beside different ones.", "classes": "dark-light"}}
 rows = [row for n in (faces.few, faces.largest) for row in drawn.beside(n, "A")]
 plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN = {faces.largest:,}", "nearest"])
 
@@ -73,29 +72,30 @@ plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN =
 copied.show("Copies among samples", {"found": "copies", "rule": "d1/d2 < 1/3"}, n=",", half="", found=".0%", rule=".0%")
 
 # %% [markdown]
-# Of samples of the network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are copies; at
-# the largest $N$ there is no sign of any. {claim}`few-images-are-copied` The published rule counts a copy where the
-# nearest training image is three times nearer than the second, pixel by pixel {cite:p}`yoon2023diffusion`. At $N$ =
-# {num}`copied[n~100,half=A].n` it misses most of what this test finds: a copy of lower contrast is none to it.
-# {claim}`the-published-rule-misses-copies` With your own folders:
+# Of the samples of a network of {num}`copied[n=10,half=A].n` faces {num}`copied[n=10,half=A].found:.0%` are copies; at
+# the largest $N$ there is no sign of any. {claim}`few-images-are-copied`
+#
+# The published rule counts a copy where the nearest training image is three times nearer than the second, pixel by
+# pixel {cite:p}`yoon2023diffusion`. At $N$ = {num}`copied[n~100,half=A].n` it misses most of what this test finds,
+# since a copy of lower contrast is none to it. {claim}`the-published-rule-misses-copies` With your own folders:
 #
 # ```sh
 # ghr check samples --train training-images --held-out other-images
 # ```
 #
 # The answer is a sentence, a page with the most suspicious pairs, and a table of all samples. Duplicates among the
-# training images are named first: what is seen twice as often is copied sooner.
+# training images are named first.
 #
 # ## What does the test see?
 #
-# A test that finds nothing may be blind. So we plant copies: altered training images, among images that are no copies.
+# A test that finds nothing may be blind. So we plant altered training images among images that are no copies.
 
 # %%
 detected = copies.detection(faces, n=at, planted=planted, seed=seed)
 recovered = copies.recovered(faces, n=at, samples=2 * planted, seed=seed)
 results.keep(detected=detected, recovered=recovered)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule misses most of them.** Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule misses most of them.** {claim}`planted-copies-are-found` {claim}`the-published-rule-misses-copies` Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=4)
 for rule, colour, shift in (("nearness", plots.HALF["A"], 0.2), ("d1/d2 < 1/3", plots.INK, 0), ("pixel distance", plots.TRAINING, -0.2)):
     found = detected.where(rule=rule)
@@ -105,17 +105,14 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# It finds nearly all copies that were mirrored or moved by up to three pixels, the published rule hardly any.
-# {claim}`planted-copies-are-found` It misses most blends of two images, {claim}`blends-are-missed` and does not look
-# for parts of images and turned ones. And the share of copies that it tells is the one that was planted.
-# {claim}`rates-are-recovered`
+# The test misses most blends of two images, {claim}`blends-are-missed` and does not look for turned images or parts of
+# images. The share of copies that it tells is the one that was planted. {claim}`rates-are-recovered`
 #
 # ## How many images?
 #
 # We ask three things of pairs of networks of growing $N$. By how much do they denoise training images better than new
-# ones? How many of their samples are copies? How much have two networks that share no image in common,
-# {term}`beyond Wiener`? Each has a line at which we say that memory gives way: a gap of 1 dB, one copy in twenty, an
-# agreement of .7.
+# ones? How many of their samples are copies? How alike do two networks that share no image draw, {term}`beyond Wiener`?
+# Memory gives way, we say, at a gap of 1 dB, one copy in twenty, an agreement of .7.
 
 # %%
 needed = {"avatars": need.measured(drawn, copied, seed), "photographs": need.measured(drawn_patches, copied_patches, seed)}
@@ -123,7 +120,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["avatars"], faces_need=crossed["avatars"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies and the gap end first; agreement comes later.** Networks trained equally long, with 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies and the gap end first; agreement comes later.** {claim}`halves-agree-last` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("avatars", plots.HALF["A"]), ("photographs", plots.TRAINING)):
@@ -141,19 +138,17 @@ crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
 # %% [markdown]
-# As $N$ grows copies and the gap end first, and last two halves agree. {claim}`halves-agree-last` On
-# faces the gap falls below its line at about {num}`faces_need[measure=gap].n:,.0f` images and agreement rises above its
-# own at about {num}`faces_need[measure=agreement].n:,.0f`, read off between the $N$ that were trained. On faces the gap
-# closes at a larger $N$ than on photographs. {claim}`faces-and-photographs-need-different-numbers` These numbers are
-# for *this length of training*: a network that is trained longer sees each image more often, and remembers larger sets
+# On faces the gap falls below its line at about {num}`faces_need[measure=gap].n:,.0f` images and agreement rises above
+# its own at about {num}`faces_need[measure=agreement].n:,.0f`, read off between the $N$ that were trained. These
+# numbers are for *this length of training*: a network that is trained longer remembers larger sets
 # ([chapter 2](02_memorization_to_generalization.py)). For your own images:
 #
 # ```sh
 # ghr need my-images --size 32
 # ```
 #
-# It says before it starts how long it takes, after each $N$ what it has found, and goes on where it was interrupted.
-# Where your images are too few to reach a line, it draws the trend on, or says that it cannot tell.
+# It says first how long it takes, after each $N$ what it has found, and goes on where it was interrupted. Where your
+# images are too few to reach a line, it extrapolates, or says that it cannot tell.
 #
 # ## What does my denoiser do?
 #
@@ -205,8 +200,8 @@ found["geometry"].show("Jacobians of a network of diffusers", {}, sigma="", psnr
 found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
 
 # %% [markdown]
-# In H2 its basis is ahead of every basis that does not know the image, {claim}`another-make-adapts-too` so that what
-# chapter 4 finds belongs neither to networks without constants nor to blind ones.
+# In H2 its basis is ahead of every basis that does not know the image. {claim}`another-make-adapts-too` So bases adapt
+# in networks with constants, and in those that are told the noise level, too.
 #
 # ## What to do about copies
 #

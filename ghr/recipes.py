@@ -165,7 +165,7 @@ _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_00
 # a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
 _FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000, "batch": 64}
 _FIRST_EDITION_KINDS = {"avatars", "photographs", "c_alpha", "hoelder", "fields", "discs", "ray", "sines"}
-_TRAINED_ANEW: frozenset[str] = frozenset()  # of: "avatars UNet" ..., "flagship", "controls", "others", "classes"
+_TRAINED_ANEW = frozenset({"avatars UNet"})  # of: these, "flagship", "controls", "others", "classes"
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
 _SYNTHETIC = (
@@ -385,8 +385,15 @@ def pair(
     )
     pool = recipe.pool if common.images == recipe.images or common.images in _SHUFFLED else None
     tail = 0.1 if n <= 10 else 0.0
-    seen = recipe.images_seen
-    if scale == "laptop":  # memory sets in after some hundred views: large sets may be seen more often before it does
-        seen = 2**19 if n <= 100 else 2**20 if n < 30_000 else 2**21
+    seen = _seen_at_laptop(common) if scale == "laptop" else recipe.images_seen
     common = dataclasses.replace(common, images_seen=seen, pool=pool, float32_tail=tail)
     return dataclasses.replace(common, half="A", seed=0), dataclasses.replace(common, half="B", seed=1)
+
+
+def _seen_at_laptop(run: Run) -> int:
+    """Images that it sees: memory sets in after some hundred views, and large sets may be seen more before it does."""
+    if run.network in ("BFCNN", *ARCHITECTURES) or run.n <= 100:
+        return 2**19
+    if run.images == "photographs":
+        return 2**20 if run.n <= 1000 else 2**19  # 118 views of the largest set
+    return 2**20 if run.n < 30_000 or run.images in _SYNTHETIC else 2**21

@@ -53,9 +53,19 @@ def test_equal_views_share_one_trunk_for_each_set():
         assert forks[0] > 0
 
 
-def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan():
-    wanted = {f"{run.name}.safetensors" for run in (*recipes.table("laptop"), *plan.laptop())}
+def test_every_shipped_checkpoint_is_one_of_a_table_or_of_the_plan_or_compared_with_one():
+    like = {"controls": {100, 10_000}, "classes": {30_000}, "avatars BFCNN": {100, 30_000}}
+    tables = {part: recipes.table("laptop", "avatars", like=part) for part in like}
+    peers = [run for part, table in tables.items() for run in table if run.n in like[part]]
+    wanted = {f"{run.name}.safetensors" for run in (*recipes.table("laptop"), *plan.laptop(), *peers)}
     assert {file.name for file in shipped()} - wanted == set()
+
+
+def test_when_all_is_trained_the_book_shows_what_was_planned_but_for_the_wide_pair(monkeypatch):
+    """A part changes over to networks that were trained, not to others of as many images."""
+    parts = {" ".join(key) for key in recipes.STUDIES} | {"controls", "others", "classes"}
+    monkeypatch.setattr(recipes, "_TRAINED_ANEW", frozenset(parts | {"flagship"}))
+    assert set(recipes.table("laptop")) - set(plan.laptop()) == set(recipes.flagship("laptop"))
 
 
 def test_each_network_that_the_book_shows_is_in_the_plan_or_shipped():

@@ -111,12 +111,12 @@ def test_dots_stand_in_their_rows_with_their_intervals():
     assert axes.containers[1][0].get_ydata().tolist() == [0.9, -0.1]
 
 
-def test_shades_are_distinct_and_ordered_in_log_n():
-    """Darker as N grows; equal ratios of N are equally far apart on the map."""
-    colours = mpl.colormaps["viridis"](np.arange(256))
-    places = [np.abs(colours - plots.shade(n, [10, 100, 1000])).sum(1).argmin() for n in (10, 100, 1000)]
-    assert places[0] > places[1] + 30 > places[2] + 60
-    assert abs(places[0] - 2 * places[1] + places[2]) <= 1
+def test_shades_are_distinct_and_ordered_in_n():
+    """Darker as N grows, in equal steps, so that 10,000 and 30,000 are told apart as 10 and 1,000 are."""
+    colours, sizes = mpl.colormaps["viridis"](np.arange(256)), [30_000, 10, 1000, 10_000, 1000]
+    places = [np.abs(colours - plots.shade(n, sizes)).sum(1).argmin() for n in (10, 1000, 10_000, 30_000)]
+    assert all(step < -30 for step in np.diff(places))
+    assert np.ptp(np.diff(places)) <= 1
     assert plots.shade(7, [7]) == plots.shade(10, [10, 100])
 
 

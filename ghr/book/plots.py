@@ -1,7 +1,7 @@
 """Figures, nothing else: measured arrays enter, a picture leaves that follows the reader's light or dark page.
 
 One palette everywhere, safe for colour-blind readers: half A blue, half B orange, training set grey, optimum or
-reference in ink, dashed; N by a sequential map on log N, which ends dark on a light page and bright on a dark one.
+reference in ink, dashed; N by a sequential map, which ends dark on a light page and bright on a dark one.
 Pictures are SVG whose colours are styles of the page's colour scheme; pixel images are grey, enlarged unsmoothed.
 """
 
@@ -120,17 +120,17 @@ class Picture:
 
 
 def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
-    """The colour of a set size: a sequential map on log N, half of viridis; in dark mode a picture shows another half.
+    """The colour of a set size: equal steps on a sequential map, half of viridis; in dark mode another half.
 
     Args:
-        n: set size.
+        n: set size, one of them.
         sizes: all that are shown.
 
     Returns:
         Red, green, blue and opacity, from 0 to 1.
     """
-    low, high = math.log(min(sizes)), math.log(max(sizes))
-    step = round((len(_SEQUENCE) - 1) * (math.log(n) - low) / max(high - low, 1e-9))
+    known = sorted(set(sizes))
+    step = round((len(_SEQUENCE) - 1) * known.index(n) / max(len(known) - 1, 1))
     return matplotlib.colors.to_rgba(_SEQUENCE[step])
 
 

@@ -21,8 +21,7 @@ from ghr import harmonic, jacobian, runs
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.noise import add_noise
-from ghr.references import EmpiricalDenoiser
-from ghr.stats import Estimate, psnr_gap, psnr_of_mean, student
+from ghr.stats import Estimate, psnr_gap, student
 from ghr.tables import Table
 
 KS = tuple(2**k for k in range(9))  #: numbers of vectors at which bases are compared
@@ -236,6 +235,20 @@ class Filters:
         some = self.seen[n] if training else self.at[n, half, sigma]
         x_hat = denoise(self.study.denoisers[n, half], y, sigma)
         return torch.cat([y, x_hat, some[image].eigenvectors[[rank - 1 for rank in ranks]]])
+
+    def at_pixels(self, image: int, pixels: Sequence[tuple[int, int]]) -> Float[Tensor, "k c h w"]:
+        """From which pixels the largest N's network of half A makes one, and where one goes, at the lowest noise level.
+
+        Args:
+            image: place among the images.
+            pixels: line and column of each, of the first channel.
+
+        Returns:
+            For each pixel its row of J, then its column, of a thorough study.
+        """
+        j, shape = self.largest()[image].j, self.x.shape[1:]
+        places = [line * shape[-1] + column for line, column in pixels]
+        return torch.stack([each.view(shape) for place in places for each in (j[place], j[:, place])])
 
 
 def of_study(
@@ -517,128 +530,6 @@ def _rms(squares: np.ndarray, axis: int) -> np.ndarray | np.floating:
     return np.sqrt(np.mean(squares, axis))
 
 
-# How few of its vectors rebuild an image? ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """How near K vectors of a basis come to clean images."""
-
-    basis: str  #: whose
-    choice: str  #: which K: the "first" of the basis, or those of the "largest" coefficients of each image
-    k: int  #: vectors
-    psnr: Estimate  #: of the rebuilt images, dB
-
-
-def rebuilt(found: Filters, ks: Sequence[int] = KS) -> Table[Rebuilt]:
-    """How few vectors rebuild a test image, of the network's own basis and of bases that do not know the image?
-
-    Args:
-        found: filters of a study; those of the largest N, half A, at the lowest noise level count.
-        ks: numbers of vectors.
-
-    Returns:
-        One row for each basis of `rivals`, choice and number.
-    """
-    mean = found.study.training(found.study.largest, "A").mean(0)
-    return rebuild(rivals(found), ks, found.x, mean)
-
-
-def rebuild(
-    bases: Mapping[str, Sequence[Float[Tensor, "_ c h w"]]],
-    ks: Sequence[int],
-    x: Float[Tensor, "n c h w"],
-    mean: Float[Tensor, "c h w"],
-) -> Table[Rebuilt]:
-    """How near do K vectors of each basis come to clean images?
-
-    Args:
-        bases: by name, orthonormal vectors for each image.
-        ks: numbers of vectors; those above the size of a basis, or not below the number of pixels, are left out.
-        x: clean images, known to whoever chooses coefficients.
-        mean: image from which all start, since what all images share counts for no basis.
-
-    Returns:
-        One row for each basis, choice and number.
-    """
-    rows = []
-    for name, own in bases.items():
-        for choice in ("first", "largest"):
-            for k in (k for k in ks if k <= min(map(len, own)) and k < x[0].numel()):
-                pairs = zip(x, own, strict=True)
-                near = torch.stack([partial_sum(clean, basis, mean, k, choice) for clean, basis in pairs])
-                errors = (near - x).square().mean((1, 2, 3))
-                rows.append(Rebuilt(name, choice, k, student(psnr_of_mean, errors)))
-    return Table(tuple(rows))
-
-
-def partial_sum(
-    x: Float[Tensor, "c h w"],
-    basis: Float[Tensor, "_ c h w"],
-    mean: Float[Tensor, "c h w"],
-    k: int,
-    choice: str = "first",
-) -> Float[Tensor, "c h w"]:
-    """An image rebuilt from K vectors. ::
-
-        m + sum_{k in K} <x - m, e_k> e_k
-
-    Args:
-        x: clean image.
-        basis: orthonormal vectors.
-        mean: image m.
-        k: how many vectors.
-        choice: which: the "first", or those of the "largest" coefficients: no other K come nearer.
-
-    Returns:
-        Image in the precision of x.
-
-    Raises:
-        ValueError: for another choice.
-    """
-    if choice not in ("first", "largest"):
-        raise ValueError(f"Vectors are chosen as the first or the largest, not {choice!r}.")
-    flat = basis.flatten(1).double()
-    c = flat @ (x - mean).flatten().double()
-    chosen = slice(k) if choice == "first" else c.abs().topk(k).indices
-    return mean + (c[chosen] @ flat[chosen]).view_as(x).to(x)
-
-
-def rivals(found: Filters) -> dict[str, Sequence[Float[Tensor, "_ c h w"]]]:
-    """Bases that could hold test images: the network's own, five that do not know the image, and its bare answer.
-
-    Args:
-        found: filters of a study; those of the largest N, half A, at the lowest noise level count.
-
-    Returns:
-        Vectors for each image by name, "its own", "another image's", "principal", "cosines", "db4 wavelets" and "Haar
-        wavelets", these three in the order of their mean energy in training images, and "its answer": f(y) less the
-        mean of the training images, then principal components, each without what the vectors before it hold.
-    """
-    own, training = vectors(found.largest()), found.study.training(found.study.largest, "A")
-    sides = training.shape[-2:]
-    fixed = {
-        "principal": harmonic.principal(training, min(training[0].numel(), len(training) - 1)),
-        "cosines": harmonic.by_energy(harmonic.dct(*sides), training),
-        "db4 wavelets": harmonic.by_energy(harmonic.wavelets(*sides), training),
-        "Haar wavelets": harmonic.by_energy(harmonic.wavelets(*sides, "haar"), training),
-    }
-    y = found.y(found.sigmas[0])
-    answers = denoise(found.study.denoisers[found.study.largest, "A"], y, found.sigmas[0]) - training.mean(0)
-    return {
-        "its own": own,
-        "another image's": [*own[1:], own[0]],
-        **{name: [basis] * len(own) for name, basis in fixed.items()},
-        "its answer": [_led_by(answer, fixed["principal"][: training[0].numel() // 2]) for answer in answers],
-    }
-
-
-def _led_by(first: Float[Tensor, "c h w"], others: Float[Tensor, "k c h w"]) -> Float[Tensor, "k_1 c h w"]:
-    """An orthonormal basis of one image and others, in this order."""
-    rows = torch.cat([first[None].double(), others.double()]).flatten(1)
-    return torch.linalg.qr(rows.T).Q.T.reshape(-1, *first.shape)
-
-
 # Whose basis is it? -------------------------------------------------------------------------------------------------
 
 
@@ -712,89 +603,3 @@ def agreement(*found: Filters) -> Table[Agreement]:
             )
         )
     return Table(tuple(rows))
-
-
-# The idea in two pixels ---------------------------------------------------------------------------------------------
-
-
-RADIUS = 0.35  #: of the circle of clean images, image units
-CENTRE = 0.5  #: of the circle, each of the two pixels, image units
-_ANGLE, _MOVE = 0.7, (0.5, 0.35)  # the clean image that gets noise, and its noise along and across the circle, sigmas
-
-
-@dataclass(frozen=True)
-class Circle:
-    """The best denoiser of a world of images of two pixels that lie on a circle, at one noisy image."""
-
-    sigma: float  #: noise standard deviation, image units
-    first: float  #: pixel of the noisy image
-    second: float  #: pixel of the noisy image
-    x_first: float  #: pixel of the denoised image
-    x_second: float  #: pixel of the denoised image
-    tangent: float  #: eigenvalue of J along the circle
-    normal: float  #: eigenvalue of J across the circle
-
-
-def circle(sigmas: Iterable[float], points: int = 720) -> Table[Circle]:
-    """A Jacobian that can be drawn: that of the exact denoiser of images on a circle.
-
-    Args:
-        sigmas: noise standard deviations, image units.
-        points: clean images, evenly spread; their distance is to be well below the noise.
-
-    Returns:
-        One row for each noise level; the noisy image is the same clean one with the same noise, only stronger.
-    """
-    angles = torch.arange(points, dtype=torch.float64) * (2 * math.pi / points)
-    denoiser = EmpiricalDenoiser((CENTRE + RADIUS * _direction(angles)).view(-1, 1, 1, 2))
-    angle = torch.tensor(_ANGLE, dtype=torch.float64)
-    normal, tangent = _direction(angle), _direction(angle + math.pi / 2)
-    rows = []
-    for sigma in map(float, sigmas):
-        y = CENTRE + RADIUS * normal + sigma * (_MOVE[0] * normal + _MOVE[1] * tangent)
-        image = y.view(1, 1, 1, 2)
-        j, x_hat = jacobian.jacobian(denoiser, image, sigma), denoise(denoiser, image, sigma).flatten()
-        across = (y - CENTRE) / (y - CENTRE).norm()
-        along = torch.stack([-across[1], across[0]])
-        factors = [(way @ j @ way).item() for way in (along, across)]
-        rows.append(Circle(sigma, *y.tolist(), *x_hat.tolist(), *factors))
-    return Table(tuple(rows))
-
-
-def ring(points: int = 97) -> Float[Tensor, "k 2"]:
-    """The circle of clean images, closed.
-
-    Args:
-        points: on it, the first one twice.
-
-    Returns:
-        Images of two pixels.
-    """
-    return CENTRE + RADIUS * _direction(torch.linspace(0, 2 * math.pi, points))
-
-
-Pair = tuple[Float[Tensor, "1 2"], Float[Tensor, "k 2"]]  #: an image of two pixels, and images around it
-
-
-def changes(row: Circle, size: float = 0.08) -> tuple[Pair, Pair]:
-    """All small changes of a noisy image that have one size, and what the denoiser makes of them to first order. ::
-
-        y + v   ->   f(y) + J v,     ||v|| = size
-
-    Args:
-        row: of `circle`.
-        size: image units.
-
-    Returns:
-        The noisy image and a circle around it, the denoised image and an ellipse around it.
-    """
-    y, x_hat = torch.tensor([[row.first, row.second]]), torch.tensor([[row.x_first, row.x_second]])
-    across = (y - CENTRE) / (y - CENTRE).norm()
-    along = across.flip(1) * torch.tensor([-1.0, 1.0])
-    turn = _direction(torch.linspace(0, 2 * math.pi, 97)) * size
-    before, after = (turn @ torch.cat([a * along, b * across]) for a, b in ((1, 1), (row.tangent, row.normal)))
-    return (y, y + before), (x_hat, x_hat + after)
-
-
-def _direction(angle: Tensor) -> Tensor:
-    return torch.stack([angle.cos(), angle.sin()], -1)

@@ -104,6 +104,7 @@ class Moment:
     views: float  #: of each training image, so far
     training: float  #: output PSNR on training images at sigma = .1, dB
     test: float  #: output PSNR on test images at sigma = .1, dB
+    gap: float  #: by how much training images are better, dB
     copies: float | None  #: share of 64 samples that are copies of a training image, where it was measured
 
 
@@ -307,7 +308,8 @@ def learning(study: Study) -> Table[Moment]:
         log = runs.log(run)
         copies = log.get("copies") or [None] * len(log["images_seen"])  # older logs have none
         for seen, train, test, share in zip(log["images_seen"], log["train"], log["test"], copies, strict=True):
-            rows.append(Moment(n, half, seen, seen / n, train[column], test[column], share))
+            psnr = train[column], test[column]
+            rows.append(Moment(n, half, seen, seen / n, *psnr, psnr[0] - psnr[1], share))
     return Table(tuple(rows))
 
 
@@ -328,7 +330,7 @@ def onsets(moments: Table[Moment]) -> Table[Onset]:
     for n, of_n in moments.by("n"):
         for half, log in of_n.by("half"):
             reached = _first(log, lambda moment: moment.test >= level)
-            apart = _first(log, lambda moment: moment.training - moment.test > APART)
+            apart = _first(log, lambda moment: moment.gap > APART)
             rows.append(Onset(n, half, level, reached, apart, apart and apart / n, log.rows[-1].copies))
     return Table(tuple(rows))
 

@@ -1,6 +1,7 @@
 """Networks as matrices, against maps whose matrix is known."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -11,11 +12,10 @@ from ghr import harmonic, runs
 from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.photographs import Regions
-from ghr.measure import bases
+from ghr.measure import bases, rebuilding
 from ghr.measure.bases import Filter, Filters
 from ghr.noise import add_noise
 from ghr.recipes import Run
-from ghr.references import EmpiricalDenoiser
 
 H, W = 7, 13
 D = H * W
@@ -154,7 +154,7 @@ def test_an_image_is_rebuilt_from_the_vectors_that_hold_it():
     v = orthonormal(10)
     mean = pictures(1)[0]
     x = mean + (3 * v[0] + 4 * v[4]).expand(4, 1, H, W)
-    table = bases.rebuild({"own": [v] * 4, "other": [v[5:]] * 4}, (1, 2, 7), x + 1e-6 * pictures(4), mean)
+    table = rebuilding.rebuild({"own": [v] * 4, "other": [v[5:]] * 4}, (1, 2, 7), x + 1e-6 * pictures(4), mean)
     psnr = {(row.basis, row.choice, row.k): row.psnr.value for row in table}
     assert {key[2] for key in psnr if key[0] == "own"} == {1, 2, 7}
     assert {key[2] for key in psnr if key[0] == "other"} == {1, 2}  # it has five vectors
@@ -164,22 +164,22 @@ def test_an_image_is_rebuilt_from_the_vectors_that_hold_it():
     assert psnr["own", "largest", 2] > 100
     assert psnr["other", "largest", 2] == pytest.approx(-10 * np.log10(25 / D), abs=1e-3)
     with pytest.raises(ValueError, match="first or the largest, not 'smallest'"):
-        bases.partial_sum(x[0], v, mean, 1, "smallest")
+        rebuilding.partial_sum(x[0], v, mean, 1, "smallest")
 
 
 def test_no_other_vectors_rebuild_an_image_better_than_those_of_the_largest_coefficients():
     x, mean, v = pictures(1)[0], pictures(1, 1)[0], harmonic.dct(H, W)
-    best = bases.partial_sum(x, v, mean, 3, "largest")
+    best = rebuilding.partial_sum(x, v, mean, 3, "largest")
     tried = torch.randperm(D, generator=torch.Generator().manual_seed(0))[:90].view(30, 3)
-    others = [bases.partial_sum(x, v[list(some)], mean, 3) for some in tried.tolist()]
+    others = [rebuilding.partial_sum(x, v[list(some)], mean, 3) for some in tried.tolist()]
     assert min((other - x).norm() for other in others) > (best - x).norm()
-    assert bases.partial_sum(x.float(), v, mean.float(), D).dtype == torch.float32
-    assert torch.allclose(bases.partial_sum(x, v, mean, D), x)
+    assert rebuilding.partial_sum(x.float(), v, mean.float(), D).dtype == torch.float32
+    assert torch.allclose(rebuilding.partial_sum(x, v, mean, D), x)
 
 
 def test_rivals_are_the_networks_basis_and_bases_that_do_not_know_the_image():
     found = found_by([torch.eye(D, dtype=torch.float64)] * 3, pictures(3))
-    rivals = bases.rivals(found)
+    rivals = rebuilding.rivals(found)
     fixed = ("principal", "cosines", "db4 wavelets", "Haar wavelets")
     assert tuple(rivals) == ("its own", "another image's", *fixed, "its answer")
     assert rivals["another image's"][2] is rivals["its own"][0]
@@ -187,7 +187,7 @@ def test_rivals_are_the_networks_basis_and_bases_that_do_not_know_the_image():
         flat = rivals[name][0].flatten(1)
         assert torch.allclose(flat @ flat.T, torch.eye(len(flat), dtype=flat.dtype), atol=1e-9)
     assert [len(rivals[name][0]) for name in fixed] == [39, D, D, D]  # 40 images have 39 components
-    table = bases.rebuilt(found, ks=(1, 50))
+    table = rebuilding.rebuilt(found, ks=(1, 50))
     assert {(row.basis, row.k) for row in table} == {(name, k) for name in rivals for k in (1, 50)} - {
         (name, 50) for name in ("principal", "its answer")
     }
@@ -270,34 +270,6 @@ def test_what_symmetric_matrices_lose_is_their_error():
     assert losses == pytest.approx({name: lost(matrix) for name, matrix in expected.items()}, abs=1e-6)
 
 
-# The idea in two pixels ---------------------------------------------------------------------------------------------
-
-
-def test_at_weak_noise_a_circle_has_one_dimension():
-    weak, strong = bases.circle((0.01, 5.0))
-    distance = np.hypot(weak.first - bases.CENTRE, weak.second - bases.CENTRE)
-    assert weak.tangent == pytest.approx(bases.RADIUS / distance, abs=1e-3)  # of the projection on a circle
-    assert weak.normal == pytest.approx(0, abs=1e-3)
-    off = np.hypot(weak.x_first - bases.CENTRE, weak.x_second - bases.CENTRE)
-    assert off == pytest.approx(bases.RADIUS, abs=1e-3)
-    all_around = bases.RADIUS**2 / 2 / 5**2  # Cov / sigma^2 of the whole circle
-    assert (strong.tangent, strong.normal) == pytest.approx((all_around, all_around), rel=0.02)
-    assert (strong.x_first, strong.x_second) == pytest.approx((bases.CENTRE, bases.CENTRE), abs=0.03)
-
-
-def test_changes_become_those_that_the_denoiser_makes():
-    """Against the denoiser itself, at a change so small that it is straight."""
-    (row,) = bases.circle((0.2,))
-    (y, before), (x_hat, after) = bases.changes(row, size=1e-3)
-    denoiser = EmpiricalDenoiser(bases.ring(721)[:-1].double().view(-1, 1, 1, 2))
-    expected = denoiser(before.double().view(-1, 1, 1, 2), 0.2).view(-1, 2)
-    assert torch.allclose(
-        after.double() - x_hat.double(), expected - denoiser(y.double().view(1, 1, 1, 2), 0.2).view(1, 2), atol=2e-5
-    )
-    assert (before - y).norm(dim=1).numpy() == pytest.approx(1e-3, rel=1e-3)
-    assert torch.allclose((bases.ring(9) - bases.CENTRE).norm(dim=1), torch.tensor(bases.RADIUS))
-
-
 # A study ------------------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +315,21 @@ def test_a_row_shows_the_noisy_and_the_denoised_image_and_eigenvectors(study):
     row = found.row(2, (1,), training=True)
     assert torch.equal(row[:1], noisy(study.training(27)[:4])[2:3])
     assert torch.equal(row[2], found.seen[27][2].eigenvectors[0])
+
+
+def test_at_a_pixel_its_row_is_what_it_is_made_from_and_its_column_where_it_goes(study):
+    found = bases.of_study(study, many=4, few=3, thorough=True)
+    y, f = found.y(0.1)[2:3], study.denoisers[27, "A"]  # a linear network
+    spike = torch.zeros_like(y)
+    spike[0, 0, 1, 2] = 1
+    row, column = found.at_pixels(2, [(1, 2)])
+    assert torch.allclose(column, (f(y + spike) - f(y))[0], atol=1e-5)
+    assert torch.allclose(row.flatten() @ y.flatten(), f(y)[0, 0, 1, 2], atol=1e-5)
+    j = torch.arange(D * D, dtype=torch.float32).view(D, D)  # other rows than columns
+    some = tuple(dataclasses.replace(one, j=j) for one in found.largest())
+    other = dataclasses.replace(found, at=dict(found.at) | {(27, "A", 0.1): some})
+    place = 1 * W + 2
+    assert torch.equal(other.at_pixels(0, [(0, 0), (1, 2)])[2:].flatten(1), torch.stack([j[place], j[:, place]]))
 
 
 def test_of_photographs_one_image_of_each_region_is_taken(study):

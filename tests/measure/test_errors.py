@@ -220,6 +220,7 @@ def test_onsets_are_first_times_in_the_log(monkeypatch):
     assert moments.where(n=2, half="A")["views"] == [50, 100, 200]
     assert moments.where(n=2, half="A")["training"] == [20, 26, 30]
     assert moments.where(n=50, half="B")["test"] == [23.6, 23.6, 24]
+    assert moments.where(n=2, half="A")["gap"] == [0, 5, 11]
     assert moments.rows[0].copies is None
     table = errors.onsets(moments)
     assert table["level"] == [23.5] * 4  # half a dB below the worse of the two largest

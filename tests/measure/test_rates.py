@@ -10,7 +10,7 @@ import torch
 from ghr import harmonic
 from ghr.experiments import Study
 from ghr.images import Halves, synthetic
-from ghr.measure import bases, rates
+from ghr.measure import bases, gaussian_fields, rates
 from ghr.noise import SIGMAS, add_noise, mse
 from ghr.recipes import Run
 from ghr.references import StationaryWienerDenoiser, WaveletDenoiser
@@ -168,11 +168,11 @@ def test_the_exact_optimum_loses_nothing_to_itself_and_has_the_error_of_the_form
     x = synthetic.load("fields-2", 16, 60)
     best = StationaryWienerDenoiser(synthetic.spectrum(16, 2.0))
     sigmas = SIGMAS[(SIGMAS >= 0.02) & (SIGMAS <= 0.7)]
-    rows, (total,) = rates.losses(study("fields-2", best, x), sigmas)
+    rows, (total,) = gaussian_fields.losses(study("fields-2", best, x), sigmas)
     assert {row.loss for row in rows} == {Estimate(0, 0, 0)}
     assert (total.largest, total.slope, total.limit) == (Estimate(0, 0, 0), total.exact_slope, 1 / 2)
     assert total.formula < 0.2  # of a mean over 60 fields
-    rows, (total,) = rates.losses(study("fields-2", lambda y: y, x), sigmas)
+    rows, (total,) = gaussian_fields.losses(study("fields-2", lambda y: y, x), sigmas)
     assert total.slope.value == pytest.approx(1, abs=0.01)
     assert total.largest.value == max(row.loss.value for row in rows) == rows.where(sigma=total.at).rows[0].loss.value
     assert total.mean < total.largest.value
@@ -181,17 +181,17 @@ def test_the_exact_optimum_loses_nothing_to_itself_and_has_the_error_of_the_form
 def test_the_basis_of_the_optimum_is_in_the_span_of_its_own_waves():
     x = synthetic.load("fields-2", 12, 3)
     fields = study("fields-2", torch.nn.Identity(), x)
-    best = rates.exact_basis(fields, x[:1], 0.1)
+    best = gaussian_fields.exact_basis(fields, x[:1], 0.1)
     spectrum = synthetic.spectrum(12, 2.0)
     factors = (spectrum / (spectrum + 0.01)).flatten().sort(descending=True).values
     assert torch.allclose(best.eigenvalues, factors, atol=1e-9)
-    rows = rates.subspaces([best.eigenvectors[:72]] * 3, best)
+    rows = gaussian_fields.subspaces([best.eigenvectors[:72]] * 3, best)
     assert [row.fourier.value for row in rows] == pytest.approx([1] * len(rows.rows))
     assert [row.another.value for row in rows] == pytest.approx([1] * len(rows.rows))
     assert [row.k for row in rows][:3] == [5, 9, 13]  # |w| <= 1 share a factor; then |w|^2 = 2 and 4
     (nearest,) = rows.where(nearest=True)
     assert abs(nearest.k - factors.sum()) == min(abs(row.k - factors.sum()) for row in rows)
-    blind = rates.subspaces([harmonic.random(72, 12, 12, seed=k) for k in range(3)], best)
+    blind = gaussian_fields.subspaces([harmonic.random(72, 12, 12, seed=k) for k in range(3)], best)
     assert [row.fourier.value for row in blind] == pytest.approx([row.chance for row in blind], abs=0.1)
 
 
@@ -202,7 +202,7 @@ def test_of_a_mixture_the_strongest_plane_wave_is_shown():
     other = torch.cos(2 * torch.pi * 3 * across / 9 + 1)
     mixed = torch.stack([one, 2 * one + other, one - 2 * other])[:, None]
     wanted = torch.stack([one / one.norm(), one / one.norm(), -other / other.norm()])[:, None]
-    torch.testing.assert_close(rates.plane_waves(mixed), wanted)
+    torch.testing.assert_close(gaussian_fields.plane_waves(mixed), wanted)
 
 
 def filters(basis, traces):
