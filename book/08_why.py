@@ -273,7 +273,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 #
 # PCA locality {cite:p}`lukoianov2025locality` is LS with windows from the data: a pixel sees where its row of the
 # Wiener filter exceeds a share of the largest entry, .02 as published, or fitted like the other windows. Fitted, it
-# explains some of an answer; as published it is farther away than Wiener, {claim}`principal-windows-have-to-be-chosen`
+# explains some of an answer; as published it explains none, {claim}`principal-windows-have-to-be-chosen`
 # but draws the UNet's faces best of all machines. {claim}`principal-windows-draw-the-unets-faces`
 #
 # *If locality comes from the data*, rows of the Jacobian of a network of shuffled faces
