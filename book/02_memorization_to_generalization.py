@@ -19,8 +19,8 @@
 #
 # **What we found.** So it is, on faces and on photographs. {claim}`the-gap-of-faces-closes`
 # {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often. All sets of up to
-# {num}`law[networks=all].last` faces are remembered once each face was seen often enough: larger sets may lack time and
-# not room. {claim}`a-start-then-views`
+# 1,000 faces are remembered once each face was seen often enough: {claim}`small-sets-are-memorized` larger sets may
+# lack time and not room.
 #
 # **The figure:** {numref}`fig-gap`; then {numref}`fig-onset`.
 # ```
@@ -55,7 +55,7 @@ results.keep(networks=experiments.networks(faces, patches))
 #
 # ## What the networks do to a face
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, and it is the clean one.** A test face at two noise levels, and the networks' answers by N; last, memory of the largest set."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.1", "code_prompt_hide": "Code: Fig. 2.1", "figure": {"name": "fig-denoised", "caption": "**With few images A and B answer with different faces, with many they give the same one, close to the clean one.** A test face at two noise levels, and the networks' answers by N; last, memory of the largest set."}, "image": {"alt": "Grid of small grey face images. Rows are noise levels and halves; columns are the clean and noisy face, the answers of networks by N, and the memorizing optimum.", "classes": "dark-light"}}
 face, rows, labels = faces.held_out[4:5], [], []
 for sigma in (0.2, 0.5):
     y = noise.add_noise(face, sigma, torch.Generator().manual_seed(seed))
@@ -69,7 +69,7 @@ plots.image_grid(rows, labels, ["clean", "noisy"] + [f"{n:,}" for n in faces.siz
 # %% [markdown]
 # *Memory*, the memorizing optimum, answers with a face of its training set, sharp and usually somebody else's.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, the clean one.** Memory A is not told σ either. Below the pictures: PSNR."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.2", "code_prompt_hide": "Code: Fig. 2.2", "figure": {"name": "fig-explore-n", "caption": "**Raise N with the noise fixed: the answers of A and B become one face, close to the clean one.** Memory A is not told σ either. Below the pictures: PSNR."}}
 memories = {n: errors.memory(faces, n) for n in faces.sizes}
 
 
@@ -198,7 +198,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 #
 # The gap of photographs closes as well ({target}`T4 photographs`). {claim}`the-gap-of-photographs-closes` That says
 # less: test patches are new places of the same photographs. And the $N$ at which the gap closes depends on the network:
-# {term}`BF-CNN`, with a tenth of the parameters, remembers 100 faces far less than a UNet that was trained as it was.
+# {term}`BF-CNN`, with a tenth of the parameters, hardly remembers 100 faces; a UNet that was trained as it was does.
 # {claim}`chain-remembers-less`
 #
 # *Why* does it close? The optimum of the training loss repeats training images at every $N$. A network may have no
@@ -215,7 +215,7 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 beyond, patch_beyond = errors.over_wiener(faces, seed), errors.over_wiener(patches, seed)
 results.keep(beyond=beyond, patch_beyond=patch_beyond)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** {claim}`networks-are-more-than-wiener` Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises to some dB at middle noise and falls to nothing at the weakest.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.6", "code_prompt_hide": "Code: Fig. 2.6", "figure": {"name": "fig-wiener", "caption": "**At middle noise the network is decibels better than any affine denoiser.** {claim}`networks-are-more-than-wiener` Output PSNR of the network of the largest N less that of Wiener, test images."}, "image": {"alt": "The network's advantage over Wiener in dB against input PSNR, faces left, photographs right: it rises from nearly nothing at the strongest noise to some dB at middle noise, and falls again at the weakest.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.6, sharey=True)
 for ax, name, table in zip(axes, ("faces", "photographs"), (beyond, patch_beyond), strict=True):
     plots.band(ax, table["input_psnr"], table["gain"], color=plots.HALF["A"])
@@ -268,7 +268,7 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Memory begins after hundreds to thousands of views of each image, at every N that is seen so often.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Where memory begins, each image was seen hundreds to thousands of times.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 most = max(0.05, *(share or 0 for share in (*log["copies"], *patch_log["copies"])))
 for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
@@ -287,14 +287,10 @@ plots.Picture(figure)
 
 # %% [markdown]
 # {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
-# in proportion to it. *We find* that networks of 100 faces and fewer
+# in proportion to it. *We find* that networks of 1,000 faces and fewer
 # never generalize in this sense. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
 # {claim}`small-sets-are-memorized` larger sets were stopped *before* it. {claim}`large-sets-are-stopped-before-memory`
-# So a part of the transition is one of views. Not all: after
-# {num}`log[n=1000,half=A,views~131].views:.0f` views of each face the network of $N$ = 1,000 has a gap of
-# {num}`log[n=1000,half=A,views~131].gap:.1f` dB, while its learning rate is still high; that of 10,000 ends with
-# {num}`log[n=10000,half=A,views=max].gap:.1f` dB after {num}`log[n=10000,half=A,views=max].views:.0f`.
-# {claim}`at-equal-views-larger-sets-are-remembered-less`
+# So a part of the transition is one of views.
 #
 # ## Time or room?
 #
@@ -309,7 +305,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all, and fewer views of each image.** {claim}`memory-waits-for-larger-sets` {claim}`a-start-then-views` Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all; at width 16 they need fewer views of each image.** {claim}`memory-waits-for-larger-sets` {claim}`a-start-then-views` Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
@@ -337,7 +333,7 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # %% [markdown]
 # The time grows as $N$ to the power {num}`law[networks=width 8].apart:.2f` at width 8 and
 # {num}`law[networks=width 16].apart:.2f` at width 16 ({target}`T25`). {claim}`memory-waits-for-larger-sets` Why less
-# than 1? What cannot denoise cannot remember either: at width 16 a network first needs about
+# than 1 at width 16? What cannot denoise cannot remember either: at width 16 a network first needs about
 # {num}`law[networks=width 16].start.value:,.0f` images, then about {num}`law[networks=width 16].views.value:.0f` views
 # of each face. {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with
 # the proportion that {cite:t}`bonnaire2025why` find.

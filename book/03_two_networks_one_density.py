@@ -60,7 +60,7 @@ few, many = (16, 16) if scale == "smoke" else (64, samples.SEEDS_LARGEST)  # sam
 distance, agreements = agreement.agreement(faces, seed=seed)
 results.keep(distance=distance, agreement=agreements)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** {claim}`networks-are-no-two-memories` {claim}`most-of-the-error-is-shared` Right: closeness, the PSNR of one answer against the other (solid) and against the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, near one at small N and far below at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.1", "code_prompt_hide": "Code: Fig. 3.1", "figure": {"name": "fig-variance", "caption": "**Networks of many images are far closer to each other than two memories are, and than either is to the truth.** {claim}`networks-are-no-two-memories` {claim}`most-of-the-error-is-shared` Right: closeness, the PSNR of one answer against the other (solid) and against the truth (dotted)."}, "image": {"alt": "Left, disagreement over that of memorizers against input PSNR, below one at small N and far lower at large N. Right, closeness in dB: at the largest N the networks are closer to each other than to the truth.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, curve in distance.by("n"):
     plots.band(left, curve["input_psnr"], curve["u"], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
@@ -79,13 +79,13 @@ plots.Picture(figure)
 # function. {claim}`networks-are-no-two-memories` Networks of few images stay below 1, too: to a *new* face they do not
 # answer as the exact memory does. (At strong noise $U$ rises to
 # {num}`distance[n=max,sigma>=0.05,sigma<=1,u=max].u.value:.2f`, since memories of large sets come together and the unit
-# shrinks; {target}`T9d`.) Most of their error the networks share: in only
-# {num}`distance[n=max,sigma=0.1].variance.value:.2f` of it they differ. {claim}`most-of-the-error-is-shared`
+# shrinks; {target}`T9d`.) Most of their error the networks share: at $\sigma$ = .1 they differ in only
+# {num}`distance[n=max,sigma=0.1].variance.value:.2f` of it. {claim}`most-of-the-error-is-shared`
 #
 # ## Data or chance?
 #
 # Two trainings differ in their images and in a seed, which draws initial weights, noise and order. Two more take these
-# apart: A's images with B's seed, and B's with A's.
+# apart: A's images with B's seed, and B's with A's. (These four are of the first edition.)
 
 # %%
 crossed, pairs, chances = agreement.chance(experiments.controls(scale, sizes), seed)
@@ -121,7 +121,7 @@ alike, near = samples.compare(drawn)
 moved = samples.moved(drawn)
 results.keep(alike=alike, near=near, moved=moved)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N samples are training images, A's other than B's; at the largest they are none, and A's is nearly B's.** {claim}`ten-images-are-drawn-again` {claim}`the-largest-set-is-not-copied` Each column starts from one noise."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.3", "code_prompt_hide": "Code: Fig. 3.3", "figure": {"name": "fig-samples", "caption": "**At the smallest N samples are training images, A's other than B's; at the largest they are none, and A's is nearly B's.** {claim}`ten-images-are-drawn-again` {claim}`the-largest-set-is-not-copied` Each column starts from one noise."}, "image": {"alt": "Grid of sampled faces in blocks by N, each sample above its nearest training image: equal to it up to brightness and contrast at the smallest N, another face at the largest, where A's and B's are alike.", "classes": "dark-light"}}
 keys = [(n, half) for n in three for half in "AB"]
 labels = [label for n, half in keys for label in (f"N = {n:,}\nsample {half}", f"nearest\nin {half}")]
 plots.image_grid([row for key in keys for row in drawn.beside(*key)], labels)
@@ -164,7 +164,7 @@ Live("draw", still, alt, networks="avatars")
 # of {term}`copies <copy>`: samples that are three times nearer to one training image than to any other
 # {cite:p}`yoon2023diffusion`, and the same for *rays*, training images in whatever tone.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** {claim}`samples-are-no-nearer-than-new-images` Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** {claim}`samples-are-no-nearer-than-new-images` Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B falls, then rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -211,7 +211,7 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; so does the floor, a little lower; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; the floor ends near .9; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(
     axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
@@ -235,17 +235,17 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 # Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
 # {claim}`networks-agree-beyond-wiener` and with each other more than with any training image.
 # {claim}`closer-than-any-training-image-beyond-wiener` Unrelated faces have {num}`beyond[n=max].null.value:.2f` here
-# and not 0, since the same $W$ is taken from both. Patches of photographs agree as well ({target}`T26 photographs`).
+# and not 0, since the same $W$ is taken from both. Patches of photographs agree less ({target}`T26 photographs`).
 # {claim}`photographs-agree-beyond-wiener`
 #
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
-# also beyond Wiener, and no nearer to it than new images are (to within .03). It holds at the largest $N$, not up to
-# $N$ = 100 (see the table). {claim}`strong-generalization-of-faces`
+# also beyond Wiener, and no nearer to it than new images are (to within .03). It holds from $N$ = 10,000 on,
+# not up to $N$ = 1,000 (see the table). {claim}`strong-generalization-of-faces`
 #
 # ## Images or architecture?
 #
 # Do they agree because faces have one density, or because their architecture is one? {term}`BF-CNN`, a chain of
-# convolutions, is trained on both halves, too.
+# convolutions, is trained on both halves, too; here it meets UNets of its own recipe.
 
 # %%
 chain = experiments.chain(scale, sizes)
@@ -277,7 +277,7 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # %% [markdown]
 # The UNet agrees with the BF-CNN of its *own* images as well as with that of *other* images: the difference is
 # {num}`costs[n=max,one="UNet A"].plain.value:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` But BF-CNN
-# draws other faces: beyond Wiener the two agree to
+# draws partly other faces: beyond Wiener the two agree to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f` only. {claim}`architecture-exchanged-costs-much`
 #
 # Of many images it no longer matters which a network has seen, but what it makes of them: its **inductive bias**, the
@@ -296,7 +296,7 @@ known.append(densities.surprises(fields, exact=gaussian_fields.exact(fields), se
 agreed = Table(tuple(row for found in known for row in densities.densities(found)))
 results.keep(agreed=agreed, simple=simple)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.2f` nat on how likely a face is, networks of few to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** {claim}`one-density-of-faces` {claim}`few-faces-make-no-density` Surprise of held-out images per pixel, less its mean. Crosses: network A again, other noise. Above: standard deviation of the difference."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.9", "code_prompt_hide": "Code: Fig. 3.9", "figure": {"name": "fig-density", "caption": "**Networks of many faces agree to {num}`agreed[images=avatars,n=max,other=B].spread.value:.3f` nat a pixel on how likely a face is, networks of few to {num}`agreed[images=avatars,n=min,other=B].spread.value:.0f` nats.** {claim}`one-density-of-faces` {claim}`few-faces-make-no-density` Surprise of held-out images per pixel, less its mean. Crosses: network A again, other noise. Above: standard deviation of the difference."}, "image": {"alt": "Three scatter plots of surprise by two denoisers: wide at few faces, along the diagonal at many, along the diagonal with scatter for Gaussian fields.", "classes": "dark-light"}}
 figure, axes = plots.panels(len(known), height=2.6)
 for ax, found, spread in zip(axes, known, [row.spread for row in agreed if row.other != "A"], strict=True):
     first, again, second = (np.subtract(found[f], np.mean(found[f])) for f in ("first", "again", "second"))
@@ -412,5 +412,5 @@ plots.image_grid([row for key in keys for row in patch_drawn.beside(*key)], labe
 # {claim}`two-networks-draw-one-new-image`
 #
 # *Not shown:* whether it would stay so if large sets were seen as often as small ones
-# ([chapter 2](02_memorization_to_generalization.py)), and whether architecture or size sets BF-CNN apart. One pair was
-# trained for each $N$.
+# ([chapter 2](02_memorization_to_generalization.py)), and whether architecture or size sets BF-CNN apart. Of
+# most $N$ one pair was trained by this recipe.

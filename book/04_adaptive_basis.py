@@ -203,7 +203,7 @@ plots.Picture(figure)
 #
 # Click a pixel, in a face or an image of yours:
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**From which pixels does the network make one, and where does a pixel go?** Live: its row of J is what it is made from, its column where it goes."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**A pixel is made from pixels around it and goes to others: rows of J are not its columns.** {claim}`symmetric-part-falls-short` Two pixels of a test face (σ = 0.1); red counts with its sign, blue against it. Live: any pixel."}}
 two = [(x.shape[-2] * i // 32, x.shape[-1] * k // 32) for i, k in ((14, 9), (26, 16))]  # of the glasses, below the mouth
 tiles = torch.cat([of_faces.row(face, ()), of_faces.at_pixels(face, two)])
 heads = ["noisy", "denoised", "row, glasses", "column", "row, chin", "column"]
@@ -222,7 +222,7 @@ levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
 pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
 results.keep(levels=levels, singular=pairs_of_bases, symmetric=symmetric)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** {claim}`symmetric-part-falls-short` {claim}`accounts-balance` With 95% intervals. Left: f(y) over Sy; dashed: a wider network. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** {claim}`symmetric-part-falls-short` {claim}`accounts-balance` With 95% intervals. Left: f(y) over Sy. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):

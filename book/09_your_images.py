@@ -120,7 +120,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["avatars"], faces_need=crossed["avatars"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies and the gap end first; agreement comes later.** {claim}`halves-agree-last` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**On faces copies end before the gap closes; on photographs both end before two halves agree.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("avatars", plots.HALF["A"]), ("photographs", plots.TRAINING)):
@@ -205,7 +205,7 @@ found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="",
 #
 # ## What to do about copies
 #
-# *More images*: the share of copies falls with $N$ at a given length of training. {claim}`few-images-are-copied` *An
-# earlier stop* helps sets that generalize before they memorize ([chapter 2](02_memorization_to_generalization.py)); the
-# smallest never do. And *no duplicates*, each of which is one more view of its image at each pass: `ghr check` names
+# *More images*: the share of copies falls with $N$, though larger sets were trained longer.
+# {claim}`few-images-are-copied` *An earlier stop* helps sets that are remembered late
+# ([chapter 2](02_memorization_to_generalization.py)). And *no duplicates*, each of which is one more view of its image at each pass: `ghr check` names
 # them.
