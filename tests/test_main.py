@@ -4,9 +4,11 @@ import dataclasses
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ghr import plan, recipes, runs
@@ -45,6 +47,20 @@ def test_what_is_trained_needs_its_folder_no_more(ghr, photographs):
     status, _, err = ghr(*words[:-1], "*-B-*")
     assert status == 1
     assert err.startswith(f"ghr: There is no folder {photographs} ")
+
+
+def test_training_takes_for_zero_what_a_cpu_computes_slowly(ghr, monkeypatch):
+    """And nothing after it does."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this CPU cannot")
+    torch.set_flush_denormal(False)
+    tiny = lambda: (torch.full((8,), 1e-39) * 0.5).max().item()  # noqa: E731
+    found = []
+    monkeypatch.setattr(runs, "fit", lambda run, **_: Path(f"{found.append(tiny())}"))
+    status, _, err = ghr("train", "--scale", "smoke", "--only", "avatars-16px-n10-*")
+    assert (status, found) == (0, [0.0] * len(found)), err
+    assert found
+    assert tiny() > 0
 
 
 def test_only_trains_what_matches(ghr, photographs):
