@@ -273,7 +273,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 #
 # PCA locality {cite:p}`lukoianov2025locality` is LS with windows from the data: a pixel sees where its row of the
 # Wiener filter exceeds a share of the largest entry, .02 as published, or fitted like the other windows. Fitted, it
-# explains some of an answer; as published it explains none, {claim}`principal-windows-have-to-be-chosen`
+# explains some of an answer; as published none that can be seen, {claim}`principal-windows-have-to-be-chosen`
 # but draws the UNet's faces best of all machines. {claim}`principal-windows-draw-the-unets-faces`
 #
 # *If locality comes from the data*, rows of the Jacobian of a network of shuffled faces
@@ -349,8 +349,8 @@ peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".
 favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
 
 # %% [markdown]
-# A network without constants can only be a memory of *rays*, all multiples of training images; networks of ten faces
-# nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the network is
+# A network without constants can only be a memory of *rays*, all multiples of training images; at σ < 0.2 networks of
+# ten faces nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the network is
 # {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from it where its
 # sampler goes as at noisy training images (at σ = 0.4
 # {num}`apart[n=max,sigma~0.37,memory=rays,denoiser=network].walk_over_training.value:.1f` times).

@@ -236,9 +236,10 @@ def need(
     told = f"N = {', '.join(f'{n:,}' for n in pairs)}. {plan.cost([run for pair in pairs.values() for run in pair])}"
     tqdm.write(told, file=sys.stderr)
     rows = []
-    for row in needs.answer(pairs):
-        rows.append(row)
-        print(needs.told(row), flush=True)
+    with _tiny_numbers_as_zero():
+        for row in needs.answer(pairs):
+            rows.append(row)
+            print(needs.told(row), flush=True)
     table = Table(tuple(rows))
     page = needs.write(name, table, out, needs.done(pairs))
     print(needs.verdict(table, needs.crossings(table)))

@@ -673,8 +673,8 @@ CLAIMS = named(
         Claim(
             "networks-that-copy-are-memories-of-rays",
             "08",
-            "max({*apart[n=10,sigma<0.5,memory=rays,denoiser=network].walk.high})"
-            " < min({*apart[n=10,sigma<0.5,memory=images,denoiser=network].walk.low}) / 5"
+            "max({*apart[n=10,sigma<0.2,memory=rays,denoiser=network].walk.high})"
+            " < min({*apart[n=10,sigma<0.2,memory=images,denoiser=network].walk.low}) / 10"
             " and {apart[n=10,sigma~0.1,memory=rays,denoiser=network].walk.high}"
             " < {apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk.low} / 100",
         ),
