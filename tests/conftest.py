@@ -437,6 +437,13 @@ def load(page, address: str | None = None) -> str:
     return page.evaluate("document.documentElement.dataset.theme")
 
 
+def press(element, x: float, y: float = 0.5) -> None:
+    """Clicks an element at a share of its width and height, once it is in view and stands still."""
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    element.click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
 def shoot(page, name: str, **options) -> None:
     """A picture of a page for whoever wants to look, in the folder that $GHR_SCREENSHOTS names."""
     if folder := os.environ.get("GHR_SCREENSHOTS"):

@@ -18,7 +18,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, shoot, tmp_path_with_pins
+from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, press, shoot, tmp_path_with_pins
 from PIL import Image
 
 from ghr import foreign, jacobian, networks, noise, recipes, runs, sampling, similarity
@@ -485,26 +485,26 @@ def test_every_control_works_by_mouse(page):
     found = page.settled()
     mouse = page.page.mouse
 
-    def at(selector, x, y=0.5):
+    def at(selector, x, y):
         page.page.locator(selector).scroll_into_view_if_needed()
         box = page.page.locator(selector).bounding_box()
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    mouse.click(*at("[name=sigma]", 0.25))
+    press(page.page.locator("[name=sigma]"), 0.25)
     moved = page.settled()
     assert moved["sigma"] == pytest.approx(10**-1.5, rel=0.1)
-    mouse.click(*at("[name=n]", 0.01))
+    press(page.page.locator("[name=n]"), 0.01)
     page.settled()
     assert "N = 10 " in page.caption()
-    mouse.click(*at('.lab-half label:has([value="B"])', 0.5))
+    press(page.page.locator('.lab-half label:has([value="B"])'), 0.5)
     assert page.settled()["x_hat"] != moved["x_hat"]
     assert "Network B" in page.caption()
-    mouse.click(*at(".lab-thumbnails label:nth-child(5)", 0.5))
+    press(page.page.locator(".lab-thumbnails label:nth-child(5)"), 0.5)
     chosen = page.settled()
     assert chosen["x"] != found["x"]
     page.page.click("[name=draw]")
     page.settled()
-    mouse.click(*at("[name=ink]", 0.01))
+    press(page.page.locator("[name=ink]"), 0.01)
     mouse.move(*at("[data-name=clean] canvas", 0.2, 0.75))
     mouse.down()
     mouse.move(*at("[data-name=clean] canvas", 0.8, 0.75), steps=30)
@@ -514,16 +514,14 @@ def test_every_control_works_by_mouse(page):
     assert (drawn[:20] == np.array(chosen["x"]).reshape(32, 32)[:20]).all()
     page.page.click("[name=blank]")
     assert len(set(page.settled()["x"])) == 1
-    mouse.click(*at(".lab-thumbnails label:nth-child(5)", 0.5))
+    press(page.page.locator(".lab-thumbnails label:nth-child(5)"), 0.5)
     assert page.settled()["x"] == chosen["x"]
 
 
 @pytest.mark.browser
 def test_the_steps_of_a_sample_can_be_looked_at_again(page):
     found = page.choose(mode="sample")
-    page.page.locator("[name=step]").scroll_into_view_if_needed()
-    box = page.page.locator("[name=step]").bounding_box()
-    page.page.mouse.click(box["x"] + 3 / 19 * box["width"] + 3, box["y"] + box["height"] / 2)
+    press(page.page.locator("[name=step]"), 0.17)  # of 0, 1/19, ...: nearest to 3/19
     np.testing.assert_array_equal(page.canvas("y A"), grey(found["moments"][3]["walks"][0]["y"]))
     assert "step 4 of 20" in page.caption()
     assert page.page.get_attribute("[name=step]", "aria-valuetext") == "4 of 20"

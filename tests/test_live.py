@@ -29,6 +29,7 @@ from conftest import (
     fly_told,
     guess_told,
     hear,
+    press,
     scrub_told,
     serve,
     until,
@@ -171,9 +172,7 @@ def test_training_images_are_dragged_by_the_mouse_and_the_view_can_be_linked(vis
     assert found[1] == pytest.approx([0.9, 1], abs=0.01)
     assert found[:1] + found[2:] == FIVE[:1] + FIVE[2:]
     slider = plane(page).locator("input").last
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    page.mouse.click(box["x"] + 0.99 * box["width"], box["y"] + box["height"] / 2)
+    press(slider, 0.99)
     assert re.match(r"σ = (1\.00|0\.9\d): .* one place, the mean of all 5 images", sentences(page)[1])
     plane(page).get_by_text("Add an image").click()
     plane(page).get_by_text("Add an image").click()
@@ -466,8 +465,7 @@ def test_pixels_are_picked_by_mouse_and_keyboard_and_vectors_counted_by_a_slider
     rebuild = Rebuild(page)
     before = rebuild.begin()
     canvas = rebuild.figure.locator("canvas").first
-    box = canvas.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 4.5 / 32, box["y"] + box["height"] * 7.5 / 32)
+    press(canvas, 4.5 / 32, 7.5 / 32)
     picked = rebuild.found()
     assert picked["pixel"] == [4, 7]
     assert np.argmax(picked["row"]) % 32 == pytest.approx(4, abs=2)  # a filter looks where its pixel is

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from conftest import DESK, canvases, cut, hear, new_project, serve, sheet, shoot
+from conftest import DESK, canvases, cut, hear, new_project, press, serve, sheet, shoot
 from PIL import Image
 
 from ghr import images, noise, recipes, runs
@@ -195,9 +195,7 @@ def test_sliders_of_a_page_show_their_frames_by_keyboard_and_by_mouse(chromium, 
         page.keyboard.press("End")
         see(page, frame(0, 1.0))
         assert second.get_attribute("aria-valuetext") == "1.00"
-        first.scroll_into_view_if_needed()
-        box = first.bounding_box()
-        page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
+        press(first, 0.99)
         see(page, frame(5, 1.0))
         dot, line = page.locator(".explorer circle"), page.locator(".explorer-line")
         packed = pack([frame(5, 1.0)], AXES)
