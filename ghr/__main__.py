@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import torch
 import tyro
 from tqdm.auto import tqdm
 
@@ -68,7 +67,7 @@ def train(
     if not chosen:
         raise ValueError(f"No run of scale {scale} matches {only}: `ghr runs --scale {scale}` lists them.")
     if images is not None and (missing := [run for run in chosen if not runs.path(run).exists()]):
-        runs.data(missing[0])  # what is wrong with a set is said before anything else; what is trained needs none
+        runs.training(missing[0])  # what is wrong with a set is said before anything else; what is trained needs none
     if said := plan.cost(chosen):
         tqdm.write(said, file=sys.stderr)
     if cluster is None:
@@ -79,19 +78,8 @@ def train(
         if images is not None:
             _account(chosen[0])
         trained = machines.fit(chosen, cluster)
-    with _tiny_numbers_as_zero():
-        for file in trained:
-            tqdm.write(str(file))
-
-
-@contextmanager
-def _tiny_numbers_as_zero() -> Iterator[None]:
-    """Below 1e-38, where gradients of a memorizer end, a CPU computes several times as slowly."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+    for file in trained:
+        tqdm.write(str(file))
 
 
 def _in_turn(chosen: list[recipes.Run]) -> Iterator[Path]:
@@ -236,10 +224,9 @@ def need(
     told = f"N = {', '.join(f'{n:,}' for n in pairs)}. {plan.cost([run for pair in pairs.values() for run in pair])}"
     tqdm.write(told, file=sys.stderr)
     rows = []
-    with _tiny_numbers_as_zero():
-        for row in needs.answer(pairs):
-            rows.append(row)
-            print(needs.told(row), flush=True)
+    for row in needs.answer(pairs):
+        rows.append(row)
+        print(needs.told(row), flush=True)
     table = Table(tuple(rows))
     page = needs.write(name, table, out, needs.done(pairs))
     print(needs.verdict(table, needs.crossings(table)))

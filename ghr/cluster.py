@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from ghr import images, runs
+from ghr import runs
 from ghr.costs import training_memory
 from ghr.files import cache
 from ghr.recipes import Run
@@ -69,7 +69,7 @@ def fit(chosen: Iterable[Run], address: str = "local") -> Iterator[Path]:
         else:
             missing.append(run)
     for run in missing:
-        images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
+        runs.held_out(run)
     if missing:
         with connect() as ray, _markers() as markers:
             yield from _train_all(ray, missing, markers)

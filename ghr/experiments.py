@@ -367,7 +367,7 @@ def study(chosen: Mapping[Key, Run], largest: Run | None = None) -> Study:
     for run in chosen.values():
         runs.fit(run)  # returns at once where the checkpoint is there
     run = largest or max(chosen.values(), key=lambda run: run.n)
-    held_out = images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
+    held_out = runs.held_out(run)
     regions = regions_of(run.size) if run.images == "photographs" else None
     return Study(
         name=run.images,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -48,12 +49,36 @@ def data(run: Run) -> images.Halves:
     return images.split(run.images, run.size, run.n, run.held_out, run.pool)
 
 
+def training(run: Run) -> Float[Tensor, "n c h w"]:
+    """The images that a run is trained on: of sets by formula, no others are drawn.
+
+    Args:
+        run: trained or not.
+
+    Returns:
+        Its half, as of `ghr.images.split`.
+    """
+    return images.half(run.images, run.size, run.n, run.half, run.held_out, run.pool)
+
+
+def held_out(run: Run) -> Float[Tensor, "m c h w"]:
+    """The test images of a run: of sets by formula, no others are drawn.
+
+    Args:
+        run: trained or not.
+
+    Returns:
+        Test images, as of `ghr.images.split`.
+    """
+    return images.held_out(run.images, run.size, run.n, run.held_out, run.pool)
+
+
 def _trained_on(run: Run) -> str | None:
     """Digest of a run's training images as they are now; None for a set that is not here, or decided by its name."""
     if not archives.here(run.images):
         return None
     try:
-        return images.digest(getattr(data(run), run.half.lower()))
+        return images.digest(training(run))
     except ValueError:  # what is left of them does not make two halves
         return "none"
 
@@ -246,8 +271,7 @@ def fit(
         for place in (file, started):
             for leftover in place.parent.glob(f"{glob.escape(place.name)}.*.partial"):  # of a process that was killed
                 leftover.unlink(missing_ok=True)
-        a, b, held_out = data(run)
-        x = a if run.half == "A" else b
+        x, test = training(run), held_out(run)
         digest = images.digest(x)
         compared = None if names.parse(run.images).source == "formula" else digest  # formulas are exact up to rounding
         if started.exists():
@@ -258,8 +282,8 @@ def fit(
         known = len(entries["images_seen"])
         entries = {name: list(entries.get(name, [None] * known)) for name in _EMPTY_LOG}
         device = _device(device)
-        x, held_out = x.to(device), held_out.to(device)
-        training = train(
+        x, test = x.to(device), test.to(device)
+        steps = train(
             network(run),
             x,
             steps=run.steps,
@@ -280,12 +304,12 @@ def fit(
         )
         begun = time.monotonic() - (entries["seconds"][-1] if entries["seconds"] else 0)
         saved = time.monotonic()
-        start = sampling.gaussian_start(held_out, LOG_SEEDS)
-        with progress(run) as tell, _asked_to_stop() as asked:
+        start = sampling.gaussian_start(test, LOG_SEEDS)
+        with progress(run) as tell, _asked_to_stop() as asked, _tiny_numbers_as_zero():
             tell(int(resume["step"]) * run.batch if resume else 0, entries)
-            for step in training:
+            for step in steps:
                 if (step.images_seen >= 1024 and _noted(run, step.step)) or step.step == run.steps:
-                    _note(entries, step, x, held_out, start, seconds=time.monotonic() - begun)
+                    _note(entries, step, x, test, start, seconds=time.monotonic() - begun)
                 if step.step == _fork(run):
                     checkpoints.write(
                         _trunk_file(run, step.step), step.state(), _trunk_run(run, step.step), entries, digest
@@ -303,6 +327,16 @@ def fit(
         checkpoints.write(file, weights, run, entries, digest)
         started.unlink(missing_ok=True)
     return file
+
+
+@contextmanager
+def _tiny_numbers_as_zero() -> Iterator[None]:
+    """Below 1e-38, where gradients of a memorizer end, a CPU computes several times as slowly."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextmanager

@@ -72,6 +72,7 @@ def test_a_name_that_means_nothing_is_refused_before_any_image_is_drawn(name, me
         lambda: images.load(name, 32),
         lambda: images.split(name, 32, 5),
         lambda: images.held_out(name, 32, 5),
+        lambda: images.half(name, 32, 5, "B"),
         lambda: recipes.Run(images=name),
         lambda: recipes.pair("smoke", 5, name, size=32),
     )
@@ -125,6 +126,7 @@ def test_what_is_done_to_images_changes_no_later_ones(name, tmp_path):
         lambda: images.load(name, 16, 4),
         lambda: images.split(name, 16, 3, 2),
         lambda: images.held_out(name, 16, 3),
+        lambda: images.half(name, 16, 3, "B"),
     )
     for use in uses:
         first = [part.clone() for part in (use() if isinstance(use(), tuple) else [use()])]

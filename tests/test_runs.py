@@ -334,6 +334,19 @@ def test_data_of_both_halves_are_disjoint_and_share_the_held_out_images(run):
     assert torch.equal(a.held_out, b.held_out)
     assert torch.equal(a.a, b.a[:5])
     assert torch.equal(a.b, b.b[-5:])
+    for half, x in (("A", a.a), ("B", a.b)):
+        assert torch.equal(runs.training(dataclasses.replace(run, half=half)), x)
+    assert torch.equal(runs.held_out(run), a.held_out)
+
+
+@pytest.mark.parametrize("name", ["discs", "photographs", "fields-2-shuffled"])
+def test_one_half_alone_is_that_of_the_split(name, run):
+    pool = None if name == "photographs" else 20
+    for half in "AB":
+        one = Run(images=name, size=16, n=4, half=half, held_out=3, pool=pool)
+        a, b, held_out = runs.data(one)
+        assert torch.equal(runs.training(one), a if half == "A" else b)
+        assert torch.equal(runs.held_out(one), held_out)
 
 
 # Round trip -------------------------------------------------------------------------------------------------------
@@ -421,6 +434,26 @@ def test_every_field_of_the_recipe_reaches_training(run, monkeypatch):
         runs.fit(dataclasses.replace(run, **fields))
     assert {name: passed[name] for name in fields} == fields
     assert passed["steps"] == -(-run.images_seen // 3)
+
+
+def test_training_takes_for_zero_what_a_cpu_computes_slowly(run, monkeypatch):
+    """And nothing after it does."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this CPU cannot")
+    torch.set_flush_denormal(False)
+    tiny = lambda: (torch.full((8,), 1e-39) * 0.5).max().item()  # noqa: E731
+    found = []
+
+    def steps(*_, **__):
+        found.append(tiny())
+        raise InterruptedError
+        yield
+
+    monkeypatch.setattr(runs, "train", steps)
+    with pytest.raises(InterruptedError):
+        runs.fit(run)
+    assert found == [0.0]
+    assert tiny() > 0
 
 
 def test_whoever_listens_is_told_which_checkpoints_are_loaded(run, checkpoint):

@@ -91,11 +91,11 @@ def told_of(films: Sequence[Film]) -> dict:
         Side of the images; the test images, clean and noisy; and of each training N, a colour, images seen, gaps,
         pictures and the training images nearest to its last samples, with their similarity.
     """
-    x = runs.data(films[0].run).held_out[: runs.PICTURES]
+    x = runs.held_out(films[0].run)[: runs.PICTURES]
     y = add_noise(x, runs.PICTURES_SIGMA, torch.Generator().manual_seed(0))  # as the log has them
     trainings = []
     for film in films:
-        training = getattr(runs.data(film.run), film.run.half.lower())
+        training = runs.training(film.run)
         similarity, which = nearest(film.frames()[-1, 1], training)
         shade = plots.shade(film.run.n, [other.run.n for other in films])
         trainings.append(

@@ -23,6 +23,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -339,7 +340,8 @@ def export(scale: str, root: Path) -> Path:
 
 def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Path) -> dict:
     """Writes the files of one image set and its networks, and says what they are."""
-    largest = runs.data(group[-1])
+    largest = group[-1]
+    held_out = runs.held_out(largest)
     entries, known = [], {}
     for run in group:
         network = runs.load(run, "cpu")
@@ -351,21 +353,22 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
         entry["weights"] = _file(folder, f"{run.name}.weights", weights(network))
         few, key = run.n <= SHIPPED, (run.n, run.half)
         if (few or images in SEARCHED) and key not in known:
-            training = getattr(runs.data(run), run.half.lower())
-            known[key] = (_pixels if few else _groups)(folder, f"{images}-n{run.n}-{run.half}.training", training)
+            file = f"{images}-n{run.n}-{run.half}.training"
+            known[key] = (_pixels if few else _groups)(folder, file, runs.training(run))
         if key in known:
             entry["training" if few else "groups"] = known[key]
         entries.append(entry)
-    starts, mean = (x.numpy().astype("<f4") for x in (_starts(largest.held_out), largest.held_out.mean(0)))
+    starts, mean = (x.numpy().astype("<f4") for x in (_starts(held_out), held_out.mean(0)))
     found = {}
     if images in SEARCHED:
-        count = min(COMPONENTS, len(largest.a) - 1, largest.a[0].numel())
-        rows = torch.cat([largest.a.mean(0, keepdim=True), harmonic.principal(largest.a, count)])
+        a = runs.training(replace(largest, half="A"))
+        count = min(COMPONENTS, len(a) - 1, a[0].numel())
+        rows = torch.cat([a.mean(0, keepdim=True), harmonic.principal(a, count)])
         found["components"] = _file(folder, f"{images}.components", rows.numpy().astype("<f4").tobytes())
     return {
         "name": images,
         "label": _label(images),
-        "images": _pixels(folder, f"{images}.images", largest.held_out[:SHOWN]),
+        "images": _pixels(folder, f"{images}.images", held_out[:SHOWN]),
         "starts": _file(folder, f"{images}.starts", starts.tobytes()),
         "mean": _file(folder, f"{images}.mean", mean.tobytes()),
         "networks": entries,
@@ -483,7 +486,8 @@ def figure(chosen: list[recipes.Run]) -> str:
         return ""
     group = [run for run in chosen if run.images == chosen[0].images]
     ones = [run for run in group if (run.half, run.width) == (group[0].half, group[0].width)]
-    x = runs.data(group[-1]).held_out[:1]
+    held_out = runs.held_out(group[-1])
+    x = held_out[:1]
     y = noise.add_noise(x, SIGMA, torch.Generator().manual_seed(0))
     shown = [ones[round(k)] for k in np.linspace(0, len(ones) - 1, min(4, len(ones)))]
     denoised = [runs.load(run)(y) for run in shown]
@@ -495,7 +499,7 @@ def figure(chosen: list[recipes.Run]) -> str:
     ]
 
     pair = [run for run in group if (run.n, run.width) == (group[-1].n, group[-1].width)]
-    start = _starts(runs.data(group[-1]).held_out)[:1]
+    start = _starts(held_out)[:1]
     walks = [list(sampling.sample(runs.load(run), start)) for run in pair]
     moments = np.linspace(0, len(walks[0]) - 1, len(titles) - 1).round().astype(int)
     rows = [torch.cat([*(walk[t].y for t in moments), walk[-1].x_hat]) for walk in walks]

@@ -112,11 +112,38 @@ def held_out(name: str, size: int, n: int, held_out: int = 2000, pool: int | Non
     Raises:
         ValueError: as `split`.
     """
+    return _one(2, name, size, n, held_out, pool)
+
+
+def half(
+    name: str, size: int, n: int, which: str, held_out: int = 2000, pool: int | None = None
+) -> Float[Tensor, "n c h w"]:
+    """One half of `split` alone: of sets that are read or drawn in parts, neither the other is, nor test images.
+
+    Args:
+        name: of an image set, any that `load` knows, e.g. "avatars" or "discs".
+        size: side in pixels.
+        n: images per half.
+        which: "A" or "B".
+        held_out: test images wanted; fewer when the set has fewer.
+        pool: images of the set that are used (default: all; photographs: always all).
+
+    Returns:
+        Training images, as in `load`.
+
+    Raises:
+        ValueError: as `split`.
+    """
+    return _one("AB".index(which), name, size, n, held_out, pool)
+
+
+def _one(k: int, name: str, size: int, n: int, held_out: int, pool: int | None) -> Float[Tensor, "m c h w"]:
+    """Part k of `split`."""
     named = names.parse(name, size)
     if named.kind == "photographs":
-        return split(name, size, n, held_out, pool).held_out
+        return split(name, size, n, held_out, pool)[k]
     p, read = _part(named, size, pool)
-    return _as_named(named, read(_places(p, n, held_out)[2]))
+    return _as_named(named, read(_places(p, n, held_out)[k]))
 
 
 def count(name: str, size: int) -> int:
