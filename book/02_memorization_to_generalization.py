@@ -151,8 +151,8 @@ for ax, n in zip(axes, shown, strict=True):
     plots.band(ax, x, others["wiener"], color=plots.WIENER, linewidth=1, label="Wiener, test images")
     plots.band(ax, x, curve["training"][:-1], label="network, training images", **style)
     plots.band(ax, x, curve["test"][:-1], linestyle=":", label="network, test images", **style)
-    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", xlim=(0, 42.5), ylim=(5, 58))
-axes[0].set_ylabel("output PSNR (dB)")
+    ax.set(title=f"N = {n:,}", xlabel="input PSNR (dB)", xlim=(0, 42.5))
+axes[0].set(ylabel="output PSNR (dB)", ylim=(5, None))
 plots.legend(figure, ncols=4)
 plots.Picture(figure)
 

@@ -304,7 +304,7 @@ for ax, found, spread in zip(axes, known, [row.spread for row in agreed if row.o
     ax.plot(first, again, "x", color=plots.TRAINING, markersize=4)
     ax.plot(first, second, "o", color=plots.HALF["B"] if found["other"][0] == "B" else plots.INK, markersize=3)
     name, other = ("faces", "B") if found["images"][0] == faces.name else ("fields", "optimum")
-    title = f"{name}, N = {found['n'][0]:,}\nA − {other} spreads by {spread.value:.2g}"
+    title = f"{name}, N = {found['n'][0]:,}\nA − {other}\nspreads by {spread.value:.2g}"
     ax.set(title=title, xlabel="by network A (nats per pixel)", ylabel=f"by {other if other == 'optimum' else 'network B'}")
 plots.Picture(figure)
 

@@ -115,15 +115,15 @@ plots.Picture(figure)
 # Memory gives way, we say, at a gap of 1 dB, one copy in twenty, an agreement of .7.
 
 # %%
-needed = {"avatars": need.measured(drawn, copied, seed), "photographs": need.measured(drawn_patches, copied_patches, seed)}
+needed = {"faces": need.measured(drawn, copied, seed), "photographs": need.measured(drawn_patches, copied_patches, seed)}
 crossed = {name: need.crossings(rows) for name, rows in needed.items()}
-results.keep(faces=needed["avatars"], faces_need=crossed["avatars"])
+results.keep(faces=needed["faces"], faces_need=crossed["faces"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**On faces copies end before the gap closes; on photographs both end before two halves agree.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
-    for name, colour in (("avatars", plots.HALF["A"]), ("photographs", plots.TRAINING)):
+    for name, colour in (("faces", plots.HALF["A"]), ("photographs", plots.TRAINING)):
         rows = needed[name]
         plots.band(ax, rows["n"], rows[line.field], color=colour, marker="o", markersize=3, label=name)
     ax.axhline(line.level, color=plots.INK, linestyle="--", linewidth=0.8)
@@ -131,8 +131,8 @@ for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "ag
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: where each line is crossed, avatars"}
-crossed["avatars"].show("Where memory gives way: avatars", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: where each line is crossed, faces"}
+crossed["faces"].show("Where memory gives way: faces", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: where each line is crossed, photographs"}
 crossed["photographs"].show("Where memory gives way: photographs", {}, measure="", level="g", found="", n=",.0f", low=",.0f", high=",.0f", views=",.0f")

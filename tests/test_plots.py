@@ -147,6 +147,21 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def test_a_legend_names_every_n_in_order_whichever_panel_it_came_from():
+    figure, (left, right) = plots.panels(2)
+    for axes, labels in (
+        (left, ("noisy input", "N = 1,000", "N = 30,000")),
+        (right, ("N = 4,454", "N = 10", "Wiener")),
+    ):
+        for label in labels:
+            axes.plot([0, 1], label=label)
+    plots.legend(figure)
+    found = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert found == ["noisy input", "N = 10", "N = 1,000", "N = 4,454", "N = 30,000", "Wiener"]
+    shown = dict(zip(found, (line.get_color() for line in figure.legends[0].get_lines()), strict=True))
+    assert shown == {line.get_label(): line.get_color() for axes in (left, right) for line in axes.get_lines()}
+
+
 def test_three_panels_stand_side_by_side_and_a_legend_above_leaves_curves_alone():
     figure, axes = plots.panels(3, height=2)
     for each in axes:

@@ -202,9 +202,17 @@ def legend(owner: Axes | Figure, above: bool = False, **kwargs) -> None:
     if isinstance(owner, Figure):
         pairs = [axes.get_legend_handles_labels() for axes in owner.axes]
         found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
+        found = {label: found[label] for label in _in_order(list(found))}
         kwargs = {"handles": found.values(), "labels": found.keys(), "loc": "outside upper center", **kwargs}
     with matplotlib.rc_context(_STYLE):
         owner.legend(**kwargs)
+
+
+def _in_order(labels: list[str]) -> list[str]:
+    """Labels as they come, but those that name an N by rising N."""
+    numbers = {label: int(label[4:].replace(",", "")) for label in labels if re.fullmatch(r"N = [\d,]+", label)}
+    rising = iter(sorted(numbers, key=numbers.get))
+    return [next(rising) if label in numbers else label for label in labels]
 
 
 def image_grid(
