@@ -6,8 +6,8 @@ Each has a line that it crosses where memory gives way.
 
 All networks that `ghr need` trains see equally many images. So the views of each image fall as N grows, and the N
 found is one *for that length of training*: memory sets in after some number of views, which is told with it, and who
-trains k times as long needs about k times as many images. With a fixed number of views instead there is no such N: small sets have not begun
-to learn when large ones already remember.
+trains k times as long needs about k times as many images. With a fixed number of views instead there is no such N:
+small sets have not begun to learn when large ones already remember.
 """
 
 import dataclasses
