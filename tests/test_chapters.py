@@ -140,6 +140,19 @@ def test_no_line_of_text_begins_with_a_number_that_makes_a_list_of_it():
     assert whole.findall("# {num}`table.count`. So it ends\n# {num}`table.rho:.2f`. Not so") != []
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_figures_are_numbered_as_they_come_and_have_words_for_who_cannot_see(name):
+    """Explorers and live figures make their alternative text themselves."""
+    cells = jupytext.reads(TEXTS[name], fmt="py").cells
+    figures = [cell for cell in cells if "figure" in cell.metadata.get("mystnb", {})]
+    own = ("Explorer(", "Live(")
+    silent = [cell for cell in figures if not cell.source.splitlines()[-1].startswith(own)]
+    assert [cell.source for cell in silent if not cell.metadata["mystnb"].get("image", {}).get("alt")] == []
+    labels = [(k, cell.metadata["mystnb"].get("code_prompt_show", "")) for k, cell in enumerate(figures, 1)]
+    counted = {k: label.removeprefix("Code: Fig. ") for k, label in labels if label.startswith("Code: Fig. ")}
+    assert counted == {k: f"{int(press.number(name))}.{k}" for k in counted}
+
+
 def test_no_two_figures_or_equations_of_the_book_have_one_label():
     """Links between pages would lead to either; Sphinx says so only after everything was executed."""
     labels = [label for text in TEXTS.values() for label in re.findall(r'"name": "([\w-]+)"|\$\$ \(([\w-]+)\)', text)]

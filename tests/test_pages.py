@@ -98,6 +98,7 @@ def test_one_chapter_becomes_a_notebook_with_its_numbers(project, capsys, monkey
     assert "A line of N = 10." in [cell.source for cell in nb.cells]
     assert executions(project) == ["smoke 2"]
     assert '"It is large." (gap-is-large: ' in capsys.readouterr().out
+    assert file.with_name("00_gaps.csv").read_text().startswith("n,gap")
     with pytest.raises(
         ValueError, match=r"There is no chapter 07: expected a number or a path of book/00_x.py, book/09"
     ):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghr.images import synthetic
+from ghr.images import names, synthetic
 
 
 def generator(seed=0):
@@ -22,6 +22,10 @@ MAKERS = {
     "sines": lambda n, size, g: synthetic.sines(n, size, generator=g),
     "rays": lambda n, size, g: synthetic.rays(torch.ones(1, 1, size, size), n, g),
 }
+
+
+def test_every_name_of_a_formula_has_one():
+    assert set(synthetic._SETS) == {kind for kind, of in names.KINDS.items() if of.source == "formula"}
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

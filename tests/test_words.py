@@ -229,6 +229,8 @@ def test_a_claim_that_does_not_hold_is_marked_with_its_numbers_and_named_with_it
     assert '<span class="claim">(does not hold: max([0.1, 0.4]) &gt; 2)</span> And' in words.fill(text, told(), "02")
     assert "(not at this scale: max([0.1, 0.4]) > 2) And" in words.fill(text, told("smoke"), "02", html=False)
     assert words.broken(text, told()) == ['"More images help, says *fig*." (grows: max([0.1, 0.4]) > 2)']
+    after = "Few are enough. {claim}`falls` More images help. {claim}`grows`"
+    assert words.broken(after, told())[-1:] == ['"More images help." (grows: max([0.1, 0.4]) > 2)']
     (other,) = words.broken("So. {claim}`elsewhere`", told())
     assert "it finds no row of gaps" in other
 

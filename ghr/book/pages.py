@@ -146,7 +146,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
 
 
 def chapter(name: str, scale: str, out: Path | None = None, root: Path = Path(), **parameters) -> Path:
-    """One chapter executed, as a notebook with the numbers in its text and captions below its figures.
+    """One chapter executed, as a notebook with numbers in its text and captions below its figures, beside its tables.
 
     What is asked of other chapters is answered where these have been executed at this scale.
 
@@ -177,10 +177,9 @@ def chapter(name: str, scale: str, out: Path | None = None, root: Path = Path(),
     (page,), text = chosen, (root / chosen[0]).read_text("utf8")
     out = (out or root / "build" / "chapters" / scale / f"{Path(page).stem}.ipynb").resolve()
     writable(out.parent, "chapters", "name another file")
-    if "ghr.experiments" in imported([page], root):
-        experiments.prepare(scale)
     copy = nbformat.read(execute(page, scale, root, **parameters), as_version=4)
-    tables = kept(scale, root) | {number(page): tables_of(page, scale, root, **parameters)}
+    own = tables_of(page, scale, root, **parameters)
+    tables = kept(scale, root) | {number(page): own}
     part = bool(parameters) or any(number(other) not in tables for other in there)
     answers = words.Told(scale, tables, tuple(ledger.measured(tables, scale)), part=part)
     false: list[str] = []
@@ -190,6 +189,8 @@ def chapter(name: str, scale: str, out: Path | None = None, root: Path = Path(),
         return words.fill(text, answers, number(page), html=False)
 
     write_whole(out, nbformat.writes(percent.captioned(percent.rewrite(percent.combined(text, copy), fill))).encode())
+    for name, table in own.items():
+        write_whole(out.with_name(f"{number(page)}_{name}.csv"), table.csv().encode())
     if false:
         print(f"do not hold at scale {scale}:", *false, sep="\n  ")
     return out

@@ -410,7 +410,10 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
             f"{error.ename}: {error.evalue} (run so far: {partial.relative_to(root)})"
         ) from error
     except DeadKernelError as error:
-        raise RuntimeError(f"{chapter}: the kernel died (out of memory, or interrupted?)") from error
+        cells = nbformat.read(partial, as_version=4).cells  # papermill notes in the file what it begins
+        running = [k for k, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("status") == "running"]
+        where = f", cell {place(running[0], nb)}" if running else ""
+        raise RuntimeError(f"{chapter}{where}: the kernel died (out of memory, or interrupted?)") from error
     except OSError as error:  # papermill writes what has run so far after every cell
         raise OSError(
             f"{chapter} cannot be executed into {stem.parent} ({error.strerror or error}). Once it can, the same "
@@ -636,7 +639,7 @@ def schemas(root: Path) -> words.Schemas:
         except SyntaxError:  # its cell is named when it runs
             found[number(chapter)] = {}
         except ValueError as error:
-            raise ValueError(f"{chapter}: {error}.") from error
+            raise ValueError(f"{chapter}: {str(error).rstrip('.')}.") from error
     return found
 
 

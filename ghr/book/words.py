@@ -186,7 +186,8 @@ def broken(text: str, told: Told) -> list[str]:
         if match[1] == "claim":
             reason = _fails(_named(match[2], told), told)
             if reason:
-                found.append(f'"{sentence(text[: match.start()])}" ({match[2]}: {reason})')
+                said = sentence(ROLE.sub(lambda role: "" if role[1] == "claim" else role[0], text[: match.start()]))
+                found.append(f'"{said}" ({match[2]}: {reason})')
     return found
 
 
