@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from conftest import edit, executions
 
-from ghr.book import press, results
+from ghr.book import percent, press, results
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -267,6 +267,15 @@ def test_chapters_run_at_the_same_time_and_share_the_threads(patient):
     press.execute_all("smoke", patient)
     assert [copy.stat().st_mtime_ns for copy in (a, b)] == written
     assert dict(os.environ) == before
+
+
+def test_a_kernel_that_dies_is_told_with_its_cell(project):
+    """As when memory runs out: no Python is left that could say where."""
+    with (project / "book" / "00_x.py").open("a") as file:
+        file.write("\n# %%\nimport os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    last = len(percent.notebook((project / "book" / "00_x.py").read_text()).cells)
+    with pytest.raises(RuntimeError, match=rf"^book/00_x.py, cell {last}: the kernel died \(out of memory, or interr"):
+        press.execute("book/00_x.py", "smoke", project)
 
 
 def test_after_a_failure_no_chapter_begins_and_the_work_of_those_that_had_begun_is_kept(patient, monkeypatch):

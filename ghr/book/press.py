@@ -410,9 +410,10 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
             f"{error.ename}: {error.evalue} (run so far: {partial.relative_to(root)})"
         ) from error
     except DeadKernelError as error:
-        cells = nbformat.read(partial, as_version=4).cells  # papermill notes in the file what it begins
-        running = [k for k, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("status") == "running"]
-        where = f", cell {place(running[0], nb)}" if running else ""
+        # papermill notes in the file what it has begun, and counts the cell that killed the kernel among it
+        states = [c.metadata.get("papermill", {}).get("status") for c in nbformat.read(partial, as_version=4).cells]
+        begun = [k for k, state in enumerate(states) if state not in (None, "pending")]
+        where = f", cell {place(begun[-1], nb)}" if begun else ""
         raise RuntimeError(f"{chapter}{where}: the kernel died (out of memory, or interrupted?)") from error
     except OSError as error:  # papermill writes what has run so far after every cell
         raise OSError(
