@@ -32,6 +32,7 @@ LABELS = {  # what a reader would call image sets whose names say little; the pa
 SHOWN = 16  #: held-out images to choose from
 SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
 COMPONENTS = 100  #: principal components that are shipped
+WHOLE = 1600  #: pixels up to which the whole Jacobian is had sooner than a hundred of its eigenvectors without it
 
 
 # -- what there is to ask
@@ -121,7 +122,7 @@ class Answers:
     def __init__(self, sets: Sequence[ImageSet]):
         self.sets = sets
         self._networks = [network for images in sets for network in images.networks]
-        self._products: tuple = (None, None)  # of the place that was looked at last
+        self._looked: tuple = (None, None)  # where a network was looked at last, and its Jacobian there
 
     @classmethod
     def of_book(cls, wanted: Sequence[str]) -> "Answers":
@@ -181,6 +182,7 @@ class Answers:
         try:
             if message["task"] not in TASKS:
                 raise ValueError(f"A kernel knows no task {message['task']}.")
+            say("begun", True)
             rest = _unpacked(message["rest"], buffers)
             say("result", TASKS[message["task"]](self, tell=lambda news: say("tell", news), **rest))
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, the reader waits for an answer
@@ -215,21 +217,32 @@ class Answers:
             tell({"step": step, "sigma": states[0].sigma.item(), "walks": moments})
         return True
 
+    def _once(self, make: Callable, f: Callable, y: Tensor, sigma: float):
+        """make(f, y, sigma), kept until another network, image or level is looked at."""
+        place = (make, f, y.numpy().tobytes(), sigma)
+        if self._looked[0] != place:
+            self._looked = (place, make(f, y, sigma))
+        return self._looked[1]
+
     def _basis(
         self, network: dict, size: int, y: Tensor, k: int, sigma: float, tolerance: float | None = None, tell=None
     ) -> dict:
         """Leading eigenvectors at y; the tolerance is the worker's."""
         f, y = self._f(network), _image(y, size)
-        found = jacobian.leading(f, y, min(k, y.numel() - 1), sigma)
-        vectors = [*found.eigenvectors]
-        return {"x_hat": denoise(f, y, sigma), "values": found.eigenvalues.tolist(), "vectors": vectors}
+        if size**2 <= WHOLE:
+            found = jacobian.eigenbasis(self._once(jacobian.jacobian, f, y, sigma), tuple(y.shape[1:]))
+        else:
+            found = jacobian.leading(f, y, k, sigma)
+        values, vectors = found.eigenvalues[:k].tolist(), [*found.eigenvectors[:k]]
+        return {"x_hat": denoise(f, y, sigma), "values": values, "vectors": vectors}
 
     def _filter(self, network: dict, size: int, y: Tensor, pixel: int, sigma: float, tell=None) -> dict:
         """Row and column of the Jacobian at y."""
-        place = (network["key"], y.numpy().tobytes(), sigma)
-        if self._products[0] != place:  # once for all pixels of an image
-            self._products = (place, jacobian.products(self._f(network), _image(y, size), sigma))
-        push, pull = self._products[1]
+        f, y = self._f(network), _image(y, size)
+        if size**2 <= WHOLE:
+            j = self._once(jacobian.jacobian, f, y, sigma)
+            return {"row": j[pixel], "column": j[:, pixel]}
+        push, pull = self._once(jacobian.products, f, y, sigma)
         one = _image(torch.nn.functional.one_hot(torch.tensor(pixel), size**2).to(y), size)
         return {"row": pull(one), "column": push(one)}
 

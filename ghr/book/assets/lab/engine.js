@@ -51,7 +51,8 @@ const DIVERGING = [
 ]; // anchors of RdBu, reversed
 
 // Where a vector's own scale ends: one pixel in a hundred lies beyond (ghr.plots).
-export const reach = (vector) => Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))];
+export const reach = (vector) =>
+  Math.max(1e-12, Float64Array.from(vector, Math.abs).sort()[Math.floor(0.99 * (vector.length - 1))]);
 
 // Blue below zero, red above.
 export function signed(vector, limit = reach(vector)) {

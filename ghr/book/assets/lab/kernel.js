@@ -17,29 +17,36 @@ export function levels(sigmas) {
 
 export async function start() {} // the kernel runs already
 
+// Nobody needs to hear of what takes less than a second.
+const later = (tell, words) => setTimeout(tell, 1000, { name: "kernel", words });
+
 // A kernel answers in order, and each figure asks one thing at a time: nothing is asked that another message has made old.
-const WAITS = "The kernel is at work, on this or on cells before it. Was it restarted? Then run the cell again.";
+const WAITS = "The kernel is at work on cells before this. Was it restarted? Then run this cell again.";
+const WORKS = "The kernel is at work.";
 export const seat = () => (task, rest = {}, tell = () => {}) =>
   new Promise((done, fail) => {
     const id = `${view}-${++asked}`;
-    const late = setTimeout(tell, 1000, { name: "kernel", words: WAITS });
-    waiting.set(id, { done, fail, tell, late });
+    waiting.set(id, { done, fail, tell, late: later(tell, WAITS) });
     const buffers = [];
     try {
       model.send({ id, task, rest: packed(rest, buffers) }, undefined, buffers);
     } catch ({ message }) {
-      clearTimeout(late);
+      clearTimeout(waiting.get(id).late);
+      waiting.delete(id);
       fail({ message: `The kernel is gone: run the cell again. (${message})` });
     }
   });
 
 model.on("msg:custom", ({ id, ...said }, buffers) => {
-  const { done, fail, tell, late } = waiting.get(id) ?? {};
-  if (!done) return;
-  clearTimeout(late);
-  if (said.tell) return tell(unpacked(said.tell, buffers));
-  waiting.delete(id);
-  said.error ? fail({ message: said.error }) : done(unpacked(said.result, buffers));
+  const one = waiting.get(id);
+  if (!one) return;
+  clearTimeout(one.late);
+  if (said.begun) one.late = later(one.tell, WORKS);
+  else if (said.tell) one.tell(unpacked(said.tell, buffers));
+  else {
+    waiting.delete(id);
+    said.error ? one.fail({ message: said.error }) : one.done(unpacked(said.result, buffers));
+  }
 });
 
 function packed(value, buffers) {
