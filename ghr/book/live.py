@@ -29,7 +29,7 @@ class Live(anywidget.AnyWidget):
     """A figure that a page of the book brings to life, or a kernel, as the last line of a cell.
 
     Args:
-        script: its name, "plane", "draw" or "rebuild".
+        script: its name, e.g. "plane" or "draw".
         still: what stands there before, and wherever no script runs.
         alt: what the still shows, for those who cannot see it.
         networks: image sets whose networks it asks; none by default.

@@ -105,6 +105,7 @@ export class Asking {
   }
 }
 
-// A network by its N, or a reader's by its name.
-export const titled = (n) => (typeof n === "string" ? n : `N = ${n.toLocaleString("en")}`);
+// What a network is called, by its N, or a reader's by its name.
+export const titled = (n) => (named(n) ? `the denoiser “${n}”` : `the network of N = ${n.toLocaleString("en")}`);
+export const named = (n) => typeof n === "string";
 export const bold = (textContent) => make("b", { textContent });

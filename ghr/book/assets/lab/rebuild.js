@@ -2,7 +2,7 @@
 // the network does at a pixel, its filter and where it sends it.
 // What was found is at hand in the console as `document.querySelector("[data-script=rebuild]").result`.
 import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { bold, titled } from "./asking.js";
+import { bold, named, titled } from "./asking.js";
 import { decibels, floats, levels, quiet, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js";
@@ -48,8 +48,7 @@ class Rebuild extends Looking {
   build() {
     const networks = ["denoised", "row", "column", "eigenvectors", "chosen"];
     this.grid("live-many", ["clean", "noisy", "denoised", "row", "column", ...Object.keys(CHOICES)], networks);
-    const named = typeof this.networks[0].n === "string";
-    const seen = slider(named ? "denoiser" : "training images, N", this.texts, this.n, (k) => {
+    const seen = slider(named(this.networks[0].n) ? "denoiser" : "training images, N", this.texts, this.n, (k) => {
       this.n = k;
       this.look();
     });
@@ -155,7 +154,7 @@ class Rebuild extends Looking {
     titles.principal = `${k} principal components`;
     for (const name of Object.keys(CHOICES)) this.show(name, [bold(titles[name]), ` ${decibels(quality[name])}`], images[name]);
     const others = ["cosines", "wavelets", "principal"].map((name) => quality[name].toFixed(1));
-    this.words.textContent = `From the first ${k} eigenvectors of the network of ${titled(this.networks[this.n].n)} the image is rebuilt to ${decibels(quality.eigenvectors)}, from the ${k} largest of the first ${KS.at(-1)} to ${decibels(quality.chosen)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
+    this.words.textContent = `From the first ${k} eigenvectors of ${titled(this.networks[this.n].n)} the image is rebuilt to ${decibels(quality.eigenvectors)}, from the ${k} largest of the first ${KS.at(-1)} to ${decibels(quality.chosen)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
     this.el.result = { x: this.x, y: this.y, k, quality, values: this.values, ...this.filters, pixel: this.pixel };
   }
 }

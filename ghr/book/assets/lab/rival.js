@@ -2,7 +2,7 @@
 // image of the book, of the reader, or drawn by hand, and the difference.
 // What was found is at hand in the console as `document.querySelector("[data-script=rival]").result`.
 import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { bold } from "./asking.js";
+import { bold, named } from "./asking.js";
 import { decibels, levels, quiet, reach, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { gaussian, psnr } from "./maths.js";
@@ -42,7 +42,7 @@ class Rival extends Looking {
     const sliders = [
       slider("rival", RIVALS, this.rival, chosen("rival")),
       slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
-      slider(typeof this.networks[0].n === "string" ? "denoiser" : "training images of both, N", this.texts, this.n, chosen("n")),
+      slider(named(this.networks[0].n) ? "denoiser" : "training images of both, N", this.texts, this.n, chosen("n")),
       slider("image", this.names, this.image, (k) => this.choose(k)),
       slider("ink, to draw with", INKS, (this.ink = 0), (k) => (this.ink = k)),
     ];
@@ -122,7 +122,7 @@ class Rival extends Looking {
 
   async both() {
     const [sigma, name, n] = [this.sigmas[this.sigma], RIVALS[this.rival], this.texts[this.n]];
-    const seen = typeof this.networks[this.n].n === "string" ? "training images" : `${n} training ${n === "1" ? "image" : "images"}`;
+    const seen = named(this.networks[this.n].n) ? "training images" : `${n} training ${n === "1" ? "image" : "images"}`;
     const { x } = this;
     const z = gaussian(0, d);
     const y = x.map((v, i) => v + sigma * z[i]);
