@@ -188,26 +188,26 @@ class Answers:
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, the reader waits for an answer
             say("error", sentence(error))
 
-    # each task takes what `worker.js` is told, as well as the noise level, which blind networks do not need
+    # each task takes of what `worker.js` is told as much as it needs, and the noise level, which blind networks do not
 
     def _f(self, network: dict) -> Callable:
         return self._networks[network["key"]].load()
 
-    def _images(self, file: dict, size: int, tell=None) -> list[Tensor]:
+    def _images(self, file: dict, **_) -> list[Tensor]:
         """Images to choose from."""
         return [*self._file(file)]
 
-    def _file(self, file: dict, tell=None, size: int = 0) -> Tensor:
+    def _file(self, file: dict, **_) -> Tensor:
         """A tensor of an image set."""
         (images,) = [images for images in self.sets if images.name == file["set"]]
         return images.components if file["part"] == "components" else images.files[file["part"]]
 
-    def _denoise(self, network: dict, size: int, y: Tensor, sigma: float, tell=None) -> Tensor:
+    def _denoise(self, network: dict, size: int, y: Tensor, sigma: float, **_) -> Tensor:
         """What a network makes of y."""
         return denoise(self._f(network), _image(y, size), sigma)
 
     def _sample(
-        self, pair: list[dict], size: int, start: Tensor, steps: int, first: float, last: float, tell: Callable
+        self, pair: list[dict], size: int, start: Tensor, steps: int, first: float, last: float, tell: Callable, **_
     ) -> bool:
         """Walks of several networks from one start, told step by step."""
         y = _image(start, size)
@@ -224,10 +224,8 @@ class Answers:
             self._looked = (place, make(f, y, sigma))
         return self._looked[1]
 
-    def _basis(
-        self, network: dict, size: int, y: Tensor, k: int, sigma: float, tolerance: float | None = None, tell=None
-    ) -> dict:
-        """Leading eigenvectors at y; the tolerance is the worker's."""
+    def _basis(self, network: dict, size: int, y: Tensor, k: int, sigma: float, **_) -> dict:
+        """Leading eigenvectors at y."""
         f, y = self._f(network), _image(y, size)
         if size**2 <= WHOLE:
             found = jacobian.eigenbasis(self._once(jacobian.jacobian, f, y, sigma), tuple(y.shape[1:]))
@@ -236,7 +234,7 @@ class Answers:
         values, vectors = found.eigenvalues[:k].tolist(), [*found.eigenvectors[:k]]
         return {"x_hat": denoise(f, y, sigma), "values": values, "vectors": vectors}
 
-    def _filter(self, network: dict, size: int, y: Tensor, pixel: int, sigma: float, tell=None) -> dict:
+    def _filter(self, network: dict, size: int, y: Tensor, pixel: int, sigma: float, **_) -> dict:
         """Row and column of the Jacobian at y."""
         f, y = self._f(network), _image(y, size)
         if size**2 <= WHOLE:
@@ -246,7 +244,7 @@ class Answers:
         one = _image(torch.nn.functional.one_hot(torch.tensor(pixel), size**2).to(y), size)
         return {"row": pull(one), "column": push(one)}
 
-    def _nearest(self, network: dict, size: int, image: Tensor, tell=None) -> dict | None:
+    def _nearest(self, network: dict, size: int, image: Tensor, **_) -> dict | None:
         """The training image most like an image, where they are known."""
         if not (known := self._networks[network["key"]].training):
             return None
@@ -254,7 +252,7 @@ class Answers:
         (rho,), (index,) = similarity.nearest(_image(image, size), training)
         return {"rho": rho.item(), "image": training[index]}
 
-    def _rival(self, network: dict, size: int, y: Tensor, sigma: float, side: int, patches: bool, tell=None) -> Tensor:
+    def _rival(self, network: dict, size: int, y: Tensor, sigma: float, side: int, patches: bool, **_) -> Tensor:
         """What a machine of the network's training images makes of y; it is the memorizer where it sees them whole."""
         training = self._networks[network["key"]].training()
         if side >= 2 * size - 1:
