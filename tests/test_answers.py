@@ -195,6 +195,7 @@ def test_a_readers_denoisers_are_offered_by_name(x):
     ("script", "denoisers", "take", "says"),
     [
         ("fly", {"mine": told}, 5, "asked by the figures rebuild, draw, rival, not by fly"),
+        ("rebuild", {}, 5, "needs a denoiser or more"),
         ("rebuild", {"mine": told}, 1, "takes two images or more, grey and square"),
         ("rival", {"mine": told}, 5, "made of training images: those of mine are missing"),
         ("draw", {"mine": told}, 5, "mine must be a pair"),

@@ -117,6 +117,8 @@ def figure(
     if len(images) < 2 or images.shape[1:] != (1, size, size) or size % 4:
         wanted = "two images or more, grey and square, with a side that is a multiple of 4"
         raise ValueError(f"The figure takes {wanted}, got a tensor of shape {tuple(images.shape)}.")
+    if not denoisers:
+        raise ValueError("The figure needs a denoiser or more, by name.")
     if script == "rival" and (lost := [name for name in denoisers if name not in (training or {})]):
         raise ValueError(f"A rival is made of training images: those of {lost[0]} are missing.")
     if pairs and (alone := [name for name, pair in denoisers.items() if not isinstance(pair, tuple)]):
