@@ -34,8 +34,8 @@ ORDER = [
     *("report", "check", "need", "portrait", "costs", "cluster", "book", "__main__"),
 ]
 BOOK = [
-    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "live", "told"),
-    *("films", "widgets", "guesses", "yours", "press", "kernel", "laboratory", "export", "hero", "pages"),
+    *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "answers", "live"),
+    *("told", "films", "widgets", "guesses", "yours", "press", "kernel", "laboratory", "export", "hero", "pages"),
     *("speed", "verdicts", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))

@@ -22,7 +22,7 @@ from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite
 from PIL import Image
 
 from ghr import foreign, jacobian, networks, noise, recipes, runs, sampling, similarity
-from ghr.book import export, laboratory
+from ghr.book import export, laboratory, live
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -131,13 +131,13 @@ def test_only_trained_networks_without_biases_are_offered(tmp_path, monkeypatch)
     ],
 )
 def test_image_sets_are_called_by_words(name, label):
-    assert laboratory._label(name) == label
+    assert laboratory.label(name) == label
 
 
 def test_every_image_set_that_is_offered_is_explained_on_the_page():
     """By its label up to a comma, in bold."""
     page = (REPO / "book" / "laboratory.md").read_text()
-    labels = {laboratory._label(run.images).partition(",")[0] for run in recipes.table("laptop")}
+    labels = {laboratory.label(run.images).partition(",")[0] for run in recipes.table("laptop")}
     assert [label for label in labels if f"**{label}**" not in page] == []
 
 
@@ -597,7 +597,7 @@ def test_what_changes_during_a_computation_replaces_it(page):
 def test_an_uploaded_image_is_prepared_and_never_sent(page, tmp_path):
     asked = []
     page.page.on("request", lambda r: asked.append((r.method, r.url.rpartition("/")[2])))
-    assert "never leave this page" in (REPO / "book" / "assets" / "lab" / "lab.js").read_text()
+    assert "never leave this page" in (live.ASSETS / "lab" / "lab.js").read_text()
     ramp = np.zeros((64, 96, 4), np.uint8)
     ramp[:, 16:80, 0] = np.linspace(0, 252, 64).astype(np.uint8)  # red grows to the right; the margins are cut away
     ramp[..., 3] = 255

@@ -54,7 +54,8 @@ LIGHT = 250_000
 # Scripts ----------------------------------------------------------------------------------------------------------
 
 
-INLINED = ["explorer", "plane", *(str(REPO / "book" / "assets" / name) for name in ("scrub", "guess"))]
+INLINED = ["explorer", "plane", "scrub", "guess"]
+ASKING = ["draw", "rebuild", "disc", "fly", "rival", "contour"]
 
 
 @pytest.mark.parametrize("name", INLINED)
@@ -63,6 +64,16 @@ def test_a_script_in_a_page_imports_nothing(name):
     assert not re.search(r"^(import|export (?!default))", text, re.MULTILINE)
     assert "function png" in text
     assert len(text.encode()) < 30_000
+
+
+@pytest.mark.parametrize("name", [*INLINED[1:], *ASKING])
+def test_a_script_in_a_cell_has_each_part_once_and_knows_no_page(name):
+    text = live.inlined(name, cell=True)
+    assert not re.search(r"^(import|export)", text, re.MULTILINE)
+    assert not re.search(r"new Worker|getElementById|history\.", text)
+    parts = re.findall(r"^const \$(\w+) =", text, re.MULTILINE)
+    assert len(parts) == len(set(parts))
+    assert ("kernel" in parts) == (name in ASKING)
 
 
 def test_a_figure_is_a_still_with_a_word_until_its_script_runs(lab):
@@ -324,8 +335,8 @@ def test_nothing_heavy_is_loaded_before_a_figure_is_used(visit, lab):
     page = visit()
     script = "() => performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     loaded = {name.rpartition("/")[2].partition("?")[0]: size for name, size in page.evaluate(script)}
-    ours = {"engine.js", "asking.js", "maths.js", "figure.js", "told.js", "explorer.css", "live.css"}
-    ours |= {f"{name}.js" for name in ("draw", "rebuild", "disc", "fly", "rival", "contour")}
+    ours = {f"{name}.js" for name in ("engine", "browser", "asking", "maths", "figure", "inpage", "told", *ASKING)}
+    ours |= {"explorer.css", "live.css"}
     assert ours <= set(loaded)
     assert not [name for name in loaded if re.search(r"worker|ort|\.(weights|starts|onnx)", name)]
     html = BeautifulSoup((lab.html / "book" / "figures.html").read_text(), "html.parser")

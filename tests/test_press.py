@@ -60,6 +60,16 @@ def test_data_that_a_module_names_are_part_of_its_code(package):
     assert press.code("from ghr import b", package).keys() == {"ghr", "ghr.b"}
 
 
+def test_scripts_and_styles_are_no_part_of_it_for_no_copy_carries_them(package):
+    (package / "d.py").write_text('FOLDER = "data"\n')
+    (package / "data" / "lab").mkdir(parents=True)
+    (package / "data" / "x.webp").write_bytes(b"grey")
+    before = press.code("from ghr import d", package)
+    (package / "data" / "lab" / "x.js").write_text("export const x = 1;")
+    (package / "data" / "x.css").write_text(".x {}")
+    assert press.code("from ghr import d", package) == before
+
+
 PROSE = """\
 # %% [markdown]
 # Said.

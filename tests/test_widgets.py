@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,9 +23,10 @@ from bs4 import BeautifulSoup
 from conftest import DESK, canvases, cut, hear, new_project, press, serve, sheet, shoot
 from PIL import Image
 
-from ghr import images, noise, recipes, runs
+from ghr import harmonic, images, jacobian, noise, recipes, runs
 from ghr.book import pages
 from ghr.book.widgets import Axes, Explorer, Frame, Slider, Tile, pack, pixels
+from ghr.denoiser import denoise
 
 REPO = Path(__file__).resolve().parents[1]
 X = torch.rand(1, 5, 7, generator=torch.Generator().manual_seed(0))
@@ -268,9 +270,29 @@ yours.answers({"mine": lambda y, sigma: y / (1 + sigma)}, images)
 """
 
 
+#: live figures: of the book's networks, of none, and of a reader's denoisers, of which gradients pass the second
+FIGURES = """\
+import os
+
+os.environ["GHR_CHECKPOINTS"] = "FOLDER"
+import torch
+from ghr.book import live, plots, yours
+
+still = plots.image_grid([torch.full((2, 1, 8, 8), 0.5)], ["a still"])
+live.Live("rebuild", still, "Still of rebuilt images", networks="photographs")
+# %%
+live.Live("plane", still, "Still of the plane", points=[[0.2, 0.3], [0.7, 0.8]], sigmas=[0.5, 0.05])
+# %%
+images = torch.linspace(0, 1, 4 * 144).view(4, 1, 12, 12).sin()
+denoisers = {"array": lambda y: torch.from_numpy(y.detach().numpy() / 2), "told": lambda y, sigma: y / (1 + sigma)}
+yours.figure("rebuild", denoisers, images)
+"""
+BOOKS = [run for run in recipes.table("laptop", "photographs") if run.n == 10 and run.network == "UNet"]
+
+
 @pytest.fixture
 def jupyter(tmp_path):
-    """A JupyterLab whose root holds chapter 1 as a notebook of scale smoke, and a reader's own: its address."""
+    """A JupyterLab whose root holds chapter 1 as a notebook of scale smoke, and two of a reader's: its address."""
     nb = jupytext.read(REPO / "book" / "01_denoising.py")
     nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     (parameters,) = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -278,6 +300,12 @@ def jupyter(tmp_path):
     nbformat.write(nb, tmp_path / "01.ipynb")
     own = nbformat.v4.new_notebook(metadata=nb.metadata, cells=[nbformat.v4.new_code_cell(OWN)])
     nbformat.write(own, tmp_path / "own.ipynb")
+    (tmp_path / "checkpoints").mkdir()
+    for run in BOOKS:
+        shutil.copy(REPO / "checkpoints" / f"{run.name}.safetensors", tmp_path / "checkpoints")
+    cells = FIGURES.replace("FOLDER", str(tmp_path / "checkpoints")).split("# %%\n")
+    figures = nbformat.v4.new_notebook(metadata=nb.metadata, cells=[*map(nbformat.v4.new_code_cell, cells)])
+    nbformat.write(figures, tmp_path / "figures.ipynb")
     settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -305,13 +333,18 @@ def jupyter(tmp_path):
         server.wait(60)
 
 
+def run_all(page, address: str) -> None:
+    """Opens a notebook and runs its cells."""
+    page.goto(address)
+    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyter):
     page = chromium.new_page(viewport=DESK)
-    page.goto(jupyter + "lab/tree/01.ipynb")
-    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    run_all(page, jupyter + "lab/tree/01.ipynb")
     page.wait_for_selector(".explorer canvas", timeout=600_000)
     idle = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
     page.wait_for_function(idle, timeout=600_000)  # a kernel answers no slider before it has run all cells
@@ -346,9 +379,7 @@ def test_in_jupyterlab_a_slider_shows_what_the_network_computes(chromium, jupyte
 @pytest.mark.slow
 def test_in_jupyterlab_a_denoiser_of_ones_own_answers_at_any_noise(chromium, jupyter):
     page = chromium.new_page(viewport=DESK)
-    page.goto(jupyter + "lab/tree/own.ipynb")
-    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel", timeout=120_000)
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    run_all(page, jupyter + "lab/tree/own.ipynb")
     page.wait_for_selector(".explorer canvas", timeout=120_000)
     image, sigma = page.locator(".explorer input").all()
     image.press("End")
@@ -361,4 +392,78 @@ def test_in_jupyterlab_a_denoiser_of_ones_own_answers_at_any_noise(chromium, jup
         np.testing.assert_array_equal(found, pixels(Tile(wanted[0], "")))
     assert f"σ = {level:.2f}" in page.locator(".explorer-words").text_content()
     shoot(page, "jupyterlab-own", full_page=False)
+    page.close()
+
+
+def found(figure, wanted: str = "true") -> dict:
+    """What a live figure has found, once it is done and that is so of its result."""
+    deadline = time.monotonic() + 120
+    while not figure.evaluate(f"el => Boolean(el.result && !el.ariaBusy && (({{ result }}) => {wanted})(el))"):
+        assert time.monotonic() < deadline, figure.inner_text()
+        time.sleep(0.2)
+    return json.loads(figure.evaluate("el => JSON.stringify(el.result, (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"))
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_in_jupyterlab_a_kernel_answers_the_books_figures(chromium, jupyter, tmp_path):
+    page = chromium.new_page(viewport=DESK)
+    run_all(page, jupyter + "lab/tree/figures.ipynb")
+    first, own = (page.locator(f'.live[data-script="rebuild"] >> nth={k}') for k in (0, 1))
+    own.wait_for(timeout=120_000)
+    first.get_by_text("Asks the kernel").wait_for(timeout=60_000)
+    assert first.locator("img").get_attribute("alt") == "Still of rebuilt images"
+
+    first.get_by_role("button").click()
+    result = found(first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHR_CHECKPOINTS", str(tmp_path / "checkpoints"))
+        network = runs.load(BOOKS[0])
+    data = runs.data(BOOKS[0])
+    x, y = (torch.tensor(result[name]).view(1, 1, 32, 32) for name in "xy")
+    torch.testing.assert_close(x, data.held_out[:1])
+    j = jacobian.jacobian(network, y)
+    _, vectors = torch.linalg.eigh((j + j.T).double() / 2)
+    off = (x - data.a.mean(0)).flatten().double()
+    bases = {"eigenvectors": vectors.flip(1).T[:64], "cosines": harmonic.dct(32, 32).flatten(1)}
+    bases["principal"] = harmonic.principal(data.a, 9).flatten(1)
+    for name, basis in bases.items():
+        c = basis.double() @ off
+        kept = c.abs().argsort(descending=True)[: 64 if name == "cosines" else len(c)]
+        near = data.a.mean(0).flatten() + c[kept] @ basis.double()[kept]
+        wanted = noise.psnr(x.double(), near.view(1, 1, 32, 32)).item()
+        assert result["quality"][name] == pytest.approx(wanted, abs=0.05), name
+    answered = noise.psnr(x, denoise(network, y)).item()
+    assert first.get_by_role("img", name=f"denoised {answered:.1f}\xa0dB").count() == 1
+
+    canvas = first.locator("canvas").first
+    side = canvas.bounding_box()["width"]
+    canvas.click(position={"x": 4.5 / 32 * side, "y": 7.5 / 32 * side})
+    picked = found(first, "result.pixel[0] === 4 && result.pixel[1] === 7")
+    np.testing.assert_allclose(picked["row"], j[7 * 32 + 4], atol=1e-5)
+    np.testing.assert_allclose(picked["column"], j[:, 7 * 32 + 4], atol=1e-5)
+    canvas.press("ArrowRight")
+    picked = found(first, "result.pixel[0] === 5")
+    np.testing.assert_allclose(picked["row"], j[7 * 32 + 5], atol=1e-5)
+    assert page.url == jupyter + "lab/tree/figures.ipynb"
+    shoot(page, "jupyterlab-rebuild", full_page=False)
+
+    own.get_by_role("button").click()
+    result = found(own)
+    assert own.locator(".explorer-sliders span").all_text_contents()[2:] == ["denoiser", "noise, σ"]
+    denoiser, sigma = own.locator("input[type=range]").all()[2:]
+    sigma.press("End")  # to 1, which no page has
+    result = found(own, "result.y[0] !== " + repr(result["y"][0]))
+    middle = 6 * 12 + 6
+    np.testing.assert_allclose(result["row"], np.eye(144)[middle] / 2, atol=1e-6)
+    denoiser.press("Home")
+    own.get_by_text("The kernel has no answer: ").wait_for(timeout=60_000)
+    denoiser.press("End")
+    found(own)
+    assert own.locator(".live-trouble").inner_text() == ""
+
+    plane = page.locator('.live[data-script="plane"]')
+    plane.get_by_text("Add an image").click()
+    assert plane.locator(".live-handle").count() == 3
+    shoot(page, "jupyterlab-figures", full_page=False)
     page.close()

@@ -18,11 +18,10 @@ from PIL import Image
 
 from ghr import recipes
 from ghr.book import percent, speed, verdicts, words
-from ghr.book.live import inlined
+from ghr.book.live import ASSETS, inlined
 from ghr.book.pages import lay_out, measured, published, told
 from ghr.book.percent import FORMAT, notebook
 from ghr.book.press import (
-    PACKAGE,
     SCALE,
     chapters,
     digest,
@@ -249,8 +248,7 @@ def mend(app, pagename, templatename, context, doctree) -> None:
     alone = re.findall(r'class="(explorer)"|class="live" data-script="(\w+)">', context.get("body", ""))
     for script in sorted({one or other for one, other in alone}):  # no other page gets heavier
         # written into the page: a module of its own would not be loaded where pages are opened as files
-        ours = Path(app.srcdir, "book", "assets", script)  # else it is one of the library
-        app.add_js_file(None, body=inlined(str(ours) if ours.with_suffix(".js").exists() else script), type="module")
+        app.add_js_file(None, body=inlined(script), type="module")
     if lively := 'class="live"' in context.get("body", ""):
         app.add_css_file("live.css", priority=600)  # after the one that follows
     if alone or lively:
@@ -539,7 +537,7 @@ def setup(app) -> dict:
     app.add_directive("ledger", Ledger)
     app.add_directive("speed", Speed)
     app.add_directive("cost", Cost)
-    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(PACKAGE / "book" / "assets")))
+    app.connect("config-inited", lambda app, config: config.html_static_path.append(str(ASSETS)))
     app.add_directive("bibtex", Bibtex)
     app.connect("config-inited", configure)
     app.connect("source-read", fill_page)

@@ -1,7 +1,7 @@
 """Trainings as their logs saw them, for a figure with a slider through time.
 
 Runs enter, whose logs hold small pictures of the same test images and of samples at each of their entries; films leave,
-and what `book/assets/scrub.js` is told of them.
+and what `ghr/book/assets/scrub.js` is told of them.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Pairs of denoised images, of which a network has seen one: which one is a question to readers.
 
-A study of one network for each N enters; what `book/assets/guess.js` is told leaves, all pictures in one file.
+A study of one network for each N enters; what `ghr/book/assets/guess.js` is told leaves, all pictures in one file.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Enters: the checkpoints of a scale. Leaves: `build/laboratory/<scale>`, which a build of the book copies to its pages:
 two graphs for each architecture, weights, images and starts, a static figure, and `laboratory.json`, which lists them.
-The scripts are in `book/assets/lab`, of which `engine.js` runs networks for any figure; what runs the graphs is
+The scripts are in `ghr/book/assets/lab`, of which `engine.js` runs networks for any figure; what runs the graphs is
 onnxruntime-web, from npm or else from a CDN. This module is also the Sphinx extension that puts the laboratory on its
 page, and the list of networks on each page with a figure that asks them (`ghr.book.live`).
 
@@ -34,24 +34,14 @@ from torch.nn.functional import conv2d, interpolate
 
 from ghr import harmonic, jacobian, noise, recipes, runs, sampling
 from ghr.book import plots
+from ghr.book.answers import COMPONENTS, SEEDS, SHOWN, label, networks
 from ghr.book.press import SCALE, code, digest, file_digest
 from ghr.denoiser import require_evaluation
-from ghr.images import names
 from ghr.networks import BFCNN, UNet
 
 PAGE = "book/laboratory"
-LABELS = {  # what a reader would call image sets whose names say little; the page explains them
-    "avatars": "cartoon faces",
-    "c_alpha": "regions with contours",
-    "hoelder": "Hölder regions with contours",
-    "fields": "Gaussian fields",
-    "ray": "multiples of one image",
-}
-SHOWN = 16  #: held-out images to choose from
-SEEDS = range(64)  #: sampling seeds whose starts are shipped, those of the chapters
 SHIPPED = 100  #: training sets up to this size are shipped as one file, for the nearest training image
 SEARCHED = {images for images, _ in recipes.STUDIES}  #: image sets whose larger training sets are shipped in groups
-COMPONENTS = 100  #: principal components that are shipped, of those sets
 GROUP = 200  #: images of a group, on average
 SIGMA = 0.2  #: noise level of the static figure, image units
 RUNTIME = "onnxruntime-web"
@@ -290,22 +280,6 @@ def _quiet() -> Iterator[None]:
 # -- what the page is given
 
 
-def networks(scale: str) -> list[recipes.Run]:
-    """The runs that the page offers: trained UNets without biases, by image set and N.
-
-    Args:
-        scale: one of `ghr.recipes.SCALES`.
-
-    Returns:
-        Runs that have a checkpoint.
-    """
-    tables = [run for key in recipes.STUDIES for run in recipes.table(scale, *key)]
-    wanted = dict.fromkeys([*tables, *recipes.flagship(scale), *recipes.classes(scale)])
-    names = list(dict.fromkeys(run.images for run in wanted))
-    trained = [run for run in wanted if run.network == "UNet" and runs.path(run).exists()]
-    return sorted(trained, key=lambda run: (names.index(run.images), run.n, run.width, run.half))
-
-
 def export(scale: str, root: Path) -> Path:
     """Everything the page loads, made again only when networks, code, pins or runtime are others than before.
 
@@ -367,24 +341,13 @@ def _set(images: str, group: list[recipes.Run], architectures: dict, folder: Pat
         found["components"] = _file(folder, f"{images}.components", rows.numpy().astype("<f4").tobytes())
     return {
         "name": images,
-        "label": _label(images),
+        "label": label(images),
         "images": _pixels(folder, f"{images}.images", held_out[:SHOWN]),
         "starts": _file(folder, f"{images}.starts", starts.tobytes()),
         "mean": _file(folder, f"{images}.mean", mean.tobytes()),
         "networks": entries,
         **found,  # the mean of the largest training set, and its principal components
     }
-
-
-def _label(images: str) -> str:
-    named = names.parse(images)
-    label = LABELS.get(named.kind, named.kind)
-    if named.numbers:
-        alpha, *contour = (f"{number:g}" for number in named.numbers)
-        label += f", α = {alpha}" + (f", contour {contour[0]}" if contour else "")
-    if named.shuffled:
-        label += f", shuffled in blocks of {named.block}" if named.block else ", shuffled"
-    return label
 
 
 def _starts(held_out: Tensor) -> Tensor:

@@ -36,13 +36,13 @@ import torch
 from filelock import FileLock
 
 from ghr import tables
-from ghr.book import DEPFILE, percent, results, schema, words
+from ghr.book import DEPFILE, SCALE, percent, results, schema, words
 from ghr.book.percent import INJECTED, notebook, numbered
 from ghr.files.cache import writable, write_whole
 from ghr.recipes import SCALES
 
 PACKAGE = Path(__file__).parents[1]
-SCALE = "GHR_SCALE"
+OF_PAGES = (".js", ".css")  #: data that no executed copy carries: pages get them when they are drawn
 BUILD = ("build", "make it writable, or build in a copy of the repository")  #: as a message calls the folder
 
 
@@ -157,14 +157,14 @@ def data(named: Collection[str], module: str, package: Path = PACKAGE) -> dict[s
         package: folder of the package.
 
     Returns:
-        Digest of names and bytes by folder; a folder that holds modules is no data.
+        Digest of names and bytes by folder; a folder that holds modules is no data, nor are scripts and styles.
     """
     places = {module_path(module, package).parent, package}
     folders = {place / name for place in places for name in named}
     found = {}
     for folder in folders:
         if folder.is_dir() and not any(folder.glob("*.py")):
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in OF_PAGES)
             found[str(folder.relative_to(package))] = digest(*(f"{path.name} {file_digest(path)}" for path in files))
     return found
 

@@ -1,7 +1,7 @@
 """What live figures are told of images, so that they show their point before they ask a network.
 
 Images, functions of either sign and permutations enter; text leaves that a page can carry, base64 of a byte or two a
-pixel, which `book/assets/lab/told.js` reads.
+pixel, which `ghr/book/assets/lab/told.js` reads.
 """
 
 import base64

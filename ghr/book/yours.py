@@ -1,6 +1,7 @@
-"""Figures with sliders for denoisers and images of one's own, in JupyterLab, where a kernel computes what they show.
+"""Figures for denoisers and images of one's own, in JupyterLab, where a kernel computes what they show.
 
-Denoisers and images enter, an `Explorer` leaves: any image and any noise level, one frame at a time.
+Denoisers and images enter, an `Explorer` leaves: any image and any noise level, one frame at a time. Or a `Live`, one
+of the book's own figures, which asks these denoisers in place of the book's networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +12,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ghr import noise
+from ghr.book import plots
+from ghr.book.answers import Answers, ImageSet, Network
+from ghr.book.live import Live
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
-from ghr.denoiser import denoise
+from ghr.denoiser import denoise, require_images
 from ghr.jacobian import leading
 
 SIGMAS = np.geomspace(0.01, 1, 41).tolist()  #: noise levels of the slider, image units
+FIGURES = ("rebuild", "draw", "rival")  #: figures of the book that ask any denoisers; the others are of its own images
+#: sides of windows by noise level, for images of about 32 pixels a side
+WINDOWS = {"LS": {0.1: 5, 0.3: 11}, "PSPC": {0.1: 6, 0.3: 9}}
 
 
 def answers(
@@ -76,6 +83,60 @@ def vectors(
         return Frame([Tile(x[0], "clean"), Tile(y[0], "noisy"), *found], f"Image {image}, σ = {sigma:.2f}: {kept}.")
 
     return Explorer(frame, _sliders(images, sigmas), columns=5)
+
+
+def figure(
+    script: str,
+    denoisers: Mapping[str, Callable | tuple[Callable, Callable]],
+    images: Float[Tensor, "n 1 h w"],
+    training: Mapping[str, Tensor | tuple[Tensor, Tensor]] | None = None,
+    windows: Mapping[str, Mapping[float, int]] = WINDOWS,
+) -> Live:
+    """A figure of the book that asks denoisers of one's own.
+
+    Args:
+        script: "rebuild", of each denoiser; "draw", of pairs of them; or "rival", of each and its training images.
+        denoisers: by name, blind or told; pairs for "draw"; for "rebuild" such as gradients pass.
+        images: at least two, clean and grey, square, image units; their principal components and their mean and
+            covariance, for starts, are those of the figure.
+        training: of each denoiser its training images, as pairs for "draw", which does without them as well.
+        windows: of the machines of "rival", "LS" and "PSPC", the side of their windows for each noise level.
+
+    Returns:
+        Figure; without a kernel it is a still of images.
+
+    Raises:
+        TypeError: for images that are no tensor of floating point numbers.
+        ValueError: for another figure, or images or denoisers that it cannot take.
+    """
+    require_images(images)
+    size, pairs = images.shape[-1], script == "draw"
+    if script not in FIGURES:
+        raise ValueError(f"Denoisers of one's own are asked by the figures {', '.join(FIGURES)}, not by {script}.")
+    if len(images) < 2 or images.shape[1:] != (1, size, size) or size % 4:
+        wanted = "two images or more, grey and square, with a side that is a multiple of 4"
+        raise ValueError(f"The figure takes {wanted}, got a tensor of shape {tuple(images.shape)}.")
+    if not denoisers:
+        raise ValueError("The figure needs a denoiser or more, by name.")
+    if script == "rival" and (lost := [name for name in denoisers if name not in (training or {})]):
+        raise ValueError(f"A rival is made of training images: those of {lost[0]} are missing.")
+    if pairs and (alone := [name for name, pair in denoisers.items() if not isinstance(pair, tuple)]):
+        raise ValueError(f"Two denoisers draw from one noise: {alone[0]} must be a pair of them.")
+    offered = []
+    for name, found in denoisers.items():
+        known = (training or {}).get(name)
+        both = zip(found, known or (None, None), strict=True) if pairs else [(found, known)]
+        for half, (f, x) in zip("AB", both, strict=False):
+            offered.append(Network(name, half, 0, _always(f), None if x is None else _always(x.float())))
+    x = images.detach().cpu().float()
+    shown = ImageSet("yours", "your images", size, offered, _always(x), _always(x))
+    still = plots.image_grid([x[:8]], ["images"])
+    told = {"sigma": min(windows["PSPC"]), "face": 0, "windows": windows} if script == "rival" else {}
+    return Live(script, still, "Images.", networks=shown.name, answers=Answers([shown]), **told)
+
+
+def _always(value) -> Callable:
+    return lambda: value
 
 
 def _noisy(images: Tensor, image: int, sigma: float, seed: int) -> tuple[Tensor, Tensor]:

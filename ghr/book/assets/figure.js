@@ -1,4 +1,7 @@
 // What the book's figures share: elements, their state in the address of the page, and downloads of what they show.
+import { figures, id, link, linked } from "./inpage.js";
+
+export { link, linked };
 
 export const make = (name, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(name), properties);
@@ -6,26 +9,12 @@ export const make = (name, properties = {}, ...children) => {
   return element;
 };
 
-// The address: ?n=10&sigma=0.2#fig-x is a view of the figure with that id; without one, of all that know the names. ---
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const id = (el) => el.closest("[id]")?.id ?? "";
-
-export function linked(el) {
-  const { hash, searchParams } = new URL(location);
-  const meant = decodeURIComponent(hash.slice(1));
-  return !meant || meant === id(el) ? Object.fromEntries(searchParams) : {};
-}
-
-let later;
-export function link(el, state) {
-  clearTimeout(later);
-  later = setTimeout(() => {
-    const address = new URL(location);
-    address.search = new URLSearchParams(state);
-    address.hash = id(el);
-    history.replaceState(history.state, "", address);
-  }, 300); // browsers refuse more than about three changes in a second
-}
+// Brings figures to life; script: their name.
+export const bring = (script, Figure) => {
+  for (const el of figures(script)) new Figure(el);
+};
 
 // Where a text stands among others, or else the number nearest to it; -1 where neither does.
 export function place(texts, wanted = "") {

@@ -1,6 +1,6 @@
 // A world of images of two pixels: training images are dragged on a plane, particles flow to the best denoiser's answer.
 // Its numbers are at hand in the console as `document.querySelector("[data-script=plane]").live`.
-import { called, link, linked, make, tools } from "./figure.js";
+import { bring, called, link, linked, make, tools } from "./figure.js";
 
 const COUNT = 220; // particles of a panel
 const TRAIL = 10; // of their last places
@@ -392,4 +392,4 @@ class Plane {
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="plane"]')) new Plane(el);
+bring("plane", Plane);

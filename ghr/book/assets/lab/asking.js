@@ -1,9 +1,9 @@
 // What figures have in common that ask networks: a still and a button at first, then parts that follow the reader.
 import { link, make } from "../figure.js";
-import { list, loading, megabytes, quiet, seat, size, start } from "./engine.js";
+import { list, loading, loads, quiet, seat, size, start } from "./engine.js";
 
 export class Asking {
-  // first: what is loaded after the runtime, in words; invitation: on the button, of a figure that waits for it.
+  // first: what is loaded first, in words; invitation: on the button, of a figure that waits for it.
   constructor(el, first, invitation) {
     this.el = el;
     const names = el.dataset.networks.split(" ");
@@ -15,9 +15,7 @@ export class Asking {
     this.news = make("div", {}, make("progress", { hidden: true, ariaLabel: "Loading" }), make("p"));
     this.bar = loading(this.news);
     this.why = el.querySelector(".live-why");
-    const { bytes } = list.runtime.wasm;
-    const weight = bytes ? ` (${megabytes(bytes)}, less when the server compresses)` : "";
-    this.why.textContent = `Loads what runs networks in your browser${weight}, then ${first}.`;
+    this.why.textContent = loads(first);
     el.querySelector("script").remove();
     if (!invitation) return;
     this.opener = this.button(invitation, () => this.begin());
@@ -30,7 +28,7 @@ export class Asking {
     return n === undefined ? usual.at(-1) : usual.find((network) => network.n === n);
   }
 
-  // At its first use a figure loads the runtime and what it needs, once; after trouble, anew.
+  // At its first use a figure loads what answers and what it needs, once; after trouble, anew.
   wake() {
     this.awake ??= (async () => {
       try {
@@ -107,4 +105,7 @@ export class Asking {
   }
 }
 
+// What a network is called, by its N, or a reader's by its name.
+export const titled = (n) => (named(n) ? `the denoiser “${n}”` : `the network of N = ${n.toLocaleString("en")}`);
+export const named = (n) => typeof n === "string";
 export const bold = (textContent) => make("b", { textContent });

@@ -1,9 +1,9 @@
 // A network beside a rival that is computed here, exactly, from the network's own training images: their answers to a noisy
 // image of the book, of the reader, or drawn by hand, and the difference.
 // What was found is at hand in the console as `document.querySelector("[data-script=rival]").result`.
-import { called, linked, make, place, slider, tools } from "../figure.js";
-import { bold } from "./asking.js";
-import { decibels, quiet, reach, signed, size, spec } from "./engine.js";
+import { bring, called, linked, make, place, slider, tools } from "../figure.js";
+import { bold, named } from "./asking.js";
+import { decibels, levels, quiet, reach, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { gaussian, psnr } from "./maths.js";
 
@@ -20,10 +20,10 @@ class Rival extends Looking {
       ({ half, width, training, groups }) => half === "A" && width === networks[0].width && (training ?? groups),
     );
     this.texts = this.networks.map(({ n }) => n.toLocaleString("en"));
-    this.sigmas = Object.keys(this.told.windows.PSPC).sort((a, b) => a - b);
+    this.sigmas = levels(Object.keys(this.told.windows.PSPC).sort((a, b) => a - b));
     const view = linked(el);
     const or = (k, other) => (k < 0 ? other : k);
-    const most = this.networks.findLastIndex(({ n }) => n <= START);
+    const most = Math.max(0, this.networks.findLastIndex(({ n }) => n <= START));
     this.n = or(place(this.texts, view.n), most);
     this.sigma = or(place(this.sigmas, view.sigma), this.sigmas.indexOf(`${this.told.sigma}`));
     this.rival = or(RIVALS.indexOf(view.rival), RIVALS.indexOf("PSPC"));
@@ -42,7 +42,7 @@ class Rival extends Looking {
     const sliders = [
       slider("rival", RIVALS, this.rival, chosen("rival")),
       slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
-      slider("training images of both, N", this.texts, this.n, chosen("n")),
+      slider(named(this.networks[0].n) ? "denoiser" : "training images of both, N", this.texts, this.n, chosen("n")),
       slider("image", this.names, this.image, (k) => this.choose(k)),
       slider("ink, to draw with", INKS, (this.ink = 0), (k) => (this.ink = k)),
     ];
@@ -113,24 +113,32 @@ class Rival extends Looking {
     this.work(() => this.both());
   }
 
+  // Of the windows: that of the nearest level, by ratio, which has one, as ghr.references.local.
+  side(name, sigma) {
+    const windows = Object.entries(this.told.windows[name]);
+    const off = windows.map(([level]) => Math.abs(Math.log(level / sigma)));
+    return windows[off.indexOf(Math.min(...off))][1];
+  }
+
   async both() {
     const [sigma, name, n] = [this.sigmas[this.sigma], RIVALS[this.rival], this.texts[this.n]];
+    const seen = named(this.networks[this.n].n) ? "training images" : `${n} training ${n === "1" ? "image" : "images"}`;
     const { x } = this;
     const z = gaussian(0, d);
     const y = x.map((v, i) => v + sigma * z[i]);
     const quality = { noisy: psnr(x, y) };
     this.show("noisy", [bold("noisy"), ` ${decibels(quality.noisy)}`], y);
     const network = this.networks[this.n];
-    const answer = await this.ask("denoise", { network: spec(network), y });
+    const answer = await this.ask("denoise", { network: spec(network), y, sigma: +sigma });
     quality.network = psnr(x, answer);
     this.show("network", [bold("network"), ` ${decibels(quality.network)}`], answer);
     if (this.next) return;
     const whole = name === "memorizer";
-    const side = whole ? 2 * size - 1 : this.told.windows[name][sigma];
+    const side = whole ? 2 * size - 1 : this.side(name, sigma);
     const rival = await this.ask("rival", { network, y, sigma: +sigma, side, patches: name === "PSPC" }, (heard) => {
       if (heard.name) return this.bar(heard);
       quiet(this.news);
-      this.news.lastElementChild.textContent = `Comparing with ${n} training images: ${Math.round(100 * heard.done)}%`;
+      this.news.lastElementChild.textContent = `Comparing with ${seen}: ${Math.round(100 * heard.done)}%`;
     });
     if (!rival || this.next) return;
     quality.rival = psnr(x, rival);
@@ -142,9 +150,9 @@ class Rival extends Looking {
     this.show("difference", [bold("difference"), ` ±${limit.toFixed(2)}`], off, signed(off, limit));
     this.shown.rival.classList.remove("live-stale");
     const parts = whole ? "" : `, which sees ${name === "PSPC" ? "patches" : "windows"} of ${side} by ${side} pixels`;
-    this.words.textContent = `σ = ${sigma}: the network makes ${decibels(quality.network)}, ${name}${parts} of the same ${n} training ${n === "1" ? "image" : "images"}, ${decibels(quality.rival)}. They are ${apart.toFixed(3)} apart (root mean square), ${apart < error ? "less" : "more"} than the network is from the clean image (${error.toFixed(3)}). The difference is network less rival: blue below zero, red above.`;
+    this.words.textContent = `σ = ${sigma}: the network makes ${decibels(quality.network)}, ${name}${parts} of the same ${seen}, ${decibels(quality.rival)}. They are ${apart.toFixed(3)} apart (root mean square), ${apart < error ? "less" : "more"} than the network is from the clean image (${error.toFixed(3)}). The difference is network less rival: blue below zero, red above.`;
     this.el.result = { x, y, answer, rival, quality, apart, side, name, n: network.n };
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="rival"]')) new Rival(el);
+bring("rival", Rival);

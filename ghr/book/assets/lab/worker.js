@@ -1,4 +1,4 @@
-// The engine's worker: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
+// The worker of browser.js: loads files and runs networks. A message asks {id, from, task, ...}, answers are {id, tell: ...}
 // while it runs and {id, result: ...} or {id, error: sentence} at its end. A newer message from the same figure ends the
 // work for an older one.
 import { cosines, crc32, gaussian, leading, local, nearest, rho, schedule } from "./maths.js";

@@ -1,16 +1,16 @@
 // Shuffled faces: the pixels of a noisy face, of what a network makes of it and of its eigenvectors there fly back to where
 // they belong, and away; below, the network of faces at the same face. What is seen first is told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=fly]").result`.
-import { called, linked, make, place, slider, tools } from "../figure.js";
+import { bring, called, linked, make, place, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
-import { decibels, grey, pictures, quiet, signed, size, spec } from "./engine.js";
+import { decibels, grey, levels, pictures, quiet, signed, size, spec } from "./engine.js";
 import { alignment, gaussian, psnr } from "./maths.js";
 import { images, places, vectors } from "./told.js";
 
 const d = size ** 2;
 const DOT = 4; // side of a pixel on its canvas
 const FACES = 8; // to choose from
-const SIGMAS = ["0.10", "0.30", "0.50"];
+const SIGMAS = levels(["0.10", "0.30", "0.50"]);
 const WAYS = Array.from({ length: 21 }, (_, k) => `${5 * k}%`); // of the pixels' way back
 const [WAIT, FLIGHT] = [0.9, 1.8]; // seconds
 
@@ -127,7 +127,7 @@ class Fly extends Asking {
     const [z, order] = [gaussian(face, d), this.orders[block]];
     const x = shuffled(this.images[face], order);
     const y = shuffled(this.images[face].map((v, i) => v + sigma * z[i]), order);
-    const asked = { network: spec(this.network(set)), y, k: this.ranks.at(-1), tolerance: 0.01 };
+    const asked = { network: spec(this.network(set)), y, sigma: +sigma, k: this.ranks.at(-1), tolerance: 0.01 };
     const found = await this.ask("basis", asked, (heard) => {
       if (heard.name) return this.bar(heard);
       quiet(this.news);
@@ -245,4 +245,4 @@ function scattered(canvas, dye, at) {
   context.putImageData(image, 0, 0);
 }
 
-for (const el of document.querySelectorAll('.live[data-script="fly"]')) new Fly(el);
+bring("fly", Fly);

@@ -1,6 +1,6 @@
 // A slider through two trainings: what each network makes of the same noisy face and draws from the same noise, early and
 // late; a dot on the curve of each gap follows, and can be dragged. Everything is told by the page.
-import { called, link, linked, make, picture, slider, tools } from "./figure.js";
+import { bring, called, link, linked, make, picture, slider, tools } from "./figure.js";
 
 const [WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM] = [460, 176, 44, 10, 76, 38]; // of the curves, in their own units
 const PAUSE = 650; // milliseconds between two entries
@@ -14,8 +14,12 @@ const comma = (n) => n.toLocaleString("en");
 const times = (views) => (views < 10 ? views.toFixed(1) : comma(Math.round(views)));
 
 class Scrub {
-  async start(el) {
+  constructor(el) {
     this.el = el;
+    this.start(el);
+  }
+
+  async start(el) {
     this.told = JSON.parse(el.querySelector("script").textContent);
     const { size, clean, noisy, trainings } = this.told;
     this.size = size;
@@ -207,4 +211,4 @@ function levels(canvas, values) {
   context.putImageData(image, 0, 0);
 }
 
-for (const el of document.querySelectorAll('.live[data-script="scrub"]')) new Scrub().start(el);
+bring("scrub", Scrub);

@@ -1,15 +1,15 @@
 // Images of two regular regions along a regular contour, drawn here: what a network makes of them with noise, and what
 // wavelets do, which follow no contour; and both again for a contour that is rougher or smoother, all else being equal.
 // What was found is at hand in the console as `document.querySelector("[data-script=contour]").result`.
-import { called, linked, make, place, slider, tools } from "../figure.js";
+import { bring, called, linked, make, place, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
-import { decibels, paint, size, spec } from "./engine.js";
+import { decibels, levels, paint, size, spec } from "./engine.js";
 import { normal, psnr, thresholded, uniform } from "./maths.js";
 
 const d = size ** 2;
 const [TEXTURE, BEND, OFFSET, CONTRAST] = [0.1, 0.1, 0.2, 0.1]; // those of ghr.images.synthetic
 const REGULAR = ["1", "1.25", "1.5", "1.75", "2", "2.5", "3", "4", "5"]; // regularities to choose from
-const SIGMAS = ["0.02", "0.05", "0.10", "0.15", "0.20", "0.30", "0.40", "0.50"];
+const SIGMAS = levels(["0.02", "0.05", "0.10", "0.15", "0.20", "0.30", "0.40", "0.50"]);
 const [WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM] = [460, 170, 44, 12, 70, 38]; // of the curves, in their own units
 
 // Everything in an image and its noise that is left to chance, in the order of ghr.images.synthetic.c_alpha.
@@ -211,11 +211,11 @@ class Contour extends Asking {
   async answer({ network, sigma, alpha, contour }) {
     const x = scene(this.chance, alpha, contour);
     const y = x.map((v, i) => v + sigma * this.chance.noise[i]);
-    const answer = await this.ask("denoise", { network, y });
+    const answer = await this.ask("denoise", { network, y, sigma });
     const wavelets = thresholded(y, sigma);
     const quality = { noisy: psnr(x, y), network: psnr(x, answer), wavelets: psnr(x, wavelets) };
     return { x, y, answer, wavelets, quality };
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="contour"]')) new Contour(el);
+bring("contour", Contour);

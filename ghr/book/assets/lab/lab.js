@@ -1,8 +1,8 @@
 // The laboratory as the reader meets it: controls on the page, pictures drawn from what worker.js computes.
 // The arrays behind the pictures are `document.getElementById("lab").result`, for whoever opens the console.
-import { called, link, linked, tools } from "../figure.js";
+import { called, link, linked, megabytes, tools } from "../figure.js";
 import {
-  decibels, floats, list, loading, megabytes, paint, pictures, prepared, quiet, resized, seat, signed, size, spec, start,
+  decibels, floats, list, loading, paint, pictures, prepared, quiet, resized, seat, signed, size, spec, start,
 } from "./engine.js";
 import { DEFAULTS, gaussian, nearest, psnr, rho } from "./maths.js";
 

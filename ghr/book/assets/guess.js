@@ -1,13 +1,17 @@
 // A question: two images, each with noise and as a network answers; it has seen one of the two in training. Which? The
 // reader guesses, sees, and goes on. Everything is told by the page.
-import { called, link, linked, make, picture, place, slider, tools } from "./figure.js";
+import { bring, called, link, linked, make, picture, place, slider, tools } from "./figure.js";
 
 const ORDINALS = ["first", "second"];
 const decibels = (value) => `${value.toFixed(1)}\u00a0dB`;
 
 class Guess {
-  async start(el) {
+  constructor(el) {
     this.el = el;
+    this.start(el);
+  }
+
+  async start(el) {
     this.told = JSON.parse(el.querySelector("script").textContent);
     this.sheet = await picture(this.told.sheet);
     this.texts = this.told.questions.map(({ n }) => n.toLocaleString("en"));
@@ -114,4 +118,4 @@ class Guess {
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="guess"]')) new Guess().start(el);
+bring("guess", Guess);

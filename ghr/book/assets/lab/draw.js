@@ -1,7 +1,7 @@
 // Two networks without a common training image draw from one noise: the reader guesses what they draw, then sees it.
 // What was drawn is at hand in the console as `document.querySelector("[data-script=draw]").result`.
-import { called, linked, make, place, slider, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
+import { bring, called, linked, make, place, slider, tools } from "../figure.js";
+import { Asking, bold, named } from "./asking.js";
 import { floats, list, paint, quiet, size, spec } from "./engine.js";
 import { DEFAULTS, gaussian, rho } from "./maths.js";
 
@@ -63,7 +63,7 @@ class Draw extends Asking {
       this.turn.set((this.blend = 0));
       this.ready();
     });
-    const number = slider("training images in each half", this.texts, this.n, (k) => {
+    const number = slider(named(this.pairs[0][0].n) ? "denoisers" : "training images in each half", this.texts, this.n, (k) => {
       this.n = k;
       this.ready();
     });
@@ -118,8 +118,10 @@ class Draw extends Asking {
       this.show(1 + i, [bold(`${half} draws`)], null);
       this.show(4 + i, [bold(`nearest in ${half}`)], null);
     });
-    const n = this.texts[this.n];
-    this.words.textContent = `Each network has seen ${n} ${n === "1" ? "image" : "images"}, and none that the other has seen. Both begin with the noise on the left. Will they draw one and the same new image, or two? Guess.`;
+    const [{ n }] = this.pairs[this.n];
+    const many = `Each network has seen ${this.texts[this.n]} ${n === 1 ? "image" : "images"}, and none that the other has seen.`;
+    const who = named(n) ? `Two denoisers, “${n}”.` : many;
+    this.words.textContent = `${who} Both begin with the noise on the left. Will they draw one and the same new image, or two? Guess.`;
   }
 
   guessed(guess) {
@@ -173,4 +175,4 @@ class Draw extends Asking {
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="draw"]')) new Draw(el);
+bring("draw", Draw);

@@ -1,15 +1,15 @@
 // An image rebuilt from few vectors: those of the network's basis at it, cosines, wavelets and principal components; and what
 // the network does at a pixel, its filter and where it sends it.
 // What was found is at hand in the console as `document.querySelector("[data-script=rebuild]").result`.
-import { called, linked, make, place, slider, tools } from "../figure.js";
-import { bold } from "./asking.js";
-import { decibels, floats, quiet, signed, size, spec } from "./engine.js";
+import { bring, called, linked, make, place, slider, tools } from "../figure.js";
+import { bold, named, titled } from "./asking.js";
+import { decibels, floats, levels, quiet, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js";
 
 const d = size ** 2;
 const KS = [1, 2, 4, 8, 16, 32, 64, 100]; // vectors
-const SIGMA = 0.1; // of the noise at which the network is looked at
+const SIGMAS = levels(["0.1"]); // of the noise at which the network is looked at
 // of each choice of vectors, the basis, and which of its vectors: the first, or those of the largest coefficients
 const CHOICES = {
   eigenvectors: ["eigenvectors", "first"],
@@ -29,6 +29,7 @@ class Rebuild extends Looking {
     const or = (k, other) => (k < 0 ? other : k);
     this.n = or(place(this.texts, view.n), this.texts.length - 1);
     this.k = or(place(KS.map(String), view.k), KS.indexOf(64));
+    this.sigma = SIGMAS.indexOf("0.1");
     this.wanted = view.image;
     this.pixel = ["x", "y"].map((name) => (view[name] >= 0 && view[name] < size ? Math.floor(view[name]) : size / 2));
   }
@@ -47,7 +48,7 @@ class Rebuild extends Looking {
   build() {
     const networks = ["denoised", "row", "column", "eigenvectors", "chosen"];
     this.grid("live-many", ["clean", "noisy", "denoised", "row", "column", ...Object.keys(CHOICES)], networks);
-    const seen = slider("training images, N", this.texts, this.n, (k) => {
+    const seen = slider(named(this.networks[0].n) ? "denoiser" : "training images, N", this.texts, this.n, (k) => {
       this.n = k;
       this.look();
     });
@@ -56,7 +57,11 @@ class Rebuild extends Looking {
       this.rebuild();
     });
     const chosen = slider("image", this.names, this.image, (k) => this.choose(k));
-    const sliders = [count, chosen, seen].map(({ element }) => element);
+    const noise = slider("noise, σ", SIGMAS, this.sigma, (k) => {
+      this.sigma = k;
+      this.look();
+    });
+    const sliders = [count, chosen, seen, noise].map(({ element }) => element);
     this.el.replaceChildren(
       this.stage,
       make("div", { className: "explorer-sliders" }, ...sliders),
@@ -77,7 +82,8 @@ class Rebuild extends Looking {
   state() {
     const [x, y] = this.pixel;
     const image = this.own ? "" : this.names[this.image];
-    return { n: this.texts[this.n].replaceAll(",", ""), k: KS[this.k], image, x, y };
+    const sigma = SIGMAS.length > 1 ? { sigma: SIGMAS[this.sigma] } : {};
+    return { n: this.texts[this.n].replaceAll(",", ""), k: KS[this.k], image, x, y, ...sigma };
   }
 
   rows() {
@@ -97,14 +103,14 @@ class Rebuild extends Looking {
   }
 
   async basis() {
-    const z = gaussian(0, d);
+    const [z, sigma] = [gaussian(0, d), +SIGMAS[this.sigma]];
     this.x = this.own ?? this.images[this.image];
-    this.y = this.x.map((v, i) => v + SIGMA * z[i]);
+    this.y = this.x.map((v, i) => v + sigma * z[i]);
     this.show("clean", [bold(this.own ? "your image" : "image")], this.x);
-    this.show("noisy", [bold("noisy"), ` σ = ${SIGMA}`], this.y);
+    this.show("noisy", [bold("noisy"), ` σ = ${sigma}`], this.y);
     this.mark();
     const network = spec(this.networks[this.n]);
-    const found = await this.ask("basis", { network, y: this.y, k: KS.at(-1), tolerance: 0.01 }, (heard) => {
+    const found = await this.ask("basis", { network, y: this.y, sigma, k: KS.at(-1), tolerance: 0.01 }, (heard) => {
       if (heard.name) return this.bar(heard);
       quiet(this.news);
       this.news.lastElementChild.textContent = `Looking for eigenvectors: ${heard.products} products with the Jacobian`;
@@ -119,7 +125,7 @@ class Rebuild extends Looking {
   async filter() {
     const [x, y] = this.pixel;
     const network = spec(this.networks[this.n]);
-    const { row, column } = await this.ask("filter", { network, y: this.y, pixel: y * size + x });
+    const { row, column } = await this.ask("filter", { network, y: this.y, sigma: +SIGMAS[this.sigma], pixel: y * size + x });
     if (this.next) return;
     if (this.pixel[0] !== x || this.pixel[1] !== y) return this.filter(); // another was picked meanwhile
     this.show("row", [bold("filter"), " of the pixel"], row, signed(row));
@@ -148,9 +154,9 @@ class Rebuild extends Looking {
     titles.principal = `${k} principal components`;
     for (const name of Object.keys(CHOICES)) this.show(name, [bold(titles[name]), ` ${decibels(quality[name])}`], images[name]);
     const others = ["cosines", "wavelets", "principal"].map((name) => quality[name].toFixed(1));
-    this.words.textContent = `From the first ${k} eigenvectors of the network of N = ${this.texts[this.n]} the image is rebuilt to ${decibels(quality.eigenvectors)}, from the ${k} largest of the first ${KS.at(-1)} to ${decibels(quality.chosen)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
+    this.words.textContent = `From the first ${k} eigenvectors of ${titled(this.networks[this.n].n)} the image is rebuilt to ${decibels(quality.eigenvectors)}, from the ${k} largest of the first ${KS.at(-1)} to ${decibels(quality.chosen)}; from its ${k} largest cosines, wavelets and principal components to ${others.join(", ")}\u00a0dB. The filter of the picked pixel is its row of the Jacobian: red counts, blue is taken away.`;
     this.el.result = { x: this.x, y: this.y, k, quality, values: this.values, ...this.filters, pixel: this.pixel };
   }
 }
 
-for (const el of document.querySelectorAll('.live[data-script="rebuild"]')) new Rebuild(el);
+bring("rebuild", Rebuild);

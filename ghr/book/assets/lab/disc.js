@@ -1,9 +1,9 @@
 // A disc that is dragged and grows; beside it directions of images, as what they do to it: x + t e, t to and fro. Five lead
 // to other discs; the others are the leading eigenvectors of the network's Jacobian, those of the first disc told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=disc]").result`.
-import { called, linked, make, slider, tools } from "../figure.js";
+import { bring, called, linked, make, slider, tools } from "../figure.js";
 import { Asking, bold } from "./asking.js";
-import { paint, signed, size, spec } from "./engine.js";
+import { levels, paint, signed, size, spec } from "./engine.js";
 import { alignment, dot, gaussian, orthonormal, within } from "./maths.js";
 import { vectors } from "./told.js";
 
@@ -14,7 +14,7 @@ const ORDERS = [2, 3, 4, 5]; // of the contour waves
 const [SMALLEST, LARGEST] = [0.1 * size, 0.3 * size]; // radius: ghr.images.synthetic.RADII
 const CONTRAST = 0.1; // least difference of the two levels
 const LEVELS = Array.from({ length: 21 }, (_, k) => (k / 20).toFixed(2));
-const SIGMAS = ["0.02", "0.04", "0.10", "0.20", "0.30"];
+const SIGMAS = levels(["0.02", "0.04", "0.10", "0.20", "0.30"]);
 const PERIOD = 2.4; // seconds of a swing
 const SWING = 0.9; // its largest change of a pixel, in contrasts of the disc,
 const STEP = 4; // and its largest t
@@ -207,7 +207,7 @@ class Disc extends Asking {
     const { x, five } = this;
     const z = gaussian(0, d);
     const y = x.map((v, i) => v + SIGMAS[this.sigma] * z[i]);
-    const asked = { network: spec(this.network()), y, k: COUNT, tolerance: 0.003 };
+    const asked = { network: spec(this.network()), y, sigma: +SIGMAS[this.sigma], k: COUNT, tolerance: 0.003 };
     const found = await this.ask("basis", asked, (heard) => heard.name && this.bar(heard));
     if (!found || this.next || five !== this.five) return;
     const turned = (e, k) => (dot(e, this.found.vectors[k]) < 0 ? e.map((v) => -v) : e); // as the one before it swung
@@ -278,4 +278,4 @@ function deform(canvas, x, e, contrast, share) {
   context.putImageData(canvas.image, 0, 0);
 }
 
-for (const el of document.querySelectorAll('.live[data-script="disc"]')) new Disc(el);
+bring("disc", Disc);
