@@ -201,7 +201,7 @@ plots.Picture(figure)
 # found at $y$ and knows the answer: *one* vector, $f(y)$ less the mean face, does as well.
 # {claim}`answers-hold-faces-as-well`
 #
-# Click a pixel, in a face or an image of yours:
+# Click a pixel, in a face, in an image of yours or in what you draw:
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.7", "code_prompt_hide": "Code: Fig. 4.7", "figure": {"name": "fig-rebuild", "caption": "**A pixel is made from pixels around it and goes to others: rows of J are not its columns.** {claim}`symmetric-part-falls-short` Two pixels of a test face (σ = 0.1); red counts with its sign, blue against it. Live: any pixel."}}
 two = [(x.shape[-2] * i // 32, x.shape[-1] * k // 32) for i, k in ((14, 9), (26, 16))]  # of the glasses, below the mouth

@@ -437,10 +437,15 @@ def load(page, address: str | None = None) -> str:
     return page.evaluate("document.documentElement.dataset.theme")
 
 
+def placed(element) -> dict[str, float]:
+    """Where an element is on the screen, once it is in view."""
+    element.scroll_into_view_if_needed()
+    return element.bounding_box()
+
+
 def press(element, x: float, y: float = 0.5) -> None:
     """Clicks an element at a share of its width and height, once it is in view and stands still."""
-    element.scroll_into_view_if_needed()
-    box = element.bounding_box()
+    box = placed(element)
     element.click(position={"x": x * box["width"], "y": y * box["height"]})
 
 

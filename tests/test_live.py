@@ -29,6 +29,7 @@ from conftest import (
     fly_told,
     guess_told,
     hear,
+    placed,
     press,
     scrub_told,
     serve,
@@ -143,7 +144,7 @@ def sentences(page) -> list[str]:
 
 def at(page, point, panel=0) -> tuple[float, float]:
     """Where a point of the plane is on the screen."""
-    box = plane(page).locator("canvas").nth(panel).bounding_box()
+    box = placed(plane(page).locator("canvas").nth(panel))
     across, up = ((v + 0.12) / 1.24 for v in point)
     return box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"]
 
@@ -499,6 +500,38 @@ def test_pixels_are_picked_by_mouse_and_keyboard_and_vectors_counted_by_a_slider
     assert rebuild.figure.locator(".explorer-tiles p").first.inner_text() == "your image"
 
 
+def test_with_ink_the_image_is_drawn_upon_and_rebuilt(visit, lab):
+    page = visit("?n=10&k=8#fig-rebuild")
+    rebuild = Rebuild(page)
+    rebuild.begin()
+    rebuild.figure.get_by_text("Empty page").click()
+    rebuild.found()
+    ink = rebuild.figure.get_by_role("slider", name="ink, to draw with")
+    ink.press("ArrowRight")
+    assert ink.get_attribute("aria-valuetext") == "0.0"
+    canvas = rebuild.figure.locator("canvas").first
+    box = placed(canvas)
+    places = [(box["x"] + box["width"] * (k + 0.5) / 32, box["y"] + box["height"] * 8.5 / 32) for k in (4, 9)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=10)
+    page.mouse.up()
+    black = "document.querySelector('[data-script=rebuild]').result?.x[8 * 32 + 9] === 0"
+    page.wait_for_function(black, timeout=60_000)
+    found = rebuild.found()
+    drawn = np.reshape(found["x"], (32, 32))
+    assert (drawn[8:10, 4:11] == 0).all()
+    assert (drawn == 0.5).sum() == 1024 - 14
+    assert found["pixel"] == [9, 8]
+    j = jacobian.jacobian(lab.networks[10, "A"], image(found["y"]))
+    np.testing.assert_allclose(found["row"], j[8 * 32 + 9], atol=1e-5)
+    canvas.press(" ")
+    ink.press("Home")
+    press(canvas, 20.5 / 32, 3.5 / 32)  # picks again, and draws no more
+    page.wait_for_function("document.querySelector('[data-script=rebuild]').result?.pixel[0] === 20", timeout=60_000)
+    assert np.reshape(rebuild.found()["x"], (32, 32))[3, 20] == 0.5
+
+
 class Disc:
     """The figure of a disc and directions there, and what a reader does with it."""
 
@@ -511,7 +544,7 @@ class Disc:
 
     def at(self, across: float, down: float) -> tuple[float, float]:
         """Where a place of the image, in pixels, is on the screen."""
-        box = self.figure.locator(".live-box").bounding_box()
+        box = placed(self.figure.locator(".live-box"))
         return box["x"] + across / 32 * box["width"], box["y"] + down / 32 * box["height"]
 
 
@@ -764,7 +797,7 @@ def test_a_reader_draws_by_mouse_and_keyboard_or_brings_an_image(visit, tmp_path
     rival.figure.get_by_text("Empty page").click()
     assert set(rival.found()["x"]) == {0.5}
     canvas = rival.figure.locator("canvas").first
-    box = canvas.bounding_box()
+    box = placed(canvas)
     at = [(box["x"] + box["width"] * (k + 0.5) / 32, box["y"] + box["height"] * 8.5 / 32) for k in (4, 9)]
     page.mouse.move(*at[0])
     page.mouse.down()
@@ -793,8 +826,7 @@ def test_a_finger_draws(visit):
     rival.figure.get_by_text("Empty page").click()
     rival.found()
     canvas = rival.figure.locator("canvas").first
-    canvas.scroll_into_view_if_needed()
-    box, before = canvas.bounding_box(), page.evaluate("scrollY")
+    box, before = placed(canvas), page.evaluate("scrollY")
     places = [(box["x"] + box["width"] / 2, box["y"] + box["height"] * (k + 0.5) / 32) for k in range(20, 4, -2)]
     touch(page, *places)
     drawn = np.reshape(rival.found()["x"], (32, 32))
@@ -901,7 +933,7 @@ def test_a_new_image_comes_at_a_finger_s_touch_on_a_phone(visit):
     boxes = [tile.bounding_box() for tile in contour.figure.locator("canvas").all()]
     assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"]  # two and two
     slider = contour.figure.get_by_role("slider", name="regularity of the contour")
-    box = slider.bounding_box()
+    box = placed(slider)
     page.touchscreen.tap(box["x"] + 3, box["y"] + box["height"] / 2)
     page.wait_for_function("document.querySelector('[data-script=contour]').result?.contour === '1'", timeout=60_000)
 
@@ -917,7 +949,7 @@ class Scrub:
 
     def drag(self, *moments: float) -> None:
         """A pointer is put on the curves and moved; moments are shares of the way through training."""
-        box = self.figure.locator("svg").bounding_box()
+        box = placed(self.figure.locator("svg"))
         x = [box["x"] + (44 + share * (460 - 44 - 76)) / 460 * box["width"] for share in moments]
         self.page.mouse.move(x[0], box["y"] + box["height"] / 2)
         self.page.mouse.down()
@@ -977,7 +1009,7 @@ def test_a_finger_drags_the_dots_sideways_and_the_page_up(visit):
     scrub = Scrub(page)
     scrub.found()
     scrub.figure.locator("svg").scroll_into_view_if_needed()
-    box = scrub.figure.locator("svg").bounding_box()
+    box = placed(scrub.figure.locator("svg"))
     y = box["y"] + box["height"] / 2
     touch(page, *((box["x"] + box["width"] * share, y) for share in (0.8, 0.6, 0.4, 0.2)))
     assert scrub.found()["seen"] == 1024

@@ -1,13 +1,16 @@
 // What figures have in common that look at an image, of the book or of the reader, and at a pixel of it.
-import { make, place } from "../figure.js";
+import { make, place, slider } from "../figure.js";
 import { Asking } from "./asking.js";
 import { paint, pictures, prepared, size } from "./engine.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+const INKS = ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"];
+const NONE = "none: pick a pixel";
+
 export class Looking extends Asking {
   pixel = [size / 2, size / 2];
-  keys = ""; // what else they do, said behind where the pixel is
+  ink = NONE; // what a pointer that is held, or space, draws with on the clean image
 
   async load() {
     this.images = await pictures(this.asks, this.set.images, this.bar);
@@ -43,9 +46,43 @@ export class Looking extends Asking {
     return make("label", { className: "live-upload" }, "Your own image ", input);
   }
 
+  // A slider of inks; without one a pointer picks a pixel.
+  inks(without) {
+    const texts = without ? [NONE, ...INKS] : INKS;
+    const dip = (k) => {
+      this.ink = texts[k];
+      const [canvas] = this.shown.clean.children;
+      canvas.style.touchAction = this.draws ? "none" : "";
+      this.mark();
+    };
+    dip(0);
+    return slider("ink, to draw with", texts, 0, dip);
+  }
+
+  get draws() {
+    return this.ink !== NONE;
+  }
+
+  blank() {
+    return this.button("Empty page", () => this.take(new Float32Array(size ** 2).fill(0.5)));
+  }
+
   take(image) {
     this.own = image;
     this.look();
+  }
+
+  // Two pixels by two, in the colour of the ink.
+  dab() {
+    const image = (this.own ?? this.images[this.image]).slice();
+    const [x, y] = this.pixel;
+    for (const row of [y, y + 1]) for (const column of [x, x + 1])
+      if (row < size && column < size) image[row * size + column] = +this.ink;
+    this.drawn(image);
+  }
+
+  drawn(image) {
+    this.take(image);
   }
 
   choose(k) {
@@ -59,9 +96,23 @@ export class Looking extends Asking {
     Object.assign(canvas, { role: "application", tabIndex: 0 });
     canvas.style.cursor = "crosshair";
     tile.classList.add("live-picked");
-    canvas.addEventListener("pointerdown", (event) => this.point(event));
+    canvas.addEventListener("pointerdown", (event) => {
+      this.point(event);
+      if (!this.draws) return;
+      canvas.setPointerCapture(event.pointerId);
+      this.dab();
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!this.draws || !canvas.hasPointerCapture(event.pointerId)) return;
+      this.point(event);
+      this.dab();
+    });
     canvas.addEventListener("keydown", (event) => {
       const move = MOVES[event.key];
+      if (event.key === " " && this.draws) {
+        event.preventDefault();
+        return this.dab();
+      }
       if (!move) return;
       event.preventDefault();
       this.at(this.pixel.map((x, i) => x + move[i]));
@@ -82,7 +133,7 @@ export class Looking extends Asking {
     const [x, y] = this.pixel;
     const tile = this.shown.clean;
     const [canvas] = tile.children;
-    canvas.ariaLabel = `Clean image: arrow keys choose a pixel, now column ${x + 1}, row ${y + 1}${this.keys}`;
+    canvas.ariaLabel = `Clean image: arrow keys choose a pixel, now column ${x + 1}, row ${y + 1}${this.draws ? ", and space draws" : ""}`;
     tile.style.setProperty("--x", (x + 0.5) / size);
     tile.style.setProperty("--y", (y + 0.5) / size);
   }

@@ -61,11 +61,11 @@ class Rebuild extends Looking {
       this.sigma = k;
       this.look();
     });
-    const sliders = [count, chosen, seen, noise].map(({ element }) => element);
+    const sliders = [count, chosen, seen, noise, this.inks(true)].map(({ element }) => element);
     this.el.replaceChildren(
       this.stage,
       make("div", { className: "explorer-sliders" }, ...sliders),
-      make("p", { className: "live-buttons" }, this.upload()),
+      make("p", { className: "live-buttons" }, this.upload(), this.blank()),
       this.trouble,
       this.news,
     );
@@ -76,7 +76,15 @@ class Rebuild extends Looking {
   at(pixel) {
     super.at(pixel);
     this.linked();
-    if (!this.busy) this.work(() => this.filter()); // else what is under way ends with the filter
+    if (!this.busy && !this.draws) this.work(() => this.filter()); // else what is under way ends with the filter
+  }
+
+  // Eigenvectors take seconds: they wait for the end of a stroke.
+  drawn(image) {
+    this.own = image;
+    this.show("clean", [bold("your image")], image);
+    clearTimeout(this.stroke);
+    this.stroke = setTimeout(() => this.look(), 400);
   }
 
   state() {

@@ -10,7 +10,6 @@ import { gaussian, psnr } from "./maths.js";
 const d = size ** 2;
 const RIVALS = ["memorizer", "LS", "PSPC"];
 const START = 1000; // training images at first: what they weigh is loaded quickly
-const INKS = ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"];
 
 class Rival extends Looking {
   constructor(el) {
@@ -28,7 +27,6 @@ class Rival extends Looking {
     this.sigma = or(place(this.sigmas, view.sigma), this.sigmas.indexOf(`${this.told.sigma}`));
     this.rival = or(RIVALS.indexOf(view.rival), RIVALS.indexOf("PSPC"));
     this.wanted = view.image ?? `${this.told.face + 1}`;
-    this.keys = ", and space draws";
   }
 
   // Elements ---------------------------------------------------------------------------------------------------------
@@ -44,48 +42,17 @@ class Rival extends Looking {
       slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
       slider(named(this.networks[0].n) ? "denoiser" : "training images of both, N", this.texts, this.n, chosen("n")),
       slider("image", this.names, this.image, (k) => this.choose(k)),
-      slider("ink, to draw with", INKS, (this.ink = 0), (k) => (this.ink = k)),
+      this.inks(),
     ];
-    const blank = this.button("Empty page", () => this.take(new Float32Array(d).fill(0.5)));
     this.el.replaceChildren(
       this.stage,
-      make("p", { className: "live-buttons" }, this.upload(), blank),
+      make("p", { className: "live-buttons" }, this.upload(), this.blank()),
       make("div", { className: "explorer-sliders" }, ...sliders.map(({ element }) => element)),
       this.trouble,
       this.news,
     );
     tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
     this.el.querySelector("input").focus({ preventScroll: true });
-  }
-
-  // The clean image is drawn upon as well: by a pointer that is held, or by space.
-  pick(tile) {
-    super.pick(tile);
-    const [canvas] = tile.children;
-    canvas.style.touchAction = "none";
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      this.dab();
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!canvas.hasPointerCapture(event.pointerId)) return;
-      this.point(event);
-      this.dab();
-    });
-    canvas.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return;
-      event.preventDefault();
-      this.dab();
-    });
-  }
-
-  // Two pixels by two, in the colour of the ink.
-  dab() {
-    const image = (this.own ?? this.images[this.image]).slice();
-    const [x, y] = this.pixel;
-    for (const row of [y, y + 1]) for (const column of [x, x + 1])
-      if (row < size && column < size) image[row * size + column] = +INKS[this.ink];
-    this.take(image);
   }
 
   state() {
