@@ -28,6 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core for each: waiting threads wo
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from beartype import BeartypeConf, FrozenDict, beartype
 from filelock import FileLock
 from jaxtyping import install_import_hook
@@ -435,6 +436,14 @@ def load(page, address: str | None = None) -> str:
     page.goto(address, wait_until="networkidle") if address else page.reload(wait_until="networkidle")
     page.evaluate("window.MathJax?.startup?.promise")
     return page.evaluate("document.documentElement.dataset.theme")
+
+
+def violations(page, **options) -> list[dict]:
+    """What axe finds on a page and calls serious or critical, once no colour is on its way to another."""
+    moving = "document.getAnimations().filter((one) => one instanceof CSSTransition)"
+    page.evaluate(f"Promise.all({moving}.map((one) => one.finished.catch(() => null)))")
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    return [one for one in found if one["impact"] in ("serious", "critical")]
 
 
 def placed(element) -> dict[str, float]:

@@ -16,9 +16,22 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from conftest import CHROMIUM, COLOURS, DESK, DISCS, FLAGS, PHONE, SIZES, excite, hear, press, shoot, tmp_path_with_pins
+from conftest import (
+    CHROMIUM,
+    COLOURS,
+    DESK,
+    DISCS,
+    FLAGS,
+    PHONE,
+    SIZES,
+    excite,
+    hear,
+    press,
+    shoot,
+    tmp_path_with_pins,
+    violations,
+)
 from PIL import Image
 
 from ghr import foreign, jacobian, networks, noise, recipes, runs, sampling, similarity
@@ -674,14 +687,13 @@ def test_a_computation_under_way_does_not_wipe_out_what_was_said_of_a_file(page,
 def test_every_view_is_accessible_in_both_modes(visit, mode):
     page = visit(mode=mode)
     findings = []
-    rules = {"runOnly": {"type": "rule", "values": COLOURS}} if mode == "dark" else None  # the document is the same
+    rules = {"runOnly": {"type": "rule", "values": COLOURS}} if mode == "dark" else {}  # the document is the same
 
     def look(view):
         page.shoot(f"{view}-{mode}")
         assert page.complaints == []
-        for finding in Axe().run(page.page, options=rules).response["violations"]:
-            if finding["impact"] in ("serious", "critical"):
-                findings.extend(f"{view}: {finding['id']}: {node['html'][:200]}" for node in finding["nodes"])
+        for finding in violations(page.page, **rules):
+            findings.extend(f"{view}: {finding['id']}: {node['html'][:200]}" for node in finding["nodes"])
         page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
 
     look("still")
@@ -810,9 +822,7 @@ def test_any_network_of_any_side_is_taken_and_its_basis_measured(visit, tmp_path
     values = torch.linalg.eigvalsh((matrix + matrix.T) / 2).flip(0)[:14]
     assert (torch.tensor(found["values"]) - values).abs().max() < 0.01
     assert page.caption().endswith("Its Jacobian was measured by differences, so λ is known to about 0.01.")
-    assert [
-        f["id"] for f in Axe().run(page.page).response["violations"] if f["impact"] in ("serious", "critical")
-    ] == []
+    assert [f["id"] for f in violations(page.page)] == []
     page.complaints.clear()  # axe itself asks for style sheets at addresses of its own
     page.shoot("own-dark")
     page.page.set_viewport_size(PHONE)

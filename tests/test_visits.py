@@ -9,8 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from conftest import COLOURS, DESK, PHONE, hear, load, shoot, until
+from conftest import COLOURS, DESK, PHONE, hear, load, shoot, until, violations
 
 pytestmark = pytest.mark.browser
 
@@ -102,9 +101,7 @@ def visit(chromium, html: Path, site: str, name: str) -> Visit:
 
 def findings(page, name: str, **options) -> list[str]:
     """What axe finds on a page and calls serious or critical."""
-    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
-    grave = [f for f in found if f["impact"] in ("serious", "critical")]
-    return [f"{name}: {f['id']}: {node['html'][:200]}" for f in grave for node in f["nodes"]]
+    return [f"{name}: {f['id']}: {node['html'][:200]}" for f in violations(page, **options) for node in f["nodes"]]
 
 
 def test_pages_ask_only_this_host_and_complain_about_nothing(visits):

@@ -450,7 +450,11 @@ def test_in_jupyterlab_a_kernel_answers_the_books_figures(chromium, jupyter, tmp
 
     own.get_by_role("button").click()
     result = found(own)
-    assert own.locator(".explorer-sliders span").all_text_contents()[2:] == ["denoiser", "noise, σ", "ink, to draw with"]
+    assert own.locator(".explorer-sliders span").all_text_contents()[2:] == [
+        "denoiser",
+        "noise, σ",
+        "ink, to draw with",
+    ]
     denoiser, sigma = own.locator("input[type=range]").all()[2:]
     sigma.press("End")  # to 1, which no page has
     result = found(own, "result.y[0] !== " + repr(result["y"][0]))
