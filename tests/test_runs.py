@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from ghr import recipes, runs
+from ghr import images, recipes, runs
 from ghr.files import checkpoints
 from ghr.images import names, photographs
 from ghr.noise import add_noise
@@ -347,6 +347,9 @@ def test_one_half_alone_is_that_of_the_split(name, run):
         a, b, held_out = runs.data(one)
         assert torch.equal(runs.training(one), a if half == "A" else b)
         assert torch.equal(runs.held_out(one), held_out)
+    for other in ("a", "", "AB"):
+        with pytest.raises(ValueError, match=rf'the halves "A" and "B", not "{other}"'):
+            images.half(name, 16, 4, other)
 
 
 # Round trip -------------------------------------------------------------------------------------------------------

@@ -132,8 +132,10 @@ def half(
         Training images, as in `load`.
 
     Raises:
-        ValueError: as `split`.
+        ValueError: as `split`, or for another half.
     """
+    if which not in ("A", "B"):
+        raise ValueError(f'A set has the halves "A" and "B", not "{which}".')
     return _one("AB".index(which), name, size, n, held_out, pool)
 
 
