@@ -24,7 +24,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from ghr import images, recipes, runs
+from ghr import images as image_sets
+from ghr import recipes, runs
 from ghr.files import checkpoints
 from ghr.images import names, photographs
 from ghr.noise import add_noise
@@ -349,7 +350,7 @@ def test_one_half_alone_is_that_of_the_split(name, run):
         assert torch.equal(runs.held_out(one), held_out)
     for other in ("a", "", "AB"):
         with pytest.raises(ValueError, match=rf'the halves "A" and "B", not "{other}"'):
-            images.half(name, 16, 4, other)
+            image_sets.half(name, 16, 4, other)
 
 
 # Round trip -------------------------------------------------------------------------------------------------------
