@@ -458,6 +458,15 @@ def press(element, x: float, y: float = 0.5) -> None:
     element.click(position={"x": x * box["width"], "y": y * box["height"]})
 
 
+def stroke(page, *places, steps: int = 10) -> None:
+    """Presses the mouse at the first place of a page and lets it go at the last, with many moves between."""
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=steps)
+    page.mouse.up()
+
+
 def shoot(page, name: str, **options) -> None:
     """A picture of a page for whoever wants to look, in the folder that $GHR_SCREENSHOTS names."""
     if folder := os.environ.get("GHR_SCREENSHOTS"):

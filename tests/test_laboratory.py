@@ -29,6 +29,7 @@ from conftest import (
     hear,
     press,
     shoot,
+    stroke,
     tmp_path_with_pins,
     violations,
 )
@@ -496,7 +497,6 @@ def test_every_control_works_by_keyboard(visit):
 @pytest.mark.browser
 def test_every_control_works_by_mouse(page):
     found = page.settled()
-    mouse = page.page.mouse
 
     def at(selector, x, y):
         page.page.locator(selector).scroll_into_view_if_needed()
@@ -518,10 +518,7 @@ def test_every_control_works_by_mouse(page):
     page.page.click("[name=draw]")
     page.settled()
     press(page.page.locator("[name=ink]"), 0.01)
-    mouse.move(*at("[data-name=clean] canvas", 0.2, 0.75))
-    mouse.down()
-    mouse.move(*at("[data-name=clean] canvas", 0.8, 0.75), steps=30)
-    mouse.up()
+    stroke(page.page, *(at("[data-name=clean] canvas", x, 0.75) for x in (0.2, 0.8)), steps=30)
     drawn = np.array(page.settled()["x"]).reshape(32, 32)
     assert (drawn[24, 8:24] == 0).all()
     assert (drawn[:20] == np.array(chosen["x"]).reshape(32, 32)[:20]).all()

@@ -32,6 +32,7 @@ from conftest import (
     press,
     scrub_told,
     serve,
+    stroke,
     until,
     violations,
 )
@@ -175,11 +176,8 @@ def test_the_first_state_shows_the_point(visit):
 def test_training_images_are_dragged_by_the_mouse_and_the_view_can_be_linked(visit):
     page = visit()
     plane(page).scroll_into_view_if_needed()
-    page.mouse.move(*at(page, FIVE[1], panel=1))
-    page.mouse.down()
-    page.mouse.move(*at(page, (0.6, 0.6), panel=1), steps=5)
-    page.mouse.move(*at(page, (0.9, 1.5), panel=1), steps=5)  # no pixel is brighter than 1
-    page.mouse.up()
+    # no pixel is brighter than 1
+    stroke(page, *(at(page, place, panel=1) for place in (FIVE[1], (0.6, 0.6), (0.9, 1.5))))
     found = points(page)
     assert found[1] == pytest.approx([0.9, 1], abs=0.01)
     assert found[:1] + found[2:] == FIVE[:1] + FIVE[2:]
@@ -512,10 +510,7 @@ def test_with_ink_the_image_is_drawn_upon_and_rebuilt(visit, lab):
     canvas = rebuild.figure.locator("canvas").first
     box = placed(canvas)
     places = [(box["x"] + box["width"] * (k + 0.5) / 32, box["y"] + box["height"] * 8.5 / 32) for k in (4, 9)]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    page.mouse.move(*places[1], steps=10)
-    page.mouse.up()
+    stroke(page, *places)
     black = "document.querySelector('[data-script=rebuild]').result?.x[8 * 32 + 9] === 0"
     page.wait_for_function(black, timeout=60_000)
     found = rebuild.found()
@@ -572,10 +567,7 @@ def test_a_disc_is_dragged_by_its_middle_and_by_its_edge_and_the_network_answers
     disc = Disc(page)
     disc.figure.scroll_into_view_if_needed()
     for start, end in (((15, 14), (19.3, 12.1)), ((19.3, 12.1 + 6.5), (19.3, 12.1 + 8))):
-        page.mouse.move(*disc.at(*start))
-        page.mouse.down()
-        page.mouse.move(*disc.at(*end), steps=4)
-        page.mouse.up()
+        stroke(page, disc.at(*start), disc.at(*end))
     found = disc.found()
     assert found["parameters"] == pytest.approx([19.3, 12.1, 8, 0.8, 0.3], abs=0.1)
     clean = synthetic.draw_discs(torch.tensor(found["parameters"])[:, None], 32)
@@ -799,10 +791,7 @@ def test_a_reader_draws_by_mouse_and_keyboard_or_brings_an_image(visit, tmp_path
     canvas = rival.figure.locator("canvas").first
     box = placed(canvas)
     at = [(box["x"] + box["width"] * (k + 0.5) / 32, box["y"] + box["height"] * 8.5 / 32) for k in (4, 9)]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    page.mouse.move(*at[1], steps=10)
-    page.mouse.up()
+    stroke(page, *at)
     drawn = np.reshape(rival.found()["x"], (32, 32))
     assert (drawn[8:10, 4:11] == 0).all()
     assert (drawn == 0.5).sum() == 1024 - 14
@@ -951,11 +940,8 @@ class Scrub:
         """A pointer is put on the curves and moved; moments are shares of the way through training."""
         box = placed(self.figure.locator("svg"))
         x = [box["x"] + (44 + share * (460 - 44 - 76)) / 460 * box["width"] for share in moments]
-        self.page.mouse.move(x[0], box["y"] + box["height"] / 2)
-        self.page.mouse.down()
-        for place in x[1:]:
-            self.page.mouse.move(place, box["y"] + 20)
-        self.page.mouse.up()
+        height = box["y"] + box["height"] / 2
+        stroke(self.page, (x[0], height), *((place, box["y"] + 20) for place in x[1:]), steps=1)
 
 
 def test_a_slider_goes_through_both_trainings_and_the_dots_follow(visit):
