@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import hardshrink
 
 LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  #: whose weights are matrices: first axis x the rest
 # of the quintics, one a step, each the best for what the one before leaves: .001 to 1 ends between .87 and 1.13
@@ -42,7 +43,8 @@ def orthogonal(g: Sequence[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
         X <- p(A) X,   A = X X',   p(A) = a + b A + c A^2,   X_0 = G / (1.01 ||G||_F)
 
     A step multiplies A by p(A)^2, and all these matrices commute: only A and the product of the p(A) are carried, for
-    all matrices of one smaller side together.
+    all matrices of one smaller side together. Entries below 1e-10 ||G||_F, which no float32 sum notices, are taken for
+    zero: gradients of a memorizer hold some whose products end below 1e-38, where a CPU is slow.
 
     Args:
         g: matrices, rows x columns, each of a shape of its own, float32.
@@ -53,7 +55,7 @@ def orthogonal(g: Sequence[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
     Source: Jordan et al. 2024 (Muon); coefficients: Amsel et al. 2025 (Polar Express).
     """
     norms = torch._foreach_norm(list(g))
-    x = [one / (1.01 * norm.clamp(min=1e-30)) for one, norm in zip(g, norms, strict=True)]
+    x = [hardshrink(one / (1.01 * norm.clamp(min=1e-30)), 1e-10) for one, norm in zip(g, norms, strict=True)]
     x = [one if one.shape[0] <= one.shape[1] else one.mT for one in x]
     by_side: dict[int, list[int]] = {}
     for k, one in enumerate(x):

@@ -51,6 +51,16 @@ def test_matrices_do_not_see_each_other():
         torch.testing.assert_close(together, orthogonal([one])[0], rtol=0, atol=1e-3)
 
 
+def test_entries_too_small_for_any_sum_count_as_zero():
+    """A CPU takes twenty times as long for products below 1e-38. Larger entries count: weak columns have their part."""
+    tiny, weak, zero = (matrices(6, 40) for _ in range(3))
+    tiny[:, 7:], weak[:, 7:], zero[:, 7:] = 1e-20 * tiny[:, 7:], 1e-4 * weak[:, 7:], 0
+    assert torch.equal(orthogonal([tiny])[0], orthogonal([zero])[0])
+    u, _, vh = torch.linalg.svd(weak, full_matrices=False)
+    found = orthogonal([weak])[0][:, 7:]
+    assert torch.cosine_similarity(found.flatten(), (u @ vh)[:, 7:].flatten(), 0) > 0.95
+
+
 def test_no_gradient_no_step():
     assert torch.equal(orthogonal([torch.zeros(3, 5)])[0], torch.zeros(3, 5))
 
