@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -479,20 +479,23 @@ def canvases(explorer) -> list[np.ndarray]:
     script = """element => [...element.querySelectorAll("canvas")].map(canvas => {
         const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
         copy.drawImage(canvas, 0, 0);
-        return [canvas.height, canvas.width, [...copy.getImageData(0, 0, canvas.width, canvas.height).data]];
+        const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+        return [canvas.height, canvas.width, btoa(data.reduce((text, value) => text + String.fromCharCode(value), ""))];
     })"""
-    return [np.array(data, np.uint8).reshape(h, w, 4)[..., :3] for h, w, data in explorer.evaluate(script)]
+    found = explorer.evaluate(script)
+    return [np.frombuffer(base64.b64decode(data), np.uint8).reshape(h, w, 4)[..., :3] for h, w, data in found]
 
 
-def sheet(packed: dict) -> np.ndarray:
-    """The pictures of a packed explorer, decoded."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(packed["sheet"].partition(",")[2]))).convert("RGB"))
+@lru_cache(maxsize=2)
+def sheet(address: str) -> np.ndarray:
+    """The pictures of a packed explorer, decoded from its sheet's address."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
 
 
 def cut(packed: dict, k: int) -> np.ndarray:
     h, w = packed["side"]
     row, column = divmod(k, packed["columns"])
-    return sheet(packed)[row * h :, column * w :][:h, :w]
+    return sheet(packed["sheet"])[row * h :, column * w :][:h, :w]
 
 
 # The smoke book --------------------------------------------------------------------------------------------------

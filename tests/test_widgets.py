@@ -115,7 +115,7 @@ def test_without_a_script_the_first_frame_stands_there(explorer):
     assert soup.select_one(".explorer-words").text == frame(4, 0.1).words
     for image, tile in zip(soup.select("img"), frame(4, 0.1).tiles, strict=True):
         assert image["alt"].startswith(tile.title)
-        np.testing.assert_array_equal(sheet({"sheet": image["src"]}), pixels(tile))
+        np.testing.assert_array_equal(sheet(image["src"]), pixels(tile))
     mark = soup.select_one("circle")
     assert [float(mark["cx"]), float(mark["cy"])] == pack([frame(4, 0.1)], AXES)["frames"][0]["mark"]
 
