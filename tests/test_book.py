@@ -14,7 +14,7 @@ import pytest
 from conftest import DESK, canvases, cut, hear, load
 
 from ghr import recipes
-from ghr.book import press
+from ghr.book import contents
 
 pytestmark = pytest.mark.browser
 
@@ -129,6 +129,6 @@ def test_every_slider_of_every_page_shows_what_the_page_carries(chromium, smoke_
                 assert any((first != last).any() for first, last in zip(ends[0], ends[-1], strict=True))
         assert complaints == []
         page.close()
-    explored = [chapter for chapter in press.chapters(REPO) if "Explorer(" in (REPO / chapter).read_text("utf8")]
+    explored = [chapter for chapter in contents.chapters(REPO) if "Explorer(" in (REPO / chapter).read_text("utf8")]
     assert len(explored) >= 6
     assert seen == {*(f"{chapter.removesuffix('.py')}.html" for chapter in explored)}

@@ -9,7 +9,7 @@ import jupytext
 import pytest
 
 from ghr import experiments
-from ghr.book import claims, ledger, percent, press, query, schema, words
+from ghr.book import claims, contents, ledger, percent, press, query, schema, words
 
 REPO = Path(__file__).resolve().parents[1]
 TEXTS = {f"book/{path.name}": path.read_text("utf8") for path in sorted((REPO / "book").glob("*.py"))}
@@ -20,7 +20,7 @@ KNOWN = {id: target for id, target in ledger.TARGETS.items() if not {"avatars", 
 
 def numbered(number: str) -> str:
     """The chapter of a number."""
-    return next(name for name in TEXTS if press.number(name) == number)
+    return next(name for name in TEXTS if contents.number(name) == number)
 
 
 def test_targets_on_images_whose_optimum_is_known_ask_for_what_chapters_keep():
@@ -32,7 +32,7 @@ def test_targets_on_images_whose_optimum_is_known_ask_for_what_chapters_keep():
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_chapter_asks_for_what_it_keeps(name):
-    assert press.unknown([name], REPO) == []
+    assert contents.unknown([name], REPO) == []
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -110,14 +110,14 @@ def test_other_tools_take_a_chapter_for_a_notebook(name):
 def test_a_chapter_keeps_its_tables_at_scale_smoke(name):
     """The book's own executed copy, where that has been built."""
     press.execute(name, "smoke", REPO)
-    assert set(press.kept("smoke", REPO)[press.number(name)]) == set(schema.kept(SOURCES[name]))
+    assert set(press.kept("smoke", REPO)[contents.number(name)]) == set(schema.kept(SOURCES[name]))
 
 
 def test_a_chapter_is_in_the_table_of_contents_unless_its_targets_are_not_measured_yet():
     measured = {entry.id for entry in ledger.read(REPO / "book" / "ledger.json")}
-    asked = {name: {id for id in KNOWN if press.number(name) in _chapters(id)} for name in TEXTS}
+    asked = {name: {id for id in KNOWN if contents.number(name) in _chapters(id)} for name in TEXTS}
     waiting = {name for name, ids in asked.items() if ids - measured}
-    assert set(press.chapters(REPO)) == TEXTS.keys() - waiting
+    assert set(contents.chapters(REPO)) == TEXTS.keys() - waiting
 
 
 def _chapters(id: str) -> set[str]:
@@ -126,17 +126,17 @@ def _chapters(id: str) -> set[str]:
 
 def test_every_number_verdict_and_claim_that_the_book_asks_for_is_there():
     """Also those of targets and claims; and no claim guards a sentence that is gone."""
-    contents = press.contents(REPO)
-    assert press.unknown(contents, REPO) == []
-    assert words.check_data(press.schemas(REPO)) == []
-    said = "".join((REPO / page).read_text("utf8") for page in contents)
+    pages = contents.texts(REPO)
+    assert contents.unknown(pages, REPO) == []
+    assert words.check_data(contents.schemas(REPO)) == []
+    said = "".join((REPO / page).read_text("utf8") for page in pages)
     assert {body for kind, body in words.ROLE.findall(said) if kind == "claim"} == claims.CLAIMS.keys()
 
 
 def test_no_line_of_text_begins_with_a_number_that_makes_a_list_of_it():
     """Markdown takes `1. So` at the beginning of a line for the first item of a list; `0.85. So` is none."""
     whole = re.compile(r"^(?:# )?(?:\{num\}`(?![^`]*\.[1-9]f`)[^`]*`|\d+)[.)] .*", re.MULTILINE)
-    assert [line for page in press.contents(REPO) for line in whole.findall((REPO / page).read_text("utf8"))] == []
+    assert [line for page in contents.texts(REPO) for line in whole.findall((REPO / page).read_text("utf8"))] == []
     assert whole.findall("# {num}`table.count`. So it ends\n# {num}`table.rho:.2f`. Not so") != []
 
 
@@ -150,7 +150,7 @@ def test_figures_are_numbered_as_they_come_and_have_words_for_who_cannot_see(nam
     assert [cell.source for cell in silent if not cell.metadata["mystnb"].get("image", {}).get("alt")] == []
     labels = [(k, cell.metadata["mystnb"].get("code_prompt_show", "")) for k, cell in enumerate(figures, 1)]
     counted = {k: label.removeprefix("Code: Fig. ") for k, label in labels if label.startswith("Code: Fig. ")}
-    assert counted == {k: f"{int(press.number(name))}.{k}" for k in counted}
+    assert counted == {k: f"{int(contents.number(name))}.{k}" for k in counted}
 
 
 def test_no_two_figures_or_equations_of_the_book_have_one_label():

@@ -11,8 +11,8 @@ import pytest
 from conftest import shipped
 
 from ghr import recipes
-from ghr.book import results
-from ghr.book.press import DEPFILE, SCALE, imports, module_path
+from ghr.book import DEPFILE, SCALE, results
+from ghr.book.identity import imports, module_path
 from ghr.files import checkpoints
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ghr"
@@ -35,8 +35,8 @@ ORDER = [
 ]
 BOOK = [
     *("__init__", "query", "results", "percent", "schema", "ledger", "claims", "words", "plots", "answers", "live"),
-    *("told", "films", "widgets", "guesses", "yours", "press", "kernel", "laboratory", "export", "hero", "pages"),
-    *("speed", "verdicts", "extension"),
+    *("told", "films", "widgets", "guesses", "yours", "identity", "contents", "press", "kernel", "laboratory"),
+    *("export", "hero", "pages", "speed", "verdicts", "extension"),
 ]
 MODULES = sorted(".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 CORE = {

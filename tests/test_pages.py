@@ -19,7 +19,7 @@ from PIL import Image
 from sphinx.util.inventory import InventoryFile
 
 from ghr import references, stats, tables
-from ghr.book import claims, extension, ledger, pages, press, verdicts, words
+from ghr.book import claims, extension, identity, ledger, pages, press, verdicts, words
 from ghr.book.claims import Claim
 
 REPO = Path(__file__).resolve().parents[1]
@@ -591,7 +591,7 @@ def test_every_module_of_the_library_is_on_one_page_and_in_the_table_of_contents
         for page in (REPO / "book" / "api").rglob("*.rst")
         for module in re.findall(r"^\.\. automodule:: (.*)$", page.read_text(), re.MULTILINE)
     ]
-    files = [path.relative_to(REPO) for path in press.PACKAGE.rglob("*.py") if not path.name.startswith("__")]
+    files = [path.relative_to(REPO) for path in identity.PACKAGE.rglob("*.py") if not path.name.startswith("__")]
     packages = {"ghr.images", "ghr.references", "ghr.foreign", "ghr.measure"}
     modules = {".".join(file.with_suffix("").parts) for file in files}
     assert sorted(module for module, _ in shown) == sorted(modules | packages)

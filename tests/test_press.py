@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from conftest import edit, executions
 
-from ghr.book import percent, press, results
+from ghr.book import contents, identity, percent, press, results
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -29,25 +29,25 @@ REPO = Path(__file__).resolve().parents[1]
     ],
 )
 def test_a_chapter_depends_on_what_it_imports_directly_or_not(package, source, modules):
-    assert press.code(source, package).keys() == modules
+    assert identity.code(source, package).keys() == modules
 
 
 def test_a_bare_import_depends_on_the_whole_package(package):
-    assert {"ghr.a", "ghr.b", "ghr.d", "ghr.references.c"} <= press.code("import ghr", package).keys()
+    assert {"ghr.a", "ghr.b", "ghr.d", "ghr.references.c"} <= identity.code("import ghr", package).keys()
 
 
 def test_docstrings_and_comments_change_nothing_but_code_does(package):
-    before = press.code("from ghr import a", package)
+    before = identity.code("from ghr import a", package)
     edit(package / "a.py", '"""Twice."""', '"""Two times, said at length."""')
     edit(package / "b.py", "# twice", "# two times")
-    assert press.code("from ghr import a", package) == before
+    assert identity.code("from ghr import a", package) == before
     edit(package / "b.py", "2 * x", "3 * x")
-    assert press.code("from ghr import a", package) != before
+    assert identity.code("from ghr import a", package) != before
 
 
 def test_data_that_a_module_names_are_part_of_its_code(package):
     def files():
-        return press.code("from ghr import d", package)
+        return identity.code("from ghr import d", package)
 
     (package / "d.py").write_text('FOLDER = "data"\nOTHER = "references"\n')
     assert files().keys() == {"ghr", "ghr.d"}
@@ -57,17 +57,17 @@ def test_data_that_a_module_names_are_part_of_its_code(package):
     assert before.keys() == {"ghr", "ghr.d", "data"}
     (package / "data" / "x.webp").write_bytes(b"black")
     assert files() != before
-    assert press.code("from ghr import b", package).keys() == {"ghr", "ghr.b"}
+    assert identity.code("from ghr import b", package).keys() == {"ghr", "ghr.b"}
 
 
 def test_scripts_and_styles_are_no_part_of_it_for_no_copy_carries_them(package):
     (package / "d.py").write_text('FOLDER = "data"\n')
     (package / "data" / "lab").mkdir(parents=True)
     (package / "data" / "x.webp").write_bytes(b"grey")
-    before = press.code("from ghr import d", package)
+    before = identity.code("from ghr import d", package)
     (package / "data" / "lab" / "x.js").write_text("export const x = 1;")
     (package / "data" / "x.css").write_text(".x {}")
-    assert press.code("from ghr import d", package) == before
+    assert identity.code("from ghr import d", package) == before
 
 
 PROSE = """\
@@ -86,37 +86,37 @@ x;
 
 
 def test_identity_follows_code_and_no_word_of_prose(project, package):
-    def identity(old, new):
+    def of(old, new):
         assert old in PROSE
-        return press.identity(PROSE.replace(old, new), {}, project, package)
+        return identity.identity(PROSE.replace(old, new), {}, project, package)
 
-    as_it_is = identity("x", "x")
+    as_it_is = of("x", "x")
     for old, new in [
         *[("Said.", "Said, with a comma."), ("A line.", "A rising line."), ("  # a number", ""), ("x = 1", "x  =  1")],
         *[("# %% [markdown]\n# Said.\n\n", ""), ('mystnb={"figure": {"caption": "A line."}}', 'tags=["hide-input"]')],
     ]:
-        assert identity(old, new) == as_it_is
+        assert of(old, new) == as_it_is
     others = [("x = 1", "x = 2"), ("x;", "x"), ("\n# %%\nx;", "x;"), (' tags=["parameters"]', "")]
-    assert len({as_it_is, *(identity(*other) for other in others)}) == 1 + len(others)
+    assert len({as_it_is, *(of(*other) for other in others)}) == 1 + len(others)
 
 
 def test_identity_follows_code_parameters_pins_and_library(project, package):
-    def identity(text="from ghr import a", **parameters):
-        return press.identity(text, parameters, project, package)
+    def of(text="from ghr import a", **parameters):
+        return identity.identity(text, parameters, project, package)
 
-    seen = [identity(), identity("from ghr import a\na.f(1)"), identity(scale="smoke"), identity(scale="laptop")]
+    seen = [of(), of("from ghr import a\na.f(1)"), of(scale="smoke"), of(scale="laptop")]
     edit(project / "requirements.txt", "# networks", "# Jacobians")
-    assert identity() == seen[0]
+    assert of() == seen[0]
     edit(project / "requirements.txt", "2.13.0", "2.14.0")
-    seen.append(identity())
+    seen.append(of())
     edit(package / "b.py", "2 * x", "x + x")
-    seen.append(identity())
+    seen.append(of())
     assert len(set(seen)) == len(seen)
 
 
 def test_key_follows_the_bytes_of_checkpoints_and_their_appearance(project):
     def key():
-        return press.key("identity", ["checkpoints/a.bin", "checkpoints/b.bin"], project)
+        return identity.key("identity", ["checkpoints/a.bin", "checkpoints/b.bin"], project)
 
     seen = [key()]
     (project / "checkpoints" / "b.bin").write_bytes(b"new")
@@ -230,7 +230,7 @@ def test_executed_copies_hide_the_injected_cell_and_carry_no_clock_and_bars_reac
 
 
 def test_chapters_are_the_text_notebooks_of_the_toc_in_order():
-    names = press.chapters(REPO)
+    names = contents.chapters(REPO)
     assert names == sorted(names)
     assert "book/01_denoising.py" in names
     assert set(names) <= {f"book/{path.name}" for path in (REPO / "book").glob("[0-9]*.py")}

@@ -17,20 +17,13 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from ghr import recipes
-from ghr.book import percent, speed, verdicts, words
+from ghr.book import SCALE, percent, speed, verdicts, words
+from ghr.book.contents import chapters, number
+from ghr.book.identity import digest
 from ghr.book.live import ASSETS, inlined
 from ghr.book.pages import lay_out, measured, published, told
 from ghr.book.percent import FORMAT, notebook
-from ghr.book.press import (
-    SCALE,
-    chapters,
-    digest,
-    find,
-    kept_text,
-    note_file,
-    noted,
-    number,
-)
+from ghr.book.press import find, kept_text, note_file, noted
 
 EXECUTED = "executed"  #: branch of the repository with the executed notebooks: Colab opens no text, and none of a page
 

@@ -23,7 +23,9 @@ from PIL import Image
 from torch import Tensor
 
 from ghr import experiments, runs, sampling, similarity
-from ghr.book.press import SCALE, code, digest, file_digest, kept
+from ghr.book import SCALE
+from ghr.book.identity import code, digest, file_digest
+from ghr.book.press import kept
 from ghr.stats import Estimate
 from ghr.tables import Table
 

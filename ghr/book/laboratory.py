@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
 from ghr import harmonic, jacobian, noise, recipes, runs, sampling
-from ghr.book import plots
+from ghr.book import SCALE, plots
 from ghr.book.answers import COMPONENTS, SEEDS, SHOWN, label, networks
-from ghr.book.press import SCALE, code, digest, file_digest
+from ghr.book.identity import code, digest, file_digest
 from ghr.denoiser import require_evaluation
 from ghr.networks import BFCNN, UNet
 

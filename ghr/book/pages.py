@@ -17,25 +17,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ghr import experiments
-from ghr.book import hero, laboratory, ledger, percent, words
-from ghr.book.press import (
-    BUILD,
-    SCALE,
-    chapters,
-    contents,
-    each_text,
-    execute,
-    execute_all,
-    imported,
-    kept,
-    kept_text,
-    not_executed,
-    number,
-    schemas,
-    tables_of,
-    unanswered,
-    unknown,
-)
+from ghr.book import SCALE, hero, laboratory, ledger, percent, words
+from ghr.book.contents import chapters, each_text, imported, number, schemas, texts, unanswered, unknown
+from ghr.book.press import BUILD, execute, execute_all, kept, kept_text, not_executed, tables_of
 from ghr.files.cache import writable, write_whole
 
 
@@ -84,7 +68,7 @@ def hold(there: words.Told, root: Path, check: bool) -> None:
         RuntimeError: naming each sentence, when check is set and one does not hold at the laptop's scale.
     """
     false = []
-    for page in contents(root):
+    for page in texts(root):
         each_text(page, root, lambda text, place, page=page: false.extend(words.broken(text, there)) or text)
     if false and check and there.scale == "laptop":
         raise RuntimeError(f"sentences that do not hold: {'; '.join(false)}")
@@ -115,7 +99,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
     root = root.resolve()
     if not (root / "_toc.yml").is_file():
         raise ValueError(f"{root} holds no book, there is no _toc.yml: run this at the top of the repository")
-    if faults := unknown(contents(root), root) + words.check_data(schemas(root)):
+    if faults := unknown(texts(root), root) + words.check_data(schemas(root)):
         raise ValueError(" ".join(faults))
     html = (html or root / "_build" / "html").resolve()
     for folder in (root / "build", html.parent):  # told now, not after the chapters
@@ -128,7 +112,7 @@ def book(scale: str = "laptop", root: Path = Path(), html: Path | None = None, c
                 experiments.prepare(scale)
             execute_all(scale, root)
             there = told(scale, root)
-            if faults := unanswered(contents(root), there, root):
+            if faults := unanswered(texts(root), there, root):
                 raise ValueError(" ".join(faults))
             hold(there, root, check)
             if scale != "smoke":

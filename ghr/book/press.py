@@ -5,189 +5,38 @@ Enters: the percent scripts named in `_toc.yml`, each with a cell tagged "parame
 were kept, how long it took). Everything runs at the top of the repository.
 
 A page shows outputs of exactly this code, these parameters, pins, library, data files and checkpoints, or the build
-fails: identity = hash of all but the checkpoints, known before a run; key = hash of the identity and of the checkpoints
-that the run loaded, known after it. A chapter whose key is there is not run. Prose, captions and other metadata of
-cells are in neither: the page has those of today.
+fails. A chapter whose key (`ghr.book.identity`) is there is not run; its page has today's prose and captions.
 
 The kernel finds variables: GHR_SCALE; GHR_RESULTS and GHR_CHAPTER, by which `ghr.book.results.keep` knows where tables
 go; GHR_DEPFILE, a file to which `ghr.book.kernel` appends the path of each checkpoint that is loaded.
 """
 
-import ast
-import functools
 import hashlib
 import json
 import multiprocessing
 import os
-import re
 import shutil
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.util import resolve_name
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
 from ghr import tables
-from ghr.book import DEPFILE, SCALE, percent, results, schema, words
+from ghr.book import DEPFILE, SCALE, results, words
+from ghr.book.contents import chapters, number, unanswered, unknown
+from ghr.book.identity import PACKAGE, digest, file_digest, identity, key
 from ghr.book.percent import INJECTED, notebook, numbered
 from ghr.files.cache import writable, write_whole
 from ghr.recipes import SCALES
 
-PACKAGE = Path(__file__).parents[1]
-OF_PAGES = (".js", ".css")  #: data that no executed copy carries: pages get them when they are drawn
 BUILD = ("build", "make it writable, or build in a copy of the repository")  #: as a message calls the folder
-
-
-# -- what a chapter depends on
-
-
-def digest(*parts: str) -> str:
-    """16 hexadecimal digits that tell these texts, in this order, from others.
-
-    Args:
-        *parts: texts.
-
-    Returns:
-        Digits.
-    """
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Text:
-    """What a Python text says, wherever it stands; a build asks for that of each module many times."""
-
-    digest: str  #: of its syntax tree without docstrings
-    imported: frozenset[str]  #: dotted names, from wherever they come
-    strings: frozenset[str]  #: in it, that may be names of folders
-
-
-@functools.lru_cache(maxsize=1024)
-def _read_python(text: str, module: str, inside: str) -> _Text:
-    tree, imported = ast.parse(text, filename=module), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = resolve_name("." * node.level + (node.module or ""), inside)
-            # `from package import module` asks for the module alone
-            imported |= {f"{base}.{alias.name}" for alias in node.names} | ({base} if "." in base else set())
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    strings = frozenset(value for value in constants if isinstance(value, str) and value.isidentifier())
-    # unparsed rather than dumped: the dump's form changes with the Python version
-    return _Text(digest(ast.unparse(tree)), frozenset(imported), strings)
-
-
-def _python(text: str, module: str, package: Path) -> _Text:
-    inside = module if module_path(module, package).name == "__init__.py" else module.rpartition(".")[0]
-    return _read_python(text, module, inside)
-
-
-def imports(source: str, module: str, package: Path = PACKAGE) -> set[str]:
-    """Modules of the package that a source text imports, wherever the statement stands.
-
-    Args:
-        source: Python text.
-        module: its dotted name, against which relative imports are resolved.
-        package: folder of the package.
-
-    Returns:
-        Dotted names; all of the package after a bare `import ghr`, whose attributes may be any.
-    """
-    name = package.name
-    found = set(_python(source, module, package).imported)
-    if found & {name, f"{name}.*"}:
-        found |= {".".join(path.with_suffix("").relative_to(package.parent).parts) for path in package.rglob("*.py")}
-    return {m for m in found if m.split(".")[0] == name and module_path(m, package).is_file()}
-
-
-def module_path(module: str, package: Path = PACKAGE) -> Path:
-    """File of a module of the package, whether it exists or not.
-
-    Args:
-        module: dotted name.
-        package: folder of the package.
-
-    Returns:
-        File.
-    """
-    path = package.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def code(source: str, package: Path = PACKAGE) -> dict[str, str]:
-    """Hash of each module that a chapter imports, directly or not.
-
-    Args:
-        source: text of the chapter.
-        package: folder of the package.
-
-    Returns:
-        Digest of the syntax tree without docstrings, by dotted name.
-    """
-    hashes: dict[str, str] = {}
-    waiting = imports(source, "chapter", package) | {package.name}
-    while waiting:
-        module = waiting.pop()
-        text = module_path(module, package).read_text("utf8")
-        said = _python(text, module, package)
-        hashes[module] = said.digest
-        hashes |= data(said.strings, module, package)
-        parents = {module.rsplit(".", k)[0] for k in range(1, module.count(".") + 1)}
-        waiting |= (imports(text, module, package) | parents) - hashes.keys()
-    return hashes
-
-
-def data(named: Collection[str], module: str, package: Path = PACKAGE) -> dict[str, str]:
-    """Hash of each folder of data that a module names, beside itself or at the top of the package.
-
-    Args:
-        named: strings in it, e.g. of `Path(__file__).parent / "data"`.
-        module: its dotted name.
-        package: folder of the package.
-
-    Returns:
-        Digest of names and bytes by folder; a folder that holds modules is no data, nor are scripts and styles.
-    """
-    places = {module_path(module, package).parent, package}
-    folders = {place / name for place in places for name in named}
-    found = {}
-    for folder in folders:
-        if folder.is_dir() and not any(folder.glob("*.py")):
-            files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in OF_PAGES)
-            found[str(folder.relative_to(package))] = digest(*(f"{path.name} {file_digest(path)}" for path in files))
-    return found
-
-
-def identity(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> str:
-    """What decides a chapter's outputs and is known before it runs: no word of its prose.
-
-    Args:
-        text: the chapter.
-        parameters: those injected.
-        root: top of the repository, for its pins.
-        package: folder of the package.
-
-    Returns:
-        Digest.
-    """
-    lines = (root / "requirements.txt").read_text("utf8").splitlines()
-    pins = [line.split("#")[0].strip() for line in lines]
-    cells = percent.cells(text)
-    parts = [sorted(parameters.items()), sorted(filter(None, pins)), code("\n".join(cells), package)]
-    return digest(
-        f"Python {sys.version_info.major}.{sys.version_info.minor}", *cells, json.dumps(parts, sort_keys=True)
-    )
 
 
 def find(text: str, parameters: dict, root: Path, package: Path = PACKAGE) -> Path | None:
@@ -248,38 +97,6 @@ def noted(file: Path) -> dict | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         warnings.warn(f"{file} is damaged ({error}): its chapter is executed again.", stacklevel=1)
         return None
-
-
-def key(identity: str, checkpoints: list[str], root: Path) -> str:
-    """Name of an executed copy.
-
-    Args:
-        identity: of the chapter.
-        checkpoints: their paths, relative to root or absolute.
-        root: top of the repository.
-
-    Returns:
-        Digest.
-    """
-    return digest(identity, *(f"{path} {file_digest(root / path)}" for path in sorted(checkpoints)))
-
-
-def file_digest(path: Path) -> str:
-    """Hash of a file's bytes; "missing" is a value too: a run that appears later is news.
-
-    Args:
-        path: of the file, whether it exists or not.
-
-    Returns:
-        64 hexadecimal digits, or "missing".
-    """
-    if not path.is_file():
-        return "missing"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# -- text to executed notebook
 
 
 @contextmanager
@@ -441,19 +258,6 @@ def _run(chapter: str, nb, parameters: dict, stem: Path, root: Path) -> Path:
     return copy
 
 
-def number(chapter: str) -> str:
-    """Two digits of a chapter: "02" of "book/02_x.py"; "" where there are none.
-
-    Args:
-        chapter: path of its text.
-
-    Returns:
-        Digits.
-    """
-    found = re.match(r"\d\d(?=_)", Path(chapter).name)
-    return found[0] if found else ""
-
-
 def place(index: int, nb) -> int:
     """Number of a cell in the chapter, from 1: papermill counts from 0 and injects one of its own.
 
@@ -510,40 +314,6 @@ def stripped(nb):
     return numbered(nb)
 
 
-def chapters(root: Path) -> list[str]:
-    """Text chapters of the book in reading order, as paths below root.
-
-    Args:
-        root: top of the repository.
-
-    Returns:
-        Paths.
-    """
-    return [page for page in contents(root) if page.endswith(".py")]
-
-
-def contents(root: Path) -> list[str]:
-    """Text chapters and pages of Markdown in reading order, as paths below root.
-
-    Args:
-        root: top of the repository.
-
-    Returns:
-        Paths of those files that there are.
-    """
-    import yaml
-
-    def files(entry) -> Iterator[str]:
-        for name, value in entry.items() if isinstance(entry, dict) else []:
-            yield from [value] if name in ("root", "file") else []
-            for child in value if isinstance(value, list) else []:
-                yield from files(child)
-
-    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
-    names = (f"{re.sub(r'[.](py|md)$', '', file)}.{suffix}" for file in files(toc) for suffix in ("py", "md"))
-    return [name for name in names if (root / name).is_file()]
-
-
 def not_executed(scale: str, root: Path = Path(), package: Path = PACKAGE) -> list[str]:
     """Chapters that have no copy of exactly what they are now.
 
@@ -556,19 +326,6 @@ def not_executed(scale: str, root: Path = Path(), package: Path = PACKAGE) -> li
         Paths below root, in reading order.
     """
     return [c for c in chapters(root) if not find((root / c).read_text("utf8"), {"scale": scale}, root, package)]
-
-
-def imported(pages: list[str], root: Path = Path()) -> set[str]:
-    """Modules of the library that some chapters import, directly or not.
-
-    Args:
-        pages: chapters, as paths below root.
-        root: top of the repository.
-
-    Returns:
-        Dotted names.
-    """
-    return {module for page in pages for module in code("\n".join(percent.cells((root / page).read_text("utf8"))))}
 
 
 def execute_all(scale: str, root: Path = Path(), package: Path = PACKAGE) -> None:
@@ -616,88 +373,6 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait_and_end, daemon=True).start()
-
-
-# -- what texts ask for
-
-
-def schemas(root: Path) -> words.Schemas:
-    """Which tables each chapter keeps, as its code says.
-
-    Args:
-        root: top of the repository.
-
-    Returns:
-        Dataclass of the rows by name of the table by chapter.
-
-    Raises:
-        ValueError: when a chapter keeps two tables under one name.
-    """
-    found = {}
-    for chapter in chapters(root):
-        try:
-            found[number(chapter)] = schema.kept("\n".join(percent.cells((root / chapter).read_text("utf8"))))
-        except SyntaxError:  # its cell is named when it runs
-            found[number(chapter)] = {}
-        except ValueError as error:
-            raise ValueError(f"{chapter}: {str(error).rstrip('.')}.") from error
-    return found
-
-
-def unknown(pages: list[str], root: Path) -> list[str]:
-    """What pages ask for and no chapter keeps, known before anything runs.
-
-    Args:
-        pages: chapters or Markdown, as paths below root.
-        root: top of the repository.
-
-    Returns:
-        A sentence for each fault, with page and place.
-    """
-    known = functools.cache(functools.partial(schemas, root))
-    return _faults(pages, root, lambda text, here: words.check(text, known(), here))
-
-
-def unanswered(pages: list[str], told: words.Told, root: Path) -> list[str]:
-    """What pages ask for and the tables that were kept cannot answer.
-
-    Args:
-        pages: chapters or Markdown, as paths below root.
-        told: what there is.
-        root: top of the repository.
-
-    Returns:
-        A sentence for each fault, with page and place.
-    """
-    return _faults(pages, root, lambda text, here: words.unanswered(text, told, here))
-
-
-def _faults(pages: list[str], root: Path, faults_of: Callable[[str, str], list[str]]) -> list[str]:
-    found = []
-
-    def look(page: str, text: str, place: str) -> str:
-        if words.ROLE.search(text):
-            found.extend(f"{page}, {place}, {fault}." for fault in faults_of(text, number(page)))
-        return text
-
-    for page in pages:
-        each_text(page, root, functools.partial(look, page))
-    return found
-
-
-def each_text(page: str, root: Path, change: Callable[[str, str], str]) -> object:
-    """Change the words of a page, or look at them.
-
-    Args:
-        page: chapter or Markdown, as a path below root.
-        root: top of the repository.
-        change: called with words and the place where they stand.
-
-    Returns:
-        Notebook of a chapter, or Markdown.
-    """
-    text = (root / page).read_text("utf8")
-    return percent.rewrite(notebook(text), change) if page.endswith(".py") else change(text, "its text")
 
 
 def kept_text(scale: str, root: Path) -> dict[str, dict[str, str]]:

@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from ghr import recipes
 from ghr.book import ledger
+from ghr.book.contents import chapters, number
 from ghr.book.percent import notebook
-from ghr.book.press import chapters, number
 from ghr.book.query import parse
 from ghr.tables import Shown
 
