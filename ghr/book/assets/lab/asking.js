@@ -1,5 +1,5 @@
 // What figures have in common that ask networks: a still and a button at first, then parts that follow the reader.
-import { link, make } from "../figure.js";
+import { called, link, make, tools } from "../figure.js";
 import { list, loading, loads, quiet, seat, size, start } from "./engine.js";
 
 export class Asking {
@@ -19,7 +19,7 @@ export class Asking {
     el.querySelector("script").remove();
     if (!invitation) return;
     this.opener = this.button(invitation, () => this.begin());
-    el.append(make("p", { className: "live-buttons" }, this.opener), this.trouble, this.news);
+    el.append(buttons(this.opener), this.trouble, this.news);
   }
 
   // The network of a set that saw the most images, of its usual width; or the one of half A that saw n.
@@ -94,6 +94,13 @@ export class Asking {
     return made;
   }
 
+  // What is seen, the controls below it, what is loading or in trouble, and downloads at the end.
+  lay(...controls) {
+    const why = this.why.isConnected ? [this.why] : []; // nothing is loaded yet
+    this.el.replaceChildren(this.stage, ...controls, ...why, this.trouble, this.news);
+    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+  }
+
   // A canvas, with role and name, over its caption.
   tile(half = "") {
     const canvas = make("canvas", { width: size, height: size, className: "dark-light", role: "img" });
@@ -104,6 +111,10 @@ export class Asking {
     link(this.el, this.state());
   }
 }
+
+// Controls in their rows.
+export const buttons = (...some) => make("p", { className: "live-buttons" }, ...some);
+export const sliders = (...some) => make("div", { className: "explorer-sliders" }, ...some.map(({ element }) => element));
 
 // What a network is called, by its N, or a reader's by its name.
 export const titled = (n) => (named(n) ? `the denoiser “${n}”` : `the network of N = ${n.toLocaleString("en")}`);

@@ -1,8 +1,8 @@
 // Images of two regular regions along a regular contour, drawn here: what a network makes of them with noise, and what
 // wavelets do, which follow no contour; and both again for a contour that is rougher or smoother, all else being equal.
 // What was found is at hand in the console as `document.querySelector("[data-script=contour]").result`.
-import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
+import { bring, linked, make, place, slider } from "../figure.js";
+import { Asking, bold, buttons, sliders } from "./asking.js";
 import { decibels, levels, paint, size, spec } from "./engine.js";
 import { normal, psnr, thresholded, uniform } from "./maths.js";
 
@@ -110,7 +110,7 @@ class Contour extends Asking {
       this[name] = k;
       this.look();
     };
-    const sliders = [
+    const moved = [
       slider("regularity of the contour", REGULAR, this.contour, chosen("contour")),
       slider("regularity of the regions, α", REGULAR, this.alpha, chosen("alpha")),
       slider("noise, σ", SIGMAS, this.sigma, chosen("sigma")),
@@ -120,14 +120,7 @@ class Contour extends Asking {
       this.seed++;
       this.look();
     });
-    this.el.replaceChildren(
-      this.stage,
-      make("p", { className: "live-buttons" }, fresh),
-      make("div", { className: "explorer-sliders" }, ...sliders.map(({ element }) => element)),
-      this.trouble,
-      this.news,
-    );
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.lay(buttons(fresh), sliders(...moved));
     this.el.querySelector("input").focus({ preventScroll: true });
   }
 

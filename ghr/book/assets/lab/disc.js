@@ -1,8 +1,8 @@
 // A disc that is dragged and grows; beside it directions of images, as what they do to it: x + t e, t to and fro. Five lead
 // to other discs; the others are the leading eigenvectors of the network's Jacobian, those of the first disc told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=disc]").result`.
-import { bring, called, linked, make, slider, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
+import { bring, linked, make, slider } from "../figure.js";
+import { Asking, bold, buttons, sliders } from "./asking.js";
 import { levels, paint, signed, size, spec } from "./engine.js";
 import { alignment, dot, gaussian, orthonormal, within } from "./maths.js";
 import { vectors } from "./told.js";
@@ -103,13 +103,11 @@ class Disc extends Asking {
       this.sigma = k;
       this.changed();
     });
-    const sliders = make("div", { className: "explorer-sliders" }, ...[...levels, noise].map(({ element }) => element));
-    const left = make("div", {}, this.box, make("p", { className: "live-title", textContent: "Drag the disc, or its edge" }), sliders);
+    const title = make("p", { className: "live-title", textContent: "Drag the disc, or its edge" });
+    const left = make("div", {}, this.box, title, sliders(...levels, noise));
     this.stage = make("div", {}, make("div", { className: "live-disc" }, left, make("div", {}, first, this.kept)), this.words);
     this.play = this.button("Pause", () => this.toggle(!this.moving));
-    const buttons = make("p", { className: "live-buttons" }, this.play);
-    this.el.replaceChildren(this.stage, buttons, this.why, this.trouble, this.news);
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.lay(buttons(this.play));
     this.draggable();
     new IntersectionObserver(([{ isIntersecting }]) => ((this.visible = isIntersecting), this.animate())).observe(this.el);
     this.toggle(this.moving);

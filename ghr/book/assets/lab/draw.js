@@ -1,7 +1,7 @@
 // Two networks without a common training image draw from one noise: the reader guesses what they draw, then sees it.
 // What was drawn is at hand in the console as `document.querySelector("[data-script=draw]").result`.
-import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { Asking, bold, named } from "./asking.js";
+import { bring, linked, make, place, slider } from "../figure.js";
+import { Asking, bold, buttons, named, sliders } from "./asking.js";
 import { floats, list, paint, quiet, size, spec } from "./engine.js";
 import { DEFAULTS, gaussian, rho } from "./maths.js";
 
@@ -71,17 +71,15 @@ class Draw extends Asking {
       this.blend = k;
       this.guess ? this.draw() : this.ready();
     });
-    const sliders = make("div", { className: "explorer-sliders" }, number.element, this.turn.element);
-    const buttons = make("p", { className: "live-buttons" }, make("span", { textContent: "My guess:" }), this.one, this.two, fresh);
-    this.el.replaceChildren(this.stage, buttons, sliders, this.trouble, this.news);
-    const names = ["N", "seed", "blend", "rho of A and B", "nearest in A", "nearest in B"];
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => [names, this.row()]);
+    const guesses = buttons(make("span", { textContent: "My guess:" }), this.one, this.two, fresh);
+    this.lay(guesses, sliders(number, this.turn));
     this.one.focus({ preventScroll: true });
   }
 
-  row() {
+  rows() {
     const { rho, nearest } = this.el.result ?? {};
-    return [...Object.values(this.state()), rho, ...(nearest ?? []).map((x) => x?.rho)];
+    const names = ["N", "seed", "blend", "rho of A and B", "nearest in A", "nearest in B"];
+    return [names, [...Object.values(this.state()), rho, ...(nearest ?? []).map((x) => x?.rho)]];
   }
 
   state() {

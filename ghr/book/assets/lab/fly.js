@@ -1,8 +1,8 @@
 // Shuffled faces: the pixels of a noisy face, of what a network makes of it and of its eigenvectors there fly back to where
 // they belong, and away; below, the network of faces at the same face. What is seen first is told by the page.
 // What was found is at hand in the console as `document.querySelector("[data-script=fly]").result`.
-import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { Asking, bold } from "./asking.js";
+import { bring, linked, make, place, slider } from "../figure.js";
+import { Asking, bold, buttons, sliders } from "./asking.js";
 import { decibels, grey, levels, pictures, quiet, signed, size, spec } from "./engine.js";
 import { alignment, gaussian, psnr } from "./maths.js";
 import { images, places, vectors } from "./told.js";
@@ -63,27 +63,15 @@ class Fly extends Asking {
     this.words.setAttribute("aria-live", "polite");
     this.stage = make("div", {}, ...this.rowsShown.flatMap(({ head, grid }) => [head, grid]), this.words);
     this.go = this.button("", () => this.fly(this.way < 20 ? 20 : 0));
-    const added = (label, texts, k, moved) => {
-      const made = slider(label, texts, k, moved);
-      return ((made.element.set = made.set), made.element);
-    };
     const faces = Array.from({ length: FACES }, (_, k) => `${k + 1}`);
-    this.ways = added("way back", WAYS, this.way, (k) => this.move(k));
-    const sliders = [
+    this.ways = slider("way back", WAYS, this.way, (k) => this.move(k));
+    const moved = [
       this.ways,
-      added("shuffled in blocks of", this.names, this.block, (k) => ((this.block = k), this.look())),
-      added("noise, σ", SIGMAS, this.sigma, (k) => ((this.sigma = k), this.look())),
-      added("face", faces, this.face, (k) => ((this.face = k), this.look())),
+      slider("shuffled in blocks of", this.names, this.block, (k) => ((this.block = k), this.look())),
+      slider("noise, σ", SIGMAS, this.sigma, (k) => ((this.sigma = k), this.look())),
+      slider("face", faces, this.face, (k) => ((this.face = k), this.look())),
     ];
-    this.el.replaceChildren(
-      this.stage,
-      make("p", { className: "live-buttons" }, this.go),
-      make("div", { className: "explorer-sliders" }, ...sliders),
-      this.why,
-      this.trouble,
-      this.news,
-    );
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.lay(buttons(this.go), sliders(...moved));
   }
 
   state() {

@@ -1,8 +1,8 @@
 // An image rebuilt from few vectors: those of the network's basis at it, cosines, wavelets and principal components; and what
 // the network does at a pixel, its filter and where it sends it.
 // What was found is at hand in the console as `document.querySelector("[data-script=rebuild]").result`.
-import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { bold, named, titled } from "./asking.js";
+import { bring, linked, make, place, slider } from "../figure.js";
+import { bold, buttons, named, sliders, titled } from "./asking.js";
 import { decibels, floats, levels, quiet, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { cosines, gaussian, psnr, rebuilt, spanned, wavelets } from "./maths.js";
@@ -61,15 +61,7 @@ class Rebuild extends Looking {
       this.sigma = k;
       this.look();
     });
-    const sliders = [count, chosen, seen, noise, this.inks(true)].map(({ element }) => element);
-    this.el.replaceChildren(
-      this.stage,
-      make("div", { className: "explorer-sliders" }, ...sliders),
-      make("p", { className: "live-buttons" }, this.upload(), this.blank()),
-      this.trouble,
-      this.news,
-    );
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.lay(sliders(count, chosen, seen, noise, this.inks(true)), buttons(this.upload(), this.blank()));
     this.el.querySelector("input").focus({ preventScroll: true });
   }
 

@@ -1,8 +1,8 @@
 // A network beside a rival that is computed here, exactly, from the network's own training images: their answers to a noisy
 // image of the book, of the reader, or drawn by hand, and the difference.
 // What was found is at hand in the console as `document.querySelector("[data-script=rival]").result`.
-import { bring, called, linked, make, place, slider, tools } from "../figure.js";
-import { bold, named } from "./asking.js";
+import { bring, linked, make, place, slider } from "../figure.js";
+import { bold, buttons, named, sliders } from "./asking.js";
 import { decibels, levels, quiet, reach, signed, size, spec } from "./engine.js";
 import { Looking } from "./looking.js";
 import { gaussian, psnr } from "./maths.js";
@@ -37,21 +37,14 @@ class Rival extends Looking {
       this[name] = k;
       this.look();
     };
-    const sliders = [
+    const moved = [
       slider("rival", RIVALS, this.rival, chosen("rival")),
       slider("noise, σ", this.sigmas, this.sigma, chosen("sigma")),
       slider(named(this.networks[0].n) ? "denoiser" : "training images of both, N", this.texts, this.n, chosen("n")),
       slider("image", this.names, this.image, (k) => this.choose(k)),
       this.inks(),
     ];
-    this.el.replaceChildren(
-      this.stage,
-      make("p", { className: "live-buttons" }, this.upload(), this.blank()),
-      make("div", { className: "explorer-sliders" }, ...sliders.map(({ element }) => element)),
-      this.trouble,
-      this.news,
-    );
-    tools(this.el, this.stage, () => called(this.el, this.state()), () => this.rows());
+    this.lay(buttons(this.upload(), this.blank()), sliders(...moved));
     this.el.querySelector("input").focus({ preventScroll: true });
   }
 
