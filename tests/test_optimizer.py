@@ -52,7 +52,7 @@ def test_matrices_do_not_see_each_other():
 
 
 def test_entries_too_small_for_any_sum_count_as_zero():
-    """A CPU takes twenty times as long for products below 1e-38. Larger entries count: weak columns have their part."""
+    """A CPU takes many times as long for products below 1e-38. Larger entries count: weak columns have their part."""
     tiny, weak, zero = (matrices(6, 40) for _ in range(3))
     tiny[:, 7:], weak[:, 7:], zero[:, 7:] = 1e-20 * tiny[:, 7:], 1e-4 * weak[:, 7:], 0
     assert torch.equal(orthogonal([tiny])[0], orthogonal([zero])[0])
