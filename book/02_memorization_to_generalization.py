@@ -42,8 +42,9 @@ from ghr import experiments, noise, similarity
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import errors, onset
+from ghr.measure import errors, onset, room
 from ghr.references import EmpiricalDenoiser
+from ghr.tables import Table
 
 faces, patches = experiments.faces(scale, sizes), experiments.photographs(scale, sizes)
 results.keep(networks=experiments.networks(faces, patches))
@@ -337,6 +338,47 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # {num}`law[networks=width 16].start.value:,.0f` images, then about {num}`law[networks=width 16].views.value:.0f` views
 # of each face. {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with
 # the proportion that {cite:t}`bonnaire2025why` find.
+#
+# And **room**? Wider networks remember earlier. So we ask four widths, from a sixteenth to four times the parameters of
+# width 16, how many faces they need: of how many, $N^*$, is the gap 1 dB after
+# {num}`growth.images_seen:,` images? If a network stored what its $p$ parameters have room for, $N^*$ would grow in
+# proportion to $p$.
+
+# %%
+others = experiments.room(scale)
+moments = Table((*course, *onset.courses(others, faces.denoisers[faces.largest, "B"])))
+(at,) = {run.images_seen for run in others.runs.values()}
+needed = room.needed(moments, experiments.networks(small, others), at)
+growth = room.growth(needed)
+results.keep(needed=needed, growth=growth)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over $p^e$; three seeds. Right: N* of each seed, and lines of two powers through their mean."}, "image": {"alt": "Left, excess gap against N divided by a power of the parameters: curves of four widths fall through one dB at one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
+figure, (left, right) = plots.panels(2, columns=2, height=2.9)
+power = growth.rows[0].exponent.value if growth.rows[0].exponent else 0
+widths = sorted(set(needed["width"]))
+for width, rows in needed.by("width"):
+    p, colour = rows.rows[0].parameters, plots.shade(width, widths)
+    for seed_, some in moments.where(width=width, images_seen=at).by("seed"):
+        label = f"width {width}" if seed_ == 0 else None
+        left.plot(np.array(some["n"]) / p**power, some["excess"], ".-", color=colour, linewidth=1, label=label)
+    right.plot(rows["parameters"], np.array(rows["n"], float), "o", mfc="none", color=colour, markersize=4)
+left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
+left.set(xlabel=f"N / p^{power:.2f}", ylabel="excess gap (dB)", xscale="log", ylim=(-1, 6))
+p, known = np.array(sorted(set(needed["parameters"]))), [row for row in needed if row.n]
+for e, line in ((0.5, "-"), (1, ":")) if known else ():
+    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known])
+    right.plot(p, np.exp(middle) * p**e, line, color=plots.INK, linewidth=1, label=f"power {e:g}")
+right.set(xlabel="parameters, p", ylabel="N*, images needed", xscale="log", yscale="log")
+plots.legend(left)
+plots.legend(right)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how many faces a network needs", "code_prompt_hide": "Table: how many faces a network needs"}
+needed.show(width="", parameters=",", seed="", n=",.0f")
+
+# %% [markdown]
+# $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a square root than to a proportion.
+# {claim}`room-grows-as-a-root` So short a training may ask how fast a network learns, and not how much it can hold.
 #
 # ## What it comes to
 #

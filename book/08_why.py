@@ -50,7 +50,7 @@ from ghr import experiments
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import rivals, underfitting
+from ghr.measure import early, rivals, underfitting
 from ghr.measure.shuffles import side
 from ghr.noise import add_noise
 
@@ -308,6 +308,45 @@ locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, 
 # The little locality that a whole shuffle leaves is on the grid that the network sees,
 # {claim}`rows-look-near-on-the-grid-that-is-seen` but that shuffle harms the network: this does not decide.
 #
+# ## Does training pass by them?
+#
+# A network may learn first what is simple: networks are said to be nearly linear, the more so the shorter their
+# training {cite:p}`li2024understanding`. So we trained UNets on the same faces for less long, each with a schedule of
+# its own. To each we fitted the windows that come nearest to it, and its *affine map*: the matrix $L$ and the image $b$
+# for which $Ly + b$ answers most like the network.
+
+# %%
+simple = {name: sides[name] for name in ("LS", "PSPC")}
+at = {"most": n // 3, "images": 2 * images, "calibrated": 3, "sigmas": levels[1:3], "seed": seed}
+course = early.resemblance(experiments.early(scale), sides=simple, **at)
+results.keep(course=course)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-course", "caption": "**Training begins near affine maps and leaves them; patches explain more of a network the longer it learns.** {claim}`training-begins-near-an-affine-map` {claim}`training-leaves-affine-maps` {claim}`patches-explain-more-of-longer-trainings` Mean squared distance to the UNet's answer (squared image units per pixel), sixteen faces, with 95% intervals."}, "image": {"alt": "Two panels, one for each noise level: distance to the network against images seen in training. Distances to Wiener and to the affine map rise, that to patches stays or falls less, that to the network of the other half and to the clean image fall.", "classes": "dark-light"}}
+styles = {"Wiener": (plots.WIENER, "-"), "affine map": (plots.WIENER, ":"), "LS": (plots.TRAINING, "--")}
+styles |= {"PSPC": (plots.TRAINING, "-"), "other half": (plots.HALF["B"], "-")}
+figure, axes = plots.panels(2, columns=2, height=2.8)
+for ax, (sigma, some) in zip(axes, course.by("sigma"), strict=True):
+    for name, (colour, line) in styles.items():
+        each = some.where(denoiser=name)
+        plots.band(ax, each["images_seen"], each["apart"], color=colour, linestyle=line, marker=".", label=name)
+    plots.band(ax, each["images_seen"], each["error"], color=plots.INK, linestyle=":", label="clean image")
+    ax.set(title=f"σ = {sigma}", xlabel="images seen in training", xscale="log", yscale="log")
+axes[0].set(ylabel="squared distance")
+plots.legend(figure, ncols=3)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: networks and simpler denoisers in the course of training", "code_prompt_hide": "Table: networks and simpler denoisers in the course of training"}
+course.show(sigma="", images_seen=",", denoiser="", window="", apart=".5f", error=".5f", beyond=".2f")
+
+# %% [markdown]
+# The shortest training ends nearer to Wiener than to a trained UNet of other faces, and a part of the rest is affine
+# too. {claim}`training-begins-near-an-affine-map` Later the nearest affine map *is* Wiener's to within its fit, and the
+# network has moved away from it {claim}`training-leaves-affine-maps` nearly as far as the clean image is: at σ = 0.1 the
+# distance is {num}`course[images_seen=max,sigma=0.1,denoiser=Wiener].apart.value:.4f`, the network's error
+# {num}`course[images_seen=max,sigma=0.1,denoiser=Wiener].error.value:.4f`. PSPC explains more of a network the longer
+# it learns, {claim}`patches-explain-more-of-longer-trainings` LS is at no time the nearest.
+# {claim}`windows-are-never-the-nearest`
+#
 # ## Memory, and where training leaves off
 #
 # The {term}`memorizing optimum` explains nothing of one answer,
@@ -323,7 +362,7 @@ apart = underfitting.apart(faces, states, images=32)
 favours = underfitting.favours(faces, states, seed=seed)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.12", "code_prompt_hide": "Code: Fig. 8.12", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8)
 for ax, sigma in zip(axes, (0.1, 0.4), strict=True):
     level = min(apart["sigma"], key=lambda s, sigma=sigma: abs(s - sigma))

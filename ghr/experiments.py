@@ -218,6 +218,22 @@ def architectures(scale: str, sizes: Sizes = None) -> tuple[Study, ...]:
     return tuple(study(_only(some, sizes, scale), max(some.values(), key=lambda run: run.n)) for some in kinds)
 
 
+def early(scale: str) -> tuple[Study, ...]:
+    """UNets of the largest set of faces after shorter trainings: a study of one network each, key (n, "A").
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+
+    Returns:
+        Studies, from the shortest training to that of the table's own network, which has the other half too.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    shorter = [study({(run.n, run.half): run}) for run in recipes.early(scale)]
+    return (*shorter, study({(run.n, run.half): run for run in recipes.table(scale, "avatars")[-2:]}))
+
+
 def onset(scale: str) -> Study:
     """When does memory set in? UNets of small sets of faces at a constant rate; keys (n, "width 8, seed 0").
 
@@ -230,7 +246,26 @@ def onset(scale: str) -> Study:
     Raises:
         ValueError: for another scale.
     """
-    return study({(run.n, f"width {run.width}, seed {run.seed}"): run for run in recipes.onset(scale)})
+    return _watched(recipes.onset(scale))
+
+
+def room(scale: str) -> Study:
+    """How does memory depend on a network's size? More widths, trained as in `onset`; keys (n, "width 4, seed 0").
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+
+    Returns:
+        Study, whose logs are what it is for.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    return _watched(recipes.room(scale))
+
+
+def _watched(chosen: Collection[Run]) -> Study:
+    return study({(run.n, f"width {run.width}, seed {run.seed}"): run for run in chosen})
 
 
 def classes(scale: str, *kinds: str) -> tuple[Study, ...]:

@@ -184,6 +184,14 @@ _ONSET = {
     "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
+#: narrower and wider networks, as long as others take to begin to remember: N by width, seeds, images seen
+_ROOM = {
+    "smoke": ({4: (8, 32)}, 2, 2**11),
+    "laptop": ({4: (32, 64, 128), 32: (256, 512)}, 3, 2**15),
+    "paper": ({32: (128, 256, 512), 128: (512, 1024)}, 3, 2**19),
+}
+#: images seen by the largest set's network at the end of shorter trainings
+_EARLY = {"smoke": (512,), "laptop": (2**14, 2**16, 2**18), "paper": (2**18, 2**20, 2**22)}
 _ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
@@ -194,7 +202,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
     Args:
         scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
         images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
-            `classes` and `onset`).
+            `classes`, `onset`, `room` and `early`).
         network: "UNet", or of avatars "BFCNN".
         like: trained as the networks of this part are, to be compared with them: "controls", "classes" ... (default:
             as those of its own part).
@@ -211,6 +219,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
         rest = (flagship(scale), controls(scale), others(scale), classes(scale), onset(scale))
+        rest = (*rest, room(scale), early(scale))
         return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
@@ -320,6 +329,22 @@ def architectures(scale: str) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(run, **seen) for run in itertools.chain.from_iterable(pairs))
 
 
+def early(scale: str) -> tuple[Run, ...]:
+    """What does a network resemble before it is trained to the end? Half A of the largest set of avatars.
+
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs, from the shortest training; each has a schedule of its own.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    a, _ = table(scale, "avatars")[-2:]
+    return tuple(dataclasses.replace(a, images_seen=seen) for seen in _EARLY[scale])
+
+
 def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:
     """When does memory set in? Small sets of faces, half A, of some widths and seeds, at a constant rate.
 
@@ -335,17 +360,32 @@ def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:
     """
     _require_scale(scale)
     shown, widths, seeds, views = _ONSET[scale]
-    return tuple(
-        dataclasses.replace(
-            pair(scale, n)[0],
-            width=width,
-            seed=seed,
-            images_seen=views * n,
-            schedule="constant",
-            float32_tail=0.0,
-        )
-        for n, width, seed in itertools.product(sizes or shown, widths, range(seeds))
-    )
+    every = itertools.product(sizes or shown, widths, range(seeds))
+    return tuple(_watched(scale, n, width, seed, views * n) for n, width, seed in every)
+
+
+def room(scale: str) -> tuple[Run, ...]:
+    """How does memory depend on a network's size? More widths than `onset` has, trained as it, to one number of images.
+
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs, all of one length, whose logs tell.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    _require_scale(scale)
+    widths, seeds, seen = _ROOM[scale]
+    every = ((n, width, seed) for width, sizes in widths.items() for n in sizes for seed in range(seeds))
+    return tuple(_watched(scale, n, width, seed, seen) for n, width, seed in every)
+
+
+def _watched(scale: str, n: int, width: int, seed: int, seen: int) -> Run:
+    """Half A of faces at a constant rate: at each moment a network that was trained so far and no further."""
+    common = {"width": width, "seed": seed, "images_seen": seen, "schedule": "constant", "float32_tail": 0.0}
+    return dataclasses.replace(pair(scale, n)[0], **common)
 
 
 def _require_scale(scale: str) -> None:

@@ -165,6 +165,14 @@ def test_each_kind_of_network_without_convolutions_is_a_study(monkeypatch):
         experiments.architectures("smoke", "[1]")
 
 
+def test_shorter_trainings_lead_to_the_largest_pair_of_the_table(stand_ins):
+    *shorter, last = experiments.early("smoke")
+    assert [list(one.runs) for one in shorter] == [[(27, "A")]]
+    assert [one.runs[27, "A"].images_seen for one in shorter] == [512]
+    assert list(last.runs.values()) == list(TABLE[-2:])
+    assert all(torch.equal(one.held_out, last.held_out) for one in shorter)
+
+
 def test_networks_are_described_one_by_one(stand_ins, monkeypatch):
     monkeypatch.setattr(runs, "load", runs.network)
     table = experiments.networks(experiments.faces("smoke", sizes=[3]), experiments.faces("smoke", sizes=[1]))

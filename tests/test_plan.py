@@ -24,6 +24,11 @@ def test_the_tables_come_first_each_pair_with_one_recipe():
     assert all(views[key] < 130 for key in views if key[1] >= 4454)
 
 
+def test_short_trainings_come_before_long_ones():
+    short = (*recipes.early("laptop"), *recipes.room("laptop"))
+    assert plan.laptop()[len(plan.tables()) :][: len(short)] == short
+
+
 def test_networks_without_convolutions_are_the_last_but_the_longest_runs():
     kinds, last = recipes.architectures("laptop"), len(plan.scaling(4 * plan.M))
     assert plan.laptop()[-last - len(kinds) : -last] == kinds

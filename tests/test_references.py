@@ -10,8 +10,9 @@ from torch.func import jacrev
 
 from ghr import sampling, training
 from ghr.images import synthetic
-from ghr.noise import score
+from ghr.noise import add_noise, score
 from ghr.references import (
+    AffineDistillation,
     BandletDenoiser,
     BlindEmpiricalDenoiser,
     DiscPosterior,
@@ -425,3 +426,51 @@ def test_the_blind_memorizers_table_is_its_own(x, y):
     before = f(y)
     f.table.zero_()
     assert torch.equal(BlindEmpiricalDenoiser(x)(y), before)
+
+
+def test_an_affine_map_is_its_own_distillation():
+    """With an offset, at each level it is called with, and whatever the images are."""
+    x = torch.rand(7, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    matrix = torch.randn(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    f = lambda y, sigma: (y.flatten(1) @ matrix * sigma + 0.3).view_as(y)  # noqa: E731
+    distilled = AffineDistillation(f, x)
+    y = torch.randn(3, 1, 2, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for sigma in (0.05, 2.0, 0.05):
+        torch.testing.assert_close(distilled(y, sigma), f(y, sigma), atol=1e-9, rtol=0)
+
+
+def test_the_distillation_of_a_memorizer_comes_to_the_wiener_denoiser():
+    """f is E[x | y], so that its best affine map is the best affine map from y to x, at the training images."""
+    x = torch.rand(5, 1, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = x + 0.5 * torch.randn(5, 1, 2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    memory, wiener = EmpiricalDenoiser(x), WienerDenoiser(x)
+    off = [
+        (AffineDistillation(memory, x, draws)(y, 0.5) - wiener(y, 0.5)).square().mean().sqrt().item()
+        for draws in (200, 200_000)
+    ]
+    assert off[1] < min(off[0] / 8, 0.005)
+    assert (memory(y, 0.5) - wiener(y, 0.5)).square().mean().sqrt() > 10 * off[1]
+
+
+def test_a_distillation_is_the_least_squares_fit_of_all_its_draws():
+    """They pass in parts, and the last part is shorter."""
+    x = torch.rand(3, 1, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    f, sigma, draws = (lambda y: y.clamp(min=0.2)), 0.4, 4100
+    generator = torch.Generator().manual_seed(9)
+    places = torch.arange(draws) % 3
+    y = torch.cat([add_noise(x[part], sigma, generator) for part in places.split(4096)])
+    ones = torch.ones(draws, 1, dtype=torch.float64)
+    expected = torch.linalg.lstsq(torch.cat([y.flatten(1), ones], 1), f(y).flatten(1)).solution
+    new = torch.rand(2, 1, 2, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = AffineDistillation(f, x, draws, seed=9)(new, sigma)
+    torch.testing.assert_close(found.flatten(1), torch.cat([new.flatten(1), ones[:2]], 1) @ expected)
+
+
+def test_what_cannot_be_distilled_is_refused():
+    x = torch.rand(3, 1, 2, 2)
+    with pytest.raises(ValueError, match="7 draws hardly determine a map of 4 pixels: give 8 or more"):
+        AffineDistillation(lambda y: y, x, 7)
+    with pytest.raises(ValueError, match="made for images of shape"):
+        AffineDistillation(lambda y: y, x)(torch.rand(1, 1, 3, 2), 0.1)
+    with pytest.raises(ValueError, match="told the noise level"):
+        AffineDistillation(lambda y: y, x)(x)

@@ -243,6 +243,28 @@ def test_the_flagship_is_the_largest_pair_of_faces_in_wider_networks():
     assert recipes.flagship("smoke")[0].width > recipes.table("smoke", "avatars")[-1].width
 
 
+def test_other_widths_are_trained_as_those_that_are_watched_and_to_one_moment_of_their_logs():
+    for scale in recipes.SCALES:
+        watched, other = recipes.onset(scale), recipes.room(scale)
+        (seen,) = {run.images_seen for run in other}
+        assert not {run.width for run in other} & {run.width for run in watched}
+        assert {run.seed for run in other} == {run.seed for run in watched}
+        alike = {dataclasses.replace(run, n=1, width=1, seed=0, images_seen=1) for run in (*watched, *other)}
+        assert len(alike) == 1
+        assert min(run.images_seen for run in watched) <= seen <= max(run.images_seen for run in watched)
+        for _, of_width in itertools.groupby(other, key=lambda run: run.width):
+            assert len({run.n for run in of_width}) > 1
+
+
+def test_shorter_trainings_differ_from_half_a_of_the_largest_set_in_length_alone():
+    for scale in recipes.SCALES:
+        a = recipes.table(scale, "avatars")[-2]
+        seen = [run.images_seen for run in recipes.early(scale)]
+        assert seen == sorted(set(seen))
+        assert max(seen) < a.images_seen
+        assert {dataclasses.replace(run, images_seen=a.images_seen) for run in recipes.early(scale)} == {a}
+
+
 def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_largest_pair():
     for scale in ("smoke", "paper"):
         a = recipes.table(scale, "avatars")[-2]
@@ -260,7 +282,7 @@ def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_ea
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
         parts = [recipes.table(scale, *key) for key in sets]
         parts += [recipes.flagship(scale), recipes.controls(scale), recipes.others(scale), recipes.classes(scale)]
-        parts.append(recipes.onset(scale))
+        parts += [recipes.onset(scale), recipes.room(scale), recipes.early(scale)]
         whole = recipes.table(scale)
         assert set(whole) == set(sum(parts, ()))
         assert len(set(whole)) == len(whole)

@@ -168,6 +168,8 @@ CLAIMS = named(
         ),
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=1000].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
+        # nearer to a half than to 0 or 1
+        Claim("room-grows-as-a-root", "02", "{growth.exponent.low} > 0.25 and {growth.exponent.high} < 0.75"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
         Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
         Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
@@ -574,6 +576,41 @@ CLAIMS = named(
             "08",
             "max({*explained[rival=memorizer].beyond.value}) < -1"
             " and max({*explained[sigma<0.5,rival=memorizer].beyond.high}) < -1",
+        ),
+        Claim(
+            "training-begins-near-an-affine-map",
+            "08",
+            " and ".join(
+                f'{{course[images_seen=min,sigma={sigma},denoiser="affine map"].beyond.low}} > max(0,'
+                f' {{course[images_seen=min,sigma={sigma},denoiser="other half"].beyond.high}})'
+                f' and {{course[images_seen=min,sigma={sigma},denoiser="other half"].beyond.value}} < 0'
+                for sigma in (0.1, 0.3)
+            ),
+        ),
+        Claim(
+            "training-leaves-affine-maps",
+            "08",
+            'max({*course[images_seen>60000,denoiser="affine map"].beyond.high}) < 0.05'
+            " and {course[images_seen=max,sigma=0.1,denoiser=Wiener].apart.low}"
+            " > 0.5 * {course[images_seen=max,sigma=0.1,denoiser=Wiener].error.value}",
+        ),
+        Claim(
+            "patches-explain-more-of-longer-trainings",
+            "08",
+            "{course[images_seen=max,sigma=0.1,denoiser=PSPC].beyond.low}"
+            " > {course[images_seen=min,sigma=0.1,denoiser=PSPC].beyond.high}"
+            " and {course[images_seen=max,sigma=0.3,denoiser=PSPC].beyond.value}"
+            " > {course[images_seen=min,sigma=0.3,denoiser=PSPC].beyond.value}",
+        ),
+        Claim(
+            "windows-are-never-the-nearest",
+            "08",
+            " and ".join(
+                f"{{course[images_seen={seen},sigma={sigma},denoiser=LS].beyond.value}}"
+                f" < {{course[images_seen={seen},sigma={sigma},denoiser=PSPC].beyond.value}}"
+                for seen in ("min", 65536, 262144, "max")
+                for sigma in (0.1, 0.3)
+            ),
         ),
         Claim(
             "equivariance-is-nearest-to-the-chain-of-few-images",

@@ -9,7 +9,7 @@ from ghr.references.empirical import (
     log_density,
     ray_bound,
 )
-from ghr.references.gaussian import StationaryWienerDenoiser, WienerDenoiser
+from ghr.references.gaussian import AffineDistillation, StationaryWienerDenoiser, WienerDenoiser
 from ghr.references.local import (
     EquivariantLocalDenoiser,
     LocalDenoiser,
@@ -20,6 +20,7 @@ from ghr.references.manifolds import RayDenoiser, SineDenoiser
 from ghr.references.wavelets import WaveletDenoiser
 
 __all__ = [
+    "AffineDistillation",
     "BandletDenoiser",
     "BlindEmpiricalDenoiser",
     "DiscPosterior",
