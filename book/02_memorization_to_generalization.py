@@ -365,10 +365,11 @@ for width, rows in needed.by("width"):
 left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel=f"N / p^{power:.2f}", ylabel="excess gap (dB)", xscale="log", ylim=(-1, 6))
 p, known = np.array(sorted(set(needed["parameters"]))), [row for row in needed if row.n]
-for e, line in ((0.5, "-"), (1, ":")) if known else ():
-    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known])
+for e, line in ((0.5, "-"), (1, ":")):
+    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known]) if known else np.nan
     right.plot(p, np.exp(middle) * p**e, line, color=plots.INK, linewidth=1, label=f"power {e:g}")
-right.set(xlabel="parameters, p", ylabel="N*, images needed", xscale="log", yscale="log")
+ends = {"xlim": (p[0] / 1.5, p[-1] * 1.5), "ylim": (min(moments["n"]), 2 * max(moments["n"]))}
+right.set(xlabel="parameters, p", ylabel="N*, images needed", xscale="log", yscale="log", **ends)
 plots.legend(left)
 plots.legend(right)
 plots.Picture(figure)

@@ -592,15 +592,22 @@ CLAIMS = named(
             "08",
             'max({*course[images_seen>60000,denoiser="affine map"].beyond.high}) < 0.05'
             " and {course[images_seen=max,sigma=0.1,denoiser=Wiener].apart.low}"
-            " > 0.5 * {course[images_seen=max,sigma=0.1,denoiser=Wiener].error.value}",
+            " > 0.5 * {course[images_seen=max,sigma=0.1,denoiser=Wiener].error.value}"
+            " and {course[images_seen=max,sigma=0.1,denoiser=Wiener].apart.high}"
+            " < 1.5 * {course[images_seen=max,sigma=0.1,denoiser=Wiener].error.value}",
         ),
         Claim(
-            "patches-explain-more-of-longer-trainings",
+            "patches-explain-more-for-a-while",
             "08",
-            "{course[images_seen=max,sigma=0.1,denoiser=PSPC].beyond.low}"
-            " > {course[images_seen=min,sigma=0.1,denoiser=PSPC].beyond.high}"
-            " and {course[images_seen=max,sigma=0.3,denoiser=PSPC].beyond.value}"
-            " > {course[images_seen=min,sigma=0.3,denoiser=PSPC].beyond.value}",
+            " and ".join(
+                f"{{course[images_seen=262144,sigma={sigma},denoiser=PSPC].beyond.low}}"
+                f" > {{course[images_seen=min,sigma={sigma},denoiser=PSPC].beyond.high}}"
+                f" and {{course[images_seen=max,sigma={sigma},denoiser=PSPC].beyond.low}}"
+                f" < {{course[images_seen=262144,sigma={sigma},denoiser=PSPC].beyond.value}}"
+                f" and {{course[images_seen=max,sigma={sigma},denoiser=PSPC].apart.value}}"
+                f" > {{course[images_seen=262144,sigma={sigma},denoiser=PSPC].apart.value}}"
+                for sigma in (0.1, 0.3)
+            ),
         ),
         Claim(
             "windows-are-never-the-nearest",

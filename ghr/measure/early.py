@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.measure.rivals import CALIBRATED, OTHER, SIDES, WIENER, explained
+from ghr.measure import rivals
+from ghr.measure.rivals import CALIBRATED, OTHER, WIENER, explained
 from ghr.noise import add_noise, mse
 from ghr.references import AffineDistillation, LocalDenoiser, PatchDenoiser, WienerDenoiser
 from ghr.references.local import Windowed
@@ -27,6 +28,7 @@ IMAGES = 16  #: held-out images on which answers are compared
 LEVELS = (0.1, 0.3)  #: noise levels, image units
 AFFINE, TRAINED = "affine map", "other half"
 _MACHINES = {"LS": LocalDenoiser, "PSPC": PatchDenoiser}
+SIDES = MappingProxyType({name: rivals.SIDES[name] for name in _MACHINES})  #: windows to choose from
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def resemblance(
     studies: Sequence[Study],
     half: str = "A",
     *,
-    sides: Mapping[str, Sequence[int]] = MappingProxyType({name: SIDES[name] for name in _MACHINES}),
+    sides: Mapping[str, Sequence[int]] = SIDES,
     most: int | None = None,
     images: int = IMAGES,
     calibrated: int = CALIBRATED,
