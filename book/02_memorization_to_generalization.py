@@ -352,22 +352,26 @@ needed = room.needed(moments, experiments.networks(small, others), at)
 growth = room.growth(needed)
 results.keep(needed=needed, growth=growth)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over $p^e$; three seeds. Right: N* of each seed, and lines of two powers through their mean."}, "image": {"alt": "Left, excess gap against N divided by a power of the parameters: curves of four widths fall through one dB at one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over the N* that the measured power gives; three seeds. Right: N* of each seed; lines: in proportion to the root of p and to p."}, "image": {"alt": "Left, excess gap against N over the fitted N*: curves of four widths fall through one dB at nearly one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 power = growth.rows[0].exponent.value if growth.rows[0].exponent else 0
-widths = sorted(set(needed["width"]))
-for width, rows in needed.by("width"):
-    p, colour = rows.rows[0].parameters, plots.shade(width, widths)
+p, widths, known = np.array(sorted(set(needed["parameters"]))), sorted(set(needed["width"])), [row for row in needed if row.n]
+lines = {}  # N* of each p by three powers, through the mean
+for e in (power, 0.5, 1):
+    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known]) if known else np.nan
+    lines[e] = np.exp(middle) * p**e
+for (width, rows), fitted in zip(needed.by("width"), lines[power], strict=True):
+    colour = plots.shade(width, widths)
     for seed_, some in moments.where(width=width, images_seen=at).by("seed"):
         label = f"width {width}" if seed_ == 0 else None
-        left.plot(np.array(some["n"]) / p**power, some["excess"], ".-", color=colour, linewidth=1, label=label)
+        left.plot(np.array(some["n"]) / fitted, some["excess"], ".-", color=colour, linewidth=1, label=label)
     right.plot(rows["parameters"], np.array(rows["n"], float), "o", mfc="none", color=colour, markersize=4)
 left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
-left.set(xlabel=f"N / p^{power:.2f}", ylabel="excess gap (dB)", xscale="log", ylim=(-1, 6))
-p, known = np.array(sorted(set(needed["parameters"]))), [row for row in needed if row.n]
-for e, line in ((0.5, "-"), (1, ":")):
-    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known]) if known else np.nan
-    right.plot(p, np.exp(middle) * p**e, line, color=plots.INK, linewidth=1, label=f"power {e:g}")
+left.set(xlabel="N over the fitted N*", ylabel="excess gap (dB)", xscale="log", xlim=(0.2, 2.5), ylim=(-1, 6))
+left.set_xticks([0.25, 0.5, 1, 2], ["1/4", "1/2", "1", "2"])
+left.set_xticks([], minor=True)
+right.plot(p, lines[0.5], color=plots.INK, linewidth=1, label="root of p")
+right.plot(p, lines[1], ":", color=plots.INK, linewidth=1, label="p")
 ends = {"xlim": (p[0] / 1.5, p[-1] * 1.5), "ylim": (min(moments["n"]), 2 * max(moments["n"]))}
 right.set(xlabel="parameters, p", ylabel="N*, images needed", xscale="log", yscale="log", **ends)
 plots.legend(left)
@@ -387,4 +391,4 @@ needed.show(width="", parameters=",", seed="", n=",.0f")
 # could begin. {claim}`large-sets-are-stopped-before-memory` Whether large sets are also too large to be stored is
 # open.
 #
-# Intervals are over images: two trainings can differ by more.
+# Intervals are over images, those of powers over trainings.

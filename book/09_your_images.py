@@ -140,8 +140,9 @@ crossed["photographs"].show("Where memory gives way: photographs", {}, measure="
 # %% [markdown]
 # On faces the gap falls below its line at about {num}`faces_need[measure=gap].n:,.0f` images and agreement rises above
 # its own at about {num}`faces_need[measure=agreement].n:,.0f`, read off between the $N$ that were trained. These
-# numbers are for *this length of training*: a network that is trained longer remembers larger sets
-# ([chapter 2](02_memorization_to_generalization.py)). For your own images:
+# numbers are for *this network and length of training*: what is trained longer remembers larger sets
+# ([chapter 2](02_memorization_to_generalization.py)), and so do larger networks, about twice the faces with four times
+# the parameters ({numref}`fig-room`). {claim}`room-grows-as-a-root` For your own images:
 #
 # ```sh
 # ghr need my-images --size 32
@@ -207,5 +208,5 @@ found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="",
 #
 # *More images*: the share of copies falls with $N$, though larger sets were trained longer.
 # {claim}`few-images-are-copied` *An earlier stop* helps sets that are remembered late
-# ([chapter 2](02_memorization_to_generalization.py)). And *no duplicates*, each of which is one more view of its image at each pass: `ghr check` names
-# them.
+# ([chapter 2](02_memorization_to_generalization.py)), and a *smaller network* remembers later. And *no duplicates*, each
+# of which is one more view of its image at each pass: `ghr check` names them.
