@@ -339,10 +339,9 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # of each face. {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with
 # the proportion that {cite:t}`bonnaire2025why` find.
 #
-# And **room**? Wider networks remember earlier. So we ask four widths, from a sixteenth to four times the parameters of
-# width 16, how many faces they need: of how many, $N^*$, is the gap 1 dB after
-# {num}`growth.images_seen:,` images? If a network stored what its $p$ parameters have room for, $N^*$ would grow in
-# proportion to $p$.
+# And **room**? Wider networks remember earlier. So we ask networks of {num}`growth.smallest:,` to
+# {num}`growth.largest:,` parameters how many faces they need: of how many, $N^*$, is the gap 1 dB when all have seen as
+# many? If a network stored what its $p$ parameters have room for, $N^*$ would grow in proportion to $p$.
 
 # %%
 others = experiments.room(scale)
@@ -355,12 +354,8 @@ results.keep(needed=needed, growth=growth)
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over the N* that the measured power gives; three seeds. Right: N* of each seed; lines: in proportion to the root of p and to p."}, "image": {"alt": "Left, excess gap against N over the fitted N*: curves of four widths fall through one dB at nearly one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 power = growth.rows[0].exponent.value if growth.rows[0].exponent else 0
-p, widths, known = np.array(sorted(set(needed["parameters"]))), sorted(set(needed["width"])), [row for row in needed if row.n]
-lines = {}  # N* of each p by three powers, through the mean
-for e in (power, 0.5, 1):
-    middle = np.mean([np.log(row.n) - e * np.log(row.parameters) for row in known]) if known else np.nan
-    lines[e] = np.exp(middle) * p**e
-for (width, rows), fitted in zip(needed.by("width"), lines[power], strict=True):
+p, widths = sorted(set(needed["parameters"])), sorted(set(needed["width"]))
+for (width, rows), fitted in zip(needed.by("width"), room.through(needed, power), strict=True):
     colour = plots.shade(width, widths)
     for seed_, some in moments.where(width=width, images_seen=at).by("seed"):
         label = f"width {width}" if seed_ == 0 else None
@@ -370,8 +365,8 @@ left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
 left.set(xlabel="N over the fitted N*", ylabel="excess gap (dB)", xscale="log", xlim=(0.2, 2.5), ylim=(-1, 6))
 left.set_xticks([0.25, 0.5, 1, 2], ["1/4", "1/2", "1", "2"])
 left.set_xticks([], minor=True)
-right.plot(p, lines[0.5], color=plots.INK, linewidth=1, label="root of p")
-right.plot(p, lines[1], ":", color=plots.INK, linewidth=1, label="p")
+for e, line, label in ((0.5, "-", "root of p"), (1, ":", "p")):
+    right.plot(p, room.through(needed, e), line, color=plots.INK, linewidth=1, label=label)
 ends = {"xlim": (p[0] / 1.5, p[-1] * 1.5), "ylim": (min(moments["n"]), 2 * max(moments["n"]))}
 right.set(xlabel="parameters, p", ylabel="N*, images needed", xscale="log", yscale="log", **ends)
 plots.legend(left)
@@ -382,8 +377,9 @@ plots.Picture(figure)
 needed.show(width="", parameters=",", seed="", n=",.0f")
 
 # %% [markdown]
-# $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a square root than to a proportion.
-# {claim}`room-grows-as-a-root` So short a training may ask how fast a network learns, and not how much it can hold.
+# After {num}`growth.images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a square
+# root than to a proportion. {claim}`room-grows-as-a-root` So short a training may ask how fast a network learns, and not
+# how much it can hold.
 #
 # ## What it comes to
 #
@@ -391,4 +387,4 @@ needed.show(width="", parameters=",", seed="", n=",.0f")
 # could begin. {claim}`large-sets-are-stopped-before-memory` Whether large sets are also too large to be stored is
 # open.
 #
-# Intervals are over images, those of powers over trainings.
+# Intervals are over images, those of powers over trainings: elsewhere two trainings can differ by more.

@@ -208,5 +208,6 @@ found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="",
 #
 # *More images*: the share of copies falls with $N$, though larger sets were trained longer.
 # {claim}`few-images-are-copied` *An earlier stop* helps sets that are remembered late
-# ([chapter 2](02_memorization_to_generalization.py)), and a *smaller network* remembers later. And *no duplicates*, each
-# of which is one more view of its image at each pass: `ghr check` names them.
+# ([chapter 2](02_memorization_to_generalization.py)), and a *smaller network* remembers later ({numref}`fig-room`).
+# {claim}`room-grows-as-a-root` And *no duplicates*, each of which is one more view of its image at each pass:
+# `ghr check` names them.

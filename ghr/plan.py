@@ -1,9 +1,9 @@
 """What is trained for the book at the laptop's scale, in which order: every network, each once.
 
-Parts, in order: the tables of faces and photographs; shorter trainings of the largest set of faces; how optima are
-approached as more images are seen; equal views of each training image at a constant rate, for the time at which memory
-sets in; that time for small sets and two widths; other images, other networks, exchanged seeds; networks without
-convolutions; and the longest runs last.
+Parts, in order: the tables of faces and photographs; shorter trainings of the largest set of faces; narrower and wider
+networks of small sets; how optima are approached as more images are seen; equal views of each training image at a
+constant rate, for the time at which memory sets in; that time for small sets and two widths; other images, other
+networks, exchanged seeds; networks without convolutions; and the longest runs last.
 """
 
 import dataclasses

@@ -11,6 +11,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from ghr.experiments import Network
 from ghr.measure.errors import APART
@@ -90,3 +91,20 @@ def growth(found: Table[Needed]) -> Table[Growth]:
     mean = student(np.mean, np.array(slopes)) if len(slopes) > 1 else None
     p = found["parameters"]
     return Table((Growth(images_seen, min(p), max(p), len(set(found["seed"])), mean),), Growth)
+
+
+def through(found: Table[Needed], power: float) -> Float[np.ndarray, " k"]:
+    """N* as it would be in proportion to a power of p, through the geometric mean of what was found. ::
+
+        log N*(p) = mean(log N* - e log p) + e log p
+
+    Args:
+        found: as `needed` gives them.
+        power: e.
+
+    Returns:
+        N* for each number of parameters in the table, increasing; NaN where no N* was found at all.
+    """
+    p, known = np.array(sorted(set(found["parameters"]))), [row for row in found if row.n]
+    middle = np.mean([np.log(row.n) - power * np.log(row.parameters) for row in known]) if known else np.nan
+    return np.exp(middle) * p**power

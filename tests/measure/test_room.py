@@ -63,6 +63,14 @@ def test_the_power_is_the_mean_of_the_seeds():
     assert (row.images_seen, row.smallest, row.largest, row.seeds) == (50, 10_000, 160_000, 3)
 
 
+def test_a_power_goes_through_the_mean_of_what_was_found():
+    found = room.needed(logs(lambda n, p, seed, t: 1 - math.log2(n / (100 * (p / 40_000) ** 0.5))), NETWORKS, 100)
+    assert room.through(found, 0.5) == pytest.approx([50, 100, 200])  # which is what was found
+    assert room.through(found, 1) == pytest.approx([25, 100, 400])  # through the geometric mean
+    nothing = room.needed(logs(lambda n, p, s, t: 0.0), NETWORKS, 100)
+    assert np.isnan(room.through(nothing, 1)).all()
+
+
 def test_a_seed_without_an_answer_at_some_width_has_no_power():
     def excess(n, p, seed, t):
         lost = seed == 1 and p == 10_000
