@@ -21,7 +21,7 @@ M = 2**20  #: images
 VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
 LEAST = 2**14  #: images seen by a network that is worth measuring
 ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
-SCALING = ("discs", "fields-2", "ray", "c_alpha-2")
+SCALING = ("discs", "ray", "fields-2", "c_alpha-2")
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
     *("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled"),
@@ -38,11 +38,11 @@ def laptop() -> tuple[Run, ...]:
         tables(),
         recipes.early("laptop"),
         recipes.room("laptop"),
-        scaling(M // 4, M),
+        scaling(),
         equal_views(),
         recipes.onset("laptop", ONSET),
     )
-    parts = (*parts, others(), recipes.architectures("laptop"), scaling(4 * M))
+    parts = (*parts, others(), recipes.architectures("laptop"), longest())
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 
@@ -56,18 +56,24 @@ def tables() -> list[Run]:
     return faces + [run for n in (1, 10, 100, 1000, 4454) for run in recipes.pair("laptop", n, "photographs")]
 
 
-def scaling(*images_seen: int) -> list[Run]:
-    """Images whose optimum is known, by images seen, each with a schedule of its own; a second seed at M.
-
-    Args:
-        *images_seen: by each network, with repetition.
+def scaling() -> list[Run]:
+    """Images drawn by formula, by images seen, each with a schedule of its own; a second seed of the longest.
 
     Returns:
         Runs.
     """
-    kinds = [recipes.pair("laptop", 100_000, name)[0] for name in SCALING]
-    chosen = [dataclasses.replace(run, images_seen=seen) for seen in images_seen for run in kinds]
-    return chosen + [dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M]
+    chosen = recipes.scaling("laptop", SCALING)
+    return [*chosen, *(dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M)]
+
+
+def longest() -> list[Run]:
+    """The same, four times as long.
+
+    Returns:
+        Runs.
+    """
+    chosen = recipes.scaling("laptop", SCALING)
+    return [dataclasses.replace(run, images_seen=4 * M) for run in chosen if run.images_seen == M]
 
 
 def equal_views() -> list[Run]:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ghr.images import names
@@ -192,6 +192,9 @@ _ROOM = {
 }
 #: images seen by the largest set's network at the end of shorter trainings
 _EARLY = {"smoke": (512,), "laptop": (2**14, 2**16, 2**18), "paper": (2**18, 2**20, 2**22)}
+#: images drawn by formula, by images seen: that of the table's network over these
+_SCALING = ("discs", "ray", "fields-2")
+_SCALING_DIVISORS = {"smoke": (8, 4, 2, 1), "laptop": (64, 16, 4, 1), "paper": (64, 16, 4, 1)}
 _ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
@@ -202,7 +205,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
     Args:
         scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
         images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
-            `classes`, `onset`, `room` and `early`).
+            `classes`, `onset`, `room`, `early` and `scaling`).
         network: "UNet", or of avatars "BFCNN".
         like: trained as the networks of this part are, to be compared with them: "controls", "classes" ... (default:
             as those of its own part).
@@ -219,7 +222,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
         rest = (flagship(scale), controls(scale), others(scale), classes(scale), onset(scale))
-        rest = (*rest, room(scale), early(scale))
+        rest = (*rest, room(scale), early(scale), scaling(scale))
         return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
@@ -343,6 +346,25 @@ def early(scale: str) -> tuple[Run, ...]:
     """
     a, _ = table(scale, "avatars")[-2:]
     return tuple(dataclasses.replace(a, images_seen=seen) for seen in _EARLY[scale])
+
+
+def scaling(scale: str, kinds: Sequence[str] = _SCALING) -> tuple[Run, ...]:
+    """How is an optimum approached as more images are seen? Half A of images drawn by formula.
+
+    Args:
+        scale: one of SCALES.
+        kinds: image sets, as `ghr.images.load` names them (default: three whose optimum is known).
+
+    Returns:
+        Runs, from the shortest training of each set to the longest; each has a schedule of its own.
+
+    Raises:
+        ValueError: for another scale, or what makes no `Run`.
+    """
+    _require_scale(scale)
+    longest = [pair(scale, _CLASSES_SIZE[scale]["n"], kind)[0] for kind in kinds]
+    every = itertools.product(_SCALING_DIVISORS[scale], longest)
+    return tuple(dataclasses.replace(run, images_seen=run.images_seen // divisor) for divisor, run in every)
 
 
 def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:

@@ -30,8 +30,20 @@ def test_short_trainings_come_before_long_ones():
 
 
 def test_networks_without_convolutions_are_the_last_but_the_longest_runs():
-    kinds, last = recipes.architectures("laptop"), len(plan.scaling(4 * plan.M))
+    kinds, last = recipes.architectures("laptop"), len(plan.longest())
     assert plan.laptop()[-last - len(kinds) : -last] == kinds
+
+
+def test_images_with_a_known_optimum_are_trained_by_length_once_more_at_the_longest_and_longer_at_the_end():
+    trained, longest = plan.scaling(), plan.longest()
+    book = recipes.scaling("laptop")
+    assert set(book) < set(trained)
+    assert [run.images_seen for run in trained] == sorted(run.images_seen for run in trained)
+    again = [run for run in trained if run.seed == 1]
+    assert [dataclasses.replace(run, seed=0) for run in again] == [
+        run for run in trained if run.seed == 0 and run.images_seen == trained[-1].images_seen
+    ]
+    assert [dataclasses.replace(run, images_seen=run.images_seen // 4, seed=1) for run in longest] == again
 
 
 def test_exchanged_seeds_are_trained_for_each_pair_that_the_book_compares():

@@ -265,6 +265,20 @@ def test_shorter_trainings_differ_from_half_a_of_the_largest_set_in_length_alone
         assert {dataclasses.replace(run, images_seen=a.images_seen) for run in recipes.early(scale)} == {a}
 
 
+def test_trainings_that_approach_an_optimum_differ_in_length_alone_and_end_at_that_of_the_table():
+    for scale in recipes.SCALES:
+        whole = recipes.scaling(scale)
+        for kind in {run.images for run in whole}:
+            some = [run for run in whole if run.images == kind]
+            seen = [run.images_seen for run in some]
+            assert len(set(seen)) == 4
+            assert seen == sorted(seen)
+            longest = recipes.pair(scale, some[0].n, kind)[0]
+            assert {dataclasses.replace(run, images_seen=longest.images_seen) for run in some} == {longest}
+            assert some[-1] == longest
+            assert scale == "laptop" or longest in recipes.classes(scale)
+
+
 def test_classes_are_one_network_each_and_shuffled_faces_are_the_faces_of_the_largest_pair():
     for scale in ("smoke", "paper"):
         a = recipes.table(scale, "avatars")[-2]
@@ -282,7 +296,7 @@ def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_ea
         sets = (("avatars", "UNet"), ("photographs", "UNet"), ("avatars", "BFCNN"))
         parts = [recipes.table(scale, *key) for key in sets]
         parts += [recipes.flagship(scale), recipes.controls(scale), recipes.others(scale), recipes.classes(scale)]
-        parts += [recipes.onset(scale), recipes.room(scale), recipes.early(scale)]
+        parts += [recipes.onset(scale), recipes.room(scale), recipes.early(scale), recipes.scaling(scale)]
         whole = recipes.table(scale)
         assert set(whole) == set(sum(parts, ()))
         assert len(set(whole)) == len(whole)

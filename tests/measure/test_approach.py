@@ -1,0 +1,102 @@
+"""The approach to an optimum: curves whose limit is known, and networks that are an optimum with some noise left in."""
+
+import numpy as np
+import pytest
+import torch
+
+from ghr import jacobian
+from ghr.experiments import Study
+from ghr.images import synthetic
+from ghr.measure import approach, gaussian_fields, manifolds
+from ghr.measure.manifolds import WEAK
+from ghr.recipes import Run
+from ghr.references import DiscPosterior, RayDenoiser
+
+SEEN = np.array([100.0, 400, 1600, 6400])
+RAY = synthetic.rays(torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64), 12, None)
+FIELDS = synthetic.gaussian_fields(12, 8, 2, torch.Generator().manual_seed(1)).double()
+
+
+def leaving(best, share):
+    """A denoiser that leaves a share of what its optimum takes away: J = J* + share (I - J*)."""
+    return lambda y, sigma=None: best(y, sigma) + share * (y - best(y, sigma))
+
+
+def made(name, x, seen, denoiser):
+    run = Run(images=name, n=10, size=8, images_seen=int(seen))
+    return Study(name, {(10, "A"): run}, {(10, "A"): denoiser}, {}, x)
+
+
+def trainings(name, x, share, seen=SEEN):
+    """Networks that leave share(t) of what is to be taken away."""
+    best = RayDenoiser(x[:1]) if name == "ray" else gaussian_fields.exact(made(name, x, 1, torch.nn.Identity()))
+    return [made(name, x, t, leaving(best, share(t))) for t in seen]
+
+
+@pytest.mark.parametrize("end", [0.0, 5.0, 26.0])
+@pytest.mark.parametrize("power", [0.25, 0.8])
+def test_a_limit_is_where_the_curve_leads(end, power):
+    curve = end + 40 * (SEEN / SEEN[0]) ** -power
+    values = curve[:, None] * np.array([0.9, 1.0, 1.1])
+    assert approach.limit(values, seen=SEEN) == pytest.approx(end, abs=0.3)
+    both = np.stack([values, 2 * values], 1)  # as a bootstrap hands them over
+    assert approach.limit(both, seen=SEEN) == pytest.approx([end, 2 * end], abs=0.6)
+
+
+def test_what_has_stopped_is_at_its_limit_and_nothing_is_below_zero():
+    assert approach.limit(np.full((4, 3), 7.0), seen=SEEN) == pytest.approx(7)
+    assert approach.limit(np.array([9.0, 6, 3, 0.5])[:, None] * np.ones(3), seen=SEEN) == 0
+
+
+@pytest.mark.parametrize(("name", "x"), [("ray", RAY), ("fields-2", FIELDS)])
+def test_networks_that_come_to_the_optimum_lead_there(name, x):
+    """The excess goes with the square of what they leave."""
+    rows, (row,) = approach.courses(trainings(name, x, lambda t: 0.6 * (t / 100) ** -0.5), {})
+    best = rows.rows[0].best
+    shares = np.array([0.6, 0.3, 0.15, 0.075])
+    assert [course.trace.value for course in rows] == pytest.approx(best + shares * (64 - best), rel=0.1)
+    assert np.divide([course.excess.value for course in rows], shares**2) == pytest.approx(
+        [rows.rows[0].excess.value / 0.36] * 4, rel=1e-6
+    )
+    assert (row.power.value, row.last.value) == pytest.approx((1, 1), abs=1e-6)
+    assert row.excess.value == pytest.approx(0, abs=1e-3)
+    assert row.trace.value == pytest.approx(best, abs=1)
+    assert (row.images, row.shortest, row.longest, row.lengths) == (name, 100, 6400, 4)
+
+
+def test_networks_that_stop_before_it_lead_to_where_they_stop():
+    """On a ray the optimum errs by one dimension of noise, and a network by that and its share of 63."""
+    falls = lambda t: 0.2 + 0.5 * (t / 100) ** -0.75  # noqa: E731
+    _, (row,) = approach.courses(trainings("ray", RAY, falls), {})
+    assert row.trace.value == pytest.approx(1 + 0.2 * 63, rel=0.03)  # as good as probes of 12 images are
+    rows, (row,) = approach.courses(trainings("ray", RAY, lambda t: falls(t) ** 0.5), {})
+    assert row.excess.value / rows.rows[0].excess.value == pytest.approx(0.2 / 0.7, rel=1e-3)
+    assert row.last.value < row.power.value
+    for course in rows:
+        assert course.loss.value == pytest.approx(10 * np.log10(1 + course.excess.value), abs=0.3)
+
+
+def test_each_set_is_measured_on_its_own_images_and_no_limit_is_read_off_three_trainings():
+    some = [*trainings("ray", RAY, lambda t: 1 / t, SEEN[:3]), *trainings("fields-2", FIELDS, lambda t: 1 / t)]
+    rows, limits = approach.courses(some, {"ray": 2 * RAY[:5]}, tested=6, seed=3)
+    assert [(row.images, row.lengths) for row in limits] == [("ray", 3), ("fields-2", 4)]
+    assert limits.rows[0].excess is limits.rows[0].trace is None
+    level = np.array([WEAK])
+    (error,) = manifolds.answers(some[0].denoisers[10, "A"], 2 * RAY[:5], level, seed=3).errors
+    (least,) = manifolds.projections(RayDenoiser(RAY[:1]), 2 * RAY[:5], level, seed=3).errors
+    assert rows.rows[0].loss.value == pytest.approx(10 * np.log10(error.mean() / least.mean()))
+
+
+def test_the_optimum_keeps_what_its_jacobian_says():
+    study = made("fields-2", FIELDS, 1, torch.nn.Identity())
+    answer, kept = approach.optimum(study, FIELDS[:3])
+    exact = gaussian_fields.exact(study)
+    assert torch.equal(answer, exact(FIELDS[:3], WEAK))
+    assert kept.tolist() == pytest.approx([jacobian.jacobian(exact, FIELDS[:1], WEAK).trace().item()] * 3)
+    discs = synthetic.draw_discs(synthetic.disc_parameters(2, 8, torch.Generator().manual_seed(0)), 8)
+    best = DiscPosterior(8).posterior(discs, WEAK)
+    answer, kept = approach.optimum(made("discs", discs, 1, torch.nn.Identity()), discs)
+    assert torch.equal(answer, best.mean)
+    assert torch.equal(kept, best.trace)
+    with pytest.raises(ValueError, match="No best denoiser of .avatars. is known: expected discs, ray or Gaussian"):
+        approach.optimum(made("avatars", RAY, 1, torch.nn.Identity()), RAY)
