@@ -251,6 +251,16 @@ def test_pictures_say_how_large_they_are(tmp_path):
         assert extension.sized(known, {"a.png": tmp_path / "a.png"}) == known
 
 
+def test_no_line_begins_with_the_comma_after_a_formula():
+    formula = '<span class="math notranslate nohighlight">\\(a &lt; b\\)</span>'
+    for end in (",", ").", ";"):
+        assert extension.unbroken(f"<p>of {formula}{end} more</p>") == (
+            f'<p>of <span class="unbroken">{formula}{end}</span> more</p>'
+        )
+    for end in (" more", "", " (1),"):
+        assert extension.unbroken(f"<p>of {formula}{end}</p>") == f"<p>of {formula}{end}</p>"
+
+
 def test_a_published_book_leads_to_its_repository_and_to_colab(published):
     html, repository = published, PUBLISHED["GHR_REPOSITORY"]
     chapter, front = links(html / "book" / "00_x.html"), links(html / "index.html")

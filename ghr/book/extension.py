@@ -250,7 +250,7 @@ def mend(app, pagename, templatename, context, doctree) -> None:
         context["content_root"] = app.config.notfound_urls_prefix
     if "body" in context:
         images = {name: Path(app.srcdir, source) for source, name in app.builder.images.items()}
-        context["body"] = sized(context["body"], images)
+        context["body"] = unbroken(sized(context["body"], images))
         changed = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
         changed["<img "] = '<img loading="lazy" '  # figures further down are fetched when the reader comes near
         for old, new in changed.items():
@@ -307,6 +307,19 @@ def sized(body: str, files: Mapping[str, Path]) -> str:
         return f'<div class="scrolls" style="--columns: {columns}">{tag}</div>' if columns > FEW else tag
 
     return re.sub(r'<img [^>]*?src="([^"]*)"[^>]*>', size, body)
+
+
+def unbroken(body: str) -> str:
+    """A page on which no line begins with the comma after a formula, which is a box to the browser.
+
+    Args:
+        body: HTML.
+
+    Returns:
+        The same, with formulas and their points, commas and brackets in spans of the class "unbroken".
+    """
+    formula = r'<span class="math notranslate nohighlight">[^<]*</span>[,.;:)]+'
+    return re.sub(formula, r'<span class="unbroken">\g<0></span>', body)
 
 
 def launch(app, pagename, templatename, context, doctree) -> None:
