@@ -321,7 +321,7 @@ at = {"most": n // 3, "images": 2 * images, "calibrated": 3, "sigmas": levels[1:
 course = early.resemblance(experiments.early(scale), sides=simple, **at)
 results.keep(course=course)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-course", "caption": "**Training begins near affine maps and leaves them; patches explain more for a while, and then no more.** {claim}`training-begins-near-an-affine-map` {claim}`training-leaves-affine-maps` {claim}`patches-explain-more-for-a-while` Mean squared distance to the UNet's answer (squared image units per pixel), sixteen faces, with 95% intervals."}, "image": {"alt": "Two panels, one for each noise level: distance to the network against images seen in training. Distances to Wiener and to the affine map rise, that to patches falls and then rises again, those to the network of the other half and to the clean image fall.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-course", "caption": "**Training begins near affine maps and leaves them; patches explain more for a while, and then no more.** {claim}`training-begins-near-an-affine-map` {claim}`training-leaves-affine-maps` {claim}`patches-explain-more-for-a-while` Mean squared distance to the UNet's answer (squared image units per pixel), the same test faces for all, with 95% intervals."}, "image": {"alt": "Two panels, one for each noise level: distance to the network against images seen in training. Distances to Wiener and to the affine map rise, that to patches falls and then rises again, those to the network of the other half and to the clean image fall.", "classes": "dark-light"}}
 styles = {"Wiener": (plots.WIENER, "-"), "affine map": (plots.WIENER, ":"), "LS": (plots.TRAINING, "--")}
 styles |= {"PSPC": (plots.TRAINING, "-"), "other half": (plots.HALF["B"], "-")}
 figure, axes = plots.panels(2, columns=2, height=2.8)
@@ -342,7 +342,7 @@ course.show(sigma="", images_seen=",", denoiser="", window="", apart=".5f", erro
 # The shortest training ends nearer to Wiener than to a trained UNet of other faces, and a part of the rest is affine
 # too. {claim}`training-begins-near-an-affine-map` Later the nearest affine map *is* Wiener's to within its fit, and the
 # network has moved away from it, at σ = 0.1 about as far as it is from the clean image.
-# {claim}`training-leaves-affine-maps` PSPC explains more up to a quarter of a million images, then no more:
+# {claim}`training-leaves-affine-maps` PSPC explains more for a while, then no more:
 # {claim}`patches-explain-more-for-a-while` training goes on to where no machine is. LS is at no time the nearest.
 # {claim}`windows-are-never-the-nearest`
 #
