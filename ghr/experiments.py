@@ -234,6 +234,24 @@ def early(scale: str) -> tuple[Study, ...]:
     return (*shorter, study({(run.n, run.half): run for run in recipes.table(scale, "avatars")[-2:]}))
 
 
+def equal_views(scale: str) -> tuple[Study, ...]:
+    """What is remembered when each image was seen as often? UNets of faces at a constant rate; keys (n, half).
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+
+    Returns:
+        Studies, those of one number of views in one, from the fewest views to the most.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    by_views: dict[float, dict[Key, Run]] = {}
+    for run in recipes.equal_views(scale):  # of some N there are views and a fraction
+        by_views.setdefault(round(run.images_seen / run.n, 1), {})[run.n, run.half] = run
+    return tuple(study(chosen) for _, chosen in sorted(by_views.items()))
+
+
 def scaling(scale: str) -> tuple[Study, ...]:
     """How is an optimum approached as more images are seen? A study of one network each, key (n, "A").
 

@@ -18,8 +18,6 @@ from ghr.recipes import Run
 from ghr.training import train
 
 M = 2**20  #: images
-VIEWS = (16, 31, 62, 125, 250, 500)  #: of each training image, at a constant rate, before a short decay
-LEAST = 2**14  #: images seen by a network that is worth measuring
 ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
 SCALING = ("discs", "ray", "fields-2", "c_alpha-2")
 CLASSES = (
@@ -77,22 +75,15 @@ def longest() -> list[Run]:
 
 
 def equal_views() -> list[Run]:
-    """Faces at a constant rate, by views of each training image: a short decay at each of VIEWS; one trunk for all.
+    """Faces by views of each image, each set with its trunk, which goes on to 600 views for the sake of its log.
 
     Returns:
         Runs.
     """
     chosen = []
-    for n, halves in ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")):
-        for run in recipes.pair("laptop", n):
-            if run.half in halves:
-                seen = [views * n * 11 // 10 for views in VIEWS]
-                chosen += [
-                    dataclasses.replace(run, schedule="trapezoid", images_seen=images)
-                    for images in seen
-                    if images > LEAST
-                ]
-                chosen.append(dataclasses.replace(run, schedule="constant", images_seen=600 * n))
+    for (n, _), some in itertools.groupby(recipes.equal_views("laptop"), key=lambda run: (run.n, run.half)):
+        chosen += some
+        chosen.append(dataclasses.replace(chosen[-1], schedule="constant", images_seen=600 * n))
     return chosen
 
 

@@ -184,6 +184,16 @@ _ONSET = {
     "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
+#: N with its halves, and views of each image before a short decay, at a constant rate; fewer images teach too little
+_EQUAL_VIEWS = {
+    "smoke": (((10, "A"), (30, "AB")), (8, 32), 0),
+    "laptop": (
+        ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")),
+        (16, 31, 62, 125, 250, 500),
+        2**14,
+    ),
+    "paper": (((100, "A"), (1000, "AB"), (10_000, "AB")), (62, 250, 1000, 4000), 2**19),
+}
 #: narrower and wider networks, as long as others take to begin to remember: N by width, seeds, images seen
 _ROOM = {
     "smoke": ({4: (8, 32)}, 2, 2**11),
@@ -346,6 +356,33 @@ def early(scale: str) -> tuple[Run, ...]:
     """
     a, _ = table(scale, "avatars")[-2:]
     return tuple(dataclasses.replace(a, images_seen=seen) for seen in _EARLY[scale])
+
+
+def equal_views(scale: str) -> tuple[Run, ...]:
+    """Do small sets differ from large ones when each image is seen as often? Faces, at a constant rate, then a decay.
+
+    Runs of one set are one trunk, from which each branches off where its decay begins.
+
+    Args:
+        scale: one of SCALES.
+
+    Returns:
+        Runs of each set, from the fewest views of each image to the most.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    _require_scale(scale)
+    sets, views, least = _EQUAL_VIEWS[scale]
+    common = {"schedule": "trapezoid", "float32_tail": 0.0}  # a tail in another precision would be no trunk
+    every = (
+        (run, count * n * 11 // 10)
+        for n, halves in sets
+        for run in pair(scale, n)
+        if run.half in halves
+        for count in views
+    )
+    return tuple(dataclasses.replace(run, images_seen=seen, **common) for run, seen in every if seen > least)
 
 
 def scaling(scale: str, kinds: Sequence[str] = _SCALING) -> tuple[Run, ...]:

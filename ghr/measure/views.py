@@ -1,0 +1,105 @@
+"""Do networks of large sets remember nothing because there are many images, or because each was seen less often?
+
+Networks of several N enter, each trained at a constant rate until each of its images was seen a number of times, and
+ended by a short decay; gap, copies and agreement leave, so that sets are compared at *equal* views. ::
+
+    gap(N, views) = PSNR_train - PSNR_test at sigma = .1
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ghr import copies, sampling, similarity
+from ghr.experiments import Study
+from ghr.measure.errors import LOG_SIGMA, errors, held_out, training_images
+from ghr.measure.onset import crossing
+from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
+from ghr.tables import Table
+
+SAMPLES = 64  #: sampling seeds of each network
+NULL = 1000  #: held-out images that say what no copy looks like
+REMEMBERED = 3.0  #: gap of the smaller set at which the larger one is asked, dB
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """One network after a number of views of each of its images."""
+
+    n: int  #: training images
+    half: str  #: label of the network
+    views: float  #: of each training image, images seen over N
+    test: Estimate  #: output PSNR on test images at sigma = .1, dB
+    gap: Estimate  #: by how much training images come out better, dB
+    copies: Estimate  #: share of copies among its samples, as `ghr.copies.judge` tells it
+    alike: Estimate | None  #: c_AB, median rho of A's and B's samples from the same noise; None of a half alone
+
+
+@dataclass(frozen=True)
+class Equal:
+    """A larger set after as many views of each image as a smaller one takes to be remembered."""
+
+    small: int  #: its N
+    large: int  #: the other's
+    gap: float  #: of the smaller set, dB
+    views: float | None  #: at which it has this gap; None if it never has it
+    larger: Estimate | None  #: gap of the larger set after as many views, dB; None where it was not seen as often
+
+
+def viewed(studies: Sequence[Study], seed: int = 0, samples: int = SAMPLES) -> Table[Viewed]:
+    """Gap, copies and agreement by N and views.
+
+    Args:
+        studies: networks of one image set, those of one number of views in a study, as
+            `ghr.experiments.equal_views` gives them.
+        seed: of the noise; and the first sampling seed.
+        samples: sampling seeds of each network.
+
+    Returns:
+        One row for each network, by N and half, and by views.
+    """
+    rows = []
+    for study in studies:
+        start = sampling.gaussian_start(study.held_out, range(1000 * seed, 1000 * seed + samples))
+        drawn = {key: sampling.last(sampling.sample(f, start)) for key, f in study.denoisers.items()}
+        for (n, half), f in study.denoisers.items():
+            pair = [errors(f, x, [LOG_SIGMA], seed)[0] for x in (training_images(study, n, half), held_out(study, n))]
+            training, both = study.training(n, half), [drawn.get((n, label)) for label in "AB"]
+            told = copies.judge(_ratio(drawn[n, half], training), _ratio(study.held_out[:NULL], training)).share
+            alike = None if any(x is None for x in both) else estimate(np.median, similarity.rho(*both))
+            views = study.runs[n, half].images_seen / n
+            gap = estimate(psnr_gap, *pair, paired=False)
+            rows.append(Viewed(n, half, views, estimate(psnr_of_mean, pair[1]), gap, told, alike))
+    return Table(tuple(sorted(rows, key=lambda row: (row.n, row.half, row.views))), Viewed)
+
+
+def _ratio(images: Tensor, training: Tensor) -> Tensor:
+    return copies.joined(copies.search(images.float(), training.float())).ratio
+
+
+def equal(found: Table[Viewed], small: int, large: int, gap: float = REMEMBERED, half: str = "A") -> Table[Equal]:
+    """When the smaller set has this gap, which one has the larger set at equal views?
+
+    Both curves are lines between trainings in log views; the interval is that of the larger set's gap there, of its two
+    nearest trainings, and the views are taken for given.
+
+    Args:
+        found: as `viewed` gives them.
+        small: N of the smaller set.
+        large: N of the larger one.
+        gap: that the smaller one is to have, dB.
+        half: label of the networks.
+
+    Returns:
+        One row.
+    """
+    first, second = (found.where(n=n, half=half) for n in (small, large))
+    views = crossing(first["views"], [row.value for row in first["gap"]], gap) if len(first) else None
+    larger = None
+    if views is not None and len(second) and second["views"][0] <= views <= second["views"][-1]:
+        log_views = np.log(second["views"])
+        columns = [[getattr(row, end) for row in second["gap"]] for end in ("value", "low", "high")]
+        larger = Estimate(*(float(np.interp(np.log(views), log_views, column)) for column in columns))
+    return Table((Equal(small, large, gap, views, larger),), Equal)
