@@ -52,7 +52,7 @@ results.keep(networks=experiments.networks(faces, patches))
 # %% [markdown]
 # All are the paper's bias-free UNet with {num}`networks[images=avatars,n=10,label=A].parameters:,` parameters, for
 # images of {num}`networks[images=avatars,n=10,label=A].size` pixels a side (the paper: 7.7 million, 80 pixels). At this
-# scale those of faces are of the {term}`second edition`, those of photographs of the first.
+# scale they are of the {term}`second edition`.
 #
 # ## What the networks do to a face
 
