@@ -120,7 +120,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["faces"], faces_need=crossed["faces"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**On faces copies end before the gap closes; on photographs both end before two halves agree.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies end before the gap closes, on faces and on photographs.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("faces", plots.HALF["A"]), ("photographs", plots.TRAINING)):

@@ -162,10 +162,11 @@ STUDIES = tuple(_SIZES)  #: image set and network
 _CONTROLS = {"smoke": (300,), "laptop": (100, 10_000), "paper": (100, 10_000)}
 # how it differs from the table's largest pair
 _FLAGSHIP = {"smoke": {"width": 12}, "laptop": {"width": 32, "images_seen": 4_000_000}, "paper": {}}
-# a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole
+# a part of the laptop's table whose networks are not trained anew yet shows those of the first edition, as a whole;
+# other parts are "flagship", "controls", "others" and "classes"
 _FIRST_EDITION = {"optimizer": "adamw", "schedule": "cosine", "images_seen": 1_000_000, "batch": 64}
 _FIRST_EDITION_KINDS = {"avatars", "photographs", "c_alpha", "hoelder", "fields", "discs", "ray", "sines"}
-_TRAINED_ANEW = frozenset({"avatars UNet", "photographs UNet"})  # of: these, "flagship", "controls", "others", "classes"
+_TRAINED_ANEW = frozenset({"avatars UNet", "photographs UNet"})
 _OTHERS = dict.fromkeys(SCALES, ("BiasedUNet", "ConditionalUNet"))
 _SHUFFLED = ("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled")
 _SYNTHETIC = (

@@ -363,8 +363,14 @@ CLAIMS = named(
         Claim(
             "basis-follows-the-photograph",
             "04",
-            "min({*margins[images=photographs].h2.low}) > 0 and"
+            "min({*margins[images=photographs,sigma=0.1].h2.low}) > 0 and"
             " min({*margins[images=photographs,sigma=0.1].h4.low}) > 0",
+        ),
+        Claim(
+            "strong-noise-leaves-photographs-undecided",
+            "04",
+            "min({*margins[images=photographs,sigma=0.3].h2.low}) < 0 and"
+            " min({*margins[images=photographs,sigma=0.3].h4.low}) < 0",
         ),
         Claim(
             "frequency-grows-with-rank",
@@ -375,7 +381,7 @@ CLAIMS = named(
             "components-of-faces-run-along-faces",
             "04",
             "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > "
-            "max({*margins[images=photographs,sigma=0.1].h3.high})",
+            "max({*margins[images=photographs].h3.high})",
         ),
         Claim(
             "adapted-bases-are-learned",
@@ -763,8 +769,8 @@ CLAIMS = named(
             "copies-end-before-the-gap",
             "09",
             "{faces_need[measure=copies].high} < {faces_need[measure=gap].low}"
-            " and max({patches_need[measure=copies].high}, {patches_need[measure=gap].high})"
-            " < {patches_need[measure=agreement].low}",
+            " and {patches_need[measure=copies].high}"
+            " < min({patches_need[measure=gap].low}, {patches_need[measure=agreement].low})",
         ),
     )
 )
