@@ -252,21 +252,6 @@ def equal_views(scale: str) -> tuple[Study, ...]:
     return tuple(study(chosen) for _, chosen in sorted(by_views.items()))
 
 
-def scaling(scale: str) -> tuple[Study, ...]:
-    """How is an optimum approached as more images are seen? A study of one network each, key (n, "A").
-
-    Args:
-        scale: table of runs: "smoke", "laptop" or "paper".
-
-    Returns:
-        Studies, from the shortest training of each image set to the longest.
-
-    Raises:
-        ValueError: for another scale.
-    """
-    return tuple(study({(run.n, run.half): run}) for run in recipes.scaling(scale))
-
-
 def onset(scale: str) -> Study:
     """When does memory set in? UNets of small sets of faces at a constant rate; keys (n, "width 8, seed 0").
 

@@ -204,7 +204,7 @@ _ROOM = {
 #: images seen by the largest set's network at the end of shorter trainings
 _EARLY = {"smoke": (512,), "laptop": (2**14, 2**16, 2**18), "paper": (2**18, 2**20, 2**22)}
 #: images drawn by formula, by images seen: that of the table's network over these
-_SCALING = ("discs", "ray", "fields-2")
+_SCALING = ("discs", "ray")
 _SCALING_DIVISORS = {"smoke": (8, 4, 2, 1), "laptop": (64, 16, 4, 1), "paper": (64, 16, 4, 1)}
 _ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
@@ -391,7 +391,7 @@ def scaling(scale: str, kinds: Sequence[str] = _SCALING) -> tuple[Run, ...]:
 
     Args:
         scale: one of SCALES.
-        kinds: image sets, as `ghr.images.load` names them (default: three whose optimum is known).
+        kinds: image sets, as `ghr.images.load` names them (default: two whose optimum is known).
 
     Returns:
         Runs, from the shortest training of each set to the longest; each has a schedule of its own.

@@ -380,8 +380,7 @@ CLAIMS = named(
         Claim(
             "components-of-faces-run-along-faces",
             "04",
-            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > "
-            "max({*margins[images=photographs].h3.high})",
+            "{margins[images=avatars,network=UNet,h3=max].h3.low} > 0 > max({*margins[images=photographs].h3.high})",
         ),
         Claim(
             "adapted-bases-are-learned",
@@ -475,11 +474,15 @@ CLAIMS = named(
             "{flat_deficits[images=sines,denoiser=UNet].trace.low} > 2 and "
             "min({*flat_deficits[denoiser=UNet].smallest.low}) > 1",
         ),
+        Claim("longer-training-comes-nearer", "06", "min({*falls.last.low}) > 0"),
+        Claim("dimensions-still-fall", "06", "{falls[images=discs].kept.high} < 1"),
         Claim(
-            "training-still-helped",
+            "the-pace-slackens",
             "06",
-            "{progress[images=discs,network=UNet,part=1].test} < {progress[images=discs,network=UNet,part=0.5].test}",
+            "{falls[images=discs].last.high} < {falls[images=discs].power.low}"
+            " and {falls[images=ray].last.high} < {falls[images=ray].power.low}",
         ),
+        Claim("the-ray-falls-no-more", "06", "{falls[images=ray].kept.low} > 1"),
         Claim(
             "lists-of-pixels-lose-nothing",
             "07",

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from ghr import harmonic, jacobian, runs
+from ghr import harmonic, jacobian
 from ghr.denoiser import denoise
 from ghr.experiments import Study
 from ghr.images import synthetic
@@ -547,44 +547,3 @@ def flat(
         for all_rows, table in zip(rows, tables, strict=True):
             all_rows += table.rows
     return tuple(Table(tuple(all_rows)) for all_rows in rows)
-
-
-# Training ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a network was from the optimum while it was trained."""
-
-    images: str  #: image set
-    network: str  #: key of ghr.recipes.NETWORKS
-    part: float  #: of its training, 1 the end
-    images_seen: int  #: so far
-    test: float  #: PSNR of the optimum at weak noise less that on test images, dB
-    training: float  #: the same on training images, dB
-
-
-def progress(studies: Sequence[Study], sigma: float = 0.05, divisors: Sequence[int] = (16, 4, 2, 1)) -> Table[Progress]:
-    """How the loss against the optimum fell, by the training logs. ::
-
-        optimum at weak noise: PSNR = -20 log10 sigma + 10 log10(d / k),   k dimensions of the manifold
-
-    Args:
-        studies: of one network each, on discs, the ray or plane waves.
-        sigma: noise level of the log, one of `runs.LOG_SIGMAS`.
-        divisors: of the images seen in all: 2 is half-way.
-
-    Returns:
-        For each network one row for each divisor, at the nearest line of the log.
-    """
-    column, rows = runs.LOG_SIGMAS.index(sigma), []
-    for study in studies:
-        (run,), d = study.runs.values(), study.held_out[0].numel()
-        log = runs.log(run)
-        bound = -20 * np.log10(sigma) + 10 * np.log10(d / DIMENSIONS[study.name])
-        test, train = (bound - np.array(log[kind])[:, column] for kind in ("test", "train"))
-        seen = np.array(log["images_seen"])
-        for divisor in divisors:
-            k = int(np.argmin(np.abs(seen - seen[-1] / divisor)))
-            rows.append(Progress(study.name, study.network, 1 / divisor, int(seen[k]), float(test[k]), float(train[k])))
-    return Table(tuple(rows))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ghr import harmonic, runs
+from ghr import harmonic
 from ghr.experiments import Study
 from ghr.images import Halves, synthetic
 from ghr.measure import manifolds
@@ -187,17 +187,3 @@ def test_a_projection_loses_nothing_to_itself_on_flat_manifolds():
         )
     mixed = manifolds.flat(studies[:1], [optima[0]], tested=3, dissected=2, seed=7)
     assert mixed[0].rows[0].output_psnr != levels.rows[0].output_psnr
-
-
-def test_progress_is_read_where_a_part_of_the_images_was_seen(monkeypatch):
-    """Of discs of 20 by 20 pixels the optimum leaves 5 / 400 of the noise: 26.02 + 19.03 dB at sigma = .05."""
-    log = {
-        "images_seen": [100, 200, 400, 700, 1600],
-        "test": [[20.0 + k, 0] for k in range(5)],
-        "train": [[21.0 + k, 0] for k in range(5)],
-    }
-    monkeypatch.setattr(runs, "log", lambda run: log)
-    rows = manifolds.progress([study("discs", torch.nn.Identity(), torch.zeros(1, 1, 20, 20))])
-    assert [(row.images_seen, row.part) for row in rows] == [(100, 1 / 16), (400, 1 / 4), (700, 1 / 2), (1600, 1)]
-    assert [row.test for row in rows] == pytest.approx([45.05 - k for k in (20, 22, 23, 24)], abs=0.01)
-    assert [row.test - row.training for row in rows] == pytest.approx([1] * 4)
