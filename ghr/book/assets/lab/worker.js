@@ -7,7 +7,8 @@ import { described } from "./onnx.js";
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ];
-const SEARCHED = 8; // groups of training images in which the nearest is looked for
+const FEW = 24; // groups of training images, 200 in each: so many are all searched for the nearest one
+const SEARCHED = 8; // groups in which it is looked for where there are more
 const KEPT = 6; // networks in memory; the one unused for longest goes first
 const LARGEST = 128; // side of the images of a reader's network, pixels
 const MEASURED = 64; // side up to which its Jacobian is measured where the file does not multiply with it
@@ -274,7 +275,7 @@ const TASKS = {
 
   images: ({ file, size }, tell) => images(file, size, tell),
 
-  // The training image nearest to an image: of a few all are compared, of many those in the groups most like it.
+  // The training image nearest to an image: of thousands all are compared, of more those in the groups most like it.
   async nearest({ network: { training, groups }, size, image }, tell) {
     if (!training && !groups) return null;
     let files = [training];
@@ -282,7 +283,7 @@ const TASKS = {
       const listed = JSON.parse(new TextDecoder().decode(await kept(groups, tell)));
       const alike = (await images(listed.centres, size, tell)).map((centre) => rho(image, centre));
       const order = [...alike.keys()].sort((i, j) => alike[j] - alike[i]);
-      files = order.slice(0, SEARCHED).map((k) => listed.groups[k]);
+      files = order.slice(0, order.length > FEW ? SEARCHED : FEW).map((k) => listed.groups[k]);
     }
     let best = { rho: -Infinity };
     for (const file of files) {
