@@ -310,7 +310,7 @@ flat_parts.show(
 # $$\mathrm{excess} = \mathbb{E}\, \|f(y) - f^*(y)\|^2 \,/\; \mathbb{E}\, \|f^*(y) - x\|^2.$$ (eq-excess)
 
 # %%
-trained = [experiments.study({(run.n, run.half): run}) for run in recipes.scaling(scale, ("discs", "ray"))]
+trained = [experiments.study({(run.n, run.half): run}) for run in recipes.scaling(scale)]
 course, falls = approach.courses(trained, {"discs": x}, tested, seed=seed)
 results.keep(course=course, falls=falls)
 

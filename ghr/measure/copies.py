@@ -61,6 +61,19 @@ class Copied:
     rule: Estimate  #: share of samples with d1 / d2 < 1/3, pixel by pixel
 
 
+def nearness(images: Float[Tensor, "n c h w"], training: Float[Tensor, "m c h w"]) -> Float[Tensor, " n"]:
+    """What the test of copies looks at: how much nearer the nearest training image is than any other.
+
+    Args:
+        images: samples, or images that cannot be copies.
+        training: training images.
+
+    Returns:
+        Ratio of distances from 0, a copy, to 1, as `ghr.copies.search` finds it.
+    """
+    return copies.joined(copies.search(images, training)).ratio
+
+
 def copied(samples: Samples) -> Table[Copied]:
     """Do samples copy? The test of `ghr check` beside the published rule.
 
@@ -74,7 +87,7 @@ def copied(samples: Samples) -> Table[Copied]:
     for (n, half), x in samples.images.items():
         if n > 1:
             training = study.training(n, half)
-            told = copies.judge(_ratio(x, training), _ratio(study.held_out[:NULL], training)).share
+            told = copies.judge(nearness(x, training), nearness(study.held_out[:NULL], training)).share
             rule = share(similarity.distance_ratio(x, training) < COPY)
             rows.append(Copied(study.name, n, half, len(x), told, rule))
     return Table(tuple(rows), Copied)
@@ -134,12 +147,12 @@ def recovered(*studies: Study, n: int | None = None, samples: int = SAMPLES, see
         count = study.largest if n is None else n
         training, null, others = _parts(study, count)
         others = others[:samples]
-        ratio = _ratio(others, training)
+        ratio = nearness(others, training)
         source = torch.randperm(len(training), generator=torch.Generator().manual_seed(seed))[: len(others)]
         altered = [copies.alter(training[source], how, training[source], seed) for how in MOVES]
         kind = torch.arange(len(source)) % len(MOVES)
-        of_copies = _ratio(torch.stack(altered)[kind, torch.arange(len(source))], training)
-        reference = _ratio(null, training)
+        of_copies = nearness(torch.stack(altered)[kind, torch.arange(len(source))], training)
+        reference = nearness(null, training)
         for rate in RATES:
             many = round(rate * len(others))
             planted = of_copies[:many]
@@ -157,16 +170,12 @@ def _parts(study: Study, n: int) -> tuple[Tensor, Tensor, Tensor]:
     return study.training(n).float(), study.held_out[:m].float(), study.held_out[m:].float()
 
 
-def _ratio(images: Tensor, training: Tensor) -> Float[Tensor, " n"]:
-    return copies.joined(copies.search(images, training)).ratio
-
-
 def _numbers(images: Tensor, training: Tensor) -> dict[str, np.ndarray]:
     """What each rule looks at; the smaller, the more of a copy."""
     flat, known = images.flatten(1), training.flatten(1)
     squares = flat.square().sum(1)[:, None] + known.square().sum(1) - 2 * flat @ known.T
     return {
-        "nearness": _ratio(images, training).numpy(),
+        "nearness": nearness(images, training).numpy(),
         "d1/d2 < 1/3": similarity.distance_ratio(images, training).numpy(),
         "pixel distance": squares.amin(1).clamp(min=0).sqrt().numpy(),
     }

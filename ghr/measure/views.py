@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from ghr import copies, sampling, similarity
 from ghr.experiments import Study
+from ghr.measure.copies import NULL, nearness
 from ghr.measure.errors import LOG_SIGMA, errors, held_out, training_images
 from ghr.measure.onset import crossing
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean
 from ghr.tables import Table
 
 SAMPLES = 64  #: sampling seeds of each network
-NULL = 1000  #: held-out images that say what no copy looks like
 REMEMBERED = 3.0  #: gap of the smaller set at which the larger one is asked, dB
 
 
@@ -67,16 +66,12 @@ def viewed(studies: Sequence[Study], seed: int = 0, samples: int = SAMPLES) -> T
         for (n, half), f in study.denoisers.items():
             pair = [errors(f, x, [LOG_SIGMA], seed)[0] for x in (training_images(study, n, half), held_out(study, n))]
             training, both = study.training(n, half), [drawn.get((n, label)) for label in "AB"]
-            told = copies.judge(_ratio(drawn[n, half], training), _ratio(study.held_out[:NULL], training)).share
+            told = copies.judge(nearness(drawn[n, half], training), nearness(study.held_out[:NULL], training)).share
             alike = None if any(x is None for x in both) else estimate(np.median, similarity.rho(*both))
             views = study.runs[n, half].images_seen / n
             gap = estimate(psnr_gap, *pair, paired=False)
             rows.append(Viewed(n, half, views, estimate(psnr_of_mean, pair[1]), gap, told, alike))
     return Table(tuple(sorted(rows, key=lambda row: (row.n, row.half, row.views))), Viewed)
-
-
-def _ratio(images: Tensor, training: Tensor) -> Tensor:
-    return copies.joined(copies.search(images.float(), training.float())).ratio
 
 
 def equal(found: Table[Viewed], small: int, large: int, gap: float = REMEMBERED, half: str = "A") -> Table[Equal]:
