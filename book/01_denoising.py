@@ -89,9 +89,7 @@ def look(image, sigma):
         Tile(y[0], "noisy", f"{before:.1f} dB"),
         Tile(x_hat[0], "denoised", f"{after:.1f} dB", "A"),
     ]
-    words = (
-        f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
-    )
+    words = f"A {image.split()[0]} with noise of σ = {sigma:.2f}: the network turns {before:.1f} dB into {after:.1f} dB."
     return Frame(tiles, words)
 
 

@@ -18,11 +18,12 @@
 # denoises new images as well as its own {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** So it is, on faces and on photographs. {claim}`the-gap-of-faces-closes`
-# {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often. All sets of up to
-# 1,000 faces are remembered once each face was seen often enough: {claim}`small-sets-are-memorized` larger sets may
-# lack time and not room.
+# {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often, and all sets of up to
+# 1,000 faces are remembered after enough views. {claim}`small-sets-are-memorized` At equal views 10,000 faces are
+# remembered less than 1,000. {claim}`at-equal-views-larger-sets-are-remembered-less` Larger sets lack time; whether
+# they also lack room is open.
 #
-# **The figure:** {numref}`fig-gap`; then {numref}`fig-onset`.
+# **The figure:** {numref}`fig-gap`; then {numref}`fig-equal`.
 # ```
 #
 # One network is trained on the first $N$ faces of a pool (half A, blue throughout this book), another on the last $N$
@@ -42,7 +43,7 @@ from ghr import experiments, noise, similarity
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import errors, onset, room
+from ghr.measure import errors, onset, room, views
 from ghr.references import EmpiricalDenoiser
 from ghr.tables import Table
 
@@ -83,9 +84,7 @@ def answers(n, sigma, image):
     named = zip((y, *found), ("noisy", "network A", "network B", "memory A"), notes, ("", "A", "B", ""), strict=True)
     tiles = [Tile(x[0], "clean"), *(Tile(each[0], *rest) for each, *rest in named)]
     words = f"of {notes[0]} network A makes {notes[1]}, network B {notes[2]} and memory {notes[3]}"
-    return Frame(
-        tiles, f"N = {n:,}, σ = {sigma:.2f}: {words}. A and B are similar by {similarity.rho(*found[:2]).item():.2f}."
-    )
+    return Frame(tiles, f"N = {n:,}, σ = {sigma:.2f}: {words}. A and B are similar by {similarity.rho(*found[:2]).item():.2f}.")
 
 
 every = np.geomspace(0.02, 1, 41).tolist()  # noise levels
@@ -162,14 +161,7 @@ figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for n, of_n in curves.by("n"):
     for half, curve in of_n.by("half"):
         label, line = (f"N = {n:,}", "-") if half == "A" else (None, ":")
-        plots.band(
-            left,
-            curve["input_psnr"][:-1],
-            curve["gap"][:-1],
-            color=plots.shade(n, (*faces.sizes, *patches.sizes)),
-            linestyle=line,
-            label=label,
-        )
+        plots.band(left, curve["input_psnr"][:-1], curve["gap"][:-1], color=plots.shade(n, (*faces.sizes, *patches.sizes)), linestyle=line, label=label)
 kinds = (("faces", gaps, "-", "o"), ("photographs", patch_gaps, "--", "s"), ("BF-CNN", chain_gaps, ":", "^"))
 for name, table, line, marker in kinds:
     for half, row in table.by("half"):
@@ -205,8 +197,8 @@ patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 # *Why* does it close? The optimum of the training loss repeats training images at every $N$. A network may have no
 # **room** for a large set, or no **time**, or an architecture that cannot say what memory says.
 # Each image of $N$ = 10 was seen {num}`gaps[n=10,half=A].views:,.0f` times, each of the largest set
-# {num}`gaps[n=max,half=A].views:,.0f` times: here $N$ and {term}`views` go together. Below we take them apart for small
-# sets; for larger ones networks at *equal* views will ({target}`T24`).
+# {num}`gaps[n=max,half=A].views:,.0f` times: here $N$ and {term}`views` go together. Below we take them apart, for
+# small sets first.
 #
 # ## Is it only Wiener?
 #
@@ -269,23 +261,6 @@ onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copi
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: times of photographs", "code_prompt_hide": "Table: times of photographs"}
 patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f", copies=".2f")
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: gap and copies against views of each image", "code_prompt_hide": "Figure: gap and copies against views of each image", "figure": {"name": "fig-collapse", "caption": "**Where memory begins, each image was seen hundreds to thousands of times.** Left: gap at input 20 dB. Right: share of samples that the published rule calls copies; it misses many ({numref}`fig-detected`)."}, "image": {"alt": "Gap between training and test PSNR, and share of copies, against views of each image, one curve for each N; curves of larger N end further left.", "classes": "dark-light"}}
-figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
-most = max(0.05, *(share or 0 for share in (*log["copies"], *patch_log["copies"])))
-for name, table, left, right in (("faces", log, *axes[:2]), ("photographs", patch_log, *axes[2:])):
-    for n, of_n in table.by("n"):
-        for half, line in (("A", "-"), ("B", ":")):
-            colour = plots.shade(n, (*log["n"], *patch_log["n"]))
-            curve, style = of_n.where(half=half), {"color": colour, "linestyle": line}
-            right.plot(curve["views"], np.array(curve["copies"], float), **style)
-            if half == "A":
-                left.plot(curve["views"], curve["gap"], label=f"N = {n:,}", **style)
-    left.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
-    left.set(title=name, xlabel="views of each training image", ylabel="training − test (dB)", xscale="log")
-    right.set(title=name, xlabel="views of each training image", ylabel="share with d1/d2 < 1/3", ylim=(-0.05 * most, 1.05 * most))
-plots.legend(figure, ncols=4)
-plots.Picture(figure)
-
 # %% [markdown]
 # {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
 # in proportion to it. *We find* that networks of 1,000 faces and fewer
@@ -306,7 +281,7 @@ began = onset.times(course)
 law, steps = onset.law(began), onset.steps(began.where(width=max(began["width"])))  # of the wider networks
 results.keep(course=course, began=began, law=law, steps=steps)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all; at width 16 they need fewer views of each image.** {claim}`memory-waits-for-larger-sets` {claim}`a-start-then-views` Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.9", "code_prompt_hide": "Code: Fig. 2.9", "figure": {"name": "fig-onset", "caption": "**Larger sets need more training in all; at width 16 they need fewer views of each image.** {claim}`memory-waits-for-larger-sets` {claim}`a-start-then-views` Left: gap at σ = 0.1, less that of a network that knows neither set. Right: images seen until 1 dB is left; lines, for width 16: a start, then views; views alone."}, "image": {"alt": "Left, excess gap against views, curves of larger N rise earlier. Right, images seen until memory sets in against N on log axes, rising, flatter than a proportion at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 widest, sets = max(course["width"]), sorted(set(course["n"]))
 for n, of_n in course.where(width=widest).by("n"):
@@ -351,7 +326,7 @@ needed = room.needed(moments, experiments.networks(small, others), at)
 growth = room.growth(needed)
 results.keep(needed=needed, growth=growth)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over the N* that the measured power gives; three seeds. Right: N* of each seed; lines: in proportion to the root of p and to p."}, "image": {"alt": "Left, excess gap against N over the fitted N*: curves of four widths fall through one dB at nearly one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.10", "code_prompt_hide": "Code: Fig. 2.10", "figure": {"name": "fig-room", "caption": "**Four times the parameters remember about twice the faces after as much training.** {claim}`room-grows-as-a-root` Left: excess gap after so many images, against N over the N* that the measured power gives; three seeds. Right: N* of each seed; lines: in proportion to the root of p and to p."}, "image": {"alt": "Left, excess gap against N over the fitted N*: curves of four widths fall through one dB at nearly one place. Right, images needed against parameters on log axes: dots rise along a line of slope one half, less steeply than one of slope one.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 power = growth.rows[0].exponent.value if growth.rows[0].exponent else 0
 p, widths = sorted(set(needed["parameters"])), sorted(set(needed["width"]))
@@ -381,10 +356,51 @@ needed.show(width="", parameters=",", seed="", n=",.0f")
 # root than to a proportion. {claim}`room-grows-as-a-root` So short a training may ask how fast a network learns, and not
 # how much it can hold.
 #
+# ## At equal views
+#
+# Are larger sets spared because they are large, or because each of their images is seen less often? Networks of
+# {num}`equally[n=min,half=A,views=max].n:,` and of {num}`equally[n=max,half=A,views=max].n:,` faces were trained at a
+# constant rate to equal numbers of views of each face, each training ended by a short decay.
+
+# %%
+equally = views.viewed(experiments.equal_views(scale), seed)
+equal = views.equal(equally, *sorted(set(equally["n"]))[-2:])
+results.keep(equally=equally, equal=equal)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-equal", "caption": "**Seen as often, the larger set is remembered less, once memory has set in.** {claim}`at-equal-views-larger-sets-are-remembered-less` Left: gap at σ = 0.1. Right: output PSNR on test faces. Each point is a network, half A; 95% intervals over images."}, "image": {"alt": "Left, the gap between training and test PSNR against views of each image: that of 1,000 faces climbs to three dB, that of 10,000 stays near zero. Right, PSNR on test faces against views: that of 1,000 turns down, that of 10,000 keeps rising.", "classes": "dark-light"}}
+figure, axes = plots.panels(2, columns=2, height=2.8)
+for n, of_n in equally.where(half="A").by("n"):
+    style = {"color": plots.shade(n, (*faces.sizes, *equally["n"])), "marker": ".", "label": f"N = {n:,}"}
+    for ax, field in zip(axes, ("gap", "test"), strict=True):
+        plots.band(ax, of_n["views"], of_n[field], **style)
+for ax, name in zip(axes, ("training − test (dB)", "test PSNR (dB)"), strict=True):
+    ax.set(xlabel="views of each training image", ylabel=name, xscale="log")
+plots.legend(figure, ncols=2)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: networks at equal views", "code_prompt_hide": "Table: networks at equal views"}
+equally.show(n=",", half="", views=",.0f", test=".2f", gap=".2f", copies=".2f")
+
+# %% [markdown]
+# When the gap of the smaller set is 1 dB, after {num}`equal[gap=1].views:.0f` views of each face, that of the larger
+# one is {num}`equal[gap=1].larger.value:.2f` dB.
+# {claim}`at-equal-views-larger-sets-are-remembered-less` By then the network of the larger set has made ten times as many
+# steps. So views do not decide alone: between these two sets memory waits longer than in proportion to $N$, while among
+# the small sets above a larger one needed fewer views.
+#
+# There may be less room for each face. Or memory is only slower: between two views of a face there are ten times as
+# many steps for others, and there is more to learn that all faces share. Of what it can do on new faces the network of
+# the smaller set loses a part meanwhile, that of the larger one nothing. {claim}`memory-costs-new-faces`
+#
+# A gap is not yet a copy: of {num}`equally[n=min,half=A,views=max].samples` samples of each of these networks none
+# copies. {claim}`a-gap-is-no-copy` To see what the larger set does where the smaller one has a gap of 3 dB, after
+# {num}`equal[gap=3].views:.0f` views, takes a longer training ({target}`T24`).
+#
 # ## What it comes to
 #
-# That networks of many images do not store them is at least partly a matter of **time**: training stopped before memory
-# could begin. {claim}`large-sets-are-stopped-before-memory` Whether large sets are also too large to be stored is
-# open.
+# That networks of many images do not store them is partly a matter of **time**: training stopped before memory could
+# begin. {claim}`large-sets-are-stopped-before-memory` It is not one of views alone: at equal views more faces are
+# remembered less. {claim}`at-equal-views-larger-sets-are-remembered-less` Whether they lack **room**, or only more
+# time, is open.
 #
 # Intervals are over images, those of powers over trainings: elsewhere two trainings can differ by more.

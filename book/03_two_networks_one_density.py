@@ -170,11 +170,7 @@ figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
 plots.band(left, a["n"], a["nearest"], color=plots.TRAINING, marker="s", label="sample, nearest in A")
 plots.band(left, a["n"], a["null"], color=plots.INK, linestyle="--", label="held out, nearest in A")
-for field, line, label in (
-    ("closer", "-", "B nearest"),
-    ("copies", "--", "copies"),
-    ("ray_copies", ":", "copies of rays"),
-):
+for field, line, label in (("closer", "-", "B nearest"), ("copies", "--", "copies"), ("ray_copies", ":", "copies of rays")):
     plots.band(right, a["n"], a[field], color=plots.HALF["A"], linestyle=line, marker="o", label=label)
 left.set(xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 right.set(xlabel="N, training images", ylabel="share of seeds", xscale="log")
@@ -213,17 +209,13 @@ results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; the floor ends near .9; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
-for ax, name, table, near_a in zip(
-    axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True
-):
+for ax, name, table, near_a in zip(axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True):
     plots.band(ax, table["n"], table["same_noise"], color=plots.INK, linestyle="--", label="A and B")
     plots.band(ax, table["n"], table["floor"], color=plots.WIENER, marker="s", label="sample and Wiener's")
     plots.band(ax, table["n"], table["residual"], color=plots.INK, marker="o", label="beyond Wiener: A and B")
     plots.band(ax, table["n"], table["null"], color=plots.INK, linestyle=":", label="A, and B of other noise")
     known = near_a.where(half="A")
-    plots.band(
-        ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="A, and the nearest training image"
-    )
+    plots.band(ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="A, and the nearest training image")
     ax.set(title=name, xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
@@ -256,18 +248,13 @@ results.keep(exchanged=exchanged, costs=costs)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
-most, colours = (
-    exchanged.where(n=max(exchanged["n"])),
-    {"images": plots.INK, "architecture": plots.INK, "both": plots.TRAINING},
-)
+most, colours = exchanged.where(n=max(exchanged["n"])), {"images": plots.INK, "architecture": plots.INK, "both": plots.TRAINING}
 names = [f"{row.one} – {row.other}".replace("BFCNN", "BF-CNN") for row in most]
 for ax, title, field in zip(axes, ("samples", "beyond Wiener"), ("plain", "beyond"), strict=True):
     for row, place in zip(most, range(len(most.rows))[::-1], strict=True):
         e = getattr(row, field)
         ax.plot([e.low, e.high], [place, place], color=colours[row.changed])
-        ax.plot(
-            [e.value], [place], "s" if row.changed == "architecture" else "o", color=colours[row.changed], markersize=4
-        )
+        ax.plot([e.value], [place], "s" if row.changed == "architecture" else "o", color=colours[row.changed], markersize=4)
     ax.set(title=title, xlabel="centred cosine, median", yticks=range(len(names)), yticklabels=names[::-1])
 plots.Picture(figure)
 
@@ -338,12 +325,8 @@ results.keep(steps=steps)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: at which noise do A and B part?", "code_prompt_hide": "Figure: at which noise do A and B part?", "figure": {"name": "fig-part", "caption": "**Networks of few images part at once.** {claim}`walks-part-at-the-start` Similarity of what A and B see; bands: the middle half of the seeds."}, "image": {"alt": "Similarity of the two walks against input PSNR, one curve for each N: that of the largest is near one all the way, those of few images are low from the start.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.8)
 for n, walk in steps.by("n"):
-    axes.plot(
-        walk["input_psnr"], [e.value for e in walk["similarity"]], color=plots.shade(n, faces.sizes), label=f"N = {n:,}"
-    )
-    axes.fill_between(
-        walk["input_psnr"], walk["lower"], walk["upper"], color=plots.shade(n, faces.sizes), alpha=0.2, linewidth=0
-    )
+    axes.plot(walk["input_psnr"], [e.value for e in walk["similarity"]], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
+    axes.fill_between(walk["input_psnr"], walk["lower"], walk["upper"], color=plots.shade(n, faces.sizes), alpha=0.2, linewidth=0)
 axes.set(xlabel="input PSNR (dB)", ylabel="similarity of A's and B's denoised images")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
@@ -369,9 +352,7 @@ walkers.show(network="", sampler="", same_noise=".2f", energy=".2f")
 # {claim}`samples-are-told-from-faces`
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: contrast and spectrum of samples, both widths", "code_prompt_hide": "Table: contrast and spectrum of samples, both widths"}
-wide = samples.draw(
-    experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))}
-)
+wide = samples.draw(experiments.flagship(scale, sizes), {faces.largest: range(1000 * seed, 1000 * seed + min(many, 256))})
 quality, spectrum = samples.quality(drawn, wide)
 results.keep(quality=quality, spectrum=spectrum)
 quality.show(width="", images_seen=",", same_noise=".2f", energy=".2f", deviation=".2f", discrepancy=".2f")

@@ -38,7 +38,7 @@ from ghr import experiments, noise
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import bases, gaussian_fields, rates
+from ghr.measure import approach, bases, gaussian_fields, rates
 from ghr.measure.denoising import networks
 from ghr.references import WaveletDenoiser
 
@@ -156,22 +156,13 @@ for ax, hoelder, title in zip(axes, (False, True), ("authors' exponents", "Höld
         x, style = [row.alpha + 0.08 * (place - 1.5) for row in rows], {"mfc": "none", "markersize": 4, "linewidth": 1}
         ax.errorbar(x, [row.slope.value for row in rows], ends, fmt=mark, color=colour, label=name, **style)
     ax.set(title=title, xlabel="α", ylabel="slope", ylim=(0, 1))
-axes[0].plot(
-    smooth[smooth > 1.5],
-    rates.rate(smooth[smooth > 1.5] - 1),
-    "-.",
-    color=plots.TRAINING,
-    linewidth=1,
-    label="theory, Hölder",
-)
+axes[0].plot(smooth[smooth > 1.5], rates.rate(smooth[smooth > 1.5] - 1), "-.", color=plots.TRAINING, linewidth=1, label="theory, Hölder")
 axes[0].plot(rates.PAPER.keys(), rates.PAPER.values(), "x", color=plots.INK, label="the paper's")
 plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: slopes"}
-slopes.show(
-    "Slopes of output on input PSNR", images="", denoiser="", low="g", high="g", slope=".2f", named=".2f", true=".2f"
-)
+slopes.show("Slopes of output on input PSNR", images="", denoiser="", low="g", high="g", slope=".2f", named=".2f", true=".2f")
 
 # %%
 worst = rates.worst(measured)  # against TI db4, over all α
@@ -211,16 +202,7 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the network beside its rivals"}
-leads.show(
-    "The network beside its rivals",
-    {"lead": "lead (dB)", "level": "its output (dB)"},
-    images="",
-    network="",
-    rival="",
-    steeper="+.2f",
-    lead="+.2f",
-    level=".1f",
-)
+leads.show("The network beside its rivals", {"lead": "lead (dB)", "level": "its output (dB)"}, images="", network="", rival="", steeper="+.2f", lead="+.2f", level=".1f")
 
 # %% [markdown]
 # The paper's own slopes differ from $\alpha/(\alpha+1)$ by up to {num}`passing[denoiser=UNet].tolerance:.2f`. With that
@@ -242,12 +224,8 @@ leads.show(
 # level, nor the torus.
 
 # %%
-losses, optimality = gaussian_fields.losses(
-    fields, noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)], 2 * tested, seed
-)
-scenes, filters = rates.differentiated(
-    [*regular, fields], 0.1, many, seed
-)  # clean images, and each network as a matrix
+losses, optimality = gaussian_fields.losses(fields, noise.SIGMAS[(noise.SIGMAS >= 0.02) & (noise.SIGMAS <= 0.7)], 2 * tested, seed)
+scenes, filters = rates.differentiated([*regular, fields], 0.1, many, seed)  # clean images, and each network as a matrix
 y = noise.add_noise(scenes[fields.name], 0.1, torch.Generator().manual_seed(seed))
 own, best = filters[fields.name, fields.network], gaussian_fields.exact_basis(fields, y[-1:], 0.1)
 subspaces = gaussian_fields.subspaces(bases.vectors(own), best)
@@ -275,9 +253,7 @@ titles = ["clean", "noisy", "denoised", *(f"k = {k}" for k in ranks)]
 answers = [denoise(f, y[:1], 0.1) for f in (*fields.denoisers.values(), gaussian_fields.exact(fields))]
 pictures = [torch.cat([scenes[fields.name][:1], y[:1], x_hat]) + 0.5 for x_hat in answers]  # fields have mean 0
 vectors = [own[0].eigenvectors[ranks - 1], gaussian_fields.plane_waves(best.eigenvectors[ranks - 1]).float()]
-plots.image_grid(
-    [torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks)
-)
+plots.image_grid([torch.cat(row) for row in zip(pictures, vectors, strict=True)], ["network", "optimum"], titles, signed=len(ranks))
 
 # %% [markdown]
 # The network loses at most {num}`optimality.largest.value:.2f` dB, at the weakest noise ({target}`T14b`).
@@ -285,9 +261,43 @@ plots.image_grid(
 # {num}`subspaces[nearest=True].fourier.value:.2f`, and in those at another image as well: nearly one basis of waves for
 # all images. {claim}`one-basis-of-waves`
 #
+# ## Would more training help?
+#
+# Networks of the fields, and of images of two regions ($\alpha$ = 2), were trained on {num}`falls.shortest:,` to
+# {num}`falls.longest:,` images, each to the end of a schedule of its own. (They are of the {term}`second edition`, the
+# others of this chapter of the first.)
+
+# %%
+course, falls = approach.courses(experiments.scaling(scale, "fields-"), {}, tested, seed=seed)
+led = approach.leads(experiments.scaling(scale, "c_alpha-"), measured, tested, seed=seed)
+results.keep(course=course, falls=falls, led=led)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-longer", "caption": "**Longer training brings networks nearer to the optimum, and farther ahead of their rivals.** {claim}`longer-training-loses-less` {claim}`longer-training-leads-more` Left: PSNR lost against the optimum on Gaussian fields, σ = 0.04. Right: lead over rivals on images of two regions, mean over input 9 to 27 dB. Each point is a network, trained to the end; 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training. Left, the loss on Gaussian fields falls. Right, the lead over TI db4, bandlets and Wiener grows."}}
+figure, (left, right) = plots.panels(2, columns=2, height=2.6)
+plots.band(left, course["images_seen"], course["loss"], color=plots.HALF["A"], marker=".")
+for name, some in led.by("rival"):
+    colour, line = LINES[name]
+    plots.band(right, some["images_seen"], some["lead"], color=colour, linestyle=line, marker=".", label=f"over {name}")
+left.set(xlabel="images seen in training", ylabel="loss (dB)", xscale="log", ylim=(0, None))
+right.set(xlabel="images seen in training", ylabel="lead (dB)", xscale="log")
+plots.legend(right, above=True)
+plots.Picture(figure)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: networks of fields by images seen"}
+course.show(images_seen=",", loss=".2f", excess=".3f", trace=".0f")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the lead by images seen"}
+led.show("The lead by images seen", {"lead": "lead (dB)", "gained": "over the training before (dB)"}, images_seen=",", rival="", lead="+.2f", gained="+.2f")
+
+# %% [markdown]
+# It would. On the fields the loss at this noise falls to {num}`course[images_seen=max].loss.value:.2f` dB.
+# {claim}`longer-training-loses-less` On images of two regions the last four times as many images gained
+# {num}`led[images_seen=max,rival=Wiener].gained.value:.2f` dB. {claim}`longer-training-leads-more` So a part of what
+# is missing is a short training, on images for which harmonics are the best basis, too.
+#
 # ## Along the contour
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions, tr J, are kept the smoother the image is.** {claim}`bases-know-their-scene` {claim}`smoother-images-keep-less` One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.9", "figure": {"name": "fig-contours", "caption": "**Eigenvectors follow the contour, and fewer dimensions, tr J, are kept the smoother the image is.** {claim}`bases-know-their-scene` {claim}`smoother-images-keep-less` One scene (authors' exponents) at σ = 0.1, denoised by the network of its α, and eigenvectors by rank."}, "image": {"alt": "Rows by α: clean, noisy and denoised image, and five eigenvectors of the network's Jacobian.", "classes": "dark-light"}}
 rows, labels = [], []
 for study in paper:
     x, part, (network,) = scenes[study.name], filters[study.name, "UNet"][0], study.denoisers.values()
@@ -302,17 +312,7 @@ mixtures = rates.mixtures(measured)
 results.keep(adaptation=adaptation, gains=gains, mixtures=mixtures)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: adaptation of bases by regularity"}
-adaptation.show(
-    "Adaptation of bases at sigma = .1",
-    {"trace": "tr J"},
-    images="",
-    network="",
-    trace=".0f",
-    h2="+.2f",
-    h2_third="+.2f",
-    h4="+.2f",
-    h4_third="+.2f",
-)
+adaptation.show("Adaptation of bases at sigma = .1", {"trace": "tr J"}, images="", network="", trace=".0f", h2="+.2f", h2_third="+.2f", h4="+.2f", h4_third="+.2f")
 
 # %% [markdown]
 # The network's basis knows its scene: in H2 and H4 of [chapter 4](04_adaptive_basis.py) it is
@@ -326,7 +326,7 @@ adaptation.show(
 #
 # Bend one contour, and nothing else: who gains by it?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.9", "figure": {"name": "fig-contour", "caption": "**A smoother contour helps the network by decibels, wavelets hardly.** Regions of α = 3 (authors' exponents) along a contour of 1 and of 5, from the same random numbers: clean, with noise (σ = 0.3), denoised by the network of α = 3, by TI db4. At the left: PSNR. Live: any regularity of regions and contour, new images, other noise, and networks of other images; below, PSNR for the same image with other contours. (Hölder images of α are those of α + 1 with a contour of α + 1/2.)"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.10", "figure": {"name": "fig-contour", "caption": "**A smoother contour helps the network by decibels, wavelets hardly.** Regions of α = 3 (authors' exponents) along a contour of 1 and of 5, from the same random numbers: clean, with noise (σ = 0.3), denoised by the network of α = 3, by TI db4. At the left: PSNR. Live: any regularity of regions and contour, new images, other noise, and networks of other images; below, PSNR for the same image with other contours. (Hölder images of α are those of α + 1 with a contour of α + 1/2.)"}}
 from ghr.book.live import Live
 from ghr.images.synthetic import c_alpha
 

@@ -35,7 +35,7 @@ seed = 0  # of the noise used for measuring, and of the discs that it is measure
 import numpy as np
 import torch
 
-from ghr import experiments, noise, recipes
+from ghr import experiments, noise
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
@@ -134,9 +134,7 @@ plots.Picture(figure)
 # %%
 tangents = [synthetic.disc_tangent(p, size) for p in parameters.T[:dissected]]
 found = {network: manifolds.dissections(f, x, tangents, seed=seed) for network, f in denoisers.items()}
-found["optimum"] = manifolds.dissections(
-    exact, x, tangents, seed=seed, matrix=lambda y: exact.jacobian(y, manifolds.WEAK)
-)
+found["optimum"] = manifolds.dissections(exact, x, tangents, seed=seed, matrix=lambda y: exact.jacobian(y, manifolds.WEAK))
 parts = manifolds.parts("discs", found)
 spectra = manifolds.spectra("discs", found, range(1, 26))
 results.keep(parts=parts, spectra=spectra)
@@ -173,18 +171,7 @@ heads = {
     "along": "tr J along",
     "beyond": "tr J beyond",
 }
-parts.show(
-    "Along the tangent and beyond it",
-    heads,
-    denoiser="",
-    left=".3f",
-    right=".3f",
-    along=".2f",
-    beyond=".2f",
-    error_along=".2f",
-    error_beyond=".2f",
-    asym=".2f",
-)
+parts.show("Along the tangent and beyond it", heads, denoiser="", left=".3f", right=".3f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f", asym=".2f")
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; what the network keeps after its five sits on the contour.** {claim}`five-directions-are-found` {claim}`surplus-sits-on-the-contour` Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
@@ -282,17 +269,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
 plots.image_grid(rows, ["ray", "wave"], ["noisy", *(f"k = {k}" for k in range(1, 7))], signed=6)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: along the ray and the plane, and beyond them"}
-flat_parts.show(
-    "Along the ray and the plane, and beyond them",
-    heads,
-    images="",
-    left=".3f",
-    trace=".2f",
-    along=".2f",
-    beyond=".2f",
-    error_along=".2f",
-    error_beyond=".2f",
-)
+flat_parts.show("Along the ray and the plane, and beyond them", heads, images="", left=".3f", trace=".2f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f")
 
 # %% [markdown]
 # At $\sigma$ = .04 the network keeps on the ray
@@ -310,8 +287,7 @@ flat_parts.show(
 # $$\mathrm{excess} = \mathbb{E}\, \|f(y) - f^*(y)\|^2 \,/\; \mathbb{E}\, \|f^*(y) - x\|^2.$$ (eq-excess)
 
 # %%
-trained = [experiments.study({(run.n, run.half): run}) for run in recipes.scaling(scale)]
-course, falls = approach.courses(trained, {"discs": x}, tested, seed=seed)
+course, falls = approach.courses(experiments.scaling(scale, "discs", "ray"), {"discs": x}, tested, seed=seed)
 results.keep(course=course, falls=falls)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.11", "code_prompt_hide": "Code: Fig. 6.11", "figure": {"name": "fig-approach", "caption": "**Longer training brings the network nearer to the optimum, ever more slowly.** {claim}`longer-training-comes-nearer` {claim}`the-pace-slackens` Left: excess error. Right: dimensions kept; thin lines: by the optimum. Each point is a network, trained to the end; σ = 0.04, with 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training, for discs and for the ray. Left, the excess error falls with each longer training. Right, kept dimensions fall towards those of the optimum and stay above them; those of the ray rise again at the last step.", "classes": "dark-light"}}

@@ -104,9 +104,7 @@ plots.Picture(figure)
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: losses at three noise levels"}
 named = Table(tuple(row for row in losses if row.sigma in shuffles.NAMED))
 heads = {"block": "blocks of", "lost": "lost (dB)", "over_wiener": "over Wiener (dB)"}
-named.show(
-    "PSNR lost by shuffling, and PSNR over Wiener", heads, block="", half="", sigma="", lost=".2f", over_wiener=".2f"
-)
+named.show("PSNR lost by shuffling, and PSNR over Wiener", heads, block="", half="", sigma="", lost=".2f", over_wiener=".2f")
 
 # %% [markdown]
 # From $\sigma = 0.1$ to $0.5$ a whole shuffle costs at least {num}`deficit.least_loss:.1f` dB, {claim}`shuffling-costs`
@@ -194,17 +192,7 @@ heads = {
     "as_principal": "in principal components",
     "as_next": "in its own at the next face",
 }
-kept.show(
-    "Jacobians and alignment of bases",
-    heads,
-    block="",
-    trace=".0f",
-    consistency=".2f",
-    asym=".2f",
-    as_faces=".2f",
-    as_principal=".2f",
-    as_next=".2f",
-)
+kept.show("Jacobians and alignment of bases", heads, block="", trace=".0f", consistency=".2f", asym=".2f", as_faces=".2f", as_principal=".2f", as_next=".2f")
 
 # %% [markdown]
 # The network of the whole shuffle keeps more dimensions, {claim}`shuffled-network-keeps-more` and others: put back, its
@@ -226,9 +214,7 @@ ax.axvline(0, color=plots.FAINT)
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: harmonicity on both grids"}
-harmonicity.show(
-    "Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f"
-)
+harmonicity.show("Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
 
 # %% [markdown]
 # On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained

@@ -299,7 +299,26 @@ def classes(scale: str, *kinds: str) -> tuple[Study, ...]:
     Raises:
         ValueError: for another scale, or when the table has no set of a kind.
     """
-    table = recipes.classes(scale)
+    return _kinds(scale, recipes.classes(scale), kinds)
+
+
+def scaling(scale: str, *kinds: str) -> tuple[Study, ...]:
+    """What does a network gain as it sees more images? A study of one network each, key (n, "A").
+
+    Args:
+        scale: table of runs: "smoke", "laptop" or "paper".
+        kinds: how the names of the wanted image sets begin, e.g. "discs" (none: all).
+
+    Returns:
+        Studies, from the shortest training of each set to the longest.
+
+    Raises:
+        ValueError: for another scale, or when the table has no set of a kind.
+    """
+    return _kinds(scale, recipes.scaling(scale), kinds)
+
+
+def _kinds(scale: str, table: Collection[Run], kinds: tuple[str, ...]) -> tuple[Study, ...]:
     if absent := [kind for kind in kinds if not any(run.images.startswith(kind) for run in table)]:
         known = ", ".join(dict.fromkeys(run.images for run in table))
         raise ValueError(f"The table of scale {scale} has no {', '.join(absent)}: expected some of {known}.")

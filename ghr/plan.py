@@ -1,9 +1,9 @@
 """What is trained for the book at the laptop's scale, in which order: every network, each once.
 
 Parts, in order: the tables of faces and photographs; shorter trainings of the largest set of faces; narrower and wider
-networks of small sets; how optima are approached as more images are seen; equal views of each training image at a
-constant rate, for the time at which memory sets in; that time for small sets and two widths; other images, other
-networks, exchanged seeds; networks without convolutions; and the longest runs last.
+networks of small sets; images drawn by formula, by images seen; faces by views of each, at a constant rate; small sets
+and two widths, for the time at which memory sets in; other images, other networks, exchanged seeds; networks without
+convolutions; and the longest runs last.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from ghr.training import train
 
 M = 2**20  #: images
 ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
-SCALING = ("discs", "ray", "fields-2", "c_alpha-2")
+EQUAL_VIEWS = {100: "A", 316: "A", 1000: "AB", 3162: "A", 10_000: "AB"}  #: halves by N
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
     *("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled"),
@@ -60,7 +60,7 @@ def scaling() -> list[Run]:
     Returns:
         Runs.
     """
-    chosen = recipes.scaling("laptop", SCALING)
+    chosen = recipes.scaling("laptop")
     return [*chosen, *(dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M)]
 
 
@@ -70,7 +70,7 @@ def longest() -> list[Run]:
     Returns:
         Runs.
     """
-    chosen = recipes.scaling("laptop", SCALING)
+    chosen = recipes.scaling("laptop")
     return [dataclasses.replace(run, images_seen=4 * M) for run in chosen if run.images_seen == M]
 
 
@@ -81,7 +81,8 @@ def equal_views() -> list[Run]:
         Runs.
     """
     chosen = []
-    for (n, _), some in itertools.groupby(recipes.equal_views("laptop"), key=lambda run: (run.n, run.half)):
+    every = recipes.equal_views("laptop", EQUAL_VIEWS, most=6 * M)
+    for (n, _), some in itertools.groupby(every, key=lambda run: (run.n, run.half)):
         chosen += some
         chosen.append(dataclasses.replace(chosen[-1], schedule="constant", images_seen=600 * n))
     return chosen

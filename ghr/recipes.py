@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ghr.images import names
@@ -185,15 +185,12 @@ _ONSET = {
     "laptop": ((32, 64, 128, 256), (8, 16), 3, 512),  # memory sets in near 130 views at N = 1,000
     "paper": ((128, 256, 512, 1024), (64,), 3, 4096),
 }
-#: N with its halves, and views of each image before a short decay, at a constant rate; fewer images teach too little
+#: halves by N; views of each image at a constant rate, before a short decay; images seen: more than the first, as fewer
+#: teach too little, and at most the second
 _EQUAL_VIEWS = {
-    "smoke": (((10, "A"), (30, "AB")), (8, 32), 0),
-    "laptop": (
-        ((100, "A"), (316, "A"), (1000, "AB"), (3162, "A"), (10_000, "AB")),
-        (16, 31, 62, 125, 250, 500),
-        2**14,
-    ),
-    "paper": (((100, "A"), (1000, "AB"), (10_000, "AB")), (62, 250, 1000, 4000), 2**19),
+    "smoke": ({10: "A", 30: "AB"}, (8, 32), (0, 2**20)),
+    "laptop": ({1000: "A", 10_000: "A"}, (16, 31, 62, 125, 250, 500), (2**14, 3 * 2**20)),
+    "paper": ({1000: "AB", 10_000: "AB"}, (62, 250, 1000, 4000), (2**19, 2**26)),
 }
 #: narrower and wider networks, as long as others take to begin to remember: N by width, seeds, images seen
 _ROOM = {
@@ -203,8 +200,9 @@ _ROOM = {
 }
 #: images seen by the largest set's network at the end of shorter trainings
 _EARLY = {"smoke": (512,), "laptop": (2**14, 2**16, 2**18), "paper": (2**18, 2**20, 2**22)}
-#: images drawn by formula, by images seen: that of the table's network over these
-_SCALING = ("discs", "ray")
+#: images drawn by formula, and one set with contours that the scale's classes have; images seen: the table's over these
+_SCALING = ("discs", "ray", "fields-2")
+_SCALING_ALPHA = {"smoke": "c_alpha-1", "laptop": "c_alpha-2", "paper": "c_alpha-2"}
 _SCALING_DIVISORS = {"smoke": (8, 4, 2, 1), "laptop": (64, 16, 4, 1), "paper": (64, 16, 4, 1)}
 _ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
@@ -216,7 +214,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
     Args:
         scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
         images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
-            `classes`, `onset`, `room`, `early` and `scaling`).
+            `classes`, `onset`, `room`, `early`, `scaling` and `equal_views`).
         network: "UNet", or of avatars "BFCNN".
         like: trained as the networks of this part are, to be compared with them: "controls", "classes" ... (default:
             as those of its own part).
@@ -233,7 +231,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
         rest = (flagship(scale), controls(scale), others(scale), classes(scale), onset(scale))
-        rest = (*rest, room(scale), early(scale), scaling(scale))
+        rest = (*rest, room(scale), early(scale), scaling(scale), equal_views(scale))
         return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
@@ -359,13 +357,15 @@ def early(scale: str) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(a, images_seen=seen) for seen in _EARLY[scale])
 
 
-def equal_views(scale: str) -> tuple[Run, ...]:
+def equal_views(scale: str, halves: Mapping[int, str] | None = None, most: int | None = None) -> tuple[Run, ...]:
     """Do small sets differ from large ones when each image is seen as often? Faces, at a constant rate, then a decay.
 
     Runs of one set are one trunk, from which each branches off where its decay begins.
 
     Args:
         scale: one of SCALES.
+        halves: "A" or "AB" by N (None: those of the book).
+        most: images seen at most (None: as in the book).
 
     Returns:
         Runs of each set, from the fewest views of each image to the most.
@@ -374,33 +374,33 @@ def equal_views(scale: str) -> tuple[Run, ...]:
         ValueError: for another scale.
     """
     _require_scale(scale)
-    sets, views, least = _EQUAL_VIEWS[scale]
+    shown, views, (least, longest) = _EQUAL_VIEWS[scale]
     common = {"schedule": "trapezoid", "float32_tail": 0.0}  # a tail in another precision would be no trunk
     every = (
         (run, count * n * 11 // 10)
-        for n, halves in sets
+        for n, labels in (halves or shown).items()
         for run in pair(scale, n)
-        if run.half in halves
+        if run.half in labels
         for count in views
     )
-    return tuple(dataclasses.replace(run, images_seen=seen, **common) for run, seen in every if seen > least)
+    inside = range(least + 1, (most or longest) + 1)
+    return tuple(dataclasses.replace(run, images_seen=seen, **common) for run, seen in every if seen in inside)
 
 
-def scaling(scale: str, kinds: Sequence[str] = _SCALING) -> tuple[Run, ...]:
-    """How is an optimum approached as more images are seen? Half A of images drawn by formula.
+def scaling(scale: str) -> tuple[Run, ...]:
+    """What does a network gain as it sees more images? Half A of images drawn by formula.
 
     Args:
         scale: one of SCALES.
-        kinds: image sets, as `ghr.images.load` names them (default: two whose optimum is known).
 
     Returns:
         Runs, from the shortest training of each set to the longest; each has a schedule of its own.
 
     Raises:
-        ValueError: for another scale, or what makes no `Run`.
+        ValueError: for another scale.
     """
     _require_scale(scale)
-    longest = [pair(scale, _CLASSES_SIZE[scale]["n"], kind)[0] for kind in kinds]
+    longest = [pair(scale, _CLASSES_SIZE[scale]["n"], kind)[0] for kind in (*_SCALING, _SCALING_ALPHA[scale])]
     every = itertools.product(_SCALING_DIVISORS[scale], longest)
     return tuple(dataclasses.replace(run, images_seen=run.images_seen // divisor) for divisor, run in every)
 

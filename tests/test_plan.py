@@ -34,7 +34,7 @@ def test_networks_without_convolutions_are_the_last_but_the_longest_runs():
     assert plan.laptop()[-last - len(kinds) : -last] == kinds
 
 
-def test_images_with_a_known_optimum_are_trained_by_length_once_more_at_the_longest_and_longer_at_the_end():
+def test_images_drawn_by_formula_are_trained_by_length_once_more_at_the_longest_and_longer_at_the_end():
     trained, longest = plan.scaling(), plan.longest()
     book = recipes.scaling("laptop")
     assert set(book) < set(trained)

@@ -265,7 +265,7 @@ def test_shorter_trainings_differ_from_half_a_of_the_largest_set_in_length_alone
         assert {dataclasses.replace(run, images_seen=a.images_seen) for run in recipes.early(scale)} == {a}
 
 
-def test_trainings_that_approach_an_optimum_differ_in_length_alone_and_end_at_that_of_the_table():
+def test_trainings_by_images_seen_differ_in_length_alone_and_end_at_that_of_the_table():
     for scale in recipes.SCALES:
         whole = recipes.scaling(scale)
         for kind in {run.images for run in whole}:
@@ -297,6 +297,7 @@ def test_the_whole_table_is_all_sets_the_flagship_controls_and_other_networks_ea
         parts = [recipes.table(scale, *key) for key in sets]
         parts += [recipes.flagship(scale), recipes.controls(scale), recipes.others(scale), recipes.classes(scale)]
         parts += [recipes.onset(scale), recipes.room(scale), recipes.early(scale), recipes.scaling(scale)]
+        parts += [recipes.equal_views(scale)]
         whole = recipes.table(scale)
         assert set(whole) == set(sum(parts, ()))
         assert len(set(whole)) == len(whole)

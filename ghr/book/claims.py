@@ -180,6 +180,19 @@ CLAIMS = named(
             " and all(t is not None for t in {*began.apart})",
         ),
         Claim(
+            "at-equal-views-larger-sets-are-remembered-less",
+            "02",
+            "{equal[gap=1].larger.high} < 1"
+            " and {equally[n=10000,half=A,views~275].gap.high} < {equally[n=1000,half=A,views~275].gap.low}",
+        ),
+        Claim(
+            "memory-costs-new-faces",
+            "02",
+            "{equally[n=1000,half=A,views=max].test.high} < max({*equally[n=1000,half=A].test.low})"
+            " and {equally[n=10000,half=A,views=max].test.value} == max({*equally[n=10000,half=A].test.value})",
+        ),
+        Claim("a-gap-is-no-copy", "02", "max({*equally.copies.value}) == 0 and {equally[n=1000,gap=max].gap.low} > 3"),
+        Claim(
             "networks-are-no-two-memories",
             "03",
             "{distance[n=max,sigma=0.1].u.high} < 0.05 and max({*distance[n=max,sigma>=0.05].u.high}) < 0.3",
@@ -408,6 +421,8 @@ CLAIMS = named(
         ),
         Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
         Claim("fields-within-half-a-decibel", "05", "{optimality.largest.high} < 0.5"),
+        Claim("longer-training-loses-less", "05", "{falls.last.low} > 0"),
+        Claim("longer-training-leads-more", "05", "{led[images_seen=max,rival=Wiener].gained.low} > 0"),
         Claim(
             "weakest-noise-costs-most",
             "05",

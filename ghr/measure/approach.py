@@ -1,7 +1,8 @@
-"""Does a network come to its optimum when it sees more images, or does it stop before? Trainings enter, curves leave.
+"""Does a network gain when it sees more images, or does it stop? Trainings enter, curves leave.
 
-Networks of one image set whose best denoiser is known, each trained to the end of a schedule of its own on four times
-as many images as the one before. What still falls at the end is undertraining; what does not would be a bias of the
+Networks of one image set, each trained to the end of a schedule of its own, on some times as many images as the one
+before. Where the best denoiser is known, they are measured by their distance from it; where it is not, by their lead
+over rivals that are not trained. What still falls at the end is undertraining; what does not would be a bias of the
 network. ::
 
     excess(t) = E ||f_t(y) - f*(y)||^2 / E ||f*(y) - x||^2,   t images seen, f* the optimum;   excess ~ t^-p
@@ -19,7 +20,8 @@ from torch import Tensor
 from ghr import jacobian
 from ghr.denoiser import denoise
 from ghr.experiments import Study
-from ghr.measure import gaussian_fields
+from ghr.measure import gaussian_fields, rates
+from ghr.measure.errors import errors
 from ghr.measure.manifolds import WEAK
 from ghr.noise import add_noise, mse
 from ghr.references import DiscPosterior, RayDenoiser
@@ -50,6 +52,17 @@ class Fall:
     power: Estimate  #: p of excess ~ t^-p, a line through all trainings on two log axes
     last: Estimate  #: the same between the last two trainings
     kept: Estimate  #: tr J after the last training over that after the one before
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A network after a training of some length, beside rivals that are not trained."""
+
+    images: str  #: image set
+    images_seen: int  #: in training, with repetition
+    rival: str  #: one of `rates.RIVALS`
+    lead: Estimate  #: output PSNR of the network less that of the rival, mean over `rates.LEVEL`, dB
+    gained: Estimate | None  #: output PSNR less that after the training before, the same mean, dB; None of the first
 
 
 def courses(
@@ -109,6 +122,30 @@ def courses(
             )
         )
     return Table(tuple(rows)), Table(tuple(falls))
+
+
+def leads(studies: Sequence[Study], measured: rates.Errors, tested: int = 64, seed: int = 0) -> Table[Lead]:
+    """Where the optimum is not known: what does a network lead its rivals by, and does more training still help?
+
+    Args:
+        studies: of one network each; from the shortest training of a set to the longest.
+        measured: errors of `rates.RIVALS` on these sets, as `rates.beside_rivals` gives them.
+        tested: test images, those of the rivals.
+        seed: of the noise, that of the rivals.
+
+    Returns:
+        One row for each network and rival.
+    """
+    rows, before = [], {}
+    for study in studies:
+        (run,), (f,) = study.runs.values(), study.denoisers.values()
+        own = errors(f, study.held_out[:tested], rates.SIGMAS, seed)
+        gained = estimate(rates.lead, own, before[study.name]) if study.name in before else None
+        for rival in rates.RIVALS:
+            over = estimate(rates.lead, own, measured[study.name, rival])
+            rows.append(Lead(study.name, run.images_seen, rival, over, gained))
+        before[study.name] = own
+    return Table(tuple(rows), Lead)
 
 
 def optimum(study: Study, y: Float[Tensor, "n 1 h w"]) -> tuple[Float[Tensor, "n 1 h w"], Float[Tensor, " n"]]:

@@ -26,7 +26,7 @@ from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, slope
 from ghr.tables import Table
 
 INPUT_PSNR = np.arange(9.0, 34, 3)  #: dB
-_SIGMAS = 10 ** (-INPUT_PSNR / 20)
+SIGMAS = 10 ** (-INPUT_PSNR / 20)  #: the same as noise levels, image units
 WINDOWS = ((9, 33), (15, 30))  #: input PSNR, dB: where slopes are fitted
 LEVEL = (9, 27)  #: where levels are compared
 SOME = 0.1  #: noise level at which kinds of bandlets are compared
@@ -136,13 +136,13 @@ def beside_rivals(studies: Sequence[Study], tested: int = 64, fitted: int = 20_0
     found = {}
     for study in studies:
         (denoiser,) = study.denoisers.values()
-        found[study.name, study.network] = errors(denoiser, study.held_out[:tested], _SIGMAS, seed)
+        found[study.name, study.network] = errors(denoiser, study.held_out[:tested], SIGMAS, seed)
     for study in studies:
         if (study.name, BASELINE) not in found:
             x, training = study.held_out[:tested], min(study.largest, fitted)
             wiener = WienerDenoiser(images.load(study.name, x.shape[-1], training))
             for name, rival in zip(RIVALS, (WaveletDenoiser(), bandlets(x.shape[-1]), wiener), strict=True):
-                found[study.name, name] = errors(rival, x, _SIGMAS, seed)
+                found[study.name, name] = errors(rival, x, SIGMAS, seed)
     return found
 
 

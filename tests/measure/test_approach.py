@@ -7,7 +7,8 @@ import torch
 from ghr import jacobian
 from ghr.experiments import Study
 from ghr.images import synthetic
-from ghr.measure import approach, gaussian_fields, manifolds
+from ghr.measure import approach, gaussian_fields, manifolds, rates
+from ghr.measure.errors import errors
 from ghr.measure.manifolds import WEAK
 from ghr.recipes import Run
 from ghr.references import DiscPosterior, RayDenoiser
@@ -66,6 +67,24 @@ def test_each_set_is_measured_on_its_own_images():
     (error,) = manifolds.answers(some[0].denoisers[10, "A"], 2 * RAY[:5], level, seed=3).errors
     (least,) = manifolds.projections(RayDenoiser(RAY[:1]), 2 * RAY[:5], level, seed=3).errors
     assert rows.rows[0].loss.value == pytest.approx(10 * np.log10(error.mean() / least.mean()))
+
+
+def test_a_lead_over_rivals_is_in_decibels_and_so_is_what_a_longer_training_gains():
+    """On images of nothing a network that leaves a share of the noise errs by that share."""
+    nothing = torch.zeros(6, 1, 8, 8)
+    studies = [made("c_alpha-2", nothing, t, lambda y, sigma=None, c=c: c * y) for t, c in ((100, 0.5), (400, 0.25))]
+    identity = errors(lambda y, sigma=None: y, nothing, rates.SIGMAS, 3)
+    scales = dict(zip(rates.RIVALS, (1.0, 0.1, 4.0), strict=True))
+    found = approach.leads(studies, {("c_alpha-2", name): a * identity for name, a in scales.items()}, seed=3)
+    assert [(row.images, row.images_seen, row.rival) for row in found] == [
+        ("c_alpha-2", t, rival) for t in (100, 400) for rival in rates.RIVALS
+    ]
+    decibels = {name: 10 * np.log10(a) for name, a in scales.items()}
+    for row, twos in zip(found, [1] * 3 + [2] * 3, strict=True):
+        assert row.lead.value == pytest.approx(twos * 20 * np.log10(2) + decibels[row.rival], abs=1e-4)
+        assert row.gained is None if twos == 1 else row.gained.value == pytest.approx(20 * np.log10(2), abs=1e-4)
+    wiener = found.one(images_seen=100, rival="Wiener")
+    assert wiener.lead.low == pytest.approx(wiener.lead.high, abs=1e-4)  # paired: the noise is the same
 
 
 def test_one_training_shows_no_fall():

@@ -59,25 +59,26 @@ def test_gaps_are_those_of_one_noise_level_and_a_half_alone_is_like_no_other():
 def curve(n, of_views):
     level = Estimate(20.0, 19.0, 21.0)
     return [
-        views.Viewed(n, "A", v, level, Estimate(g, g - 0.5, g + 0.25), Estimate(0, 0, 0), None)
+        views.Viewed(n, "A", v, level, Estimate(g, g - 0.5, g + 0.25), 9, Estimate(0, 0, 0), None)
         for v, g in of_views.items()
     ]
 
 
 def test_a_larger_set_is_asked_at_the_views_at_which_the_smaller_one_is_remembered():
     found = Table((*curve(10, {16: 0.0, 64: 2.0, 256: 4.0}), *curve(100, {64: 0.0, 256: 1.0})), views.Viewed)
-    (row,) = views.equal(found, 10, 100)
+    row, later = views.equal(found, 10, 100, (3.0, 4.0))
     assert row.views == pytest.approx(128)
     assert (row.larger.value, row.larger.low, row.larger.high) == pytest.approx((0.5, 0.0, 0.75))
-    (later,) = views.equal(found, 10, 100, gap=4.0)
     assert (later.views, later.larger.value) == (256, 1.0)
 
 
 def test_what_was_not_seen_as_often_is_not_known():
     found = Table((*curve(10, {16: 0.0, 64: 4.0}), *curve(100, {64: 0.0, 256: 1.0})), views.Viewed)
-    assert (row := views.equal(found, 10, 100).rows[0]).views == pytest.approx(16 * 4**0.75)
-    assert row.larger is None
-    assert views.equal(found, 10, 100, gap=5.0).rows[0].views is None
+    early, late, never = views.equal(found, 10, 100, (1.0, 3.0, 5.0))
+    assert (early.views, late.views) == pytest.approx((16 * 4**0.25, 16 * 4**0.75))
+    assert early.larger is None
+    assert never.views is None
+    assert late.larger is None
     assert views.equal(found, 10, 77).rows[0].larger is None
     assert views.equal(found, 77, 100).rows[0].views is None
 
@@ -98,5 +99,5 @@ def test_a_study_holds_the_networks_of_one_number_of_views(monkeypatch, scale):
     assert [min(count) for count in counts] == sorted(min(count) for count in counts)
     assert {run.schedule for chosen in found for run in chosen.values()} == {"trapezoid"}
     both = {n for chosen in found for n, half in chosen if half == "B"}
-    assert both
+    assert both or scale == "laptop"  # where halves B are trained later
     assert all({(n, "A"), (n, "B")} <= chosen.keys() for chosen in found for n, _ in chosen if n in both)
