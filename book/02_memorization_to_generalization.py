@@ -375,6 +375,8 @@ for n, of_n in equally.where(half="A").by("n"):
         plots.band(ax, of_n["views"], of_n[field], **style)
 for ax, name in zip(axes, ("training − test (dB)", "test PSNR (dB)"), strict=True):
     ax.set(xlabel="views of each training image", ylabel=name, xscale="log")
+    ax.set_xticks([20, 50, 100, 200, 500], [20, 50, 100, 200, 500])
+    ax.set_xticks([], minor=True)
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
 

@@ -272,7 +272,7 @@ course, falls = approach.courses(experiments.scaling(scale, "fields-"), {}, test
 led = approach.leads(experiments.scaling(scale, "c_alpha-"), measured, tested, seed=seed)
 results.keep(course=course, falls=falls, led=led)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-longer", "caption": "**Longer training brings networks nearer to the optimum, and farther ahead of their rivals.** {claim}`longer-training-loses-less` {claim}`longer-training-leads-more` Left: PSNR lost against the optimum on Gaussian fields, σ = 0.04. Right: lead over rivals on images of two regions, mean over input 9 to 27 dB. Each point is a network, trained to the end; 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training. Left, the loss on Gaussian fields falls. Right, the lead over TI db4, bandlets and Wiener grows."}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 5.8", "figure": {"name": "fig-longer", "caption": "**Longer training brings networks nearer to the optimum, and farther ahead of their rivals.** {claim}`longer-training-loses-less` {claim}`longer-training-leads-more` Left: PSNR lost against the optimum on Gaussian fields, σ = 0.04. Right: lead over rivals on images of two regions, mean over input 9 to 27 dB. Each point is a network, trained to the end; 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training. Left, the loss on Gaussian fields falls. Right, the lead over TI db4, bandlets and Wiener grows.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.6)
 plots.band(left, course["images_seen"], course["loss"], color=plots.HALF["A"], marker=".")
 for name, some in led.by("rival"):
