@@ -369,13 +369,14 @@ results.keep(equally=equally, equal=equal)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 2.11", "code_prompt_hide": "Code: Fig. 2.11", "figure": {"name": "fig-equal", "caption": "**Seen as often, the larger set is remembered less, once memory has set in.** {claim}`at-equal-views-larger-sets-are-remembered-less` Left: gap at σ = 0.1. Right: output PSNR on test faces. Each point is a network, half A; 95% intervals over images."}, "image": {"alt": "Left, the gap between training and test PSNR against views of each image: that of 1,000 faces climbs to three dB, that of 10,000 stays near zero. Right, PSNR on test faces against views: that of 1,000 turns down, that of 10,000 keeps rising.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8)
+counts = sorted(set(equally["views"]))
 for n, of_n in equally.where(half="A").by("n"):
     style = {"color": plots.shade(n, (*faces.sizes, *equally["n"])), "marker": ".", "label": f"N = {n:,}"}
     for ax, field in zip(axes, ("gap", "test"), strict=True):
         plots.band(ax, of_n["views"], of_n[field], **style)
 for ax, name in zip(axes, ("training − test (dB)", "test PSNR (dB)"), strict=True):
     ax.set(xlabel="views of each training image", ylabel=name, xscale="log")
-    ax.set_xticks([20, 50, 100, 200, 500], [20, 50, 100, 200, 500])
+    ax.set_xticks(counts, [f"{count:,.0f}" for count in counts])
     ax.set_xticks([], minor=True)
 plots.legend(figure, ncols=2)
 plots.Picture(figure)

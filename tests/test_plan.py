@@ -62,6 +62,8 @@ def test_all_networks_of_the_plan_take_one_recipe_but_for_what_is_varied():
 
 def test_equal_views_share_one_trunk_for_each_set():
     """All of a set but their length and their end is equal, and each is longer than the one before."""
+    assert set(recipes.equal_views("laptop")) < set(plan.equal_views())
+    assert {run.n for run in plan.equal_views() if run.half == "B"} == {1000, 10_000}
     for _, group in itertools.groupby(plan.equal_views(), key=lambda run: (run.n, run.half)):
         group = list(group)
         assert len({dataclasses.replace(run, images_seen=1, schedule="constant") for run in group}) == 1
