@@ -161,10 +161,11 @@ results.keep(homogeneity=denoising.homogeneity(denoiser, y))
 # %% [markdown]
 # Our network obeys both to rounding. {claim}`network-is-homogeneous`
 #
-# A blind network must find out the noise level. Of $d$ dimensions of noise the optimum takes away
-# $d - \operatorname{tr} J$, so what the network takes away tells the level that it saw,
-# $\hat\sigma = \|y - f(y)\| / \sqrt{d - \operatorname{tr} J(y)}$. From $\sigma$ = .05 on it is right within three per
-# cent, on faces of half the contrast as well. {claim}`noise-level-is-read`
+# A blind network must find out the noise level. Of the $d$ dimensions of an image the best denoiser keeps
+# $\operatorname{tr} J$ and takes the noise out of the others, so that
+# $\mathbb{E}\|y - f(y)\|^2 = \sigma^2 (d - \mathbb{E} \operatorname{tr} J)$. Solved for $\sigma$, what a network takes
+# away tells the level that it saw, $\hat\sigma = \|y - f(y)\| / \sqrt{d - \operatorname{tr} J(y)}$. From $\sigma$ = .05
+# on it is right within three per cent, on faces of half the contrast as well. {claim}`noise-level-is-read`
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: the noise level that a denoiser saw"}
 from ghr.references import WienerDenoiser
@@ -178,7 +179,7 @@ cases = {
 seen = denoising.noise_levels(cases, seed=seed)
 results.keep(noise_levels=seen)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the network see how much noise there is?", "code_prompt_hide": "Figure: does the network see how much noise there is?", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** {claim}`noise-level-is-read` Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. One that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: does the network see how much noise there is?", "code_prompt_hide": "Figure: does the network see how much noise there is?", "figure": {"name": "fig-blind", "caption": "**The network sees how much noise there is, whatever the contrast of the image.** {claim}`noise-level-is-read` Noise level that a denoiser saw over the true one, 64 test faces, with 95% intervals. Grey: ‖y − f(y)‖/√d, what is taken away without the correction by tr J. One that always answers with the mean face takes the image itself for noise, and leaves the figure."}, "image": {"alt": "Ratio of the seen to the true noise level: near one for the network on faces and on faces of half the contrast, far above one at weak noise for a constant denoiser.", "classes": "dark-light"}}
 figure, (axes,) = plots.panels(1, height=2.4)
 styles = zip(cases, ("-", "--", ":"), (plots.HALF["A"], plots.HALF["A"], plots.TRAINING), strict=True)
 for case, line, colour in styles:
@@ -195,9 +196,10 @@ plots.Picture(figure)
 # ## From noise to an image
 #
 # Start with noise, take a step along the score, lower $\sigma$, repeat: that is **reverse diffusion**. We solve
-# $dy/d\sigma = (y - f(y))/\sigma$ from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. Only
-# the start is random: it is drawn from $\mathcal{N}(m, C + I)$, with $m$ and $C$ the mean and covariance of held-out
-# faces.
+# $dy/d\sigma = (y - f(y))/\sigma$, which is $-\sigma$ times the score and carries samples of $p_\sigma$ to samples of
+# less noise, from $\sigma = 1$ to $0.01$ by Heun's method {cite:p}`karras2022elucidating`. Only the start is random:
+# not white noise, but drawn from $\mathcal{N}(m, C + I)$, with $m$ and $C$ the mean and covariance of held-out faces.
+# So it already holds the coarse shape of one face, which [chapter 3](03_two_networks_one_density.py) takes out again.
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 1.5", "figure": {"name": "fig-walk", "caption": "**Read from left to right: a face appears.** Three starts, from the second step on; columns: noise level σ. Upper row of each pair: the image on its way, $y$. Lower row: what the network sees in it, $f(y)$."}, "image": {"alt": "Rows of images from noise to faces, each with the denoised estimate below it, which sharpens from a blurred mean face to a face.", "classes": "dark-light"}}
 from ghr import sampling

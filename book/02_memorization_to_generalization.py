@@ -18,10 +18,11 @@
 # denoises new images as well as its own {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** So it is, on faces and on photographs. {claim}`the-gap-of-faces-closes`
-# {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often, and all sets of up to
-# 1,000 faces are remembered after enough views. {claim}`small-sets-are-memorized` At equal views 10,000 faces are
-# remembered less than 1,000. {claim}`at-equal-views-larger-sets-are-remembered-less` Larger sets lack time; whether
-# they also lack room is open.
+# {claim}`the-gap-of-photographs-closes` But each image of a small set was seen far more often. A UNet remembers all
+# sets of up to 1,000 faces after enough views; {claim}`small-sets-are-memorized` the largest ones were stopped before
+# memory showed. {claim}`large-sets-are-stopped-before-memory` Even when seen equally often, 10,000 faces are remembered
+# less than 1,000. {claim}`at-equal-views-larger-sets-are-remembered-less` Whether the network lacks room for them, or
+# only learns them more slowly, we cannot say.
 #
 # **The figure:** {numref}`fig-gap`; then {numref}`fig-equal`.
 # ```
@@ -182,9 +183,9 @@ chain_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 patch_gaps.show(n=",", half="", views=",.0f", gap=".2f", mean=".2f", test=".2f")
 
 # %% [markdown]
-# At $N$ = 10 and input 21 dB training images come out {num}`gaps[n=10,half=A].gap.value:.0f` dB better
-# than test images. At the largest $N$ this **gap** is {num}`gaps[n=max,mean=max].mean:.2f` dB, averaged over noise
-# levels ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
+# At $N$ = 10 and input 21 dB training images come out at least {num}`gaps[n=10,gap=min].gap.value:.0f` dB better than
+# test images. This is the **gap**. At the largest $N$, averaged over noise levels, it is
+# {num}`gaps[n=max,mean=max].mean:.2f` dB ({term}`target` {target}`T4`). {claim}`the-gap-of-faces-closes`
 #
 # Is this the luck of easy images? An easier half would be easier for both networks. On its own half a network of
 # the largest $N$ is better than the other by {num}`exchange[n=max].own:.2f` dB.
@@ -263,16 +264,16 @@ patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f"
 
 # %% [markdown]
 # {cite:t}`bonnaire2025why` say that the time to generalize does not depend on $N$ and that the time to memorize grows
-# in proportion to it. *We find* that networks of 1,000 faces and fewer
-# never generalize in this sense. {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000;
-# {claim}`small-sets-are-memorized` larger sets were stopped *before* it. {claim}`large-sets-are-stopped-before-memory`
-# So a part of the transition is one of views.
+# in proportion to it. *We find* that networks of 1,000 faces and fewer never generalize in this sense.
+# {claim}`small-sets-do-not-generalize` Memory shows up to $N$ = 1,000; {claim}`small-sets-are-memorized` larger sets
+# were stopped *before* it. {claim}`large-sets-are-stopped-before-memory` So that these did not memorize says nothing of
+# what they would do after as many views.
 #
 # ## Time or room?
 #
 # So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
-# three seeds, 512 views of each face at a constant learning rate. Small sets may hold easy faces, so we take off the gap
-# of a network that knows neither these faces nor the test faces. Memory has set in when 1 dB is left.
+# three seeds, 512 views of each face at a constant learning rate. Small sets may hold easy faces, so we take off the
+# gap of a network that knows neither these faces nor the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -308,15 +309,18 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 
 # %% [markdown]
 # The time grows as $N$ to the power {num}`law[networks=width 8].apart:.2f` at width 8 and
-# {num}`law[networks=width 16].apart:.2f` at width 16 ({target}`T25`). {claim}`memory-waits-for-larger-sets` Why less
-# than 1 at width 16? What cannot denoise cannot remember either: at width 16 a network first needs about
-# {num}`law[networks=width 16].start.value:,.0f` images, then about {num}`law[networks=width 16].views.value:.0f` views
-# of each face. {claim}`a-start-then-views` So the exponent grows with $N$, {claim}`the-exponent-grows` consistent with
-# the proportion that {cite:t}`bonnaire2025why` find.
+# {num}`law[networks=width 16].apart:.2f` at width 16 ({target}`T25`). {claim}`memory-waits-for-larger-sets` At width 8
+# that may be the proportion to $N$ that {cite:t}`bonnaire2025why` find; at width 16 it is less.
+# {claim}`widths-grow-otherwise` In both together the power grows with $N$. {claim}`the-exponent-grows`
 #
-# And **room**? Wider networks remember earlier. So we ask networks of {num}`growth.smallest:,` to
-# {num}`growth.largest:,` parameters how many faces they need: of how many, $N^*$, is the gap 1 dB when all have seen as
-# many? If a network stored what its $p$ parameters have room for, $N^*$ would grow in proportion to $p$.
+# A line with a start fits width 16: about {num}`law[networks=width 16].start.value:,.0f` images first, then about
+# {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` A network may have to
+# learn denoising before it can remember; but then why the narrower one shows no such start we do not know.
+#
+# And **room**? Wider networks remember earlier. So networks of {num}`growth.smallest:,` to {num}`growth.largest:,`
+# parameters are all stopped after the same number of images, and we look for $N^*$, the number of training faces at
+# which the gap has fallen to 1 dB. A larger $N^*$ means that more faces were remembered. If each parameter stored a
+# fixed amount, $N^*$ would be in proportion to the number $p$ of parameters.
 
 # %%
 others = experiments.room(scale)
@@ -352,9 +356,9 @@ plots.Picture(figure)
 needed.show(width="", parameters=",", seed="", n=",.0f")
 
 # %% [markdown]
-# After {num}`growth.images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a square
-# root than to a proportion. {claim}`room-grows-as-a-root` So short a training may ask how fast a network learns, and not
-# how much it can hold.
+# After {num}`growth.images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a
+# square root than to a proportion. {claim}`room-grows-as-a-root` That is what a time to memorize in proportion to $N$
+# over the width would give. So short a training may ask how fast a network learns, and not how much it can hold.
 #
 # ## At equal views
 #
@@ -386,24 +390,23 @@ equally.show(n=",", half="", views=",.0f", test=".2f", gap=".2f", copies=".2f")
 
 # %% [markdown]
 # When the gap of the smaller set is 1 dB, after {num}`equal[gap=1].views:.0f` views of each face, that of the larger
-# one is {num}`equal[gap=1].larger.value:.2f` dB.
-# {claim}`at-equal-views-larger-sets-are-remembered-less` By then the network of the larger set has made ten times as many
-# steps. So views do not decide alone: between these two sets memory waits longer than in proportion to $N$, while among
-# the small sets above a larger one needed fewer views.
+# one is {num}`equal[gap=1].larger.value:.2f` dB. {claim}`at-equal-views-larger-sets-are-remembered-less` By then the
+# network of the larger set has made ten times as many steps. So views do not decide alone: between these two sets
+# memory waits longer than in proportion to $N$, while among the small sets above a larger one needed fewer views.
 #
 # There may be less room for each face. Or memory is only slower: between two views of a face there are ten times as
 # many steps for others, and there is more to learn that all faces share. Of what it can do on new faces the network of
 # the smaller set loses a part meanwhile, that of the larger one nothing. {claim}`memory-costs-new-faces`
 #
 # A gap is not yet a copy: of {num}`equally[n=min,half=A,views=max].samples` samples of each of these networks none
-# copies. {claim}`a-gap-is-no-copy` To see what the larger set does where the smaller one has a gap of 3 dB, after
-# {num}`equal[gap=3].views:.0f` views, takes a longer training ({target}`T24`).
+# copies. {claim}`a-gap-is-no-copy` Where the smaller set has a gap of 3 dB, after {num}`equal[gap=3].views:.0f` views,
+# the larger one has {num}`equal[gap=3].larger:.2f` dB ({target}`T24`).
 #
 # ## What it comes to
 #
-# That networks of many images do not store them is partly a matter of **time**: training stopped before memory could
-# begin. {claim}`large-sets-are-stopped-before-memory` It is not one of views alone: at equal views more faces are
-# remembered less. {claim}`at-equal-views-larger-sets-are-remembered-less` Whether they lack **room**, or only more
-# time, is open.
+# That networks of many images do not store them is partly a matter of **time**: training stopped before memory showed.
+# {claim}`large-sets-are-stopped-before-memory` It is not one of views alone: at equal views more faces are remembered
+# less. {claim}`at-equal-views-larger-sets-are-remembered-less` Whether they lack **room**, or only more time, is open.
 #
-# Intervals are over images, those of powers over trainings: elsewhere two trainings can differ by more.
+# Most intervals tell how results vary over images; only those of powers tell how they vary over trainings, and two
+# trainings can differ by more than the others show.

@@ -207,7 +207,7 @@ patch_alike, patch_near = samples.compare(patch_drawn)
 patch_beyond, patch_ahead = beyond.compare(patch_drawn, beyond.wiener(patch_drawn), patch_near)
 results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_beyond, patch_ahead=patch_ahead)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: less the Wiener sample of the same noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; the floor ends near .9; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: both less the Wiener sample of the first one's noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; the floor ends near .9; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True):
     plots.band(ax, table["n"], table["same_noise"], color=plots.INK, linestyle="--", label="A and B")
@@ -226,12 +226,12 @@ shared.show(n=",", same_noise=".3f", floor=".3f", residual=".3f", null=".3f", pa
 # %% [markdown]
 # Beyond Wiener A and B still agree, {num}`beyond[n=max].residual:.2f` ({target}`T26`),
 # {claim}`networks-agree-beyond-wiener` and with each other more than with any training image.
-# {claim}`closer-than-any-training-image-beyond-wiener` Unrelated faces have {num}`beyond[n=max].null.value:.2f` here
-# and not 0, since the same $W$ is taken from both. Patches of photographs agree less ({target}`T26 photographs`).
-# {claim}`photographs-agree-beyond-wiener`
+# {claim}`closer-than-any-training-image-beyond-wiener` The null, {num}`beyond[n=max].null.value:.2f`, puts in B's place
+# its sample of *another* noise, less the $W$ of the first: what is taken from both makes even unrelated faces a little
+# alike. Patches of photographs agree less ({target}`T26 photographs`). {claim}`photographs-agree-beyond-wiener`
 #
 # We call it **strong generalization** when A's and B's samples are more similar to each other than to the training set,
-# also beyond Wiener, and no nearer to it than new images are (to within .03). It holds from $N$ = 10,000 on,
+# also beyond Wiener, and no nearer to it than new images are (to within .03). For UNets it holds from $N$ = 10,000 on,
 # not up to $N$ = 1,000 (see the table). {claim}`strong-generalization-of-faces`
 #
 # ## Images or architecture?
@@ -246,7 +246,7 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(samples.draw(peers, chosen), samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another architecture costs much.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another, ten times smaller network costs much.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = exchanged.where(n=max(exchanged["n"])), {"images": plots.INK, "architecture": plots.INK, "both": plots.TRAINING}
 names = [f"{row.one} – {row.other}".replace("BFCNN", "BF-CNN") for row in most]
@@ -266,14 +266,22 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # {num}`costs[n=max,one="UNet A"].plain.value:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` But BF-CNN
 # draws partly other faces: beyond Wiener the two agree to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f` only. {claim}`architecture-exchanged-costs-much`
+# It is ten times smaller and denoises less well, too: we cannot say which of these sets them apart.
+#
+# How many images are enough is a fact about the network as well. Two BF-CNNs of
+# {num}`exchanged[n=min,one="BFCNN A",other="BFCNN B"].n` faces, which hardly remember them,
+# {claim}`chain-remembers-less` already draw alike, to a similarity of
+# {num}`exchanged[n=min,one="BFCNN A",other="BFCNN B"].plain.value:.2f`. {claim}`chains-of-few-faces-draw-alike`
 #
 # Of many images it no longer matters which a network has seen, but what it makes of them: its **inductive bias**, the
 # subject of the [next chapter](04_adaptive_basis.py).
 #
 # ## One density?
 #
-# How well a denoiser denoises an image, summed over noise levels (here .02 to 1), gives its $\log p(x)$, exactly so for
-# the best denoiser {cite:p}`kong2023information`. Do A and B find the same new faces likely?
+# An image that is hard to denoise is unlikely: for the best denoiser, told $\sigma$,
+# $\log p(x) = \mathrm{const} - \int \mathbb{E} \|x - f(x + \sigma z)\|^2 \sigma^{-3} d\sigma$ over all noise levels
+# {cite:p}`kong2023information`. Cut to levels of .02 to 1, and for networks that are told nothing, we call the integral
+# a *surprise*. Do A and B find the same new faces surprising?
 
 # %%
 known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]
@@ -303,15 +311,14 @@ heads_of_simple = {"correlation": "with A's surprise", "partial": "A with B, wit
 simple.show("What simple things know of a surprise", heads_of_simple, n=",", known="", correlation=".2f", partial=".2f")
 
 # %% [markdown]
-# They do: their *surprises* at new faces, $-\log p(x)$, correlate by
-# {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`. {claim}`one-density-of-faces` The energy of a
-# face's gradients, or Wiener's surprise, tells much of it; with either taken out A and B still agree.
-# {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are unlikely, not on how unlikely.
-# {claim}`few-faces-make-no-density`
+# They do: their surprises at new faces correlate by {num}`agreed[images=avatars,n=max,other=B].correlation.value:.3f`.
+# {claim}`one-density-of-faces` The energy of a face's gradients, or Wiener's surprise, tells much of it; with either
+# taken out A and B still agree. {claim}`density-is-more-than-edges` Networks of ten faces agree on *which* faces are
+# unlikely, not on how unlikely. {claim}`few-faces-make-no-density`
 #
 # Agreement is not truth. On Gaussian fields, whose density is known, network and optimum correlate by
-# {num}`agreed[other=exact].correlation.value:.2f` only: they differ little, but all fields are nearly equally likely.
-# {claim}`densities-of-fields-are-known-less`
+# {num}`agreed[other=exact].correlation.value:.2f` only: they differ as little as A and B do on faces, but fields differ
+# hardly more from each other. {claim}`densities-of-fields-are-known-less`
 #
 # ## Details
 #

@@ -19,10 +19,10 @@
 # harmonic basis* {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we found.** At σ = 0.1 the basis follows the image. {claim}`basis-follows-the-face`
-# {claim}`basis-follows-the-photograph`
-# But shrinkage is not all: the denoiser is a matrix that is not symmetric, and there its symmetric part alone is
-# {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
-# {claim}`symmetric-part-falls-short`
+# {claim}`basis-follows-the-photograph` But shrinkage is not all: the denoiser is a matrix that is not symmetric, and
+# its symmetric part alone is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
+# {claim}`symmetric-part-falls-short` Most of that may be the price of not being told σ: the best blind denoiser of a
+# Gaussian loses more than half as much. {claim}`blindness-breaks-symmetry`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
 # ```
@@ -79,8 +79,8 @@ Explorer(seen_in_the_plane, [noise], columns=1, axes=Axes(strengths, (0, 1), "no
 # %% [markdown]
 # Weak noise leaves one direction, along the circle: its eigenvalue of $J$ is nearly 1.
 # {claim}`circle-has-one-dimension` The sum of eigenvalues, $\operatorname{tr} J$, counts the dimensions that are kept.
-# The best denoiser's $J$ is symmetric: it is the covariance of the clean images that could be behind $y$, over
-# $\sigma^2$ {cite:p}`miyasawa1961empirical`.
+# The $J$ of the best denoiser that is told $\sigma$ is symmetric: it is the covariance of the clean images that could
+# be behind $y$, over $\sigma^2$ {cite:p}`miyasawa1961empirical`.
 #
 # ## A matrix for each image
 #
@@ -145,7 +145,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
 results.keep(coefficients=groups)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** {claim}`faces-lie-where-eigenvalues-are-one` Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: the best."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** {claim}`faces-lie-where-eigenvalues-are-one` Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: those that err least on these faces."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
     plots.band(left, groups["centre"], groups[name], color=colour, label=name)
@@ -215,20 +215,29 @@ Live("rebuild", still, alt, networks="avatars")
 # %% [markdown]
 # ## What the picture leaves out
 #
-# What would the symmetric part do alone? Does the error fit the dimensions that are kept? For the best denoiser
-# $\mathrm{SC} = \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1.
+# What would the symmetric part do alone? Our networks are not told $\sigma$, and then even the best denoiser has no
+# symmetric $J$: it finds the noise level in $y$, and this, too, changes with $y$. The null is a Gaussian with the mean
+# and covariance of faces, at any contrast and noise level: its best denoiser has $f(ay) = a f(y)$, as ours, and is
+# known exactly.
+#
+# And does the error fit the dimensions that are kept? The squared error of the best denoiser that is told $\sigma$,
+# summed over pixels, is $\sigma^2\, \mathbb{E} \operatorname{tr} J$. So its
+# $\mathrm{SC} = d\, \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1.
 
 # %%
 levels = balance.levels(faces, patches, chain, tested=2 * many, seed=seed)
+blind = balance.blind(faces, tested=2 * many, seed=seed)
 pairs_of_bases, symmetric = bases.singular(of_faces), bases.symmetric(of_faces)
-results.keep(levels=levels, singular=pairs_of_bases, symmetric=symmetric)
+results.keep(levels=levels, blind=blind, singular=pairs_of_bases, symmetric=symmetric)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**The network does better than its symmetric part (left); at large N its error is what its dimensions account for (right).** {claim}`symmetric-part-falls-short` {claim}`accounts-balance` With 95% intervals. Left: f(y) over Sy. Right: SC; dashed: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N. Right, self-consistency: near one at large N, far above at small N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.8", "code_prompt_hide": "Code: Fig. 4.8", "figure": {"name": "fig-symmetric", "caption": "**At large N the network does better than its symmetric part, at σ = 0.1 by more than the best blind denoiser of a Gaussian (dashed) does (left), and its error is what its dimensions account for (right).** {claim}`symmetric-part-falls-short` {claim}`blindness-breaks-symmetry` {claim}`accounts-balance` With 95% intervals. Left: f(y) over Sy. Right: SC; line: the optimum."}, "image": {"alt": "Left, PSNR of the network over that of its symmetric part against input PSNR, one curve for each N, and a dashed one for the blind Gaussian optimum, which lies above zero. Right, self-consistency: near one at large N and for the Gaussian optimum, far above at small N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.9)
 for n, curve in levels.where(images=faces.name, network="UNet").by("n"):
     for ax, field in ((left, "loss"), (right, "sc")):
         plots.band(ax, curve["input_psnr"], curve[field], color=plots.shade(n, faces.sizes), label=f"N = {n:,}")
-right.axhline(1, color=plots.INK, linestyle="--", linewidth=0.8)
+for ax, field in ((left, "loss"), (right, "sc")):
+    plots.band(ax, blind["input_psnr"], blind[field], color=plots.WIENER, linestyle="--", label="Gaussian optimum, blind")
+right.axhline(1, color=plots.INK, linewidth=0.8)
 left.set(xlabel="input PSNR (dB)", ylabel="f(y) over Sy (dB)")
 right.set(xlabel="input PSNR (dB)", ylabel="SC", yscale="log")
 for ax in (left, right):
@@ -237,10 +246,14 @@ plots.legend(figure, ncols=3)
 plots.Picture(figure)
 
 # %% [markdown]
-# At σ = 0.1 the symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
-# {claim}`symmetric-part-falls-short` Nor does another symmetric matrix near $J$ reach the network, not even $S$ with
-# the best factors. {claim}`every-symmetric-matrix-loses` Filters that average over similar pixels are not symmetric,
-# either {cite:p}`milanfar2013tour`.
+# At σ = 0.1 the network's symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f`
+# dB worse, that of the best blind denoiser of a Gaussian {num}`blind[sigma=0.1].loss.value:.1f` dB.
+# {claim}`symmetric-part-falls-short` {claim}`blindness-breaks-symmetry` So most of what shrinkage misses may be the
+# price of not being told $\sigma$; the rest is the network's own, or of faces, which are no Gaussian. (At $N$ of 1 and
+# 10, where a network answers with a face of its own, the symmetric part is the better one at all but the strongest
+# noise.) Nor does another symmetric matrix near $J$ reach the network, not even $S$ with the best factors.
+# {claim}`every-symmetric-matrix-loses` Filters that average over similar pixels are not symmetric, either
+# {cite:p}`milanfar2013tour`.
 #
 # SC is nearly 1 at the largest $N$ ({target}`T11d`); {claim}`accounts-balance` networks of few images err far beyond it
 # ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that networks see
@@ -266,15 +279,16 @@ plots.Picture(figure)
 
 # %% [markdown]
 # The first 128 of each nearly do, and the eigenvectors of $S$ lie between: {claim}`one-space-two-bases` $S$ has the
-# right directions. It misses how $J$ turns one into another. {claim}`singular-terms-reach-the-answer`
+# right space. But within it $J$ reads along one vector and writes along another, where a symmetric matrix reads and
+# writes along the same. {claim}`singular-terms-reach-the-answer`
 #
 # ## What "harmonic" and "adapted" mean, in numbers
 #
 # The paper does not define the words. We propose four numbers of the first $K$ vectors, with $K = \operatorname{tr} J$
 # rounded; two say most:
 #
-# - **H2, along or across?** The share of a vector's variation that crosses contours of *its* image, less the share that
-#   crosses another image's.
+# - **H2, along or across?** How much of a vector's variation happens at the contours of *its* image, where it may jump,
+#   less how much happens at those of another image. More is better.
 # - **H4, the same space?** How much of the $K$ vectors lies in the span of the $K$ smoothest functions that may jump at
 #   the image's contours, less the same with another image.
 #
@@ -311,11 +325,11 @@ plots.legend(figure, ncols=2)
 plots.Picture(figure)
 
 # %% [markdown]
-# At $\sigma$ = .1 the network is ahead of principal components, and of the basis that it has at a third image, in H2
-# and H4: its basis follows the image. {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` At
-# $\sigma$ = .3 it does so on faces ({target}`T20a`, {target}`T20c`); on photographs, where flat patches keep few
-# directions, neither index decides ({target}`T20a photographs`, {target}`T20c photographs`).
-# {claim}`strong-noise-leaves-photographs-undecided`
+# At $\sigma$ = .1 the network is ahead of principal components, and of the basis that it has at a *third* image
+# (neither the one that is asked about nor the one that is taken off), in H2 and H4: its basis follows the image.
+# {claim}`basis-follows-the-face` {claim}`basis-follows-the-photograph` At $\sigma$ = .3 it does so on faces
+# ({target}`T20a`, {target}`T20c`); on photographs, where flat patches keep few directions, neither index decides
+# ({target}`T20a photographs`, {target}`T20c photographs`). {claim}`strong-noise-leaves-photographs-undecided`
 #
 # H1 and H3 are weaker witnesses. Cosines have a high H1 ({target}`T19`), too. {claim}`frequency-grows-with-rank` In H3
 # principal components beat the network on faces ({target}`T20b`), not on photographs ({target}`T20b photographs`).
@@ -371,8 +385,8 @@ kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **form
 #
 # ## What it comes to
 #
-# A denoiser works in waves that the image chooses, {claim}`basis-follows-the-face` but it does not only shrink.
-# {claim}`symmetric-part-falls-short`
+# A denoiser works in waves that the image chooses, {claim}`basis-follows-the-face` but it does not only shrink;
+# {claim}`symmetric-part-falls-short` not told σ, the best denoiser would not either. {claim}`blindness-breaks-symmetry`
 #
 # *Limits.* One pair of trainings, {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
 # fewer. Each also serves as another's *other*: intervals are a little narrow.

@@ -18,9 +18,9 @@
 # denoiser has no use for it, and there the network is worse than the optimum {cite:p}`kadkhodaie2024generalization`.
 #
 # **What we find.** On discs the optimum keeps five dimensions and the network many more. {claim}`discs-keep-too-much`
-# What it keeps too much sits on the contour of the disc in hand. {claim}`surplus-sits-on-the-contour` But smooth
-# noise there lies more in waves of the contour. {claim}`noise-at-the-edge-does-as-much` Longer training still helps.
-# {claim}`longer-training-comes-nearer`
+# What it keeps too much sits on the contour of the disc in hand, {claim}`surplus-sits-on-the-contour` but smooth noise
+# there lies more in waves of the contour than it does. {claim}`noise-at-the-edge-does-as-much` Longer training still
+# helps. {claim}`longer-training-comes-nearer`
 #
 # **The figure.** {numref}`fig-vectors`.
 # ```
@@ -66,8 +66,8 @@ results.keep(networks=networks(*discs, ray, sines))
 # give the {term}`posterior mean`, which no denoiser can beat.
 #
 # **A ray** is one fixed picture times a random contrast: one dimension. **Plane waves**, of one frequency and random
-# amplitude and phase, are sums of a sine and a cosine: two. Without the law of contrasts no denoiser of these beats a
-# projection.
+# amplitude and phase, are sums of a sine and a cosine: two. A projection is the best denoiser that does not know how
+# likely a contrast is; a network may learn that, too, and gain by it where noise is strong.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Figure: one disc at three noise levels", "code_prompt_hide": "Figure: one disc at three noise levels", "figure": {"name": "fig-images", "caption": "**Network and optimum differ at the edge of the disc.** Difference: network − optimum, blue below zero, red above, each on a scale of its own."}, "image": {"alt": "Grid of small images: a disc clean, noisy at three levels, denoised by the network and by the exact optimum, and their difference."}}
 rows, shown, titles = [], (manifolds.WEAK, 0.1, 0.3), ["clean", "noisy", "network", "optimum", "difference"]
@@ -203,17 +203,17 @@ Live("disc", still, alt, networks="discs", **disc_told)
 
 # %% [markdown]
 # "Harmonic along the contour" can be made exact: bend the circle with $m$ waves, $r + \varepsilon \cos m\theta$ or
-# $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are
-# **contour waves**, no discs any more. How much of the first eight directions of the surplus, $P J P$ with
-# $P = I - T T^\top$, lies in the eight contour waves of $m$ = 2 to 5? Two of the controls are random vectors on the
-# edge, as drawn or smoothed.
+# $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are **contour
+# waves**, no discs any more. How much of the first eight directions of the surplus, $P J P$ with $P = I - T T^\top$,
+# lies in the eight contour waves of $m$ = 2 to 5? Controls are taken off the tangent in the same way, so that even
+# cosines know a little of the disc. Two of them are random vectors on the edge, as drawn or smoothed.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
 results.keep(surplus=surplus, margins=margins)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in contour waves.** {claim}`surplus-sits-on-the-contour` {claim}`noise-at-the-edge-does-as-much` UNet, σ = 0.04, with 95% intervals over discs. H2 to H4: [chapter 4](04_adaptive_basis.py)."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
-fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3", "h4": "H4"}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.7", "figure": {"name": "fig-surplus", "caption": "**The surplus sits on the contour of its own disc, but smooth noise on the edge lies more in low contour waves.** {claim}`surplus-sits-on-the-contour` {claim}`noise-at-the-edge-does-as-much` UNet, σ = 0.04, with 95% intervals over discs. H2 to H4: [chapter 4](04_adaptive_basis.py)."}, "image": {"alt": "Four panels of dots with intervals, a row for each basis: its own, a third disc's, principal components, cosines, random vectors, random and smooth vectors at the edge.", "classes": "dark-light"}}
+fields = {"waves": "share in contour waves", "h2": "H2", "h3": "H3 (less is better)", "h4": "H4"}
 figure, axes = plots.panels(4, columns=2, height=2.0, sharey=True)
 for ax, (field, label) in zip(axes, fields.items(), strict=True):
     plots.dots(ax, surplus["basis"], surplus[field], color=plots.INK)
@@ -221,11 +221,16 @@ for ax, (field, label) in zip(axes, fields.items(), strict=True):
     ax.set(xlabel=label)
 plots.Picture(figure)
 
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the surplus and its controls"}
+surplus.show("The surplus and its controls", basis="", waves=".2f", h2=".2f", h3=".2f", h4=".2f")
+
 # %% [markdown]
-# Of the surplus {num}`surplus[basis="its own"].waves:.2f` lies in the contour waves of its own disc, of controls that
-# do not know the edge hardly anything: {claim}`surplus-sits-on-the-contour` it sits on the contour. But of smooth
-# random vectors there {num}`surplus[basis="smooth, at the edge"].waves:.2f` does:
-# {claim}`noise-at-the-edge-does-as-much` that the surplus is made of *waves* is not shown.
+# Of the surplus {num}`surplus[basis="its own"].waves.value:.2f` lies in the contour waves of its own disc, of controls
+# that do not know the edge hardly anything: {claim}`surplus-sits-on-the-contour` it sits on the contour. Of smooth
+# random vectors there {num}`surplus[basis="smooth, at the edge"].waves.value:.2f` does.
+# {claim}`noise-at-the-edge-does-as-much` In H3 alone the surplus is ahead of that noise, varying less along edges; but
+# so are cosines, which know no disc. {claim}`surplus-varies-less-along-edges` That it is made of *waves* is not shown;
+# what lies in higher waves, or across the edge, was not measured.
 #
 # ## Without curvature: a ray and a plane
 #
@@ -272,7 +277,7 @@ plots.image_grid(rows, ["ray", "wave"], ["noisy", *(f"k = {k}" for k in range(1,
 flat_parts.show("Along the ray and the plane, and beyond them", heads, images="", left=".3f", trace=".2f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f")
 
 # %% [markdown]
-# At $\sigma$ = .04 the network keeps on the ray
+# At $\sigma$ = .04 the network keeps on the ray (means over more images than in the table)
 # {num}`flat_deficits[images=ray,denoiser=UNet].trace.value:.1f` dimensions instead of 1, on plane waves
 # {num}`flat_deficits[images=sines,denoiser=UNet].trace.value:.1f` instead of 2. {claim}`flat-keep-too-much` So
 # curvature is not the only reason.
@@ -311,19 +316,19 @@ course.show("By images seen", {}, images="", images_seen=",", loss=".2f", excess
 
 # %% [markdown]
 # It does: {claim}`longer-training-comes-nearer` after four times the images the network of discs keeps
-# {num}`falls[images=discs].kept.value:.2f` of the dimensions, {num}`course[images=discs,images_seen=max].trace.value:.0f`
-# at the end. {claim}`dimensions-still-fall`
+# {num}`falls[images=discs].kept.value:.2f` of the dimensions,
+# {num}`course[images=discs,images_seen=max].trace.value:.0f` at the end. {claim}`dimensions-still-fall`
 #
 # But the excess falls ever more slowly. {claim}`the-pace-slackens` On the ray the dimensions have stopped falling, at
-# about {num}`course[images=ray,images_seen=max].trace.value:.0f`. {claim}`the-ray-falls-no-more` So a part of what looks
-# like a bias is a short training, and a part may be one. How much is left in the limit these trainings, one of each
-# length, cannot tell ({target}`T16b`).
+# about {num}`course[images=ray,images_seen=max].trace.value:.0f`. {claim}`the-ray-falls-no-more` So a part of what
+# looks like a bias is a short training, and a part may be one. How much is left in the limit these trainings, one of
+# each length, cannot tell ({target}`T16b`).
 #
 # ## What it comes to
 #
 # The paper finds directions that are harmonic along the contour, with which the optimum has nothing to do (its Figures
-# 5, 19 to 21). We find too many on the contour, {claim}`surplus-sits-on-the-contour` no more harmonic than smooth noise
-# there. {claim}`noise-at-the-edge-does-as-much`
+# 5, 19 to 21). We find too many on the contour, {claim}`surplus-sits-on-the-contour` and less of it in the contour's
+# lowest waves than of smooth noise there. {claim}`noise-at-the-edge-does-as-much`
 #
 # *Why?* A guess: only pixels far apart show that an edge is part of *one circle*. Small filters average along it, and
 # waves longer than that average pass.

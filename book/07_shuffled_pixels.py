@@ -60,8 +60,8 @@ results.keep(networks=networks(*studies))
 # $$f_P(y) = P f(P^{-1} y),$$ (eq-permuted)
 #
 # since white noise looks the same in any order. Its error is that of $f$; its Jacobian $P J P^{-1}$ has the same
-# eigenvalues, and eigenvectors with their pixels permuted. A shuffle costs learners nothing
-# that treat pixels as a list: Wiener, the memorizing optimum. {claim}`lists-of-pixels-lose-nothing`
+# eigenvalues, and eigenvectors with their pixels permuted. Learners that treat pixels as a list, as Wiener and the
+# memorizing optimum do, lose nothing by a shuffle. {claim}`lists-of-pixels-lose-nothing`
 #
 # ## What is lost?
 

@@ -17,8 +17,8 @@
 # **Question.** Does my model copy its training images, and how many does it need not to?
 #
 # **What we find.** Copies can be found up to shifts and mirroring, with a threshold that held-out images set.
-# {claim}`planted-copies-are-found` How many images are enough depends on the network {claim}`chain-remembers-less` and on
-# the length of its training: {claim}`memory-waits-for-larger-sets` no number such as "10,000" holds for all.
+# {claim}`planted-copies-are-found` How many images are enough depends on the network {claim}`chain-remembers-less` and
+# on the length of its training: {claim}`memory-waits-for-larger-sets` no number such as "10,000" holds for all.
 #
 # **The figure.** {numref}`fig-needed`.
 # ```
@@ -95,7 +95,7 @@ detected = copies.detection(faces, n=at, planted=planted, seed=seed)
 recovered = copies.recovered(faces, n=at, samples=2 * planted, seed=seed)
 results.keep(detected=detected, recovered=recovered)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule misses most of them.** {claim}`planted-copies-are-found` {claim}`the-published-rule-misses-copies` Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule, which was not made for them, misses most.** {claim}`planted-copies-are-found` {claim}`the-published-rule-misses-copies` Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=4)
 for rule, colour, shift in (("nearness", plots.HALF["A"], 0.2), ("d1/d2 < 1/3", plots.INK, 0), ("pixel distance", plots.TRAINING, -0.2)):
     found = detected.where(rule=rule)
@@ -112,7 +112,8 @@ plots.Picture(figure)
 #
 # We ask three things of pairs of networks of growing $N$. By how much do they denoise training images better than new
 # ones? How many of their samples are copies? How alike do two networks that share no image draw, {term}`beyond Wiener`?
-# Memory gives way, we say, at a gap of 1 dB, one copy in twenty, an agreement of .7.
+# As a convention we say that memory gives way at a gap of 1 dB, one copy in twenty, an agreement of .7; the figure
+# shows what other lines would give.
 
 # %%
 needed = {"faces": need.measured(drawn, copied, seed), "photographs": need.measured(drawn_patches, copied_patches, seed)}
@@ -206,8 +207,8 @@ found["indices"].show("Bases of a network of diffusers", {}, sigma="", basis="",
 #
 # ## What to do about copies
 #
-# *More images*: the share of copies falls with $N$, though larger sets were trained longer.
-# {claim}`few-images-are-copied` *An earlier stop* helps sets that are remembered late
-# ([chapter 2](02_memorization_to_generalization.py)), and a *smaller network* remembers later ({numref}`fig-room`).
+# *More images*: the share of copies falls with $N$. {claim}`few-images-are-copied` (Each image of a larger set was also
+# seen less often: a part of this is training time.) *An earlier stop* helps sets that are remembered late ([chapter
+# 2](02_memorization_to_generalization.py)), and a *smaller network* remembers later ({numref}`fig-room`).
 # {claim}`room-grows-as-a-root` And *no duplicates*, each of which is one more view of its image at each pass:
 # `ghr check` names them.

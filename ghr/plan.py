@@ -81,7 +81,7 @@ def equal_views() -> list[Run]:
         Runs.
     """
     chosen = []
-    every = recipes.equal_views("laptop", EQUAL_VIEWS, most=6 * M)
+    every = recipes.equal_views("laptop", EQUAL_VIEWS)
     for (n, _), some in itertools.groupby(every, key=lambda run: (run.n, run.half)):
         chosen += some
         chosen.append(dataclasses.replace(chosen[-1], schedule="constant", images_seen=600 * n))

@@ -189,7 +189,7 @@ _ONSET = {
 #: teach too little, and at most the second
 _EQUAL_VIEWS = {
     "smoke": ({10: "A", 30: "AB"}, (8, 32), (0, 2**20)),
-    "laptop": ({1000: "A", 10_000: "A"}, (16, 31, 62, 125, 250, 500), (2**14, 3 * 2**20)),
+    "laptop": ({1000: "A", 10_000: "A"}, (16, 31, 62, 125, 250, 500), (2**14, 6 * 2**20)),
     "paper": ({1000: "AB", 10_000: "AB"}, (62, 250, 1000, 4000), (2**19, 2**26)),
 }
 #: narrower and wider networks, as long as others take to begin to remember: N by width, seeds, images seen
@@ -357,7 +357,7 @@ def early(scale: str) -> tuple[Run, ...]:
     return tuple(dataclasses.replace(a, images_seen=seen) for seen in _EARLY[scale])
 
 
-def equal_views(scale: str, halves: Mapping[int, str] | None = None, most: int | None = None) -> tuple[Run, ...]:
+def equal_views(scale: str, halves: Mapping[int, str] | None = None) -> tuple[Run, ...]:
     """Do small sets differ from large ones when each image is seen as often? Faces, at a constant rate, then a decay.
 
     Runs of one set are one trunk, from which each branches off where its decay begins.
@@ -365,7 +365,6 @@ def equal_views(scale: str, halves: Mapping[int, str] | None = None, most: int |
     Args:
         scale: one of SCALES.
         halves: "A" or "AB" by N (None: those of the book).
-        most: images seen at most (None: as in the book).
 
     Returns:
         Runs of each set, from the fewest views of each image to the most.
@@ -383,7 +382,7 @@ def equal_views(scale: str, halves: Mapping[int, str] | None = None, most: int |
         if run.half in labels
         for count in views
     )
-    inside = range(least + 1, (most or longest) + 1)
+    inside = range(least + 1, longest + 1)
     return tuple(dataclasses.replace(run, images_seen=seen, **common) for run, seen in every if seen in inside)
 
 

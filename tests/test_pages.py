@@ -559,7 +559,7 @@ def test_the_ledger_table_shows_every_target_and_what_is_not_measured(entry):
     assert rows.keys() == {id for id, target in ledger.TARGETS.items() if "avatars" in target.on}
     assert rows["T2a"][1:] == [">= 15", "met: 30 [29, 31]", "not measured", ">= 30"]
     assert rows["T4"][1:4] == ["<= 0.2", "not measured", "not measured (target <= 1)"]
-    assert rows["T24"][2:4] == ["not measured yet: waits for longer trainings", "-"]
+    assert rows["T24"][2:4] == ["not measured", "-"]
 
 
 def test_the_ledger_table_has_a_column_for_another_network_once_there_is_an_entry(entry):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from ghr import sampling, training
+from ghr import jacobian, sampling, training
 from ghr.images import synthetic
 from ghr.noise import add_noise, score
 from ghr.references import (
@@ -19,6 +19,7 @@ from ghr.references import (
     EmpiricalDenoiser,
     RayDenoiser,
     RayEmpiricalDenoiser,
+    RayWienerDenoiser,
     SineDenoiser,
     StationaryWienerDenoiser,
     WaveletDenoiser,
@@ -474,3 +475,31 @@ def test_what_cannot_be_distilled_is_refused():
         AffineDistillation(lambda y: y, x)(torch.rand(1, 1, 3, 2), 0.1)
     with pytest.raises(ValueError, match="told the noise level"):
         AffineDistillation(lambda y: y, x)(x)
+
+
+def test_the_blind_gaussian_optimum_averages_over_contrasts_and_noise_levels():
+    """By a sum over both, of normal densities that torch.distributions knows, on images of four pixels."""
+    generator = torch.Generator().manual_seed(0)
+    x = 0.5 + 0.2 * torch.randn(30, 1, 2, 2, generator=generator, dtype=torch.float64)
+    y = torch.rand(3, 1, 2, 2, generator=generator, dtype=torch.float64)
+    flat, identity = x.flatten(1), torch.eye(4, dtype=torch.float64)
+    m, cov = flat.mean(0), (flat - flat.mean(0)).T @ (flat - flat.mean(0)) / len(x)
+    f = RayWienerDenoiser(x)
+    t = torch.arange(-4.6, 1.1, 0.02).double().exp()[:, None, None, None]
+    noisy = cov + t**2 * identity
+    gain = cov @ torch.linalg.inv(noisy)
+    for one, found in zip(y.flatten(1), f(y), strict=True):
+        # coarser than the denoiser's, as four pixels leave the contrast open
+        a = torch.arange(-1.6, 0.7, 0.05).double().exp()[:, None] * one.norm() / m.norm()
+        seen = torch.distributions.MultivariateNormal(a * m, a[..., None] ** 2 * noisy)
+        means = a * m + (gain @ (one - a * m)[..., None])[..., 0]
+        expected = seen.log_prob(one).flatten().softmax(0) @ means.flatten(0, 1)
+        torch.testing.assert_close(found.flatten(), expected, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(f(3 * y), 3 * f(y))
+    torch.testing.assert_close(f(y, 0.3), f(y))
+    j = jacobian.jacobian(f, y[:1])
+    torch.testing.assert_close((j @ y[0].flatten()).view_as(y[0]), f(y[:1])[0])
+    with pytest.raises(ValueError, match="images"):
+        f(y[..., :1])
+    with pytest.raises(ValueError, match="mean of these images is zero"):
+        RayWienerDenoiser(torch.cat([x, -x]))

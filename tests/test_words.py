@@ -213,7 +213,7 @@ def test_a_verdict_may_stand_in_a_table():
 
 def test_verdicts_are_those_of_the_set_and_network_that_is_named():
     assert words.fill("{target}`T2a avatars BFCNN`", told(), html=False) == "T2a: not at this scale"
-    assert words.fill("{target}`T24`", told(), html=False) == "T24: not measured yet"
+    assert words.fill("{target}`T16b`", told(), html=False) == "T16b: not measured yet"
     assert "T2a: not" in words.fill("{target}`T2a photographs`", told(), html=False)
     assert words.check("{target}`T99` {target}`T2a discs`", {}) == [
         "{target}`T99`: there is no target T99",

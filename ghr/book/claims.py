@@ -172,6 +172,12 @@ CLAIMS = named(
         Claim("room-grows-as-a-root", "02", "{growth.exponent.low} > 0.25 and {growth.exponent.high} < 0.75"),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
         Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
+        Claim(
+            "widths-grow-otherwise",
+            "02",
+            "{law[networks=width 8].apart.low} < 1 < {law[networks=width 8].apart.high}"
+            " and {law[networks=width 16].apart.high} < {law[networks=width 8].apart.low}",
+        ),
         Claim("the-exponent-grows", "02", "{steps[first=min].exponent.high} < {steps[last=max].exponent.low}"),
         Claim(
             "a-start-then-views",
@@ -255,6 +261,12 @@ CLAIMS = named(
             "03",
             "{steps[n=10,sigma=max].similarity.high} < {steps[n=max,sigma=max].similarity.low} - 0.2",
         ),
+        Claim(
+            "chains-of-few-faces-draw-alike",
+            "03",
+            '{exchanged[n=min,one="BFCNN A",other="BFCNN B"].plain.low} > 0.9'
+            ' > 0.6 > {exchanged[n=min,one="UNet A",other="UNet B"].plain.high}',
+        ),
         Claim("every-sampler-agrees", "03", "min({*samplers.same_noise.low}) > 0.85"),
         Claim(
             "algorithm-1-is-flat",
@@ -326,6 +338,12 @@ CLAIMS = named(
             '{rebuilt[basis="its own",choice=largest,k=64].psnr.high}',
         ),
         Claim("symmetric-part-falls-short", "04", "{levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.low} > 1"),
+        Claim(
+            "blindness-breaks-symmetry",
+            "04",
+            "0.5 * {levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.high} < {blind[sigma=0.1].loss.low}"
+            " and {blind[sigma=0.1].loss.high} < {levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.low}",
+        ),
         Claim("every-symmetric-matrix-loses", "04", "min({*symmetric.loss.low}) > 1"),
         Claim(
             "accounts-balance",
@@ -409,6 +427,21 @@ CLAIMS = named(
             "{kinds[network=BFCNN,n=max,half=A].parameters} < {kinds[network=UNet,n=max,half=A].parameters} / 10",
         ),
         Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
+        Claim(
+            "slopes-not-below-theory-but-on-the-smoothest",
+            "05",
+            " and ".join(
+                f"{{slopes[images={images},denoiser=UNet,low=9].slope.value}}"
+                f" > {{slopes[images={images},denoiser=UNet,low=9].true}} - .02"
+                for images in ("c_alpha-1", "c_alpha-2", "c_alpha-3", "c_alpha-3-1", "hoelder-1", "hoelder-2")
+            )
+            + " and "
+            + " and ".join(
+                f"{{slopes[images={images},denoiser=UNet,low=9].slope.high}}"
+                f" < {{slopes[images={images},denoiser=UNet,low=9].true}} - .05"
+                for images in ("c_alpha-5", "hoelder-4")
+            ),
+        ),
         Claim("slopes-not-above-wavelets", "05", "{worst[network=UNet].least_slope.high} < 0"),
         Claim(
             "passing-shows-no-geometry", "05", '{passing[denoiser="TI db4"].passed} >= {passing[denoiser=UNet].passed}'
@@ -481,6 +514,12 @@ CLAIMS = named(
             "06",
             "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
             ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
+        ),
+        Claim(
+            "surplus-varies-less-along-edges",
+            "06",
+            "{surplus[basis=cosines].h3.high} < {surplus[basis=its own].h3.value}"
+            ' and {surplus[basis="its own"].h3.high} < {surplus[basis="smooth, at the edge"].h3.low}',
         ),
         Claim(
             "flat-keep-too-much",
@@ -592,7 +631,7 @@ CLAIMS = named(
         Claim(
             "principal-windows-have-to-be-chosen",
             "08",
-            'max({*explained[network=UNet,sigma<0.5,rival="PCA, published"].beyond.low}) < 0'
+            'max({*explained[network=UNet,sigma<0.5,rival="PCA at .02"].beyond.low}) < 0'
             ' and {explained[network=UNet,sigma=0.1,rival="PCA locality"].beyond.low} > 0',
         ),
         Claim(
@@ -647,7 +686,7 @@ CLAIMS = named(
             "equivariance-is-nearest-to-the-chain-of-few-images",
             "08",
             "{explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond.low} < 0"
-            " and max({*explained_few[network=BFCNN,rival=ELS].beyond.low}) < 0"
+            " < {explained_few[network=BFCNN,sigma=0.1,rival=ELS].beyond_own.low}"
             " and {pairs_few[network=BFCNN,sigma=0.1,one=LS,other=ELS].ahead.high} < 0"
             " and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other=PSPC].ahead.low} > 0"
             ' and {pairs_few[network=BFCNN,sigma=0.1,one=ELS,other="PCA locality"].ahead.low} > 0',
@@ -665,38 +704,52 @@ CLAIMS = named(
             " and {basis[denoiser=PSPC].alike.low} > 2 * {basis[denoiser=PSPC].chance}",
         ),
         Claim(
+            "machines-run-along-edges-as-well",
+            "08",
+            "max({basis[denoiser=PSPC].h3.value}, {basis[denoiser=LS].h3.value},"
+            ' {basis[denoiser="PCA locality"].h3.value}) < {basis[denoiser=the network].h3.value}',
+        ),
+        Claim(
+            "machines-share-half-of-the-basis",
+            "08",
+            '0.4 * {basis[denoiser="other half"].knows.value} < {basis[denoiser=PSPC].knows.value}'
+            ' and {basis[denoiser=PSPC].knows.high} < 0.75 * {basis[denoiser="other half"].knows.low}',
+        ),
+        Claim(
             "machines-are-less-harmonic",
             "08",
             "max({basis[denoiser=PSPC].h1.high}, {basis[denoiser=LS].h1.high},"
             ' {basis[denoiser="PCA locality"].h1.high}) < {basis[denoiser=the network].h1.low}',
         ),
         Claim(
-            "windows-of-all-places-gain-nothing-on-others",
-            "08",
-            "{explained[network=UNet,sigma=0.1,rival=ELS].beyond.low}"
-            " < {explained[network=UNet,sigma=0.1,rival=LS].beyond.value}"
-            " < {explained[network=UNet,sigma=0.1,rival=ELS].beyond.high}",
-        ),
-        Claim(
             "averages-draw-no-more-than-other-starts",
             "08",
-            "max({sampled[network=UNet,rival=PSPC].over_null.low}, {sampled[network=UNet,rival=LS].over_null.low}) < 0",
+            "max({sampled[network=UNet,rival=PSPC].over_null.low}, {sampled[network=UNet,rival=LS].over_null.low},"
+            " {sampled[network=UNet,rival=ELS].over_null.low}) < 0",
         ),
         Claim(
             "equivariance-needs-fewer-images",
             "08",
-            "{given[rival=ELS,images=max].apart.value} < {given[rival=LS,images=max].apart.value}"
-            " and {given[rival=ELS,images=max].images} < {given[rival=LS,images=max].images} / 10",
+            " and ".join(
+                f"{{given[rival=ELS,images={images}].apart.value}} <= min({{*given[images={images}].apart.value}})"
+                for images in (100, 1000, 10_000)
+            ),
+        ),
+        Claim(
+            "equivariance-with-a-third-is-nearest",
+            "08",
+            "{given[rival=ELS,images=max].apart.value} == min({*given.apart.value})"
+            " and {given[rival=ELS,images=max].images} < 0.4 * max({*given.images})",
         ),
         Claim(
             "principal-windows-draw-the-unets-faces",
             "08",
-            '{sampled[network=UNet,rival="PCA, published"].over_null.low} > 0.2 and '
+            '{sampled[network=UNet,rival="PCA at .02"].over_null.low} > 0.2 and '
             + " and ".join(
-                f'{{sample_pairs[network=UNet,one={one},other="PCA, published"].ahead.high}} < 0'
+                f'{{sample_pairs[network=UNet,one={one},other="PCA at .02"].ahead.high}} < 0'
                 for one in ("LS", "ELS", "PSPC", '"PCA locality"')
             )
-            + ' and {sample_pairs[network=UNet,one="PCA, published",other=memorizer].ahead.low} > 0',
+            + ' and {sample_pairs[network=UNet,one="PCA at .02",other=memorizer].ahead.low} > 0',
         ),
         Claim(
             "memory-draws-more-than-the-null",
@@ -710,7 +763,7 @@ CLAIMS = named(
             " and {sample_pairs[network=BFCNN,one=LS,other=ELS].ahead.high} < 0 and "
             + " and ".join(
                 f"{{sample_pairs[network=BFCNN,one=ELS,other={other}].ahead.low}} > 0"
-                for other in ("PSPC", '"PCA locality"', '"PCA, published"', "memorizer")
+                for other in ("PSPC", '"PCA locality"', '"PCA at .02"', "memorizer")
             ),
         ),
         Claim(
@@ -719,7 +772,7 @@ CLAIMS = named(
             " and ".join(
                 f'{{sample_pairs[network={network},one="{one}",other=other half].ahead.high}} < 0'
                 for network in ("UNet", "BFCNN")
-                for one in ("LS", "ELS", "PSPC", "PCA locality", "PCA, published", "memorizer")
+                for one in ("LS", "ELS", "PSPC", "PCA locality", "PCA at .02", "memorizer")
             ),
         ),
         Claim(
@@ -752,6 +805,14 @@ CLAIMS = named(
             'max({*apart[n=max,sigma<0.2,memory=rays,denoiser="other half"].over_network.high}) < 1.2'
             " and {apart[n=max,sigma~0.1,memory=rays,denoiser=Wiener of the other half].over_network.high} < 3"
             ' and {apart[n=10,sigma~0.1,memory=rays,denoiser="other half"].over_network.low} > 100',
+        ),
+        Claim(
+            "a-thousand-are-fitted-selectively",
+            "08",
+            '{apart[n=1000,sigma~0.1,memory=rays,denoiser="other half"].over_network.low} > 2'
+            " and {apart[n=1000,sigma~0.1,memory=rays,denoiser=network].walk.low}"
+            ' < {apart[n=1000,sigma~0.1,memory=rays,denoiser="other half"].walk.value}'
+            " < {apart[n=1000,sigma~0.1,memory=rays,denoiser=network].walk.high}",
         ),
         Claim("another-make-adapts-too", "09", "{foreign_ahead[sigma=0.1].h2.low} > 0"),
         Claim(

@@ -294,7 +294,7 @@ TARGETS = {
         "gap of N = 10,000 at σ = .1, after as many views as give N = 1,000 a gap of 3 dB (dB)",
         *_at_most(0.5, 0.5),
         on=("avatars",),
-        waits="longer trainings",
+        asked={"avatars": "02:equal[gap=3].larger"},
     ),
     "T25": Target(
         "exponent of N in the number of steps until memory sets in",

@@ -1,8 +1,9 @@
 """Is it a shrinkage, and is it the right one? A study enters, errors, kept dimensions and asymmetry of networks leave.
 
-The optimum's J is symmetric, and its squared error sigma^2 E tr J. So four numbers are known for it: what the symmetric
-part of J leaves out is 0; self-consistency SC, Stein's estimate of the error over the error, and the noise level that a
-blind network saw over the one that is there are 1. None of them takes the matrix J: a few products with it suffice.
+The optimum's J is symmetric if it is told the noise level, and its squared error sigma^2 E tr J. So four numbers are
+known for it: what the symmetric part of J leaves out is 0; self-consistency SC, Stein's estimate of the error over the
+error, and the noise level that a blind network saw over the one that is there are 1. What blindness alone costs a best
+denoiser `blind` measures. None of these takes the matrix J: a few products with it suffice.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ghr import jacobian
+from ghr import jacobian, sampling
 from ghr.experiments import Study
 from ghr.measure.bases import first_images
 from ghr.noise import add_noise, mse
+from ghr.references import RayWienerDenoiser
 from ghr.stats import Estimate, estimate, psnr_gap, psnr_of_mean, ratio
 from ghr.tables import Table
 
@@ -73,7 +75,7 @@ def self_consistency(
 ) -> np.ndarray | np.floating:
     """Error over what the kept dimensions account for. ::
 
-        SC = MSE / (sigma^2 E tr J)
+        SC = d MSE / (sigma^2 E tr J)
 
     Args:
         errors: ||f(y) - x||^2 / d, squared image units.
@@ -137,6 +139,48 @@ def levels(*studies: Study, tested: int = 64, half: str = "A", seed: int = 0) ->
             where = (study.name, study.network, run.width, n, half, len(x))
             rows += [Level(*where, sigma, **_numbers(found, k, sigma, d)) for k, sigma in enumerate(SIGMAS)]
     return Table(tuple(rows))
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The accounts of a Gaussian posterior mean that is as blind as the networks, over Gaussian images."""
+
+    images: str  #: image set whose mean and covariance the images have
+    n: int  #: training images that gave these
+    tested: int  #: images
+    sigma: float  #: noise standard deviation, image units
+    input_psnr: float  #: dB
+    psnr: Estimate  #: of f(y), dB
+    loss: Estimate  #: PSNR of f(y) over that of S y, dB
+    left: Estimate  #: ||f(y) - S y||^2 over ||f(y)||^2, share of energy
+    trace: Estimate  #: tr J, dimensions kept
+    sc: Estimate  #: error over sigma^2 tr J
+    stein: Estimate  #: Stein's estimate of the error over the error
+    seen: Estimate | None  #: noise level seen over that there is
+
+
+def blind(study: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Table[Blind]:
+    """How far from symmetric is a best denoiser's J when nobody tells it the noise level?
+
+    The symmetry of J needs the noise level to be told. Networks are not, so this is the null of what their symmetric
+    part leaves out: `RayWienerDenoiser`, as free of constants as they are, on Gaussian images with the mean and
+    covariance of the training images.
+
+    Args:
+        study: whose largest set gives mean and covariance.
+        tested: Gaussian images.
+        half: of the training images.
+        seed: of the images, the noise and the probes.
+
+    Returns:
+        One row for each noise level.
+    """
+    n, training = study.largest, study.training(study.largest, half)
+    x = sampling.gaussian_start(training, range(seed, seed + tested), sigma_0=0.0)
+    found, d = accounts(RayWienerDenoiser(training), x, SIGMAS, seed), x[0].numel()
+    return Table(
+        tuple(Blind(study.name, n, tested, sigma, **_numbers(found, k, sigma, d)) for k, sigma in enumerate(SIGMAS))
+    )
 
 
 def _numbers(found: Accounts, k: int, sigma: float, d: int) -> dict[str, float | Estimate | None]:

@@ -2,8 +2,9 @@
 
 Rivals are denoisers without training behind the same call, and other networks: each an explanation of what a network
 does, whose worth is how near it comes to the network, beside how near both come to the truth. What a mean and a
-covariance explain is told apart from what lies beyond: Wiener is always that of the largest N, as a filter of few
-images is a poor denoiser, beside which anything explains much. Images and starts are few: intervals over them are
+covariance explain is told apart from what lies beyond: Wiener is that of the largest N, as a filter of few images is a
+poor denoiser, beside which anything explains much. Rivals that have few images cannot know as much as it does, so they
+are held against the filter of their own images, too. Images and starts are few: intervals over them are
 Student's, and two rivals are compared by paired intervals. Whole regions of photographs are drawn into bootstraps.
 """
 
@@ -45,7 +46,7 @@ CALIBRATED, CALIBRATED_AT = 8, (0.03, 0.1, 0.3, 1.0)  # held-out images, the las
 GIVEN_AT = 0.1  #: noise level at which rivals are given more images
 SIDES = {"LS": (3, 5, 7, 9, 13, 19, 31), "ELS": (3, 5, 9, 15), "PSPC": (3, 5, 8, 12, 17, 24, 32)}  #: to choose from
 WIENER, PRINCIPAL = "Wiener", "PCA locality"
-FEW_WIENER, PUBLISHED = "Wiener of few", "PCA, published"  #: of a small N's images; with its authors' threshold
+FEW_WIENER, PUBLISHED = "Wiener of few", "PCA at .02"  #: of a small N's images; with its authors' threshold
 BASES_AT = 0.1  #: noise level at which bases are compared
 OTHER = {"A": "B", "B": "A"}  #: the half that a network has not seen
 
@@ -269,6 +270,7 @@ class Explained:
     rival_error: Estimate  #: mean squared error of the rival, same unit
     errs_more: Estimate  #: the rival's error less the network's, on the same images, same unit
     beyond: Estimate  #: share that the rival explains of what the network does beyond Wiener; 1 is all, 0 Wiener's
+    beyond_own: Estimate  #: the same beyond the Wiener denoiser of the network's training images, which may be few
 
 
 @dataclass(frozen=True)
@@ -330,8 +332,9 @@ def explains(
             for name, x_hat in (known_answers | others).items():
                 error = mse(x_hat, x)
                 means = [_interval(np.mean, some, regions=regions) for some in (apart[name], own, error, error - own)]
-                beyond = _interval(explained, apart[name], apart[WIENER], regions=regions)
-                rows.append(Explained(*of, name, *level, *means, beyond))
+                wieners = apart[WIENER], apart.get(FEW_WIENER, apart[WIENER])
+                means += [_interval(explained, apart[name], wiener, regions=regions) for wiener in wieners]
+                rows.append(Explained(*of, name, *level, *means))
             for one, other in itertools.combinations((name for name in apart if name != WIENER), 2):
                 ahead = _interval(_ahead, apart[one], apart[other], apart[WIENER], regions=regions)
                 pairs.append(Pair(*of, level[0], one, other, ahead))

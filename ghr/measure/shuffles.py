@@ -385,7 +385,7 @@ class Kept:
 
     block: int  #: side of the blocks, pixels
     trace: Estimate  #: tr J, dimensions
-    consistency: Estimate  #: SC = MSE / (sigma^2 E tr J), 1 at the optimum
+    consistency: Estimate  #: SC = d MSE / (sigma^2 E tr J), 1 at the optimum
     asym: Estimate  #: ||J - J'||_F / ||J||_F
     as_faces: Estimate  #: alignment with the basis of the network of faces at the same face
     as_principal: Estimate  #: with the principal components of faces

@@ -9,7 +9,12 @@ from ghr.references.empirical import (
     log_density,
     ray_bound,
 )
-from ghr.references.gaussian import AffineDistillation, StationaryWienerDenoiser, WienerDenoiser
+from ghr.references.gaussian import (
+    AffineDistillation,
+    RayWienerDenoiser,
+    StationaryWienerDenoiser,
+    WienerDenoiser,
+)
 from ghr.references.local import (
     EquivariantLocalDenoiser,
     LocalDenoiser,
@@ -31,6 +36,7 @@ __all__ = [
     "PrincipalLocalDenoiser",
     "RayDenoiser",
     "RayEmpiricalDenoiser",
+    "RayWienerDenoiser",
     "SineDenoiser",
     "StationaryWienerDenoiser",
     "WaveletDenoiser",

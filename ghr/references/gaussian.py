@@ -1,8 +1,8 @@
 """Wiener denoisers: the exact optimum when the density is Gaussian, and the best affine one for images that are not.
 
 Training images enter, only their mean and covariance stay; or, for stationary fields, a spectrum. What a network does
-better than this it owes to more than second moments. Beside them the affine map nearest to a network: what of it is
-linear at all.
+better than this it owes to more than second moments. One is as blind and as free of constants as the networks are.
+Beside them the affine map nearest to a network: what of it is linear at all.
 """
 
 from collections.abc import Callable
@@ -66,6 +66,55 @@ class WienerDenoiser(nn.Module):
         shrink = (self.variances / (self.variances + sigma_0**2)).sqrt()
         centred = y.flatten(1).double() - self.mean
         return (self.mean + centred @ self.axes * shrink @ self.axes.T).to(y.dtype).view_as(y)
+
+
+class RayWienerDenoiser(nn.Module):
+    """Posterior mean when a Gaussian image of any contrast is seen at any noise level, and neither is told. ::
+
+        x = a g,  g ~ N(m, C),  sigma = a t,     log a and log t equally likely everywhere
+        f(y) = sum_t w_t(y) W_t y + v_t(y) (I - W_t) m,     W_t = C (C + t^2 I)^-1
+        w_t = p(t | y),   v_t = p(t | y) E[a | t, y]
+
+    So f(a y) = a f(y) and f(y) = J(y) y, as of every bias-free network; but J is not symmetric, as the noise level is
+    not told. Contrasts are summed from a fifth to twice ||y|| / ||m||, t from .01 to 3, in steps that are fine beside
+    what an image of some hundred pixels leaves open.
+
+    Args:
+        x: training images.
+
+    Raises:
+        ValueError: for images of mean zero, whose contrast means nothing; when called, for images of another shape.
+
+    Source: own derivation; the Gaussian counterpart of `RayEmpiricalDenoiser`.
+    """
+
+    def __init__(self, x: Float[Tensor, "n c h w"]):
+        super().__init__()
+        wiener = WienerDenoiser(x)
+        if not wiener.mean.any():
+            raise ValueError("The mean of these images is zero: contrast needs a mean to be told from noise.")
+        contrasts, levels = torch.arange(-1.6, 0.7, 0.01).double().exp(), torch.arange(-4.6, 1.1, 0.02).double().exp()
+        inverse = 1 / (wiener.variances + levels[:, None] ** 2)
+        self.register_buffer("axes", wiener.axes)
+        self.register_buffer("mean", wiener.mean @ wiener.axes)
+        self.register_buffer("inverse", inverse)  # of each variance of noisy coefficients, by level
+        self.register_buffer("shrink", wiener.variances * inverse)
+        self.register_buffer("contrasts", contrasts)
+        self.shape = wiener.shape
+        self.eval()
+
+    def forward(self, y: Float[Tensor, "b c h w"], sigma: float | None = None) -> Float[Tensor, "b c h w"]:
+        require_shape(y, self.shape)
+        c = y.flatten(1).double() @ self.axes
+        a = self.contrasts * (c.norm(dim=1, keepdim=True) / self.mean.norm())  # contrasts, by image
+        # ||y - a m||^2 in the metric of each level, over a^2
+        square, product = c.square() @ self.inverse.T, (c * self.mean) @ self.inverse.T
+        misfit = square[..., None] / a[:, None] ** 2 - 2 * product[..., None] / a[:, None]
+        constant = (self.mean.square() @ self.inverse.T) - self.inverse.log().sum(1)
+        log_p = -(misfit + constant[:, None]) / 2 - c.shape[1] * a.log()[:, None]
+        p = log_p.flatten(1).softmax(1).view_as(log_p)  # of each level and contrast
+        found = (p.sum(2) @ self.shrink) * c + ((p * a[:, None]).sum(2) @ (1 - self.shrink)) * self.mean
+        return (found @ self.axes.T).to(y.dtype).view_as(y)
 
 
 class AffineDistillation(nn.Module):

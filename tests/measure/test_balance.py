@@ -107,3 +107,16 @@ def test_of_photographs_one_image_of_each_region_counts():
     alone = balance.levels(study(x[::5], wiener), tested=100)
     assert of_regions["tested"] == alone["tested"] == [20] * len(balance.SIGMAS)
     assert of_regions["psnr"] == alone["psnr"]
+
+
+def test_the_blind_optimum_balances_and_its_matrix_is_not_symmetric():
+    """Of Gaussian images it errs as the dimensions that it keeps say, and sees the noise level that nobody told it."""
+    pixels = 0.5 + 0.2 * white(400, 1) * VARIANCES.sqrt().roll(D // 2)
+    found = balance.blind(study(pixels, wiener), tested=100)
+    assert [row.sigma for row in found] == list(balance.SIGMAS)
+    for row in found.where(sigma=0.1):
+        assert abs(row.sc.value - 1) < row.sc.high - row.sc.low
+        assert row.seen.value == pytest.approx(1, abs=0.02)
+        assert row.left.low > 0
+        assert row.loss.low > 0.3
+    assert (found.rows[0].n, found.rows[0].tested, found.rows[0].images) == (300, 100, "discs")

@@ -25,7 +25,7 @@ from ghr.references import (
 )
 
 H, W = 6, 8
-KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "PCA, published", "memorizer"]
+KNOWN = ["Wiener", "LS", "ELS", "PSPC", "PCA locality", "PCA at .02", "memorizer"]
 WINDOWS = {"LS": 3, "ELS": {0.1: 1, 0.5: 3}, "PSPC": 2, "PCA locality": 0.3}
 
 
@@ -55,7 +55,7 @@ def test_rivals_are_made_of_the_networks_own_images():
     assert torch.equal(known["ELS"](y, 0.3), EquivariantLocalDenoiser(x[:3], 3)(y, 0.3))
     assert torch.equal(known["Wiener"](y, 0.3), WienerDenoiser(x)(y, 0.3))
     assert torch.equal(known["PCA locality"](y, 0.3), PrincipalLocalDenoiser(x, threshold=0.3)(y, 0.3))
-    assert torch.equal(known["PCA, published"](y, 0.3), PrincipalLocalDenoiser(x)(y, 0.3))
+    assert torch.equal(known["PCA at .02"](y, 0.3), PrincipalLocalDenoiser(x)(y, 0.3))
     assert torch.equal(known["memorizer"](y, 0.3), EmpiricalDenoiser(x)(y, 0.3))
 
 
@@ -67,7 +67,7 @@ def test_wiener_is_that_of_the_largest_n():
     study = Study("avatars", chosen, dict.fromkeys(chosen, shrinking(0.5)), data, pictures(12, 1))
     known = rivals.rivals(study, {}, 4)
     y = torch.rand(2, 1, H, W)
-    assert list(known) == ["Wiener", "Wiener of few", "PCA, published", "memorizer"]
+    assert list(known) == ["Wiener", "Wiener of few", "PCA at .02", "memorizer"]
     assert torch.equal(known["Wiener"](y, 0.3), WienerDenoiser(x)(y, 0.3))
     assert torch.equal(known["Wiener of few"](y, 0.3), WienerDenoiser(x[:4])(y, 0.3))
     assert torch.equal(known["memorizer"](y, 0.3), EmpiricalDenoiser(x[:4])(y, 0.3))
@@ -205,6 +205,17 @@ def test_half_of_the_way_from_wiener_explains_three_quarters():
     rows, _ = rivals.explains([study], [known], images=4, sigmas=(0.1,))
     assert rows.one(rival="half way").beyond.value == pytest.approx(0.75, rel=1e-4)
     assert rows.one(rival="too far").beyond.value == pytest.approx(0, abs=1e-4)
+    assert rows["beyond_own"] == rows["beyond"]
+
+
+def test_rivals_of_few_images_are_held_against_the_filter_of_these_images_too():
+    """Half as far from the network as from the filter of many images is a third as far as from that of few."""
+    known = {"Wiener": shrinking(0.2), "Wiener of few": shrinking(0.0), "half way": shrinking(0.4)}
+    rows, _ = rivals.explains([made(shrinking(0.6))], [known], images=4, sigmas=(0.1,))
+    row = rows.one(rival="half way")
+    assert (row.beyond.value, row.beyond_own.value) == pytest.approx((1 - (1 / 2) ** 2, 1 - (1 / 3) ** 2), rel=1e-4)
+    assert rows.one(rival="Wiener").beyond_own.value == pytest.approx(1 - (2 / 3) ** 2, rel=1e-4)
+    assert rows.one(rival="Wiener of few").beyond_own.value == 0
 
 
 def test_photographs_of_one_region_are_drawn_together():
