@@ -318,7 +318,7 @@ def heun(n):
         assert b >= a, said
         return f"{said}."
 
-    return Pair(f"{n} samples as the book draws them (Heun, 20 steps), 32x32", theirs, ours, check, 10)
+    return Pair(f"{n} samples as the book draws them (Heun, 20 steps), 32x32", theirs, ours, check)
 
 
 def energy(x):

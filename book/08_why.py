@@ -19,9 +19,10 @@
 # unfinished {cite:p}`song2025selective`.
 #
 # **What we found.** Of the machines that were given all images, averages of patches come nearest to the UNet's answer
-# at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` On three faces windows of all places come
-# nearer than the others that are given as many images. {claim}`equivariance-needs-fewer-images` A UNet of other faces
-# is nearer than any machine. {claim}`the-other-half-is-nearer-than-any-rival` Machines' bases follow the face, too,
+# at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` Windows of all places are too slow for that;
+# on three faces they come nearer than any of these with a third of the images.
+# {claim}`equivariance-with-a-third-is-nearest` A UNet of other faces is nearer than any machine.
+# {claim}`the-other-half-is-nearer-than-any-rival` Machines' bases follow the face, too,
 # {claim}`machines-have-the-adaptive-basis` so that adaptation alone singles out no explanation; but they are less
 # ordered by frequency than the network's. {claim}`machines-are-less-harmonic`
 #
@@ -285,8 +286,8 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 # {num}`basis[denoiser=PSPC].knows.value:.2f` for PSPC, {num}`basis[denoiser="other half"].knows.value:.2f` for a UNet
 # of other faces, about twice as much. {claim}`machines-share-half-of-the-basis` In H2 and H4 (chapter 4) PSPC follows
 # its face nearly as much as the UNet. {claim}`machines-have-the-adaptive-basis` That is to be expected of any good
-# denoiser: the Jacobian of the best one is a covariance of the clean images near $y$. Two networks are set apart from
-# these machines by H1, frequencies that grow with rank, {claim}`machines-are-less-harmonic` but not by H3.
+# denoiser: told σ, the Jacobian of the best one is a covariance of the clean images near $y$. Two networks are set
+# apart from these machines by H1, frequencies that grow with rank, {claim}`machines-are-less-harmonic` but not by H3.
 # {claim}`machines-run-along-edges-as-well`
 #
 # ## Windows from the data: PCA locality
