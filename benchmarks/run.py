@@ -40,7 +40,7 @@ from ghr.networks import UNet
 
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) is not None
 BOOKS = {  # the recipe of the book's networks, as `training.train` takes it
-    name: getattr(recipes.Run(), name)
+    name: getattr(recipes.pair("laptop", 1000)[0], name)
     for name in ("batch", "optimizer", "schedule", "lr", "muon_lr", "warmup", "sigma_law", "loss_weight", "average")
 }
 DEVICE = torch.device("cpu")  # of training steps; --device chooses another
@@ -196,7 +196,7 @@ def to_psnr(wanted, n, most, schedule, look):
     def steps_of_ours():
         torch.manual_seed(0)
         short = dict(warmup=25, average=0.99)  # of a schedule some hundred steps long
-        return training.train(UNet(width=16), parts.a, steps=schedule // 64, seed=0, **BOOKS | short)
+        return training.train(UNet(width=16), parts.a, steps=schedule // BOOKS["batch"], seed=0, **BOOKS | short)
 
     def ours():
         return until((state.denoiser, state.images_seen) for state in steps_of_ours())
@@ -383,6 +383,9 @@ PAIRS: dict[str, Callable[[bool, Path], Pair]] = {
     "step80": lambda tiny, _: step(*((24, 4, 4, 2, 3) if tiny else (80, 64, 16, 2, 3))),
     "muon": lambda tiny, _: muon(*((16, 4, 60) if tiny else (32, 16, 512))),
     "psnr": lambda tiny, _: to_psnr(*((15.0, 50, 16_384, 16_384, 512) if tiny else (23.5, 4454, 65_536, 16_384, 1024))),
+    "psnr25": lambda tiny, _: to_psnr(
+        *((16.0, 50, 16_384, 16_384, 512) if tiny else (25.0, 4454, 262_144, 16_384, 1024))
+    ),
     "jacobian": lambda tiny, _: whole_jacobian(8 if tiny else 32),
     "algorithm1": lambda tiny, _: algorithm_1(2 if tiny else 64),
     "heun": lambda tiny, _: heun(2 if tiny else 64),
