@@ -8,6 +8,7 @@ runs is timed too. On a GPU only training steps are timed, the paper's own among
 """
 
 import argparse
+import collections
 import copy
 import datetime
 import functools
@@ -411,7 +412,11 @@ def profile(function):
     """The operations that take most of the time, with their shares of it."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
         function()
-    took = {event.key.removeprefix("aten::"): event.self_cpu_time_total for event in seen.key_averages()}
+    took = collections.Counter()
+    for event in seen.key_averages():
+        # what was compiled has a hash for a name
+        name = "compiled code" if "CompiledFxGraph" in event.key else event.key.removeprefix("aten::")
+        took[name] += event.self_cpu_time_total
     most = sorted(took, key=took.get, reverse=True)[:4]
     return ", ".join(f"{name} ({took[name] / sum(took.values()):.0%})" for name in most)
 
