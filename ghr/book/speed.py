@@ -142,7 +142,7 @@ def speed_table(timed: dict) -> Shown:
             for way in ("plain", "ours")
         ]
         ratio = statistics.median(pair["plain"]) / statistics.median(pair["ours"])
-        aim = "none" if pair["aim"] is None else f"{pair['aim']:g} times: {verdict(ratio, pair['aim'])}"
+        aim = "none" if pair["aim"] is None else f"{pair['aim']:.3g} times: {verdict(ratio, pair['aim'])}"
         rows.append((pair["title"], f"{ratio:.3g}", aim, *spans))
     return Shown("Seconds of the published recipe and of ours", ("what", "times", "aim", "plain, s", "ours, s"), rows)
 
