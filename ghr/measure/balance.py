@@ -99,15 +99,13 @@ def _rows(sigma: float | np.ndarray, values: np.ndarray | np.floating) -> np.nda
 
 
 @dataclass(frozen=True)
-class Level:
-    """The accounts of one network at one noise level, over test images."""
+class Balance:
+    """The accounts of a denoiser at one noise level, over images."""
 
     images: str  #: image set
-    network: str  #: key of ghr.recipes.NETWORKS
-    width: int  #: channels of its first scale
     n: int  #: training images
     half: str  #: of the training images
-    tested: int  #: test images
+    tested: int  #: images
     sigma: float  #: noise standard deviation, image units
     input_psnr: float  #: dB
     psnr: Estimate  #: of f(y), dB
@@ -117,6 +115,14 @@ class Level:
     sc: Estimate  #: error over sigma^2 tr J
     stein: Estimate  #: Stein's estimate of the error over the error
     seen: Estimate | None  #: noise level seen over that there is; None where not fewer than all dimensions are kept
+
+
+@dataclass(frozen=True)
+class Level(Balance):
+    """The accounts of one network at one noise level, over test images."""
+
+    network: str  #: key of ghr.recipes.NETWORKS
+    width: int  #: channels of its first scale
 
 
 def levels(*studies: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Table[Level]:
@@ -136,30 +142,15 @@ def levels(*studies: Study, tested: int = 64, half: str = "A", seed: int = 0) ->
         x, d = first_images(study, tested), study.held_out[0].numel()
         for n in study.sizes:
             found, run = accounts(study.denoisers[n, half], x, SIGMAS, seed), study.runs[n, half]
-            where = (study.name, study.network, run.width, n, half, len(x))
-            rows += [Level(*where, sigma, **_numbers(found, k, sigma, d)) for k, sigma in enumerate(SIGMAS)]
+            of = {"network": study.network, "width": run.width}
+            rows += [
+                Level(study.name, n, half, len(x), sigma, **_numbers(found, k, sigma, d), **of)
+                for k, sigma in enumerate(SIGMAS)
+            ]
     return Table(tuple(rows))
 
 
-@dataclass(frozen=True)
-class Blind:
-    """The accounts of a Gaussian posterior mean that is as blind as the networks, over Gaussian images."""
-
-    images: str  #: image set whose mean and covariance the images have
-    n: int  #: training images that gave these
-    tested: int  #: images
-    sigma: float  #: noise standard deviation, image units
-    input_psnr: float  #: dB
-    psnr: Estimate  #: of f(y), dB
-    loss: Estimate  #: PSNR of f(y) over that of S y, dB
-    left: Estimate  #: ||f(y) - S y||^2 over ||f(y)||^2, share of energy
-    trace: Estimate  #: tr J, dimensions kept
-    sc: Estimate  #: error over sigma^2 tr J
-    stein: Estimate  #: Stein's estimate of the error over the error
-    seen: Estimate | None  #: noise level seen over that there is
-
-
-def blind(study: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Table[Blind]:
+def blind(study: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Table[Balance]:
     """How far from symmetric is a best denoiser's J when nobody tells it the noise level?
 
     The symmetry of J needs the noise level to be told. Networks are not, so this is the null of what their symmetric
@@ -178,9 +169,8 @@ def blind(study: Study, tested: int = 64, half: str = "A", seed: int = 0) -> Tab
     n, training = study.largest, study.training(study.largest, half)
     x = sampling.gaussian_start(training, range(seed, seed + tested), sigma_0=0.0)
     found, d = accounts(RayWienerDenoiser(training), x, SIGMAS, seed), x[0].numel()
-    return Table(
-        tuple(Blind(study.name, n, tested, sigma, **_numbers(found, k, sigma, d)) for k, sigma in enumerate(SIGMAS))
-    )
+    every = (Balance(study.name, n, half, tested, s, **_numbers(found, k, s, d)) for k, s in enumerate(SIGMAS))
+    return Table(tuple(every))
 
 
 def _numbers(found: Accounts, k: int, sigma: float, d: int) -> dict[str, float | Estimate | None]:
