@@ -57,9 +57,10 @@ class Attention(nn.Module):
         if self.bias:
             logits = q @ k.mT / q.shape[-1] ** 0.5
         else:
-            cosines = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).mT
+            # s at the queries: at the logits it would be a pass over a map of all pairs
+            q = (functional.normalize(q, dim=-1) * self.sharpness[:, None, None]).to(v.dtype)
             nearness = self.relative[:, down + self.grid[0] - 1, across + self.grid[1] - 1]
-            logits = self.sharpness[:, None, None] * cosines + nearness
+            logits = q @ functional.normalize(k, dim=-1).mT + nearness
         if self.window is not None:
             logits = logits.masked_fill(torch.maximum(down.abs(), across.abs()) > self.window // 2, -torch.inf)
         # written out: torch's scaled_dot_product_attention has no forward derivative, which J v needs (torch 2.13)
@@ -81,6 +82,13 @@ class _TokenNorm(BiasFreeNorm):
         return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 
 
+class _ReLU(nn.Module):
+    """max(x, 0), not `nn.ReLU`: compiled for a CPU, its backward pass in bf16 runs number by number (torch 2.13)."""
+
+    def forward(self, x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+        return torch.maximum(x, torch.zeros_like(x))
+
+
 class _Block(nn.Module):
     """Attention, then a perceptron for each token, each added to what it was given."""
 
@@ -91,7 +99,7 @@ class _Block(nn.Module):
         self.before_perceptron = nn.LayerNorm(channels) if bias else _TokenNorm(channels)
         self.perceptron = nn.Sequential(
             nn.Linear(channels, 4 * channels, bias=bias),
-            nn.GELU() if bias else nn.ReLU(),
+            nn.GELU() if bias else _ReLU(),
             nn.Linear(4 * channels, channels, bias=bias),
         )
 
