@@ -4,9 +4,15 @@ Rows hold numbers, words and estimates, or None where there is nothing to hold; 
 beside it in the dataclass. Nothing here is formatted before it is shown.
 """
 
+import ast
 import csv
 import dataclasses
+import functools
+import inspect
 import io
+import itertools
+import re
+import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +137,7 @@ class Table(Generic[Row]):
         return file.getvalue()
 
     def show(self, title: str = "", heads: Mapping[str, str] = types.MappingProxyType({}), /, **forms: str) -> "Shown":
-        """The table as Jupyter and the page show it.
+        """The table as Jupyter and the page show it, and beneath it what its columns are.
 
         Args:
             title: what it holds, for those who cannot see it (default: the first line of the rows' docstring).
@@ -149,7 +155,9 @@ class Table(Generic[Row]):
         self._require(*forms)
         title = title or ((self.kind and self.kind.__doc__) or self.name).strip().splitlines()[0].rstrip(".")
         rows = [[_formatted(getattr(row, field), spec) for field, spec in forms.items()] for row in self.rows]
-        return Shown(title, [heads.get(field, field.replace("_", " ")) for field in forms], rows)
+        names = {field: heads.get(field, field.replace("_", " ")) for field in forms}
+        known = meanings(self.kind) if self.kind else {}
+        return Shown(title, [*names.values()], rows, {names[field]: known[field] for field in names if field in known})
 
     def _require(self, *fields: str) -> None:
         if self.kind and (unknown := [field for field in fields if field not in self.fields]):
@@ -167,12 +175,19 @@ class Shown:
         title: what it holds, for those who cannot see it.
         heads: of the columns.
         rows: each begins with its own head.
+        meanings: what columns are, by head; words between backticks are code.
 
     Raises:
         ValueError: when a row has more or fewer cells than there are heads.
     """
 
-    def __init__(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]):
+    def __init__(
+        self,
+        title: str,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        meanings: Mapping[str, str] = types.MappingProxyType({}),
+    ):
         for row in rows:
             if len(row) != len(heads):
                 raise ValueError(f'"{title}" has {len(heads)} columns, but a row has {len(row)} cells: {_words(row)}.')
@@ -184,6 +199,11 @@ class Shown:
         table = f'<table class="table numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         # a box that scrolls must be reachable by keyboard
         self.html = f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}">{table}</div>'
+        if meanings:
+            terms = "".join(
+                f"<div><dt>{escape(name)}</dt> <dd>{_marked(of)}</dd></div>" for name, of in meanings.items()
+            )
+            self.html += f'<dl class="meanings">{terms}</dl>'
 
     def _repr_html_(self) -> str:
         return self.html
@@ -239,6 +259,35 @@ def kinds(kind: type | None, field: str) -> tuple[type, ...]:
     if hint is object:
         return ()
     return typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) else (hint,)
+
+
+@functools.cache
+def meanings(kind: type) -> Mapping[str, str]:
+    """What the fields of a dataclass are, as the comments ``#:`` beside or above them in its source say.
+
+    Args:
+        kind: dataclass of rows.
+
+    Returns:
+        Words by field, those of its parents first; none of a class that has no source.
+    """
+    found = {}
+    for one in (one for one in reversed(kind.__mro__) if dataclasses.is_dataclass(one)):
+        try:
+            source = textwrap.dedent(inspect.getsource(one))
+        except OSError:  # made while running, as `read` makes one
+            continue
+        lines = source.splitlines()
+        for field in (part for part in ast.parse(source).body[0].body if isinstance(part, ast.AnnAssign)):
+            above = itertools.takewhile(lambda line: line.lstrip().startswith("#:"), lines[field.lineno - 2 :: -1])
+            beside = [lines[field.end_lineno - 1][field.end_col_offset :]]
+            said = " ".join(line.split("#:")[1].strip() for line in (*[*above][::-1], *beside) if "#:" in line)
+            found |= {field.target.id: said} if said else {}
+    return types.MappingProxyType(found)
+
+
+def _marked(text: str) -> str:
+    return re.sub("`+(.+?)`+", r"<code>\1</code>", escape(text))
 
 
 def _cell(text: str, wanted: tuple[type, ...]) -> object:

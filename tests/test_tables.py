@@ -134,6 +134,33 @@ def test_a_table_shows_all_it_has_and_an_empty_one_its_heads(table):
     assert len(text(table.show())) == 4
 
 
+@dataclass(frozen=True)
+class Judged(Gap):
+    """A gap and what is thought of it."""
+
+    #: whether it is "large", in
+    #: the opinion of `judge`
+    large: bool = False
+    bare: int = 0
+
+
+def test_what_columns_are_stands_beneath_them_by_their_heads():
+    assert tables.meanings(Judged) == {
+        "n": "training images",
+        "pair": "what is compared",
+        "gap": "dB",
+        "sigma": "image units",
+        "large": 'whether it is "large", in the opinion of `judge`',
+    }
+    shown = Table((Judged(10, "A, B", None),)).show("", {"gap": "gain"}, gap=".1f", large="", bare="")
+    found = [part.get_text() for part in BeautifulSoup(shown.html, "html.parser").select(".meanings div")]
+    assert found == ["gain dB", 'large whether it is "large", in the opinion of judge']
+    assert "<code>judge</code>" in shown.html
+    made = tables.read("a,b\n1,2\n")
+    assert tables.meanings(made.kind) == {}
+    assert "meanings" not in made.show().html
+
+
 def test_a_ragged_row_is_refused():
     with pytest.raises(ValueError, match=r'^"Told" has 2 columns, but a row has 1 cells: x\.$'):
         Shown("Told", ["a", "b"], [["x"]])

@@ -117,8 +117,8 @@ class Onset:
     level: float  #: output PSNR on test images that counts as generalizing, the same for all N, dB
     generalizing: int | None  #: images seen when it is first reached; None if never
     memorizing: int | None  #: images seen when the training PSNR is first 1 dB above the test PSNR; None if never
-    views: float | None  #: the latter, per training image
-    copies: float | None  #: share of samples that are copies, at the end, where it was measured
+    views: float | None  #: of each training image until then: images seen over N
+    copies: float | None  #: share of samples at the end that are copies by the published rule; None if unknown
 
 
 def errors(

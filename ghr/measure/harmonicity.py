@@ -171,7 +171,10 @@ def growth(*found: Filters) -> Table[Indices]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A network of half A at its own training images or at test images, mean over images."""
+    """A network of half A at its own training images or at test images, mean over images.
+
+    H2 and H4 are of as many vectors as the network of the largest N keeps at these images.
+    """
 
     images: str  #: image set
     n: int  #: training images
@@ -180,8 +183,8 @@ class Seen:
     sigma: float  #: noise standard deviation, image units
     psnr: Estimate  #: of the denoised images, dB
     trace: Estimate  #: tr J
-    h2: Estimate  #: as in Indices, of as many vectors as the network of the largest N keeps at these images
-    h4: Estimate  #: as in Indices, of as many vectors
+    h2: Estimate  #: share of energy across the image's contours, less that across another image's
+    h4: Estimate  #: share in the smoothest functions on the image, less that in another image's
 
 
 def seen(found: Filters) -> Table[Seen]:
@@ -229,10 +232,10 @@ class Kind:
     hom: Estimate  #: ||f(y) - J y|| / ||f(y)||
     asym: Estimate  #: ||J - J'||_F / ||J||_F
     trace: Estimate  #: tr J
-    h1: Estimate  #: as in Indices
-    h2: Estimate  #: as in Indices
-    h3: Estimate  #: as in Indices
-    h4: Estimate  #: as in Indices
+    h1: Estimate  #: rank correlation of rank and frequency
+    h2: Estimate  #: share of energy across the image's contours, less that across another image's
+    h3: Estimate  #: variation along over across contours, over that of cosines; less is better
+    h4: Estimate  #: share in the smoothest functions on the image, less that in another image's
 
 
 def kinds(found: Sequence[Filters], others: Study) -> Table[Kind]:

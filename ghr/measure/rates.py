@@ -188,8 +188,8 @@ class Slope:
     hoelder: bool  #: whether the exponents give that regularity, or are the authors'
     denoiser: str  #: network, or one of RIVALS
     tested: int  #: test images
-    low: float  #: the window's ends, input PSNR, dB
-    high: float
+    low: float  #: where the window begins, input PSNR, dB
+    high: float  #: where it ends, input PSNR, dB
     slope: Estimate  #: dB per dB
     named: float  #: theory, for the regularity in the name
     true: float  #: theory, for the regularity that the exponents give
