@@ -284,8 +284,8 @@ flat_parts.show("Along the ray and the plane, and beyond them", heads, images=""
 #
 # ## Bias, or too little training?
 #
-# So networks of discs and of the ray were trained on {num}`falls[images=discs].shortest:,` to
-# {num}`falls[images=discs].longest:,` images, each to the end of a schedule of its own. (They are of the
+# So networks of discs and of the ray were trained on {num}`falls[images=discs,seed=0].shortest:,` to
+# {num}`falls[images=discs,seed=0].longest:,` images, each to the end of a schedule of its own. (They are of the
 # {term}`second edition`, the others of this chapter of the first.) Does a longer training still bring the network
 # nearer to the optimum $f^*$? We measure the **excess** of its error, a share of the optimum's own:
 #
@@ -295,12 +295,14 @@ flat_parts.show("Along the ray and the plane, and beyond them", heads, images=""
 course, falls = approach.courses(experiments.scaling(scale, "discs", "ray"), {"discs": x}, tested, seed=seed)
 results.keep(course=course, falls=falls)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.11", "code_prompt_hide": "Code: Fig. 6.11", "figure": {"name": "fig-approach", "caption": "**Longer training brings the network nearer to the optimum, ever more slowly.** {claim}`longer-training-comes-nearer` {claim}`the-pace-slackens` Left: excess error. Right: dimensions kept; thin lines: by the optimum. Each point is a network, trained to the end; σ = 0.04, with 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training, for discs and for the ray. Left, the excess error falls with each longer training. Right, kept dimensions fall towards those of the optimum and stay above them; those of the ray rise again at the last step.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.11", "code_prompt_hide": "Code: Fig. 6.11", "figure": {"name": "fig-approach", "caption": "**Longer training brings the network nearer to the optimum, ever more slowly.** {claim}`longer-training-comes-nearer` {claim}`the-pace-slackens` Left: excess error. Right: dimensions kept; thin lines: by the optimum. Each point is a network, trained to the end; hollow: from another seed. σ = 0.04, with 95% intervals over images."}, "image": {"alt": "Two panels against images seen in training, for discs and for the ray. Left, the excess error falls with each longer training. Right, kept dimensions fall towards those of the optimum and stay above them; those of the ray rise again at the last step.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 for name, some in course.by("images"):
+    first, again = some.where(seed=0), some.where(seed=1)
     style = {"color": plots.HALF["A"], "linestyle": {"discs": "-", "ray": "--"}[name], "marker": ".", "label": name}
-    plots.band(left, some["images_seen"], some["excess"], **style)
-    plots.band(right, some["images_seen"], some["trace"], **style)
+    for ax, field in ((left, "excess"), (right, "trace")):
+        plots.band(ax, first["images_seen"], first[field], **style)
+        plots.points(ax, again["images_seen"], again[field], color=plots.HALF["A"])
     right.axhline(some["best"][0], color=plots.INK, linestyle=style["linestyle"], linewidth=0.8)
 left.set(xlabel="images seen in training", ylabel="excess error", xscale="log", yscale="log")
 right.set(xlabel="images seen in training", ylabel="tr J, dimensions", xscale="log", yscale="log")
@@ -309,18 +311,18 @@ plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: how fast the excess falls", "code_prompt_hide": "Table: how fast the excess falls"}
 named = {"power": "power of its fall", "last": "the same at the end", "kept": "tr J, last over one before"}
-falls.show("How fast the excess falls", named, images="", power=".2f", last=".2f", kept=".2f")
+falls.show("How fast the excess falls", named, images="", seed="", power=".2f", last=".2f", kept=".2f")
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: networks by images seen", "code_prompt_hide": "Table: networks by images seen"}
-course.show("By images seen", {}, images="", images_seen=",", loss=".2f", excess=".2f", trace=".1f")
+course.show("By images seen", {}, images="", images_seen=",", seed="", loss=".2f", excess=".2f", trace=".1f")
 
 # %% [markdown]
 # It does: {claim}`longer-training-comes-nearer` after four times the images the network of discs keeps
-# {num}`falls[images=discs].kept.value:.2f` of the dimensions,
-# {num}`course[images=discs,images_seen=max].trace.value:.0f` at the end. {claim}`dimensions-still-fall`
+# {num}`falls[images=discs,seed=0].kept.value:.2f` of the dimensions,
+# {num}`course[images=discs,images_seen=max,seed=0].trace.value:.0f` at the end. {claim}`dimensions-still-fall`
 #
 # But the excess falls ever more slowly. {claim}`the-pace-slackens` On the ray the dimensions have stopped falling, at
-# about {num}`course[images=ray,images_seen=max].trace.value:.0f`. {claim}`the-ray-falls-no-more` So a part of what
+# about {num}`course[images=ray,images_seen=max,seed=0].trace.value:.0f`. {claim}`the-ray-falls-no-more` So a part of what
 # looks like a bias is a short training, and a part may be one. How much is left in the limit these trainings, one of
 # each length, cannot tell ({target}`T16b`).
 #

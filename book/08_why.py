@@ -15,8 +15,8 @@
 # ```{admonition} In short
 # **Claim.** The paper explains generalization by harmonic bases that adapt to each image. Others explain it by
 # untrained machines, which average windows or patches of training images
-# {cite:p}`kamb2025analytic,niedoba2025mechanistic,lukoianov2025locality`, or by where training leaves a network
-# unfinished {cite:p}`song2025selective`.
+# {cite:p}`kamb2025analytic,niedoba2025mechanistic,lukoianov2025locality`. (Those who explain it by training are in
+# [chapter 9](09_where_training_stops.py).)
 #
 # **What we found.** Of the machines that were given all images, averages of patches come nearest to the UNet's answer
 # at weak and middle noise. {claim}`composites-explain-most-of-all-rivals` Windows of all places are too slow for that;
@@ -57,7 +57,7 @@ from ghr import experiments
 from ghr.book import plots, results
 from ghr.book.widgets import Explorer, Frame, Slider, Tile
 from ghr.denoiser import denoise
-from ghr.measure import early, rivals, underfitting
+from ghr.measure import rivals
 from ghr.measure.shuffles import side
 from ghr.noise import add_noise
 
@@ -174,8 +174,8 @@ sampled.show(network="", rival="", r_squared=".2f", beyond=".2f", beyond_null=".
 
 # %% [markdown]
 # Beyond Wiener, samples of PSPC, LS and ELS are no nearer to the UNet's than other starts are,
-# {claim}`averages-draw-no-more-than-other-starts` and those of plain memory are nearer.
-# {claim}`memory-draws-more-than-the-null` So samples rank machines otherwise than answers do. We think that this
+# {claim}`averages-draw-no-more-than-other-starts` and those of plain memory, which explains nothing of an answer, are
+# nearer. {claim}`memory-explains-nothing-of-a-generalizing-network` {claim}`memory-draws-more-than-the-null` So samples rank machines otherwise than answers do. We think that this
 # measure rewards whoever ends at one face; and windows were fitted to single answers, not to the states of a walk. So
 # we do not read it as a rank of explanations. The same network of other faces draws nearer than any machine.
 # {claim}`another-network-of-its-kind-draws-more-alike`
@@ -329,101 +329,6 @@ locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, 
 # %% [markdown]
 # The little locality that a whole shuffle leaves is on the grid that the network sees,
 # {claim}`rows-look-near-on-the-grid-that-is-seen` but that shuffle harms the network: this does not decide.
-#
-# ## Does training pass by them?
-#
-# A network may learn first what is simple: networks are said to be nearly linear, the more so the shorter their
-# training {cite:p}`li2024understanding`. So we trained UNets on the same faces for less long, each with a schedule of
-# its own. To each we fitted the windows that come nearest to it, and its *affine map*: the matrix $L$ and the image $b$
-# for which $Ly + b$ answers most like the network.
-
-# %%
-simple = {name: sides[name] for name in ("LS", "PSPC")}
-at = {"most": n // 3, "images": 2 * images, "calibrated": 3, "sigmas": levels[1:3], "seed": seed}
-course = early.resemblance(experiments.early(scale), sides=simple, **at)
-results.keep(course=course)
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.11", "code_prompt_hide": "Code: Fig. 8.11", "figure": {"name": "fig-course", "caption": "**Training begins near affine maps and leaves them; patches explain more for a while, and then no more.** {claim}`training-begins-near-an-affine-map` {claim}`training-leaves-affine-maps` {claim}`patches-explain-more-for-a-while` Mean squared distance to the UNet's answer (squared image units per pixel), the same test faces for all, with 95% intervals."}, "image": {"alt": "Two panels, one for each noise level: distance to the network against images seen in training. Distances to Wiener and to the affine map rise, that to patches falls and then rises again, those to the network of the other half and to the clean image fall.", "classes": "dark-light"}}
-styles = {"Wiener": (plots.WIENER, "-"), "affine map": (plots.WIENER, ":"), "LS": (plots.TRAINING, "--")}
-styles |= {"PSPC": (plots.TRAINING, "-"), "other half": (plots.HALF["B"], "-")}
-figure, axes = plots.panels(2, columns=2, height=2.8)
-for ax, (sigma, some) in zip(axes, course.by("sigma"), strict=True):
-    for name, (colour, line) in styles.items():
-        each = some.where(denoiser=name)
-        plots.band(ax, each["images_seen"], each["apart"], color=colour, linestyle=line, marker=".", label=name)
-    plots.band(ax, each["images_seen"], each["error"], color=plots.INK, linestyle=":", label="clean image")
-    ax.set(title=f"σ = {sigma}", xlabel="images seen in training", xscale="log", yscale="log")
-axes[0].set(ylabel="squared distance")
-plots.legend(figure, ncols=3)
-plots.Picture(figure)
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: networks and simpler denoisers in the course of training", "code_prompt_hide": "Table: networks and simpler denoisers in the course of training"}
-course.show(sigma="", images_seen=",", denoiser="", window="", apart=".5f", error=".5f", beyond=".2f")
-
-# %% [markdown]
-# The shortest training ends nearer to Wiener than to a trained UNet of other faces, and a part of the rest is affine
-# too. {claim}`training-begins-near-an-affine-map` Later the affine map that we fit is no nearer to the network than
-# Wiener's is, and the network has moved away from both, at σ = 0.1 about as far as it is from the clean image.
-# {claim}`training-leaves-affine-maps` (Li et al. also find networks of *more* images more linear, which is not tested
-# here.) PSPC explains more for a while, then no more:
-# {claim}`patches-explain-more-for-a-while` training goes on to where no machine is. LS is at no time the nearest.
-# {claim}`windows-are-never-the-nearest`
-#
-# ## Memory, and where training leaves off
-#
-# The {term}`memorizing optimum` explains nothing of one answer,
-# {claim}`memory-explains-nothing-of-a-generalizing-network` though its samples are nearer to the UNet's than other
-# starts. {claim}`memory-draws-more-than-the-null` Training asks for it, but only at noisy training images. *Selective
-# underfitting* {cite:p}`song2025selective` says that networks come near to memory there, stay away where samplers go,
-# and therefore generalize.
-
-# %%
-gaps, peaks = underfitting.gaps(faces, seed=seed)
-states = underfitting.draw(faces)
-apart = underfitting.apart(faces, states, images=32)
-favours = underfitting.favours(faces, states, seed=seed)
-results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
-
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.12", "code_prompt_hide": "Code: Fig. 8.12", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is nearly as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
-figure, axes = plots.panels(2, columns=2, height=2.8)
-for ax, sigma in zip(axes, (0.1, 0.4), strict=True):
-    level = min(apart["sigma"], key=lambda s, sigma=sigma: abs(s - sigma))
-    own, other = (apart.where(sigma=level, memory="rays", denoiser=name) for name in ("network", "other half"))
-    plots.band(ax, own["n"], own["training"], color=plots.TRAINING, marker="s", markersize=3, label="A's training images")
-    plots.band(ax, other["n"], other["training"], color=plots.HALF["B"], marker="s", markersize=3, label="B at these")
-    plots.band(ax, own["n"], own["new"], color=plots.INK, linestyle="--", label="test images")
-    plots.band(ax, own["n"], own["walk"], color=plots.HALF["A"], marker="o", markersize=3, label="A's sampler")
-    ax.set(title=f"σ = {level:.2f}", xlabel="N", xscale="log", yscale="log")
-axes[0].set(ylabel="squared distance to memory")
-plots.legend(figure, ncols=2)
-plots.Picture(figure)
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: distance to the memorizer", "code_prompt_hide": "Table: distance to the memorizer"}
-heads_of_places = {"training": "at training images", "walk": "at sampler's states", "over_network": "times the network's"}
-forms = {"n": ",", "memory": "", "denoiser": "", "sigma": ".3f", "training": ".5f", "walk": ".5f", "over_network": ".2f"}
-apart.show("Distance to the memorizer", heads_of_places, **forms)
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: at which noise the gap is largest", "code_prompt_hide": "Table: at which noise the gap is largest"}
-peaks.show("Where training images gain most", n=",", half="", sigma=".3f", at=".1f", gap=".2f")
-
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: gains on own training images and samples", "code_prompt_hide": "Table: gains on own training images and samples"}
-favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f", training=".2f", samples=".2f")
-
-# %% [markdown]
-# A network without constants can only be a memory of *rays*, all multiples of training images; at σ < 0.2 networks of
-# ten faces nearly are. {claim}`networks-that-copy-are-memories-of-rays` At the largest $N$ and σ = 0.1 the network is
-# {num}`apart[n=max,sigma~0.1,memory=rays,denoiser=network].walk_over_training.value:.0f` times as far from it where its
-# sampler goes as at noisy training images (at σ = 0.4
-# {num}`apart[n=max,sigma~0.37,memory=rays,denoiser=network].walk_over_training.value:.1f` times).
-# {claim}`far-from-memory-where-the-sampler-goes` But at noisy training images network B, which never saw them, is
-# nearly as near to their memory as A: {claim}`who-never-saw-them-is-nearly-as-near` at weak noise memory answers there
-# with the clean image, so the distance to it is an error of denoising, small for every good denoiser.
-#
-# At $N$ = 1,000 it is as Song et al. say: at σ = 0.1 A is
-# {num}`apart[n~1000,sigma~0.1,memory=rays,denoiser="other half"].over_network.value:.1f` times as near to memory as B
-# at its training images, and where its sampler goes as far as B. {claim}`a-thousand-are-fitted-selectively` So
-# selective underfitting is seen where memory has begun, and is not what sets networks of the largest $N$ apart. Whether
-# it grows with better training we did not test.
 #
 # ## What it comes to
 #

@@ -7,7 +7,7 @@ first, after saying so.
 import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -59,6 +59,18 @@ class Study:
     def network(self) -> str:
         """Kind of network, key of `recipes.NETWORKS`; of several kinds, the first."""
         return next(iter(self.runs.values())).network
+
+    def of(self, n: int) -> "Study":
+        """The networks of one N.
+
+        Args:
+            n: that N.
+
+        Returns:
+            Study of the same images.
+        """
+        runs, denoisers = ({key: of for key, of in each.items() if key[0] == n} for each in (self.runs, self.denoisers))
+        return replace(self, runs=MappingProxyType(runs), denoisers=MappingProxyType(denoisers))
 
     def training(self, n: int, label: str = "A") -> Float[Tensor, "n c h w"]:
         """Training images of one network.
@@ -201,20 +213,21 @@ def others(scale: str) -> Study:
 
 
 def architectures(scale: str, sizes: Sizes = None) -> tuple[Study, ...]:
-    """Networks of cartoon faces without convolutions: a study of each kind, both halves, keys (n, "A") and (n, "B").
+    """Networks of cartoon faces without convolutions: a study of each kind; keys (n, "A"), and (n, "B") where it is.
 
     Args:
         scale: table of runs: "smoke", "laptop" or "paper".
         sizes: work with those of these N that the table has (None: all).
 
     Returns:
-        Studies in the order of `recipes.ARCHITECTURES`: perceptrons and transformers, without biases and with them.
+        Studies of those kinds of `recipes.ARCHITECTURES` that the table has.
 
     Raises:
         ValueError: for another scale, an N that no table has, or none that this one has.
     """
     table = recipes.architectures(scale)
-    kinds = [{(run.n, run.half): run for run in table if run.network == kind} for kind in recipes.ARCHITECTURES]
+    names = dict.fromkeys(run.network for run in table)
+    kinds = [{(run.n, run.half): run for run in table if run.network == kind} for kind in names]
     return tuple(study(_only(some, sizes, scale), max(some.values(), key=lambda run: run.n)) for some in kinds)
 
 

@@ -20,6 +20,7 @@ from ghr.training import train
 M = 2**20  #: images
 ONSET = (32, 64, 128, 256, 512)  #: N whose time to memorize is watched
 EQUAL_VIEWS = {100: "A", 316: "A", 1000: "AB", 3162: "A", 10_000: "AB"}  #: halves by N
+ARCHITECTURES = (30_000, 100)  #: N of networks without convolutions
 CLASSES = (
     *("c_alpha-1", "c_alpha-3", "c_alpha-5", "c_alpha-3-1", "hoelder-1", "hoelder-2", "hoelder-4", "sines"),
     *("avatars-shuffled-2", "avatars-shuffled-4", "avatars-shuffled-8", "avatars-shuffled"),
@@ -36,11 +37,11 @@ def laptop() -> tuple[Run, ...]:
         tables(),
         recipes.early("laptop"),
         recipes.room("laptop"),
-        scaling(),
+        recipes.scaling("laptop"),
         equal_views(),
         recipes.onset("laptop", ONSET),
     )
-    parts = (*parts, others(), recipes.architectures("laptop"), longest())
+    parts = (*parts, others(), recipes.architectures("laptop", recipes.ARCHITECTURES, ARCHITECTURES, "AB"), longest())
     return tuple(dict.fromkeys(itertools.chain(*parts)))
 
 
@@ -54,24 +55,14 @@ def tables() -> list[Run]:
     return faces + [run for n in (1, 10, 100, 1000, 4454) for run in recipes.pair("laptop", n, "photographs")]
 
 
-def scaling() -> list[Run]:
-    """Images drawn by formula, by images seen, each with a schedule of its own; a second seed of the longest.
-
-    Returns:
-        Runs.
-    """
-    chosen = recipes.scaling("laptop")
-    return [*chosen, *(dataclasses.replace(run, seed=1) for run in chosen if run.images_seen == M)]
-
-
 def longest() -> list[Run]:
-    """The same, four times as long.
+    """Images drawn by formula, four times as long as the book's longest trainings.
 
     Returns:
         Runs.
     """
-    chosen = recipes.scaling("laptop")
-    return [dataclasses.replace(run, images_seen=4 * M) for run in chosen if run.images_seen == M]
+    again = [run for run in recipes.scaling("laptop") if run.seed == 1]
+    return [dataclasses.replace(run, images_seen=4 * M, seed=0) for run in again]
 
 
 def equal_views() -> list[Run]:

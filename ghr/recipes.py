@@ -204,7 +204,12 @@ _EARLY = {"smoke": (512,), "laptop": (2**14, 2**16, 2**18), "paper": (2**18, 2**
 _SCALING = ("discs", "ray", "fields-2")
 _SCALING_ALPHA = {"smoke": "c_alpha-1", "laptop": "c_alpha-2", "paper": "c_alpha-2"}
 _SCALING_DIVISORS = {"smoke": (8, 4, 2, 1), "laptop": (64, 16, 4, 1), "paper": (64, 16, 4, 1)}
-_ARCHITECTURES = {"smoke": (300,), "laptop": (100, 30_000), "paper": (100, 30_000)}  # N
+#: kinds of networks without convolutions, N, halves
+_ARCHITECTURES = {
+    "smoke": (("Transformer",), (300,), "A"),
+    "laptop": ((), (), ""),
+    "paper": (("Transformer",), (100, 30_000), "AB"),
+}
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
 
 
@@ -214,7 +219,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
     Args:
         scale: "smoke" (minutes, for tests), "laptop" (the shipped book), "paper" (80x80, width 64, for a GPU).
         images: one image set, "avatars" or "photographs" (default: everything, with `flagship`, `controls`, `others`,
-            `classes`, `onset`, `room`, `early`, `scaling` and `equal_views`).
+            `classes`, `onset`, `room`, `early`, `scaling`, `equal_views` and `architectures`).
         network: "UNet", or of avatars "BFCNN".
         like: trained as the networks of this part are, to be compared with them: "controls", "classes" ... (default:
             as those of its own part).
@@ -231,7 +236,7 @@ def table(scale: str, images: str | None = None, network: str = "UNet", like: st
             raise ValueError(f"A table of {network} alone is one of an image set: name it, e.g. avatars.")
         sets = [run for key in STUDIES for run in table(scale, *key)]
         rest = (flagship(scale), controls(scale), others(scale), classes(scale), onset(scale))
-        rest = (*rest, room(scale), early(scale), scaling(scale), equal_views(scale))
+        rest = (*rest, room(scale), early(scale), scaling(scale), equal_views(scale), architectures(scale))
         return tuple(dict.fromkeys([*sets, *itertools.chain.from_iterable(rest)]))
     if (images, network) not in _SIZES:
         known = ", ".join(" ".join(key) for key in _SIZES)
@@ -321,13 +326,18 @@ def classes(scale: str) -> tuple[Run, ...]:
     return _shown(scale, "classes", sized)
 
 
-def architectures(scale: str) -> tuple[Run, ...]:
-    """Which networks have the basis? Avatars, both halves, networks without convolutions; those without biases first.
+def architectures(
+    scale: str, kinds: Collection[str] | None = None, sizes: Collection[int] | None = None, halves: str | None = None
+) -> tuple[Run, ...]:
+    """Which networks have the basis? Avatars, networks without convolutions; those without biases first.
 
-    All see equally many images at the laptop's scale, half a million.
+    All see equally many images at the laptop's scale, a quarter of a million: a transformer's take half an hour.
 
     Args:
         scale: one of SCALES.
+        kinds: some of ARCHITECTURES (None: those of the book).
+        sizes: training images of each half (None: those of the book).
+        halves: "A" or "AB" (None: those of the book).
 
     Returns:
         Runs.
@@ -336,9 +346,11 @@ def architectures(scale: str) -> tuple[Run, ...]:
         ValueError: for another scale.
     """
     _require_scale(scale)
-    pairs = [pair(scale, n, network=network) for network in ARCHITECTURES for n in _ARCHITECTURES[scale]]
-    seen = {"images_seen": 2**19} if scale == "laptop" else {}
-    return tuple(dataclasses.replace(run, **seen) for run in itertools.chain.from_iterable(pairs))
+    shown, counts, labels = _ARCHITECTURES[scale]
+    pairs = [pair(scale, n, network=network) for network in kinds or shown for n in sizes or counts]
+    seen = {"images_seen": 2**18} if scale == "laptop" else {}
+    chosen = (run for run in itertools.chain.from_iterable(pairs) if run.half in (halves or labels))
+    return tuple(dataclasses.replace(run, **seen) for run in chosen)
 
 
 def early(scale: str) -> tuple[Run, ...]:
@@ -387,13 +399,14 @@ def equal_views(scale: str, halves: Mapping[int, str] | None = None) -> tuple[Ru
 
 
 def scaling(scale: str) -> tuple[Run, ...]:
-    """What does a network gain as it sees more images? Half A of images drawn by formula.
+    """What does a network gain as it sees more images? Half A of images drawn by formula, twice for as long as others.
 
     Args:
         scale: one of SCALES.
 
     Returns:
-        Runs, from the shortest training of each set to the longest; each has a schedule of its own.
+        Runs, from the shortest training of each set to the longest, each with a schedule of its own; then the longest
+        from another seed.
 
     Raises:
         ValueError: for another scale.
@@ -401,7 +414,8 @@ def scaling(scale: str) -> tuple[Run, ...]:
     _require_scale(scale)
     longest = [pair(scale, _CLASSES_SIZE[scale]["n"], kind)[0] for kind in (*_SCALING, _SCALING_ALPHA[scale])]
     every = itertools.product(_SCALING_DIVISORS[scale], longest)
-    return tuple(dataclasses.replace(run, images_seen=run.images_seen // divisor) for divisor, run in every)
+    first = (dataclasses.replace(run, images_seen=run.images_seen // divisor) for divisor, run in every)
+    return (*first, *(dataclasses.replace(run, seed=1) for run in longest))
 
 
 def onset(scale: str, sizes: Collection[int] | None = None) -> tuple[Run, ...]:

@@ -183,10 +183,28 @@ def dots(axes: Axes, labels: Sequence[str], estimates: Sequence[Estimate], shift
         **style: of matplotlib, e.g. color, label.
     """
     places = np.arange(len(labels))[::-1]
-    values = np.array([e.value for e in estimates])
-    arms = [values - [e.low for e in estimates], [e.high for e in estimates] - values]
+    values, arms = _with_arms(estimates)
     axes.errorbar(values, places + shift, xerr=arms, fmt="o", markersize=4, elinewidth=1.2, **style)
     axes.set_yticks(places, labels)
+
+
+def points(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], **style) -> None:
+    """Estimates as hollow points with their 95% intervals as bars: what stands beside a curve and is not on it.
+
+    Args:
+        axes: where they are drawn.
+        x: abscissae.
+        estimates: one for each.
+        **style: of matplotlib, e.g. color, label.
+    """
+    values, arms = _with_arms(estimates)
+    axes.errorbar(x, values, yerr=arms, fmt="o", markersize=5, markerfacecolor="none", elinewidth=1.2, **style)
+
+
+def _with_arms(estimates: Sequence[Estimate]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Values, and how far their intervals reach below and above."""
+    values = np.array([e.value for e in estimates])
+    return values, [values - [e.low for e in estimates], [e.high for e in estimates] - values]
 
 
 def legend(owner: Axes | Figure, above: bool = False, **kwargs) -> None:

@@ -1,9 +1,9 @@
 """Does a network gain when it sees more images, or does it stop? Trainings enter, curves leave.
 
 Networks of one image set, each trained to the end of a schedule of its own, on some times as many images as the one
-before. Where the best denoiser is known, they are measured by their distance from it; where it is not, by their lead
-over rivals that are not trained. What still falls at the end is undertraining; what does not would be a bias of the
-network. ::
+before, the longest perhaps from several seeds. Where the best denoiser is known, they are measured by their distance
+from it; where it is not, by their lead over rivals that are not trained. What still falls at the end is undertraining;
+what does not would be a bias of the network. ::
 
     excess(t) = E ||f_t(y) - f*(y)||^2 / E ||f*(y) - x||^2,   t images seen, f* the optimum;   excess ~ t^-p
 """
@@ -35,6 +35,7 @@ class Course:
 
     images: str  #: image set
     images_seen: int  #: in training, with repetition
+    seed: int  #: of the training
     sigma: float  #: noise level, image units
     loss: Estimate  #: PSNR of the optimum less that of the network, dB
     excess: Estimate  #: E ||f(y) - f*(y)||^2 / E ||f*(y) - x||^2, f* the optimum; the loss is that of 1 + excess
@@ -44,9 +45,10 @@ class Course:
 
 @dataclass(frozen=True)
 class Fall:
-    """How fast the networks of one image set come nearer to the optimum."""
+    """How fast the networks of one image set come nearer to the optimum, one of the longest trainings at the end."""
 
     images: str  #: image set
+    seed: int  #: of the longest training
     shortest: int  #: training, images seen
     longest: int  #: the same
     power: Estimate  #: p of excess ~ t^-p, a line through all trainings on two log axes
@@ -60,9 +62,10 @@ class Lead:
 
     images: str  #: image set
     images_seen: int  #: in training, with repetition
+    seed: int  #: of the training
     rival: str  #: one of `rates.RIVALS`
     lead: Estimate  #: output PSNR of the network less that of the rival, mean over `rates.LEVEL`, dB
-    gained: Estimate | None  #: output PSNR less that after the training before, the same mean, dB; None of the first
+    gained: Estimate | None  #: output PSNR less that after the next shorter training, the same mean, dB
 
 
 def courses(
@@ -72,13 +75,13 @@ def courses(
 
     Args:
         studies: of one network each, of discs, a ray or Gaussian fields; from the shortest training of a set to the
-            longest.
+            longest, of which there may be several.
         x: clean images of some sets (the others: test images).
         tested: test images.
         seed: of the noise and of the probes, the same for all.
 
     Returns:
-        One row for each network; one for each image set.
+        One row for each network; one for each of the longest trainings.
 
     Raises:
         ValueError: for a single network of an image set, and for another image set.
@@ -86,23 +89,26 @@ def courses(
     rows, falls = [], []
     for name in dict.fromkeys(study.name for study in studies):
         some = [study for study in studies if study.name == name]
-        if len(some) < 2:
+        runs = [run for study in some for run in study.runs.values()]
+        longest = max(run.images_seen for run in runs)
+        ends = [k for k, run in enumerate(runs) if run.images_seen == longest]
+        if len(ends) == len(runs):
             raise ValueError(f"One training of {name} shows no fall: give two lengths of training or more.")
         clean = x[name] if name in x else some[0].held_out[:tested]
         y = add_noise(clean, WEAK, torch.Generator().manual_seed(seed))
         target, kept = optimum(some[0], y)
         best, dimensions = _squares(target, clean), kept.mean().item()
-        seen, apart, traces = [], [], []
-        for study in some:
-            (run,), (f,) = study.runs.values(), study.denoisers.values()
+        apart, traces = [], []
+        for study, run in zip(some, runs, strict=True):
+            (f,) = study.denoisers.values()
             answer = denoise(f, y, WEAK)
-            seen.append(run.images_seen)
             apart.append(_squares(answer, target))
             traces.append(jacobian.trace(f, y, WEAK, seed=seed)[0].double().numpy())
             rows.append(
                 Course(
                     name,
                     run.images_seen,
+                    run.seed,
                     WEAK,
                     loss=estimate(psnr_gap, best, _squares(answer, clean)),
                     excess=estimate(ratio, apart[-1], best),
@@ -110,17 +116,20 @@ def courses(
                     best=dimensions,
                 )
             )
-        t, pair = np.array(seen, float), (np.stack(apart), np.stack([best] * len(seen)))
-        falls.append(
-            Fall(
-                name,
-                min(seen),
-                max(seen),
-                power=estimate(partial(_power, seen=t), *pair),
-                last=estimate(partial(_power, seen=t[-2:]), *(values[-2:] for values in pair)),
-                kept=estimate(ratio, traces[-1], traces[-2]),
+        for end in ends:
+            on = [k for k in range(len(runs)) if k not in ends] + [end]
+            t, pair = np.array([runs[k].images_seen for k in on], float), ([apart[k] for k in on], [best] * len(on))
+            falls.append(
+                Fall(
+                    name,
+                    runs[end].seed,
+                    runs[on[0]].images_seen,
+                    longest,
+                    power=estimate(partial(_power, seen=t), *map(np.stack, pair)),
+                    last=estimate(partial(_power, seen=t[-2:]), *(np.stack(values[-2:]) for values in pair)),
+                    kept=estimate(ratio, traces[end], traces[on[-2]]),
+                )
             )
-        )
     return Table(tuple(rows)), Table(tuple(falls))
 
 
@@ -128,7 +137,7 @@ def leads(studies: Sequence[Study], measured: rates.Errors, tested: int = 64, se
     """Where the optimum is not known: what does a network lead its rivals by, and does more training still help?
 
     Args:
-        studies: of one network each; from the shortest training of a set to the longest.
+        studies: of one network each; from the shortest training of a set to the longest, of which there may be several.
         measured: errors of `rates.RIVALS` on these sets, as `rates.beside_rivals` gives them.
         tested: test images, those of the rivals.
         seed: of the noise, that of the rivals.
@@ -139,12 +148,12 @@ def leads(studies: Sequence[Study], measured: rates.Errors, tested: int = 64, se
     rows, before = [], {}
     for study in studies:
         (run,), (f,) = study.runs.values(), study.denoisers.values()
-        own = errors(f, study.held_out[:tested], rates.SIGMAS, seed)
-        gained = estimate(rates.lead, own, before[study.name]) if study.name in before else None
+        own = before[study.name, run.images_seen] = errors(f, study.held_out[:tested], rates.SIGMAS, seed)
+        shorter = max((t for name, t in before if name == study.name and t < run.images_seen), default=None)
+        gained = estimate(rates.lead, own, before[study.name, shorter]) if shorter else None
         for rival in rates.RIVALS:
             over = estimate(rates.lead, own, measured[study.name, rival])
-            rows.append(Lead(study.name, run.images_seen, rival, over, gained))
-        before[study.name] = own
+            rows.append(Lead(study.name, run.images_seen, run.seed, rival, over, gained))
     return Table(tuple(rows), Lead)
 
 

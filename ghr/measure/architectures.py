@@ -8,8 +8,7 @@ far a network is from that is said.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -40,9 +39,9 @@ class Architecture:
     images_seen: int  #: in training, with repetition
     psnr: Estimate  #: of test images at input 21 dB, dB
     gap: Estimate  #: of training images less that, dB
-    same_noise: Estimate | None  #: median rho of A's and B's samples from the same noise; None where a walk diverges
-    beyond: Estimate | None  #: the same beyond Wiener, rho(A - W, B - W); None where a walk diverges
-    beyond_null: Estimate | None  #: the same with a sample of B from other noise; None where a walk diverges
+    same_noise: Estimate | None  #: median rho of A's and B's samples from the same noise; None of A alone
+    beyond: Estimate | None  #: the same beyond Wiener, rho(A - W, B - W); None of A alone, or where a walk diverges
+    beyond_null: Estimate | None  #: the same with a sample of B from other noise
     sigma: float  #: noise level of what follows, image units
     tested: int  #: noisy test images of what follows, means over which follow
     kept: float  #: vectors of each basis that count
@@ -74,7 +73,7 @@ def architectures(
     """Gap, agreement, basis and locality of several architectures.
 
     Args:
-        studies: networks of halves A and B of one image set, grey; each a study of one architecture.
+        studies: networks of half A of one image set, grey, and of half B where there is one; each of one architecture.
         images: held-out images at which networks are differentiated, at least three. A Jacobian of a thousand pixels is
             a thousand passes backward.
         tests: training and test images whose errors are compared, at most as many as are held out.
@@ -146,11 +145,11 @@ def _errors(study: Study, n: int, tests: int, seed: int) -> tuple[Estimate, Esti
 
 
 def _agreement(study: Study, n: int, seeds: Sequence[int], seed: int) -> tuple[Estimate | None, ...]:
-    """Agreement of A's and B's samples, the same beyond Wiener, and its null; nothing where a walk diverges."""
-    runs, denoisers = ({key: of for key, of in each.items() if key[0] == n} for each in (study.runs, study.denoisers))
-    only = replace(study, runs=MappingProxyType(runs), denoisers=MappingProxyType(denoisers))
+    """Agreement of A and B, the same beyond Wiener, and its null; none of A alone, or where a walk diverges."""
+    if (n, "B") not in study.runs:
+        return None, None, None
     try:
-        (row,) = common(only, seeds, seed)
+        (row,) = common(study.of(n), seeds, seed)
     except FloatingPointError:
         return None, None, None
     return row.same_noise, row.residual, row.null

@@ -417,7 +417,7 @@ class Sampled:
     rival: str  #: name of the rival
     seeds: int  #: sampling seeds
     similarity: Estimate  #: rho of the two samples
-    r_squared: Estimate  #: its square, the share of the pixels' variance that is explained by a straight line
+    r_squared: Estimate  #: square of rho, the share of the pixels' variance that a straight line explains
     null: Estimate  #: rho of the network's sample and the rival's from other starts, mean of all of them
     beyond: Estimate | None  #: rho of what is left of both when Wiener's sample is subtracted; None of Wiener
     #: the same with the rival's samples from other starts, less Wiener's from the network's start, as in
@@ -506,7 +506,10 @@ def _elsewhere(own: Tensor, x: Tensor, wiener: Tensor | float = 0.0) -> Tensor:
 
 @dataclass(frozen=True)
 class Basis:
-    """The Jacobians of one denoiser at some noisy images, beside a network's; means over images."""
+    """The Jacobians of one denoiser at some noisy images, beside a network's; means over images.
+
+    H1 to H4 are those of `ghr.measure.harmonicity.Indices`, of as many vectors as the network keeps.
+    """
 
     n: int  #: training images of the network
     half: str  #: label of the network
@@ -515,10 +518,10 @@ class Basis:
     tested: int  #: noisy images
     asym: Estimate  #: ||J - J'||_F / ||J||_F
     trace: Estimate  #: tr J
-    h1: Estimate  #: as `ghr.measure.harmonicity.Indices` has it, of as many vectors as the network keeps
-    h2: Estimate  #: as in Indices, of as many vectors
-    h3: Estimate  #: as in Indices, of as many vectors
-    h4: Estimate  #: as in Indices, of as many vectors
+    h1: Estimate  #: rank correlation of rank and frequency
+    h2: Estimate  #: share of energy across the image's contours, less that across another image's
+    h3: Estimate  #: variation along over across contours, over that of cosines; less is better
+    h4: Estimate  #: share in the smoothest functions on the image, less that in another image's
     alike: Estimate | None  #: alignment with the network's basis, of as many vectors; None of the network
     elsewhere: Estimate  #: the same with the denoiser's basis at the next image
     knows: Estimate | None  #: alike less elsewhere, image by image; None of the network
@@ -531,11 +534,12 @@ def adapted(
     n: int | None = None,
     half: str = "A",
     *,
+    networks: Mapping[str, Callable] = MappingProxyType({}),
     images: int = 8,
     sigma: float = BASES_AT,
     seed: int = 0,
 ) -> Table[Basis]:
-    """Do machines without trained weights have the network's adaptive basis?
+    """Do machines without trained weights, and other networks, have the network's adaptive basis?
 
     Args:
         study: networks and held-out images, of which the first are used.
@@ -543,18 +547,21 @@ def adapted(
             measured.
         n: training images of the network (None: the largest N).
         half: label of the network.
+        networks: others by name, which are differentiated as the network is.
         images: held-out images, at least two.
         sigma: noise standard deviation, image units.
         seed: of the noise.
 
     Returns:
-        One row for the network, one for the network of the other half, if there is one, and one for each such rival.
+        One row for the network, one for the network of the other half, if there is one, and one for each other network
+        and each such rival.
     """
     n, x = n or study.largest, study.held_out[:images]
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     found = {"the network": bases.filters(study.denoisers[n, half], x, y, sigma)}
     if (n, OTHER[half]) in study.denoisers:
         found["other half"] = bases.filters(study.denoisers[n, OTHER[half]], x, y, sigma)
+    found |= {name: bases.filters(f, x, y, sigma) for name, f in networks.items()}
     for name, f in known.items():
         if hasattr(f, "jacobian"):
             cut = zip(f.jacobian(y, sigma), x, y.split(1), denoise(f, y, sigma).split(1), strict=True)

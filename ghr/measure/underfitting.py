@@ -128,7 +128,7 @@ class Apart:
     input_psnr: float  #: the same, dB
     training: Estimate  #: mean squared distance per pixel at noisy training images, squared image units
     new: Estimate  #: the same at noisy test images
-    walk: Estimate  #: the same where the network's own sampler comes by
+    walk: Estimate  #: mean squared distance per pixel where the network's own sampler comes by, same unit
     walk_over_training: Estimate | None  #: ratio of the two; None where the denoiser is the memorizer
     walk_over_new: Estimate | None  #: the same for test images
     over_network: Estimate | None  #: distance at training images, over that of the network; None where this is 0
@@ -186,6 +186,45 @@ def apart(
                     far = [mse(*pair) for pair in zip(found, known, strict=True)]
                     rows.append(Apart(n, half, kind, name, *where, *_compared(far, at_own, regions)))
     return Table(tuple(rows), Apart)
+
+
+@dataclass(frozen=True)
+class Trained(Apart):
+    """The same of a network that was trained for so long."""
+
+    views: float  #: of each training image, images seen over N
+
+
+def trend(
+    studies: Sequence[Study],
+    half: str = "A",
+    other: str = "B",
+    *,
+    images: int = IMAGES,
+    sigmas: Sequence[float] = (OWN_AT,),
+    seed: int = 0,
+) -> Table[Trained]:
+    """Does a network come nearer to memory where it is trained, and not where its sampler goes, as training goes on?
+
+    Args:
+        studies: networks after one number of views each, from the fewest to the most; of them count those N of which
+            there are both halves.
+        half: label of the networks.
+        other: label of networks that never saw their training images.
+        images: noisy training and test images; smaller training sets are repeated with other noise.
+        sigmas: noise standard deviations, image units; taken are those of the nearest states of the walk.
+        seed: of the noise.
+
+    Returns:
+        Rows of `apart`, by N and views.
+    """
+    rows = []
+    for study in studies:
+        for n in (n for n in study.sizes if {(n, half), (n, other)} <= set(study.runs)):
+            one, views = study.of(n), study.runs[n, half].images_seen / n
+            found = apart(one, draw(one, labels=(half,)), half, other, images=images, sigmas=sigmas, seed=seed)
+            rows += [Trained(**vars(row), views=views) for row in found]
+    return Table(tuple(sorted(rows, key=lambda row: row.n)), Trained)
 
 
 def _compared(far: Sequence[Tensor], at_own: Tensor, regions: Sequence[np.ndarray | None]) -> Iterator[Estimate | None]:

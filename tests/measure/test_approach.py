@@ -23,8 +23,8 @@ def leaving(best, share):
     return lambda y, sigma=None: best(y, sigma) + share * (y - best(y, sigma))
 
 
-def made(name, x, seen, denoiser):
-    run = Run(images=name, n=10, size=8, images_seen=int(seen))
+def made(name, x, seen, denoiser, seed=0):
+    run = Run(images=name, n=10, size=8, images_seen=int(seen), seed=seed)
     return Study(name, {(10, "A"): run}, {(10, "A"): denoiser}, {}, x)
 
 
@@ -59,6 +59,19 @@ def test_networks_that_stop_before_it_fall_no_more():
         assert course.loss.value == pytest.approx(10 * np.log10(1 + course.excess.value), abs=0.3)
 
 
+def test_each_of_the_longest_trainings_ends_a_course_of_its_own():
+    some = trainings("ray", RAY, lambda t: 0.5 * (t / 100) ** -0.5)
+    again = made("ray", RAY, SEEN[-1], leaving(RayDenoiser(RAY[:1]), 0.25), seed=1)
+    rows, falls = approach.courses([*some, again], {})
+    alone, (first,) = approach.courses(some, {})
+    other, (second,) = approach.courses([*some[:-1], again], {})
+    assert [*rows] == [*alone, other.rows[-1]]
+    assert [*falls] == [first, second]
+    assert [(row.seed, row.longest) for row in falls] == [(0, 6400), (1, 6400)]
+    # .125 is left after 1,600 images, twice as much after 6,400: the excess grows by 4 as the images do
+    assert second.last.value == pytest.approx(-1)
+
+
 def test_each_set_is_measured_on_its_own_images():
     some = [*trainings("ray", RAY, lambda t: 1 / t, SEEN[:2]), *trainings("fields-2", FIELDS, lambda t: 1 / t)]
     rows, falls = approach.courses(some, {"ray": 2 * RAY[:5]}, tested=6, seed=3)
@@ -73,16 +86,18 @@ def test_a_lead_over_rivals_is_in_decibels_and_so_is_what_a_longer_training_gain
     """On images of nothing a network that leaves a share of the noise errs by that share."""
     nothing = torch.zeros(6, 1, 8, 8)
     studies = [made("c_alpha-2", nothing, t, lambda y, sigma=None, c=c: c * y) for t, c in ((100, 0.5), (400, 0.25))]
+    studies.append(made("c_alpha-2", nothing, 400, lambda y, sigma=None: 0.125 * y, seed=1))
     identity = errors(lambda y, sigma=None: y, nothing, rates.SIGMAS, 3)
     scales = dict(zip(rates.RIVALS, (1.0, 0.1, 4.0), strict=True))
     found = approach.leads(studies, {("c_alpha-2", name): a * identity for name, a in scales.items()}, seed=3)
-    assert [(row.images, row.images_seen, row.rival) for row in found] == [
-        ("c_alpha-2", t, rival) for t in (100, 400) for rival in rates.RIVALS
+    assert [(row.images, row.images_seen, row.seed, row.rival) for row in found] == [
+        ("c_alpha-2", *key, rival) for key in ((100, 0), (400, 0), (400, 1)) for rival in rates.RIVALS
     ]
     decibels = {name: 10 * np.log10(a) for name, a in scales.items()}
-    for row, twos in zip(found, [1] * 3 + [2] * 3, strict=True):
+    for row, twos in zip(found, [1] * 3 + [2] * 3 + [3] * 3, strict=True):
         assert row.lead.value == pytest.approx(twos * 20 * np.log10(2) + decibels[row.rival], abs=1e-4)
-        assert row.gained is None if twos == 1 else row.gained.value == pytest.approx(20 * np.log10(2), abs=1e-4)
+        gained = (twos - 1) * 20 * np.log10(2)  # over the first, whichever the seed
+        assert row.gained is None if twos == 1 else row.gained.value == pytest.approx(gained, abs=1e-4)
     wiener = found.one(images_seen=100, rival="Wiener")
     assert wiener.lead.low == pytest.approx(wiener.lead.high, abs=1e-4)  # paired: the noise is the same
 

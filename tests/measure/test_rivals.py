@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -333,6 +334,8 @@ def test_a_machine_that_is_the_network_has_its_basis():
     found = rivals.adapted(study, known, **looks)
     assert found["denoiser"] == ["the network", "other half", "LS", "PSPC"]  # Wiener's needs no covariance
     own, half, same, other = found.rows[:2] + found.rows[:1:-1]
+    also = rivals.adapted(study, {}, networks={"third": study.denoisers[20, "B"]}, **looks)
+    assert replace(also.one(denoiser="third"), denoiser="other half") == half
     for field in ("asym", "trace", "h1", "h2", "h3", "h4"):
         assert getattr(same, field).value == pytest.approx(getattr(own, field).value, abs=1e-3)
         assert getattr(other, field).value == pytest.approx(getattr(half, field).value, abs=1e-3)

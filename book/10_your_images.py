@@ -64,7 +64,7 @@ drawn, drawn_patches = (samples.draw(study, samples.seeds(study, seed, many)) fo
 copied, copied_patches = copies.copied(drawn), copies.copied(drawn_patches)
 results.keep(copied=copied)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.1", "figure": {"name": "fig-copied", "caption": "**Few images are copied, many are not.** {claim}`few-images-are-copied` Samples of networks of few and of many images, and the training image nearest to each."}, "image": {"alt": "Four rows of faces: samples of a network of few faces beside equal training images, and samples of the network of the largest N beside different ones.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 10.1", "figure": {"name": "fig-copied", "caption": "**Few images are copied, many are not.** {claim}`few-images-are-copied` Samples of networks of few and of many images, and the training image nearest to each."}, "image": {"alt": "Four rows of faces: samples of a network of few faces beside equal training images, and samples of the network of the largest N beside different ones.", "classes": "dark-light"}}
 rows = [row for n in (faces.few, faces.largest) for row in drawn.beside(n, "A")]
 plots.image_grid(rows, [f"samples\nN = {faces.few:,}", "nearest", f"samples\nN = {faces.largest:,}", "nearest"])
 
@@ -95,7 +95,7 @@ detected = copies.detection(faces, n=at, planted=planted, seed=seed)
 recovered = copies.recovered(faces, n=at, samples=2 * planted, seed=seed)
 results.keep(detected=detected, recovered=recovered)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule, which was not made for them, misses most.** {claim}`planted-copies-are-found` {claim}`the-published-rule-misses-copies` Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 10.2", "figure": {"name": "fig-detected", "caption": "**Moved, mirrored and brightened copies are found; Yoon et al.'s rule, which was not made for them, misses most.** {claim}`planted-copies-are-found` {claim}`the-published-rule-misses-copies` Share of altered training images that each rule calls copies, with 95% intervals. This test and pixel distance are each passed by one held-out image in a hundred."}, "image": {"alt": "Dots with intervals, a row for each alteration, for three rules: this test finds nearly all, the other two few of what was shifted or mirrored.", "classes": "dark-light"}}
 figure, (ax,) = plots.panels(1, height=4)
 for rule, colour, shift in (("nearness", plots.HALF["A"], 0.2), ("d1/d2 < 1/3", plots.INK, 0), ("pixel distance", plots.TRAINING, -0.2)):
     found = detected.where(rule=rule)
@@ -121,7 +121,7 @@ crossed = {name: need.crossings(rows) for name, rows in needed.items()}
 results.keep(faces=needed["faces"], faces_need=crossed["faces"])
 results.keep(patches=needed["photographs"], patches_need=crossed["photographs"])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "figure": {"name": "fig-needed", "caption": "**Copies end before the gap closes, on faces and on photographs.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 10.3", "figure": {"name": "fig-needed", "caption": "**Copies end before the gap closes, on faces and on photographs.** {claim}`copies-end-before-the-gap` With 95% intervals. Left: gap between training and new images at input 21 dB. Middle: copies among samples. Right: agreement of two halves' samples beyond Wiener. Dashed: the lines."}, "image": {"alt": "Three panels against N: the gap falls, the share of copies falls to zero, agreement rises.", "classes": "dark-light"}}
 figure, axes = plots.panels(3, height=2.6)
 for ax, line, label in zip(axes, need.LINES, ("gap (dB)", "share of copies", "agreement"), strict=True):
     for name, colour in (("faces", plots.HALF["A"]), ("photographs", plots.TRAINING)):
