@@ -338,7 +338,7 @@ from ghr.book.live import Live
 from ghr.images.synthetic import c_alpha
 
 contours, strong = (1.0, 5.0), 0.3
-bent = torch.cat([c_alpha(1, size, 3.0, contour, generator=torch.Generator().manual_seed(seed)) for contour in contours])
+bent = torch.cat([c_alpha(1, size, 3.0, contour, generator=torch.Generator().manual_seed(seed + 1)) for contour in contours])
 noisy_bent = torch.cat([noise.add_noise(x, strong, torch.Generator().manual_seed(seed)) for x in bent.split(1)])
 (by_network,) = by_alpha[3.0].denoisers.values()
 seen = [bent, noisy_bent, *(denoise(f, noisy_bent, strong) for f in (by_network, RIVALS["TI db4"]))]

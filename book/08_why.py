@@ -304,7 +304,7 @@ basis.show("Bases of networks and machines", heads, denoiser="", trace=".0f", **
 
 # %%
 shuffled = sorted(experiments.classes(scale, "avatars-shuffled"), key=side)
-locality = rivals.locality([experiments.faces(scale, [n], like="classes"), *shuffled], faces.held_out[:2], seed=seed)
+locality = rivals.locality([experiments.faces(scale, [n], like="classes"), *shuffled], faces.held_out[:2], seed=seed + 1)
 results.keep(locality=locality)
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 8.10", "code_prompt_hide": "Code: Fig. 8.10", "figure": {"name": "fig-locality", "caption": "**Shuffled as a whole, the network looks near on the grid that it sees, if at all.** {claim}`rows-look-near-on-the-grid-that-is-seen` Share of a row's energy in the 5 x 5 pixels around its own; σ = 0.3, means of two faces; bands reach from one to the other. Null: windows elsewhere."}, "image": {"alt": "Share of energy near against block size: the network on the grid it sees, on the grid of faces, Wiener on the grid of faces, and the null.", "classes": "dark-light"}}

@@ -70,7 +70,7 @@ def on_faces(denoiser, block: int) -> Callable:
 
 
 def errors_on_faces(
-    denoiser, x: Float[Tensor, "n c h w"], block: int, sigmas: Float[np.ndarray, " k"] = LEVELS, seed: int = 0
+    denoiser, x: Float[Tensor, "n c h w"], block: int, sigmas: Float[np.ndarray, " k"] = LEVELS, seed: int = 1
 ) -> Float[np.ndarray, "k n"]:
     """Squared error that a denoiser of shuffled images leaves on faces.
 
@@ -79,21 +79,40 @@ def errors_on_faces(
         x: clean faces, as they are.
         block: side of the blocks, pixels.
         sigmas: noise standard deviations, image units.
-        seed: of the noise, the same at the same pixel of the face for every denoiser.
+        seed: of the noise, not 0; noise is the same at the same pixel of the face for every denoiser.
 
     Returns:
         Squared image units, noise levels by faces.
+
+    Raises:
+        ValueError: for seed 0.
     """
+    require_other_numbers(seed)
     return errors(on_faces(denoiser, block), x, sigmas, seed)
 
 
-def of_studies(studies: Sequence[Study], x: Float[Tensor, "n c h w"], seed: int = 0) -> tuple[Errors, Errors]:
+def require_other_numbers(seed: int) -> None:
+    """Noise that begins with the random numbers that made the permutation would be sorted by it.
+
+    Args:
+        seed: of the noise.
+
+    Raises:
+        ValueError: for 0, the permutation's.
+    """
+    if seed == 0:
+        raise ValueError(
+            "Random numbers of seed 0 made the permutation, which would sort this noise: take another seed."
+        )
+
+
+def of_studies(studies: Sequence[Study], x: Float[Tensor, "n c h w"], seed: int = 1) -> tuple[Errors, Errors]:
     """Errors of networks, and of Wiener denoisers that are fitted to the same training images.
 
     Args:
         studies: of one shuffle each, or of faces as they are.
         x: clean faces, as they are.
-        seed: of the noise.
+        seed: of the noise, not 0.
 
     Returns:
         Errors of the networks of half A at the largest N, and of Wiener, by side of the blocks.
@@ -119,7 +138,7 @@ class Control:
     tested: int  #: faces
 
 
-def controls(wiener: Errors, plain: Study, whole: Study, faces: int = 16, seed: int = 0) -> Table[Control]:
+def controls(wiener: Errors, plain: Study, whole: Study, faces: int = 16, seed: int = 1) -> Table[Control]:
     """Do shuffled sets hold what the faces hold?
 
     Args:
@@ -127,7 +146,7 @@ def controls(wiener: Errors, plain: Study, whole: Study, faces: int = 16, seed: 
         plain: faces as they are.
         whole: faces shuffled as a whole.
         faces: test faces of the memorizing optimum, which is slow; at sigma = BASES_AT alone.
-        seed: of the noise.
+        seed: of the noise, not 0.
 
     Returns:
         One row for Wiener and one for the memorizing optimum.
@@ -335,7 +354,7 @@ def trails(studies: Sequence[Study], sigma: float = 0.1) -> Table[Trail]:
 
 
 def filters(
-    studies: Sequence[Study], x: Float[Tensor, "n c h w"], sigma: float = BASES_AT, seed: int = 0
+    studies: Sequence[Study], x: Float[Tensor, "n c h w"], sigma: float = BASES_AT, seed: int = 1
 ) -> dict[int, tuple[bases.Filter, ...]]:
     """Networks as matrices at the same noisy faces, as each sees them.
 
@@ -343,7 +362,7 @@ def filters(
         studies: of one shuffle each.
         x: clean faces, as they are.
         sigma: noise standard deviation, image units.
-        seed: of the noise.
+        seed: of the noise, not 0.
 
     Returns:
         Filters by side of the blocks, one for each face.
@@ -357,7 +376,7 @@ def filters(
 
 
 def untrained(
-    study: Study, x: Float[Tensor, "n c h w"], sigma: float = BASES_AT, seed: int = 0
+    study: Study, x: Float[Tensor, "n c h w"], sigma: float = BASES_AT, seed: int = 1
 ) -> tuple[bases.Filter, ...]:
     """The same of the network before its first step, whose normalization alone has seen images, noisy ones.
 
@@ -365,7 +384,7 @@ def untrained(
         study: of one shuffle.
         x: clean faces, as they are.
         sigma: noise standard deviation, image units.
-        seed: of the noise.
+        seed: of the noise, not 0.
 
     Returns:
         One filter for each face.
@@ -376,6 +395,7 @@ def untrained(
 
 
 def _noisy(x: Tensor, sigma: float, seed: int) -> Tensor:
+    require_other_numbers(seed)
     return add_noise(x, sigma, torch.Generator().manual_seed(seed))
 
 

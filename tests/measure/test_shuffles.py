@@ -10,7 +10,7 @@ from ghr import harmonic, runs
 from ghr.experiments import Study
 from ghr.images import Halves
 from ghr.images.synthetic import shuffle
-from ghr.measure import bases, shuffles
+from ghr.measure import bases, rivals, shuffles
 from ghr.recipes import Run
 from ghr.references import WienerDenoiser
 from ghr.stats import Estimate
@@ -45,6 +45,24 @@ def test_a_moved_denoiser_is_itself_on_faces(unet, images):
     assert (shuffles.on_faces(unet, 4)(y) - plain).norm() > 0.1 * plain.norm()
     told = lambda y, sigma: sigma * y  # noqa: E731
     assert torch.equal(shuffles.on_faces(told, 2)(y, 0.5), 0.5 * y)
+
+
+def test_noise_of_the_permutations_own_seed_is_refused_since_the_shuffle_sorts_it(faces):
+    """Of one generator, uniform numbers, which were sorted to make the permutation, become normal ones."""
+    upper = {}
+    for seed in (0, 1):
+        noise = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(seed))
+        upper[seed] = abs(shuffle(noise)[..., :16, :].mean().item()) * 512**0.5
+    assert upper[0] > 8 > 3 > upper[1]
+    identity = lambda y, sigma=None: y  # noqa: E731
+    one = study("avatars-shuffled-4", identity, faces, faces)
+    for ask in (
+        lambda: shuffles.errors_on_faces(identity, faces, 4, seed=0),
+        lambda: shuffles.filters([one], faces[:2], 0.3, seed=0),
+        lambda: rivals.locality([one], faces[:2], window=3, seed=0),
+    ):
+        with pytest.raises(ValueError, match="sort this noise: take another seed"):
+            ask()
 
 
 def test_lists_of_pixels_lose_nothing_by_a_shuffle(faces):
