@@ -256,5 +256,6 @@ plots.image_grid([copies, near[0], clouds, drawn, near[1]], labels)
 # samples are hardly more like training images ({term}`centred cosine` {num}`likeness[images=network].median.value:.2f`)
 # than new faces are ({num}`likeness[images="new faces"].median.value:.2f`). {claim}`network-draws-no-copies`
 #
-# **So it is the network's distance from the optimum of its own loss that makes it generalize.** The
-# [next chapter](02_memorization_to_generalization.py) asks when this happens.
+# **So a network generalizes only because it does not reach the optimum of its own loss.** How it misses it is the
+# question: the Gaussian misses it, too, and draws clouds. The [next chapter](02_memorization_to_generalization.py) asks
+# when this happens.

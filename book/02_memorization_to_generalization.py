@@ -117,7 +117,8 @@ Live("guess", still, alt, **guesses.told_of(faces, counts, heavy, seed=seed))
 
 # %% [markdown]
 # We plot output against input PSNR: much noise is at the left. Bands are 95% intervals over images, or over regions of
-# photographs, whose patches are alike.
+# photographs, whose patches are alike. (Halves and test patches of photographs come from the same 25 pictures, each from
+# regions of its own: they share no patch, but scenes.)
 #
 # The **memorizing optimum** is the best denoiser if the training images were all there is,
 #
@@ -317,7 +318,7 @@ law.show(networks="", first="", last="", seeds="", apart=".2f", start=",.0f", vi
 # {num}`law[networks=width 16].views.value:.0f` views of each face. {claim}`a-start-then-views` A network may have to
 # learn denoising before it can remember; but then why the narrower one shows no such start we do not know.
 #
-# And **room**? Wider networks remember earlier. So networks of {num}`growth.smallest:,` to {num}`growth.largest:,`
+# And **room**? Wider networks remember earlier. So networks of {num}`growth[smallest=min,largest=max].smallest:,` to {num}`growth[smallest=min,largest=max].largest:,`
 # parameters are all stopped after the same number of images, and we look for $N^*$, the number of training faces at
 # which the gap has fallen to 1 dB. A larger $N^*$ means that more faces were remembered. If each parameter stored a
 # fixed amount, $N^*$ would be in proportion to the number $p$ of parameters.
@@ -356,9 +357,10 @@ plots.Picture(figure)
 needed.show(width="", parameters=",", seed="", n=",.0f")
 
 # %% [markdown]
-# After {num}`growth.images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth.exponent:.2f`, nearer to a
-# square root than to a proportion. {claim}`room-grows-as-a-root` That is what a time to memorize in proportion to $N$
-# over the width would give. So short a training may ask how fast a network learns, and not how much it can hold.
+# After {num}`growth[smallest=min,largest=max].images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth[smallest=min,largest=max].exponent:.2f`, nearer to a
+# square root than to a proportion. {claim}`room-grows-as-a-root` Between neighbouring widths that power falls,
+# {claim}`the-power-of-room-falls` so that it is a mean over these sizes. That is what a time to memorize in proportion
+# to $N$ over the width would give. So short a training may ask how fast a network learns, and not how much it can hold.
 #
 # ## At equal views
 #

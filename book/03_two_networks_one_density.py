@@ -20,8 +20,9 @@
 #
 # **What we found.** They draw nearly the same face, and it is no training image.
 # {claim}`two-networks-draw-one-new-image` Much of that likeness is in their common start; beyond it they still agree.
-# {claim}`networks-agree-beyond-wiener` Other images change nothing; {claim}`images-exchanged-cost-nothing` a smaller
-# network of another kind draws other faces. {claim}`architecture-exchanged-costs-much`
+# {claim}`networks-agree-beyond-wiener` Whether its images or others met it, a UNet agrees with a smaller network of
+# another kind equally well, {claim}`images-exchanged-cost-nothing` and much less than with another UNet.
+# {claim}`architecture-exchanged-costs-much`
 #
 # **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
 # ```
@@ -106,8 +107,9 @@ plots.Picture(figure)
 # %% [markdown]
 # At the smaller $N$ images count: two halves disagree {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as
 # two seeds of one half. {claim}`images-count-in-small-sets` At the larger they do not: the ratio is
-# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). There the chance of training keeps networks apart.
-# {claim}`chance-keeps-the-networks-apart`
+# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). Other images add nothing to what another seed does.
+# {claim}`chance-keeps-the-networks-apart` With the seed held fixed, other images alone (dashed) do a little less than a
+# seed alone. {claim}`images-alone-do-less-than-a-seed`
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -164,7 +166,7 @@ Live("draw", still, alt, networks="avatars")
 # of {term}`copies <copy>`: samples that are three times nearer to one training image than to any other
 # {cite:p}`yoon2023diffusion`, and the same for *rays*, training images in whatever tone.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** {claim}`samples-are-no-nearer-than-new-images` Right: share of A's samples that are nearer to B's than to any training image, and that are copies."}, "image": {"alt": "Left, three similarities against N: A against B falls, then rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.6", "code_prompt_hide": "Code: Fig. 3.6", "figure": {"name": "fig-similarity", "caption": "**With more images the samples of A and B become alike, and no nearer to the training set than a new face is.** {claim}`samples-are-no-nearer-than-new-images` Right: share of A's samples that are nearer to B's than to any training image, and that are copies. Networks without constants copy in other tones, which only rays find."}, "image": {"alt": "Left, three similarities against N: A against B falls, then rises to nearly 1, sample against training set falls to the dashed null. Right, the share of seeds where B's sample is nearest rises from 0 to 1, the shares of copies fall to 0.", "classes": "dark-light"}}
 a = near.where(half="A")
 figure, (left, right) = plots.panels(2, columns=2, height=2.8)
 plots.band(left, alike["n"], alike["same_noise"], color=plots.INK, marker="o", label="A and B")
@@ -210,12 +212,12 @@ results.keep(patch_alike=patch_alike, patch_near=patch_near, patch_beyond=patch_
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.7", "code_prompt_hide": "Code: Fig. 3.7", "figure": {"name": "fig-beyond", "caption": "**Beyond what is in the start, networks of many images still agree, more than with any training image.** {claim}`networks-agree-beyond-wiener` {claim}`closer-than-any-training-image-beyond-wiener` Medians over seeds. Beyond Wiener: both less the Wiener sample of the first one's noise."}, "image": {"alt": "Similarities against N, faces and photographs. A and B rise to nearly 1; the floor ends near .9; beyond Wiener similarity rises from zero and crosses the falling nearness to training images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8, sharey=True)
 for ax, name, table, near_a in zip(axes, ("faces", "photographs"), (shared, patch_beyond), (ahead, patch_ahead), strict=True):
-    plots.band(ax, table["n"], table["same_noise"], color=plots.INK, linestyle="--", label="A and B")
-    plots.band(ax, table["n"], table["floor"], color=plots.WIENER, marker="s", label="sample and Wiener's")
+    plots.band(ax, table["n"], table["same_noise"], color=plots.INK, linestyle="--", label="samples: A and B")
+    plots.band(ax, table["n"], table["floor"], color=plots.WIENER, marker="s", label="samples: A and Wiener's")
     plots.band(ax, table["n"], table["residual"], color=plots.INK, marker="o", label="beyond Wiener: A and B")
-    plots.band(ax, table["n"], table["null"], color=plots.INK, linestyle=":", label="A, and B of other noise")
+    plots.band(ax, table["n"], table["null"], color=plots.INK, linestyle=":", label="beyond Wiener: A, B of other noise")
     known = near_a.where(half="A")
-    plots.band(ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="A, and the nearest training image")
+    plots.band(ax, known["n"], known["nearest"], color=plots.TRAINING, marker="s", label="beyond Wiener: A, nearest training image")
     ax.set(title=name, xlabel="N, training images", ylabel="centred cosine, median", xscale="log")
 plots.legend(figure, ncols=2)
 plots.Picture(figure)
@@ -246,7 +248,7 @@ chosen = samples.seeds(chain, seed, few) | {chain.largest: range(1000 * seed, 10
 exchanged, costs = beyond.exchange(samples.draw(peers, chosen), samples.draw(chain, chosen), walks)
 results.keep(exchanged=exchanged, costs=costs)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Other images cost nothing; another, ten times smaller network costs much.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 3.8", "code_prompt_hide": "Code: Fig. 3.8", "figure": {"name": "fig-exchange", "caption": "**Two kinds of networks agree as well on other images as on the same, and less than two of one kind.** {claim}`images-exchanged-cost-nothing` {claim}`architecture-exchanged-costs-much` Samples of the largest N. Dots: other images. Squares: other architecture. Grey: both."}, "image": {"alt": "Dots with intervals for six pairs of networks. Pairs of one architecture are most alike; pairs of two architectures are less alike, and equally so with the same or other images.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.2, sharey=True)
 most, colours = exchanged.where(n=max(exchanged["n"])), {"images": plots.INK, "architecture": plots.INK, "both": plots.TRAINING}
 names = [f"{row.one} – {row.other}".replace("BFCNN", "BF-CNN") for row in most]

@@ -21,8 +21,9 @@
 # **What we found.** At σ = 0.1 the basis follows the image. {claim}`basis-follows-the-face`
 # {claim}`basis-follows-the-photograph` But shrinkage is not all: the denoiser is a matrix that is not symmetric, and
 # its symmetric part alone is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
-# {claim}`symmetric-part-falls-short` Most of that may be the price of not being told σ: the best blind denoiser of a
-# Gaussian loses more than half as much. {claim}`blindness-breaks-symmetry`
+# {claim}`symmetric-part-falls-short` A part may be the price of not being told σ: the best blind denoiser of a Gaussian
+# is not symmetric, either. {claim}`blindness-breaks-symmetry` But UNets that are told σ are nearly as asymmetric.
+# {claim}`told-networks-are-asymmetric-too`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
 # ```
@@ -106,7 +107,7 @@ of_chain = bases.of_study(chain, few, few, seed=seed)
 results.keep(networks=experiments.networks(faces, patches, chain))
 results.keep(anatomy=bases.anatomy(of_faces, of_patches, of_chain))
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own waves, which keep to its contours and grow finer to the right.** {claim}`basis-follows-the-face` {claim}`frequency-grows-with-rank` Network A, largest N; eigenvectors of S by rank k (blue below zero, red above); thin: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.2", "code_prompt_hide": "Code: Fig. 4.2", "figure": {"name": "fig-basis", "caption": "**Each image has its own basis: the first vectors are local and amplified, those that follow are waves which grow finer.** {claim}`basis-follows-the-face` {claim}`frequency-grows-with-rank` Network A, largest N; eigenvectors of S by rank k (blue below zero, red above); thin: contours of the clean image."}, "image": {"alt": "For a face and a patch of a photograph, at two noise levels: noisy image, denoised image, and four eigenvectors with the contours of the image drawn over them.", "classes": "dark-light"}}
 ranks = [k for k in (1, 8, 20, 50) if k <= faces.held_out[0].numel() // 2]
 titles = ["noisy", "denoised", *(f"k = {k}" for k in ranks)]
 pairs = [(one, sigma) for one in (of_faces, of_patches) for sigma in one.sigmas]
@@ -145,7 +146,7 @@ Explorer(spectrum, [size, Slider("k", "eigenvector, k", shown_ranks, start=21)],
 groups = bases.coefficients(of_faces.largest(), of_faces.x, of_faces.y(0.1))
 results.keep(coefficients=groups)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**Eigenvalues fall where the face falls below the noise.** {claim}`faces-lie-where-eigenvalues-are-one` Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: those that err least on these faces."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.4", "code_prompt_hide": "Code: Fig. 4.4", "figure": {"name": "fig-coefficients", "caption": "**The face sits in few directions; eigenvalues fall sooner than the factors that would be best.** {claim}`faces-lie-where-eigenvalues-are-one` {claim}`eigenvalues-fall-too-soon` Test faces, σ = 0.1, with 95% intervals. Left: coefficients; dashed: σ. Right: factors; dashed: those that err least on these faces."}, "image": {"alt": "Left, coefficients of clean faces fall through those of the noise. Right, eigenvalues start above one and best factors below; both fall towards zero.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 for name, colour in (("noise", plots.TRAINING), ("clean", plots.HALF["A"])):
     plots.band(left, groups["centre"], groups[name], color=colour, label=name)
@@ -159,8 +160,10 @@ for ax in (left, right):
 plots.Picture(figure)
 
 # %% [markdown]
-# It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` The
-# first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
+# It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` But $S$ alone would
+# shrink too much: where eigenvalues have fallen to a half, the factor that errs least is still near 1.
+# {claim}`eigenvalues-fall-too-soon` (Early vectors follow the noise a little, too: its coefficients there exceed σ.)
+# The first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
 # {claim}`first-directions-are-amplified` How few vectors make a face?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** {claim}`own-basis-holds-faces-best` The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
@@ -221,7 +224,7 @@ Live("rebuild", still, alt, networks="avatars")
 # known exactly.
 #
 # And does the error fit the dimensions that are kept? The squared error of the best denoiser that is told $\sigma$,
-# summed over pixels, is $\sigma^2\, \mathbb{E} \operatorname{tr} J$. So its
+# summed over pixels, is $\sigma^2\, \mathbb{E} \operatorname{tr} J$. So its *self-consistency*
 # $\mathrm{SC} = d\, \mathrm{MSE} / (\sigma^2\, \mathbb{E} \operatorname{tr} J)$ is 1.
 
 # %%
@@ -248,12 +251,14 @@ plots.Picture(figure)
 # %% [markdown]
 # At σ = 0.1 the network's symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f`
 # dB worse, that of the best blind denoiser of a Gaussian {num}`blind[sigma=0.1].loss.value:.1f` dB.
-# {claim}`symmetric-part-falls-short` {claim}`blindness-breaks-symmetry` So most of what shrinkage misses may be the
-# price of not being told $\sigma$; the rest is the network's own, or of faces, which are no Gaussian. (At $N$ of 1 and
-# 10, where a network answers with a face of its own, the symmetric part is the better one at all but the strongest
-# noise.) Nor does another symmetric matrix near $J$ reach the network, not even $S$ with the best factors.
-# {claim}`every-symmetric-matrix-loses` Filters that average over similar pixels are not symmetric, either
-# {cite:p}`milanfar2013tour`.
+# {claim}`symmetric-part-falls-short` {claim}`blindness-breaks-symmetry` So a part of what shrinkage misses may be the
+# price of not being told $\sigma$, and not all: a UNet that is told $\sigma$ has an asymmetry $\|J - J^\top\| / \|J\|$
+# of {num}`kinds[network=ConditionalUNet].asym.value:.2f`, ours of
+# {num}`kinds[network=UNet,n=max,half=A].asym.value:.2f`. {claim}`told-networks-are-asymmetric-too` The rest is the
+# network's own, or of faces, which are no Gaussian. (At $N$ of 1 and 10, where a network answers with a face of its
+# own, the symmetric part is the better one at all but the strongest noise.) Nor does another symmetric matrix near $J$
+# reach the network, not even $S$ with the best factors. {claim}`every-symmetric-matrix-loses` Filters that average over
+# similar pixels are not symmetric, either {cite:p}`milanfar2013tour`.
 #
 # SC is nearly 1 at the largest $N$ ({target}`T11d`); {claim}`accounts-balance` networks of few images err far beyond it
 # ({target}`T11e`). {claim}`memory-errs-beyond-its-dimensions` The noise level that networks see
@@ -349,7 +354,7 @@ names = [f"N = {n:,}\n{'training' if training else 'test'}" for n, training, _ i
 faces_of_rows = [(of_faces.training(n) if training else of_faces.x)[image] for n, training, image in rows_of]
 plots.image_grid(both, names, titles, signed=len(ranks), contours=faces_of_rows)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to one basis, which follows the image.** {claim}`halves-find-one-basis` Test faces, σ = 0.1, with 95% intervals. Left, dotted: A at two faces; grey: chance."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.12", "code_prompt_hide": "Code: Fig. 4.12", "figure": {"name": "fig-agreement", "caption": "**From different images two networks come to overlapping spaces, which follow the image.** {claim}`halves-find-one-basis` Test faces, σ = 0.1, with 95% intervals. Left, dotted: A at two faces; grey: chance."}, "image": {"alt": "Left, alignment of two networks' bases against N, above that at two images and chance. Right, geometry gain of both halves, rising with N.", "classes": "dark-light"}}
 figure, (left, right) = plots.panels(2, columns=2, height=2.4)
 curve = shared.where(images=faces.name, network="UNet")
 plots.band(left, curve["n"], curve["same"], color=plots.INK, marker="o", label="A and B")
@@ -380,13 +385,15 @@ kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **form
 # aligned to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less.
 # {claim}`halves-find-one-basis`
 #
-# Untrained networks have no such basis: it is learned, {claim}`adapted-bases-are-learned` with constants or without,
-# told $\sigma$ or not, and by {term}`BF-CNN`, too. {claim}`chain-adapts-too`
+# Untrained networks have no basis that follows the image (H2, H4), though theirs is ordered by frequency (H1, [chapter
+# 7](07_shuffled_pixels.py)): adaptation is learned, {claim}`adapted-bases-are-learned` with constants or without, told
+# $\sigma$ or not, and by {term}`BF-CNN`, too. {claim}`chain-adapts-too`
 #
 # ## What it comes to
 #
 # A denoiser works in waves that the image chooses, {claim}`basis-follows-the-face` but it does not only shrink;
-# {claim}`symmetric-part-falls-short` not told σ, the best denoiser would not either. {claim}`blindness-breaks-symmetry`
+# {claim}`symmetric-part-falls-short` not told σ, the best denoiser would not either, {claim}`blindness-breaks-symmetry`
+# but networks that are told do not shrink alone, too. {claim}`told-networks-are-asymmetric-too`
 #
 # *Limits.* One pair of trainings, {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
 # fewer. Each also serves as another's *other*: intervals are a little narrow.

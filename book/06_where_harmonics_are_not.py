@@ -155,7 +155,8 @@ plots.Picture(figure)
 # %% [markdown]
 # At $\sigma$ = .04 the optimum keeps {num}`deficits[denoiser=optimum].trace.value:.1f` dimensions, the network
 # {num}`deficits[denoiser=UNet].trace:.0f` ({target}`T16`). {claim}`discs-keep-too-much` After five, the optimum's
-# eigenvalues end; the network's fall slowly, as in the paper. {claim}`eigenvalues-do-not-end-at-five`
+# eigenvalues end; the network's step down there and then fall slowly; those in the paper fall faster.
+# {claim}`eigenvalues-do-not-end-at-five`
 #
 # ## What is kept beyond the five?
 #
@@ -173,7 +174,7 @@ heads = {
 }
 parts.show("Along the tangent and beyond it", heads, denoiser="", left=".3f", right=".3f", along=".2f", beyond=".2f", error_along=".2f", error_beyond=".2f", asym=".2f")
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; what the network keeps after its five sits on the contour.** {claim}`five-directions-are-found` {claim}`surplus-sits-on-the-contour` Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.5", "figure": {"name": "fig-vectors", "caption": "**The optimum has five directions; the network keeps more, on the contour and over disc and ground.** {claim}`five-directions-are-found` {claim}`surplus-sits-on-the-contour` Two discs at σ = 0.04: the answer, and eigenvectors of the symmetric part of J, blue below zero, red above."}, "image": {"alt": "For two discs, rows of five eigenvectors: those of the optimum, and the first and the second five of the network.", "classes": "dark-light"}}
 y = noise.add_noise(x, manifolds.WEAK, torch.Generator().manual_seed(seed))[:2]
 shown = {"optimum\n1 to 5": ("optimum", 0), "network\n1 to 5": ("UNet", 0), "network\n6 to 10": ("UNet", 5)}
 pictures = {"optimum": exact(y, manifolds.WEAK), "UNet": denoise(denoisers["UNet"], y, manifolds.WEAK)}
@@ -206,7 +207,8 @@ Live("disc", still, alt, networks="discs", **disc_told)
 # $r + \varepsilon \sin m\theta$. With $m$ = 0 it is another radius, with 1 another place; $m$ = 2, 3, ... are **contour
 # waves**, no discs any more. How much of the first eight directions of the surplus, $P J P$ with $P = I - T T^\top$,
 # lies in the eight contour waves of $m$ = 2 to 5? Controls are taken off the tangent in the same way, so that even
-# cosines know a little of the disc. Two of them are random vectors on the edge, as drawn or smoothed.
+# cosines know a little of the disc. Two of them are random vectors on the edge: white noise, as drawn or averaged twice
+# over 3 × 3 pixels, times the edge. What is smoothed is made of low contour waves, whatever else it is.
 
 # %%
 surplus, margins = manifolds.surplus("UNet", found["UNet"], x[:dissected], parameters[:, :dissected], discs[0].held_out)
@@ -222,15 +224,17 @@ for ax, (field, label) in zip(axes, fields.items(), strict=True):
 plots.Picture(figure)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Table: the surplus and its controls"}
-surplus.show("The surplus and its controls", basis="", waves=".2f", h2=".2f", h3=".2f", h4=".2f")
+surplus.show("The surplus and its controls", basis="", waves=".2f", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
 
 # %% [markdown]
 # Of the surplus {num}`surplus[basis="its own"].waves.value:.2f` lies in the contour waves of its own disc, of controls
 # that do not know the edge hardly anything: {claim}`surplus-sits-on-the-contour` it sits on the contour. Of smooth
 # random vectors there {num}`surplus[basis="smooth, at the edge"].waves.value:.2f` does.
-# {claim}`noise-at-the-edge-does-as-much` In H3 alone the surplus is ahead of that noise, varying less along edges; but
-# so are cosines, which know no disc. {claim}`surplus-varies-less-along-edges` That it is made of *waves* is not shown;
-# what lies in higher waves, or across the edge, was not measured.
+# {claim}`noise-at-the-edge-does-as-much` The surplus varies less along edges than that noise (H3); but so do cosines,
+# which know no disc. {claim}`surplus-varies-less-along-edges` In the order of its frequencies (H1, in the table) it is
+# like a third disc's and less ordered than cosines; {claim}`surplus-is-ordered-as-another-discs` noise has no order. So
+# that it is made of waves *along this contour* is not shown. What lies in higher waves, across the edge, or in waves
+# over disc and ground, which the paper means as well and {numref}`fig-vectors` shows (k = 7 and 8), was not measured.
 #
 # ## Without curvature: a ray and a plane
 #
@@ -253,7 +257,7 @@ for study, projection in zip((ray, sines), projections, strict=True):
         labels.append(f"{study.name}\nσ = {sigma}")
 plots.image_grid(rows, labels, [*titles[:3], "projection", titles[4]], signed=1)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** {claim}`flat-keep-too-much` With 95% intervals. Left: below 1 where noise is strong, since the network knows contrasts. Right, dashed: dimensions that exist."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 6.9", "figure": {"name": "fig-flat-mse", "caption": "**Without curvature, too, the network keeps too many dimensions, and falls behind where noise is weak.** {claim}`flat-keep-too-much` With 95% intervals. Right, dashed: dimensions that exist."}, "image": {"alt": "Four panels: ratio of squared errors and number of kept dimensions against input PSNR, for the ray and for plane waves.", "classes": "dark-light"}}
 figure, axes = plots.panels(4, columns=2, height=2.3, sharex=True)
 for (name, rows), pair in zip(flat_levels.where(denoiser="UNet").by("images"), (axes[:2], axes[2:]), strict=True):
     rows = [row for row in rows if row.sigma != manifolds.WEAK]

@@ -237,9 +237,8 @@ plots.Picture(figure)
 # %% [markdown]
 # ## What it comes to
 #
-# The paper finds networks of shuffled faces worse than the optimum (its Figures 20 and 21). So do we.
-# {claim}`shuffling-costs` That the network *brings the harmonic basis along* we do not find.
-# {claim}`trained-is-less-harmonic-than-untrained`
+# The paper finds networks of shuffled faces worse than the optimum. So do we. {claim}`shuffling-costs` That the network
+# *brings the harmonic basis along* we do not find. {claim}`trained-is-less-harmonic-than-untrained`
 #
 # *Why does it lose?* A permutation keeps all moments of the pixels and all distances between images. It changes who is
 # neighbour to whom, and a convolutional network joins and pools neighbours, with the same weights everywhere.

@@ -98,7 +98,7 @@ figure, axes = plots.panels(2, columns=2, height=2.8)
 for ax, (sigma, some) in zip(axes, course.by("sigma"), strict=True):
     for name, (colour, line) in styles.items():
         each = some.where(denoiser=name)
-        plots.band(ax, each["images_seen"], each["apart"], color=colour, linestyle=line, marker=".", label=name)
+        plots.band(ax, each["images_seen"], each["apart"], color=colour, linestyle=line, marker=".", label=name.replace("half", "half, to the end"))
     plots.band(ax, each["images_seen"], each["error"], color=plots.INK, linestyle=":", label="clean image")
     ax.set(title=f"σ = {sigma}", xlabel="images seen in training", xscale="log", yscale="log")
 axes[0].set(ylabel="squared distance")
@@ -129,7 +129,7 @@ apart = underfitting.apart(faces, states, images=32)
 favours = underfitting.favours(faces, states, seed=seed)
 results.keep(gaps=gaps, peaks=peaks, apart=apart, favours=favours)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "code_prompt_hide": "Code: Fig. 9.3", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is nearly as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.3", "code_prompt_hide": "Code: Fig. 9.3", "figure": {"name": "fig-places", "caption": "**At large N a network that never saw the training images is nearly as near to their memory as the one that did.** {claim}`who-never-saw-them-is-nearly-as-near` Mean squared distance to the memory of the rays of A's training images (squared image units per pixel), at the walk's noise levels nearest to .1 and .4, with 95% intervals."}, "image": {"alt": "Two panels, one for each of two noise levels: distance to the memorizer against N at training images, at test images and at the sampler's states.", "classes": "dark-light"}}
 figure, axes = plots.panels(2, columns=2, height=2.8)
 for ax, sigma in zip(axes, (0.1, 0.4), strict=True):
     level = min(apart["sigma"], key=lambda s, sigma=sigma: abs(s - sigma))

@@ -947,7 +947,7 @@ def test_a_slider_goes_through_both_trainings_and_the_dots_follow(visit):
     page = visit("?face=1#fig-scrub")
     scrub = Scrub(page)
     assert scrub.found()["gaps"] == [9.5, 2]  # the end, where the smaller set's training had ended before
-    assert "(N = 10 had ended.)" in scrub.figure.inner_text()
+    assert "images (N = 10 had ended): of N = 10, each seen" in scrub.figure.inner_text()
     time_, face = scrub.figure.locator("input").all()
     pictures = [
         [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in one["pictures"]]

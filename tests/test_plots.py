@@ -113,7 +113,7 @@ def test_dots_stand_in_their_rows_with_their_intervals():
 
 def test_shades_are_distinct_and_ordered_in_n():
     """Darker as N grows, in equal steps, so that 10,000 and 30,000 are told apart as 10 and 1,000 are."""
-    colours, sizes = mpl.colormaps["viridis"](np.arange(256)), [30_000, 10, 1000, 10_000, 1000]
+    colours, sizes = mpl.colormaps["plasma"](np.arange(256)), [30_000, 10, 1000, 10_000, 1000]
     places = [np.abs(colours - plots.shade(n, sizes)).sum(1).argmin() for n in (10, 1000, 10_000, 30_000)]
     assert all(step < -30 for step in np.diff(places))
     assert np.ptp(np.diff(places)) <= 1

@@ -194,7 +194,7 @@ def test_numbers_verdicts_and_claims_stand_in_the_text():
     assert words.fill(text, told(), "02", "ledger.html") == (
         'It is 2.0 (<a class="verdict met" href="ledger.html#T2a" '
         f'title="{escape(ledger.TARGETS["T2a"].statistic)}: &gt;= 15 was forecast">'
-        "T2a:\N{NO-BREAK SPACE}met</a>). It falls."
+        "T2a,\N{NO-BREAK SPACE}≥\N{NO-BREAK SPACE}15:\N{NO-BREAK SPACE}met</a>). It falls."
     )
     assert words.fill(text, told(), "02", html=False) == "It is 2.0 (T2a, >= 15: met). It falls."
     assert (

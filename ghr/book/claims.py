@@ -169,8 +169,20 @@ CLAIMS = named(
         Claim("small-sets-do-not-generalize", "02", "all(t is None for t in {*onsets[n<=1000].generalizing})"),
         Claim("small-sets-are-memorized", "02", "all(t is not None for t in {*onsets[n<=1000].memorizing})"),
         # nearer to a half than to 0 or 1
-        Claim("room-grows-as-a-root", "02", "{growth.exponent.low} > 0.25 and {growth.exponent.high} < 0.75"),
+        Claim(
+            "room-grows-as-a-root",
+            "02",
+            "{growth[smallest=min,largest=max].exponent.low} > 0.25"
+            " and {growth[smallest=min,largest=max].exponent.high} < 0.75",
+        ),
         Claim("large-sets-are-stopped-before-memory", "02", "all(t is None for t in {*onsets[n>=10000].memorizing})"),
+        Claim(
+            "the-power-of-room-falls",
+            "02",
+            "{growth[smallest=min,largest~120096].exponent.low} > {growth[smallest~479424,largest=max].exponent.value}"
+            " and {growth[smallest=min,largest~120096].exponent.value}"
+            " > {growth[smallest~479424,largest=max].exponent.high}",
+        ),
         Claim("memory-waits-for-larger-sets", "02", "{law[networks=all].apart.low} > 0.4"),
         Claim(
             "widths-grow-otherwise",
@@ -205,6 +217,12 @@ CLAIMS = named(
         ),
         Claim("most-of-the-error-is-shared", "03", "{distance[n=max,sigma=0.1].variance.high} < 0.25"),
         Claim("chance-keeps-the-networks-apart", "03", "max({*chances[n=max].over_seed.high}) < 1.1"),
+        Claim(
+            "images-alone-do-less-than-a-seed",
+            "03",
+            "max({*pairs[n=max,differs=images].discrepancy.high}) < min({*pairs[n=max,differs=seed].discrepancy.low})"
+            " < 2 * min({*pairs[n=max,differs=images].discrepancy.low})",
+        ),
         Claim("images-count-in-small-sets", "03", "min({*chances[n=min].over_seed.low}) > 1.1"),
         Claim(
             "the-largest-set-is-not-copied",
@@ -320,6 +338,17 @@ CLAIMS = named(
             "{coefficients[last=max].clean.high} < {coefficients[last=max].noise.low}",
         ),
         Claim(
+            "eigenvalues-fall-too-soon",
+            "04",
+            "{coefficients[first=71].best.low} > {coefficients[first=71].eigenvalue.high} + 0.2"
+            " and {coefficients[first=71].eigenvalue.value} < 0.55",
+        ),
+        Claim(
+            "told-networks-are-asymmetric-too",
+            "04",
+            "{kinds[network=ConditionalUNet].asym.low} > 0.75 * {kinds[network=UNet,n=max,half=A].asym.value}",
+        ),
+        Claim(
             "own-basis-holds-faces-best",
             "04",
             '{rebuilt[basis="its own",choice=largest,k=64].psnr.low} > '
@@ -428,6 +457,11 @@ CLAIMS = named(
         ),
         Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
         Claim(
+            "wiener-is-near-at-the-roughest",
+            "05",
+            "{leads[images=c_alpha-1,network=UNet,rival=Wiener].lead.high} < 0.5",
+        ),
+        Claim(
             "slopes-not-below-theory-but-on-the-smoothest",
             "05",
             " and ".join(
@@ -514,6 +548,13 @@ CLAIMS = named(
             "06",
             "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
             ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
+        ),
+        Claim(
+            "surplus-is-ordered-as-another-discs",
+            "06",
+            '{surplus[basis="a third disc\'s"].h1.low} < {surplus[basis="its own"].h1.value}'
+            ' < {surplus[basis="a third disc\'s"].h1.high}'
+            ' and {surplus[basis="its own"].h1.high} < {surplus[basis=cosines].h1.low}',
         ),
         Claim(
             "surplus-varies-less-along-edges",

@@ -128,7 +128,8 @@ def tables_of(note: dict, page: str) -> str:
     up = "../" * page.count("/")
     names = (f"{number(f'{page}.py')}_{name}.csv" for name in note["tables"])
     links = ", ".join(f'<a href="{up}_static/results/{name}" download>{name}</a>' for name in names)
-    return f'<p class="made">What this page measured, as tables: {links}.</p>' if links else ""
+    fold = f"<details class='made'><summary>What this page measured, as tables</summary><p>{links}.</p></details>"
+    return fold if links else ""
 
 
 def ship(app, error) -> None:

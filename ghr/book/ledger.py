@@ -229,7 +229,7 @@ TARGETS = {
         "all pixels shuffled: PSNR of the network less that of Wiener, σ = .3 (dB)",
         *_at_least(0, 0),
         on=("avatars-shuffled",),
-        waits="longer trainings",
+        asked={"avatars-shuffled": "07:losses[block=max,half=A,sigma=0.3].over_wiener"},
     ),
     "T19": Target(
         "order of vectors against their frequency (H1), largest N, the lower of σ = .1 and .3",

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, LogFormatterSciNotation
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -38,9 +39,9 @@ _DARK = {
     TRAINING: "#9a9a9a",
     WIENER: "#2fbf96",
 }
-_MAP = matplotlib.colormaps["viridis"]
-_SEQUENCE = [matplotlib.colors.to_hex(_MAP(step)) for step in range(184, 55, -1)]  # few training images to many
-_SEQUENCE_IN_DARK = {colour: matplotlib.colors.to_hex(_MAP(115 + step)) for step, colour in enumerate(_SEQUENCE)}
+_MAP = matplotlib.colormaps["plasma"]  # no green, no blue: those are Wiener and half A
+_SEQUENCE = [matplotlib.colors.to_hex(_MAP(step)) for step in range(160, 31, -1)]  # few training images to many
+_SEQUENCE_IN_DARK = {colour: matplotlib.colors.to_hex(_MAP(110 + step)) for step, colour in enumerate(_SEQUENCE)}
 font_manager.fontManager.addfont(Path(__file__).parent / "fonts" / "ghr-sans.ttf")
 _LETTERS = "Ghr Sans"  # those of the pages
 _STYLE = {
@@ -88,6 +89,7 @@ class Picture:
 
     def __init__(self, figure: Figure):
         file = io.BytesIO()
+        _write_out(figure)
         with matplotlib.rc_context(_STYLE):
             figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
         # matplotlib keeps the pixels of every image; functions of either sign are shown smooth
@@ -119,8 +121,17 @@ class Picture:
         return f'<img class="dark-light" alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
+def _write_out(figure: Figure) -> None:
+    """Ticks of log axes from 1 to 10,000 as numbers: 6, not 6 times a power of ten."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if axis.get_scale() == "log"):
+        low, high = sorted(axis.get_view_interval())
+        if low >= 0.9 and high <= 2e4 and isinstance(axis.get_major_formatter(), LogFormatterSciNotation):
+            axis.set_major_formatter(LogFormatter())
+            axis.set_minor_formatter(LogFormatter())
+
+
 def shade(n: int, sizes: Sequence[int]) -> tuple[float, ...]:
-    """The colour of a set size: equal steps on a sequential map, half of viridis; in dark mode another half.
+    """The colour of a set size: equal steps on a sequential map, half of plasma; in dark mode another half.
 
     Args:
         n: set size, one of them.
@@ -210,6 +221,8 @@ def _with_arms(estimates: Sequence[Estimate]) -> tuple[np.ndarray, list[np.ndarr
 def legend(owner: Axes | Figure, above: bool = False, **kwargs) -> None:
     """The legend of an axes; or above a whole figure, with the labels of all its axes, each once.
 
+    What a table calls BFCNN is called BF-CNN, as in the text.
+
     Args:
         owner: axes or figure.
         above: whether the legend of an axes stands above it, where no curve runs through it.
@@ -217,13 +230,19 @@ def legend(owner: Axes | Figure, above: bool = False, **kwargs) -> None:
     """
     if above:
         kwargs = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, **kwargs}
-    if isinstance(owner, Figure):
-        pairs = [axes.get_legend_handles_labels() for axes in owner.axes]
-        found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
-        found = {label: found[label] for label in _in_order(list(found))}
-        kwargs = {"handles": found.values(), "labels": found.keys(), "loc": "outside upper center", **kwargs}
+    whole = isinstance(owner, Figure)
+    pairs = [axes.get_legend_handles_labels() for axes in (owner.axes if whole else [owner])]
+    found = {label: handle for handles, labels in pairs for handle, label in zip(handles, labels, strict=True)}
+    shown = _in_order(list(found)) if whole else list(found)
+    kwargs = {"handles": [found[label] for label in shown], "labels": [_written(label) for label in shown], **kwargs}
+    if whole:
+        kwargs = {"loc": "outside upper center", **kwargs}
     with matplotlib.rc_context(_STYLE):
         owner.legend(**kwargs)
+
+
+def _written(label: str) -> str:
+    return label.replace("BFCNN", "BF-CNN")
 
 
 def _in_order(labels: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ import matplotlib
 import numpy as np
 import traitlets
 from jaxtyping import Float
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
@@ -257,7 +258,8 @@ def _svg(axes: Axes) -> str:
     for tick in tens:
         x = left + width * math.log(tick / axes.x[0]) / span
         parts.append(f'<text x="{x:.1f}" y="{top + height + 14}" text-anchor="middle">{tick:g}</text>')
-    for tick in np.linspace(*axes.y, 3):
+    inside = [tick for tick in MaxNLocator(3).tick_values(*axes.y) if axes.y[0] <= tick <= axes.y[1]]
+    for tick in inside:
         y = top + height * (axes.y[1] - tick) / (axes.y[1] - axes.y[0])
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{tick:.3g}</text>')
     middle = left + width / 2

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from ghr.book.claims import CLAIMS, Claim
-from ghr.book.ledger import TARGETS, Entry, Target
+from ghr.book.ledger import SECOND, TARGETS, Entry, Target
 from ghr.book.query import Kept, NoRow, Query, ask, parse
 
 ROLE = re.compile(r"\{(num|target|claim)\}`([^`]+)`")
@@ -231,7 +231,10 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     if not html:
         return f"{id}, {entry.target}: {verdict}" if entry else f"{id}: {missing}"
     of = " photographs" if images == "photographs" else ""  # most are asked of faces, and some of both
-    words = escape(f"{id}{of}: {verdict if entry else missing}").replace(" ", "\N{NO-BREAK SPACE}")
+    name = f"{id}{'²' if id in SECOND else ''}{of}"
+    bounds = entry.target.replace(">=", "≥").replace("<=", "≤") if entry else ""
+    said = f"{name}, {bounds}: {verdict}" if entry else f"{name}: {missing}"
+    words = escape(said).replace(" ", "\N{NO-BREAK SPACE}")
     asked = escape(told.targets[id].statistic + (f": {entry.target} was forecast" if entry else ""))
     asked = asked.replace("|", "&#124;")  # which would end the cell of a table
     tag, place = ("a", f' href="{ledger_page}#{id}"') if ledger_page else ("span", "")

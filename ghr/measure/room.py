@@ -83,14 +83,18 @@ def growth(found: Table[Needed]) -> Table[Growth]:
         found: of one number of images seen, as `needed` gives them; a seed that has no N* at some width is left out.
 
     Returns:
-        One row; its exponent is None where fewer than two seeds are left.
+        A row for all widths; and where there are more than two, one for each two that follow each other. An exponent is
+        None where fewer than two seeds are left.
     """
-    (images_seen,), widths = set(found["images_seen"]), len(set(found["width"]))
-    whole = [some for _, some in found.by("seed") if len(some) == widths > 1 and None not in some["n"]]
-    slopes = [exponent(some["parameters"], some["n"]) for some in whole]
-    mean = student(np.mean, np.array(slopes)) if len(slopes) > 1 else None
-    p = found["parameters"]
-    return Table((Growth(images_seen, min(p), max(p), len(set(found["seed"])), mean),), Growth)
+    (images_seen,), sizes = set(found["images_seen"]), sorted(set(found["parameters"]))
+    rows = []
+    for chosen in (sizes, *(itertools.pairwise(sizes) if len(sizes) > 2 else ())):
+        part = Table(tuple(row for row in found if row.parameters in chosen), Needed)
+        whole = [some for _, some in part.by("seed") if len(some) == len(chosen) > 1 and None not in some["n"]]
+        slopes = [exponent(some["parameters"], some["n"]) for some in whole]
+        mean = student(np.mean, np.array(slopes)) if len(slopes) > 1 else None
+        rows.append(Growth(images_seen, min(chosen), max(chosen), len(set(part["seed"])), mean))
+    return Table(tuple(rows), Growth)
 
 
 def through(found: Table[Needed], power: float) -> Float[np.ndarray, " k"]:

@@ -57,10 +57,18 @@ def test_what_was_not_tried_is_not_known():
 def test_the_power_is_the_mean_of_the_seeds():
     powers = np.array([0.4, 0.5, 0.65])
     moments = logs(lambda n, p, seed, t: 1 - math.log2(n / (100 * (p / 40_000) ** powers[seed])))
-    (row,) = room.growth(room.needed(moments, NETWORKS, 50))
+    row, *steps = room.growth(room.needed(moments, NETWORKS, 50))
     wanted, found = student(np.mean, powers), row.exponent
     assert (found.value, found.low, found.high) == pytest.approx((wanted.value, wanted.low, wanted.high))
     assert (row.images_seen, row.smallest, row.largest, row.seeds) == (50, 10_000, 160_000, 3)
+    assert [(step.smallest, step.largest) for step in steps] == [(10_000, 40_000), (40_000, 160_000)]
+    assert [step.exponent.value for step in steps] == pytest.approx([wanted.value] * 2)
+
+
+def test_a_power_that_falls_with_size_is_seen_between_neighbours():
+    bent = {10_000: 20, 40_000: 80, 160_000: 160}
+    found = room.growth(room.needed(logs(lambda n, p, seed, t: 1 - math.log2(n / bent[p])), NETWORKS, 100))
+    assert [row.exponent.value for row in found] == pytest.approx([0.75, 1, 0.5])
 
 
 def test_a_power_goes_through_the_mean_of_what_was_found():
@@ -76,9 +84,9 @@ def test_a_seed_without_an_answer_at_some_width_has_no_power():
         lost = seed == 1 and p == 10_000
         return 2.0 if lost else 1 - math.log2(n / (100 * (p / 40_000) ** (0.4 + 0.1 * seed)))
 
-    (row,) = room.growth(room.needed(logs(excess), NETWORKS, 100))
+    row, *_ = room.growth(room.needed(logs(excess), NETWORKS, 100))
     assert row.exponent.value == pytest.approx((0.4 + 0.6) / 2)
-    (alone,) = room.growth(room.needed(logs(excess, seeds=2), NETWORKS, 100))
+    alone, *_ = room.growth(room.needed(logs(excess, seeds=2), NETWORKS, 100))
     assert alone.exponent is None
     found = room.needed(logs(excess), NETWORKS, 100)
     part = Table(tuple(row for row in found if (row.seed, row.width) != (2, 8)))  # not trained

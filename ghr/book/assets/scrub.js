@@ -194,12 +194,12 @@ class Scrub {
       this.dots[k].dot.setAttribute("cx", x);
       this.dots[k].dot.setAttribute("cy", y);
     });
-    const ended = trainings.filter((one) => one.seen.at(-1) < seen).map(({ n }) => ` (N = ${comma(n)} had ended.)`);
+    const ended = trainings.filter((one) => one.seen.at(-1) < seen).map(({ n }) => ` (N = ${comma(n)} had ended)`);
     const gaps = trainings.map(({ n, gaps, seen }, k) => {
       const gap = gaps[places[k]];
       return `of N = ${comma(n)}, each seen ${times(seen[places[k]] / n)} times, the network denoises its own images ${Math.abs(gap).toFixed(1)}\u00a0dB ${gap < 0 ? "worse" : "better"} than new ones`;
     });
-    this.words.textContent = `After ${comma(seen)} images: ${gaps.join("; ")}.${ended.join("")}`;
+    this.words.textContent = `After ${comma(seen)} images${ended.join("")}: ${gaps.join("; ")}.`;
     this.el.result = { ...this.state(), places, gaps: trainings.map((one, k) => one.gaps[places[k]]) };
   }
 }
