@@ -272,9 +272,10 @@ patch_onsets.show(n=",", half="", generalizing=",", memorizing=",", views=",.0f"
 #
 # ## Time or room?
 #
-# So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths,
-# three seeds, 512 views of each face at a constant learning rate. Small sets may hold easy faces, so we take off the
-# gap of a network that knows neither these faces nor the test faces. Memory has set in when 1 dB is left.
+# So we train until memory sets in: {num}`law[networks=all].first` to {num}`law[networks=all].last` faces, two widths
+# (channels of a network's first scale; 16 where nothing is said), three seeds, 512 views of each face at a constant
+# learning rate. Small sets may hold easy faces, so we take off the gap of a network that knows neither these faces nor
+# the test faces. Memory has set in when 1 dB is left.
 
 # %%
 small = experiments.onset(scale)
@@ -357,10 +358,11 @@ plots.Picture(figure)
 needed.show(width="", parameters=",", seed="", n=",.0f")
 
 # %% [markdown]
-# After {num}`growth[smallest=min,largest=max].images_seen:,` images $N^*$ grows as $p$ to the power {num}`growth[smallest=min,largest=max].exponent:.2f`, nearer to a
-# square root than to a proportion. {claim}`room-grows-as-a-root` Between neighbouring widths that power falls,
-# {claim}`the-power-of-room-falls` so that it is a mean over these sizes. That is what a time to memorize in proportion
-# to $N$ over the width would give. So short a training may ask how fast a network learns, and not how much it can hold.
+# After {num}`growth[smallest=min,largest=max].images_seen:,` images $N^*$ grows as $p$ to the power
+# {num}`growth[smallest=min,largest=max].exponent:.2f`, nearer to a square root than to a proportion.
+# {claim}`room-grows-as-a-root` A square root is what a time to memorize in proportion to $N$ over the width would give.
+# But it is a mean over these sizes: from the smallest pair of widths to the largest the power falls.
+# {claim}`the-power-of-room-falls` So short a training may ask how fast a network learns, and not how much it can hold.
 #
 # ## At equal views
 #

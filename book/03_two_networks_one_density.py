@@ -20,8 +20,8 @@
 #
 # **What we found.** They draw nearly the same face, and it is no training image.
 # {claim}`two-networks-draw-one-new-image` Much of that likeness is in their common start; beyond it they still agree.
-# {claim}`networks-agree-beyond-wiener` Whether its images or others met it, a UNet agrees with a smaller network of
-# another kind equally well, {claim}`images-exchanged-cost-nothing` and much less than with another UNet.
+# {claim}`networks-agree-beyond-wiener` A UNet agrees with a smaller network of another kind much less, and equally well
+# whether that one had the same images or others. {claim}`images-exchanged-cost-nothing`
 # {claim}`architecture-exchanged-costs-much`
 #
 # **The figure:** {numref}`fig-beyond`; to look at, {numref}`fig-samples`.
@@ -106,10 +106,10 @@ plots.Picture(figure)
 
 # %% [markdown]
 # At the smaller $N$ images count: two halves disagree {num}`chances[n=min,half=A].over_seed.value:.1f` times as much as
-# two seeds of one half. {claim}`images-count-in-small-sets` At the larger they do not: the ratio is
-# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`). Other images add nothing to what another seed does.
-# {claim}`chance-keeps-the-networks-apart` With the seed held fixed, other images alone (dashed) do a little less than a
-# seed alone. {claim}`images-alone-do-less-than-a-seed`
+# two seeds of one half. {claim}`images-count-in-small-sets` At the larger the ratio is
+# {num}`chances[n=max,half=A].over_seed.value:.2f` ({target}`T9e`): both together set networks no farther apart than
+# another seed alone. {claim}`chance-keeps-the-networks-apart` Other images alone (dashed) do less than a seed alone,
+# and more than half as much. {claim}`images-alone-do-less-than-a-seed`
 #
 # ## Same noise, two networks: the same new image?
 #
@@ -268,7 +268,8 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 # {num}`costs[n=max,one="UNet A"].plain.value:+.3f` ({target}`T27`). {claim}`images-exchanged-cost-nothing` But BF-CNN
 # draws partly other faces: beyond Wiener the two agree to
 # {num}`exchanged[n=max,one="UNet A",other="BFCNN A"].beyond.value:.2f` only. {claim}`architecture-exchanged-costs-much`
-# It is ten times smaller and denoises less well, too: we cannot say which of these sets them apart.
+# It is ten times smaller and denoises less well, too: we cannot say which of these sets them apart. (UNet B agrees more
+# with both BF-CNNs than UNet A does: {claim}`one-training-is-not-another` one training is not another.)
 #
 # How many images are enough is a fact about the network as well. Two BF-CNNs of
 # {num}`exchanged[n=min,one="BFCNN A",other="BFCNN B"].n` faces, which hardly remember them,
@@ -280,10 +281,10 @@ exchanged.show(n=",", one="", other="", changed="", plain=".3f", beyond=".3f")
 #
 # ## One density?
 #
-# An image that is hard to denoise is unlikely: for the best denoiser, told $\sigma$,
-# $\log p(x) = \mathrm{const} - \int \mathbb{E} \|x - f(x + \sigma z)\|^2 \sigma^{-3} d\sigma$ over all noise levels
-# {cite:p}`kong2023information`. Cut to levels of .02 to 1, and for networks that are told nothing, we call the integral
-# a *surprise*. Do A and B find the same new faces surprising?
+# An image that is hard to denoise is unlikely. For the best denoiser, told $\sigma$, the log densities of two images
+# differ by the difference of their integrals $\int \mathbb{E} \|x - f(x + \sigma z)\|^2 \sigma^{-3} d\sigma$
+# {cite:p}`kong2023information`. We take this integral over noise levels of .02 to 1 and for networks that are told
+# nothing, and call it a *surprise*. Do A and B find the same new faces surprising?
 
 # %%
 known = [densities.surprises(faces, n, seed=seed) for n in dict.fromkeys((three[0], faces.largest))]

@@ -22,7 +22,7 @@
 # {claim}`basis-follows-the-photograph` But shrinkage is not all: the denoiser is a matrix that is not symmetric, and
 # its symmetric part alone is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f` dB worse.
 # {claim}`symmetric-part-falls-short` A part may be the price of not being told σ: the best blind denoiser of a Gaussian
-# is not symmetric, either. {claim}`blindness-breaks-symmetry` But UNets that are told σ are nearly as asymmetric.
+# is not symmetric, either. {claim}`blindness-breaks-symmetry` But a UNet that is told σ is nearly as asymmetric.
 # {claim}`told-networks-are-asymmetric-too`
 #
 # **The figure** is {numref}`fig-rival-bases`; to play with, {numref}`fig-explore-rebuilt`.
@@ -161,10 +161,10 @@ plots.Picture(figure)
 
 # %% [markdown]
 # It does: the face lies where eigenvalues are about 1. {claim}`faces-lie-where-eigenvalues-are-one` But $S$ alone would
-# shrink too much: where eigenvalues have fallen to a half, the factor that errs least is still near 1.
-# {claim}`eigenvalues-fall-too-soon` (Early vectors follow the noise a little, too: its coefficients there exceed σ.)
-# The first eigenvalues exceed 1: along a few directions $S$ amplifies, one sign that $J$ does more than shrink.
-# {claim}`first-directions-are-amplified` How few vectors make a face?
+# shrink too much: where eigenvalues have fallen to a half, the factor that errs least is still
+# {num}`coefficients[first=71].best.value:.2f`. {claim}`eigenvalues-fall-too-soon` (Early vectors follow the noise a
+# little, too: its coefficients there exceed σ.) The first eigenvalues exceed 1: along a few directions $S$ amplifies,
+# one sign that $J$ does more than shrink. {claim}`first-directions-are-amplified` How few vectors make a face?
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 4.5", "code_prompt_hide": "Code: Fig. 4.5", "figure": {"name": "fig-explore-rebuilt", "caption": "**Of 64 vectors chosen for the clean face, its own make the best one.** {claim}`own-basis-holds-faces-best` The first K eigenvectors of S (largest N, σ = 0.1), and of four bases those of the K largest coefficients."}}
 rivals, mean = rebuilding.rivals(of_faces), faces.training(faces.largest).mean(0)
@@ -252,8 +252,8 @@ plots.Picture(figure)
 # At σ = 0.1 the network's symmetric part is {num}`levels[images=avatars,network=UNet,n=max,sigma=0.1].loss.value:.1f`
 # dB worse, that of the best blind denoiser of a Gaussian {num}`blind[sigma=0.1].loss.value:.1f` dB.
 # {claim}`symmetric-part-falls-short` {claim}`blindness-breaks-symmetry` So a part of what shrinkage misses may be the
-# price of not being told $\sigma$, and not all: a UNet that is told $\sigma$ has an asymmetry $\|J - J^\top\| / \|J\|$
-# of {num}`kinds[network=ConditionalUNet].asym.value:.2f`, ours of
+# price of not being told $\sigma$, and not all: a UNet that is told $\sigma$ (of the first edition) has an asymmetry
+# $\|J - J^\top\| / \|J\|$ of {num}`kinds[network=ConditionalUNet].asym.value:.2f`, ours of
 # {num}`kinds[network=UNet,n=max,half=A].asym.value:.2f`. {claim}`told-networks-are-asymmetric-too` The rest is the
 # network's own, or of faces, which are no Gaussian. (At $N$ of 1 and 10, where a network answers with a face of its
 # own, the symmetric part is the better one at all but the strongest noise.) Nor does another symmetric matrix near $J$
@@ -385,15 +385,15 @@ kinds.show("Kinds of networks on faces at sigma = .1", units, network="", **form
 # aligned to {num}`agreement[images=avatars,network=UNet,n=max].same.value:.2f`, at two faces less.
 # {claim}`halves-find-one-basis`
 #
-# Untrained networks have no basis that follows the image (H2, H4), though theirs is ordered by frequency (H1, [chapter
-# 7](07_shuffled_pixels.py)): adaptation is learned, {claim}`adapted-bases-are-learned` with constants or without, told
-# $\sigma$ or not, and by {term}`BF-CNN`, too. {claim}`chain-adapts-too`
+# Untrained networks have no basis that follows the image, though an untrained UNet's is partly ordered by frequency
+# ([chapter 7](07_shuffled_pixels.py)): adaptation is learned, {claim}`adapted-bases-are-learned` with constants or
+# without, told $\sigma$ or not, and by {term}`BF-CNN`, too. {claim}`chain-adapts-too`
 #
 # ## What it comes to
 #
 # A denoiser works in waves that the image chooses, {claim}`basis-follows-the-face` but it does not only shrink;
 # {claim}`symmetric-part-falls-short` not told σ, the best denoiser would not either, {claim}`blindness-breaks-symmetry`
-# but networks that are told do not shrink alone, too. {claim}`told-networks-are-asymmetric-too`
+# but a network that is told does not only shrink, either. {claim}`told-networks-are-asymmetric-too`
 #
 # *Limits.* One pair of trainings, {num}`anatomy[images=avatars,network=UNet,n=max,half=A,sigma=0.1].tested` images or
 # fewer. Each also serves as another's *other*: intervals are a little narrow.

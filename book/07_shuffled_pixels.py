@@ -19,7 +19,7 @@
 # is that of faces, permuted with them; the network's bias is not.
 #
 # **What we find.** A shuffle costs the network decibels, {claim}`shuffling-costs` the more the larger its blocks.
-# {claim}`larger-blocks-cost-more` After a whole shuffle it is worse than an affine map,
+# {claim}`larger-blocks-cost-more` After a whole shuffle it is worse than an affine map that is told σ ({target}`T18d`),
 # {claim}`shuffled-lose-to-wiener` and its basis is less harmonic than an untrained network's: that it brings harmonics
 # along is not shown. {claim}`trained-is-less-harmonic-than-untrained`
 #

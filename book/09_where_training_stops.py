@@ -19,7 +19,7 @@
 # images, and not where samplers go {cite:p}`song2025selective`; or stop before memory sets in
 # {cite:p}`bonnaire2025why`, which is in [chapter 2](02_memorization_to_generalization.py).
 #
-# **What we found.** Networks of more images are more linear. {claim}`more-images-make-networks-more-linear` But what an
+# **What we found.** Networks of more images are more linear, up to 10,000. {claim}`more-images-make-networks-more-linear` But what an
 # affine map leaves of the largest network's answers is as much as their error,
 # {claim}`what-affine-maps-leave-is-as-large-as-the-error` and training moves away from such maps.
 # {claim}`training-leaves-affine-maps` Memory in some places only is seen at $N$ = 1,000,
@@ -53,10 +53,11 @@ faces, images = experiments.faces(scale), 4 if scale == "smoke" else 16  # held-
 # on noisy faces that none of these networks was trained on.
 
 # %%
-linear = linearity(faces, seed=seed)
+pixels = faces.held_out[0].numel()
+linear = linearity(faces, draws=(8 if scale == "smoke" else 24) * pixels, seed=seed)
 results.keep(linear=linear)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.1", "code_prompt_hide": "Code: Fig. 9.1", "figure": {"name": "fig-linear", "caption": "**Networks of more images are more linear; so is memory.** {claim}`more-images-make-networks-more-linear` {claim}`so-is-memory` {claim}`what-affine-maps-leave-is-as-large-as-the-error` Left: share of the answers' variance that the nearest affine map leaves. Right: the same over the squared error of the answers. Noisy test faces, with 95% intervals."}, "image": {"alt": "Two panels against N. Left, what affine maps leave falls for networks and for the memorizer, which stays far above them. Right, over the error it rises for networks at weak noise.", "classes": "dark-light"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Code: Fig. 9.1", "code_prompt_hide": "Code: Fig. 9.1", "figure": {"name": "fig-linear", "caption": "**Up to 10,000, networks of more images are more linear; so is memory.** {claim}`more-images-make-networks-more-linear` {claim}`so-is-memory` {claim}`what-affine-maps-leave-is-as-large-as-the-error` Left: share of the answers' variance that the nearest affine map leaves. Right: the same over the squared error of the answers. Noisy test faces, with 95% intervals."}, "image": {"alt": "Two panels against N. Left, what affine maps leave falls for networks and for the memorizer, which stays far above them. Right, over the error it rises for networks at weak noise.", "classes": "dark-light"}}
 colours, lines = {"network": plots.HALF["A"], "memorizer": plots.TRAINING}, {0.1: "-", 0.3: "--"}
 figure, axes = plots.panels(2, columns=2, height=2.8)
 for (name, colour), (sigma, line) in ((a, b) for a in colours.items() for b in lines.items()):
@@ -77,14 +78,17 @@ linear.show("How linear denoisers are", {"left": "share left", "over_error": "le
 # {num}`linear[n=max,denoiser=network,sigma=0.1].left.value:.2f` at the largest. A part of that is in the images: the
 # {term}`memorizing optimum` becomes more linear with $N$, too, {claim}`so-is-memory` and stays far less linear than
 # networks. {claim}`memory-is-less-linear-than-networks` But the little that is left is what counts: at the largest $N$
-# and σ = 0.1 it is as large as the network's own error, at σ = 0.3 half as large.
+# and σ = 0.1 it is as large as the network's own error, at σ = 0.3 half as large or a little more.
 # {claim}`what-affine-maps-leave-is-as-large-as-the-error` (Their *linearity score*, a cosine of the answer to a sum and
-# the sum of answers, sees little of it: it is above .99 for all networks. {claim}`scores-see-little`)
+# the sum of answers, sees little of it: it is above .99 for all networks of more than one image.
+# {claim}`scores-see-little`)
 #
 # ## Does training pass by linear maps?
 #
 # A network may learn first what is simple. So we trained UNets on the same faces for less long, each with a schedule of
-# its own. Beside its affine map stand two machines of [chapter 8](08_why.py), with the windows that come nearest to it.
+# its own. Beside its affine map, here fitted at its own training images, stand two machines of [chapter 8](08_why.py):
+# averages of training images by windows (LS) and by patches (PSPC), with the windows that come nearest to it. One
+# *explains* a share of what the network does beyond Wiener, {eq}`eq-beyond-wiener`.
 
 # %%
 sides = {"LS": (1, 3, 5, 7, 11, 17, 25), "PSPC": (1, 2, 3, 5, 8, 12, 20)}
@@ -171,11 +175,12 @@ favours.show("What networks gain on images of their own, dB", n=",", sigma=".2f"
 #
 # ## What it comes to
 #
-# Each of these accounts is right about a part. Networks of many images are nearly linear, and what makes them good is
-# the rest. {claim}`what-affine-maps-leave-is-as-large-as-the-error` They fit memory in some places only, once memory
-# has begun, {claim}`a-thousand-are-fitted-selectively` and our largest sets were stopped before it
-# ([chapter 2](02_memorization_to_generalization.py)). {claim}`large-sets-are-stopped-before-memory` None says what a
-# network does in the places where no training image is near.
+# Each of these accounts is right about a part. Networks of many images are more linear than those of few; but what an
+# affine map leaves of their answers is as large as their error.
+# {claim}`what-affine-maps-leave-is-as-large-as-the-error` They fit memory in some places only, once memory has begun,
+# {claim}`a-thousand-are-fitted-selectively` and our largest sets were stopped before it ([chapter
+# 2](02_memorization_to_generalization.py)). {claim}`large-sets-are-stopped-before-memory` None says what a network does
+# in the places where no training image is near.
 #
-# *Limits.* Faces only; one training of each network. Affine maps are fitted to answers at eight noisy images for each
-# pixel.
+# *Limits.* Faces only; one training of each network. Affine maps are fitted to answers at 24 noisy images for each
+# pixel, so that what they leave is a twenty-fourth too much; in the course of training at eight.

@@ -323,7 +323,7 @@ def scaling(scale: str, *kinds: str) -> tuple[Study, ...]:
         kinds: how the names of the wanted image sets begin, e.g. "discs" (none: all).
 
     Returns:
-        Studies, from the shortest training of each set to the longest.
+        Studies, from the shortest training of each set to the longest; then the longest from another seed.
 
     Raises:
         ValueError: for another scale, or when the table has no set of a kind.

@@ -207,7 +207,7 @@ _SCALING_DIVISORS = {"smoke": (8, 4, 2, 1), "laptop": (64, 16, 4, 1), "paper": (
 #: kinds of networks without convolutions, N, halves
 _ARCHITECTURES = {
     "smoke": (("Transformer",), (300,), "A"),
-    "laptop": ((), (), ""),
+    "laptop": (("Transformer",), (30_000,), "A"),
     "paper": (("Transformer",), (100, 30_000), "AB"),
 }
 _CLASSES_BFCNN = {"smoke": ("discs",), "laptop": ("c_alpha-2", "discs"), "paper": ("c_alpha-2", "discs")}
@@ -399,7 +399,7 @@ def equal_views(scale: str, halves: Mapping[int, str] | None = None) -> tuple[Ru
 
 
 def scaling(scale: str) -> tuple[Run, ...]:
-    """What does a network gain as it sees more images? Half A of images drawn by formula, twice for as long as others.
+    """What does a network gain as it sees more images? Half A of images drawn by formula, the longest from two seeds.
 
     Args:
         scale: one of SCALES.

@@ -111,6 +111,36 @@ def test_dots_stand_in_their_rows_with_their_intervals():
     assert axes.containers[1][0].get_ydata().tolist() == [0.9, -0.1]
 
 
+def test_points_are_hollow_and_have_their_intervals_as_bars():
+    _, (axes,) = plots.panels(1)
+    plots.points(axes, [10, 100], [Estimate(1.0, 0.5, 3.0), Estimate(2.0, 1.75, 2.5)], color=plots.INK)
+    (line, _, (arms,)) = axes.containers[0]
+    assert line.get_xydata().tolist() == [[10, 1.0], [100, 2.0]]
+    assert line.get_markerfacecolor() == "none"
+    assert np.allclose([segment[:, 1] for segment in arms.get_segments()], [[0.5, 3], [1.75, 2.5]])
+
+
+@pytest.mark.parametrize(("low", "high", "written"), [(1.2, 7, True), (2e-3, 7e-3, False), (100, 9e5, False)])
+def test_ticks_of_log_axes_between_one_and_ten_thousand_are_plain_numbers(low, high, written):
+    figure, (axes,) = plots.panels(1)
+    axes.set(yscale="log", ylim=(low, high))
+    plots.Picture(figure)
+    axes.figure.canvas.draw()
+    both = [*axes.get_yticklabels(), *axes.get_yticklabels(minor=True)]
+    words = {label.get_text() for label in both if low <= label.get_position()[1] <= high} - {""}
+    assert words
+    assert all(word.replace(".", "").isdigit() == written for word in words)
+
+
+def test_legends_write_bf_cnn_as_the_text_does():
+    figure, (axes,) = plots.panels(1)
+    axes.plot([0, 1], [0, 1], label="BFCNN")
+    for owner in (axes, figure):
+        plots.legend(owner)
+    found = [text.get_text() for legend in (axes.get_legend(), *figure.legends) for text in legend.get_texts()]
+    assert found == ["BF-CNN"] * 2
+
+
 def test_shades_are_distinct_and_ordered_in_n():
     """Darker as N grows, in equal steps, so that 10,000 and 30,000 are told apart as 10 and 1,000 are."""
     colours, sizes = mpl.colormaps["plasma"](np.arange(256)), [30_000, 10, 1000, 10_000, 1000]

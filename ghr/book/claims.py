@@ -129,7 +129,7 @@ def named(claims: Iterable[Claim]) -> dict[str, Claim]:
 
 
 #: conditions on rivals in chapter 8: those that are no networks
-_MACHINES = 'rival!="other half",rival!="other architecture"'
+_MACHINES = 'rival!="other half",rival!="other architecture",rival!=transformer'
 
 CLAIMS = named(
     (
@@ -267,6 +267,14 @@ CLAIMS = named(
             "03",
             "max(abs(c) for c in {*costs[n=max].plain.value}) < 0.01"
             " and max({*costs[n=max].beyond.low}) < 0.01 and min({*costs[n=max].beyond.high}) > -0.01",
+        ),
+        Claim(
+            "one-training-is-not-another",
+            "03",
+            "min({exchanged[n=max,one=UNet B,other=BFCNN A].beyond.low},"
+            " {exchanged[n=max,one=UNet B,other=BFCNN B].beyond.low})"
+            " > max({exchanged[n=max,one=UNet A,other=BFCNN A].beyond.high},"
+            " {exchanged[n=max,one=UNet A,other=BFCNN B].beyond.high})",
         ),
         Claim(
             "architecture-exchanged-costs-much",
@@ -447,7 +455,10 @@ CLAIMS = named(
             "04",
             "min({kinds[network=BiasedUNet].h2.low}, {kinds[network=ConditionalUNet].h2.low},"
             " {kinds[network=UNet,n=max,half=A].h2.low}, {kinds[network=BFCNN,n=max,half=A].h2.low}) >"
-            " max({*kinds[n=0].h2.high})",
+            " max({*kinds[n=0].h2.high})"
+            " and min({kinds[network=BiasedUNet].h4.low}, {kinds[network=ConditionalUNet].h4.low},"
+            " {kinds[network=UNet,n=max,half=A].h4.low}, {kinds[network=BFCNN,n=max,half=A].h4.low}) >"
+            " max({*kinds[n=0].h4.high})",
         ),
         Claim(
             "chain-adapts-too",
@@ -455,7 +466,11 @@ CLAIMS = named(
             "{kinds[network=BFCNN,n=max,half=A].h2.low} > {kinds[network=BFCNN,n=0].h2.high} and "
             "{kinds[network=BFCNN,n=max,half=A].parameters} < {kinds[network=UNet,n=max,half=A].parameters} / 10",
         ),
-        Claim("levels-above-wavelets", "05", "{worst[network=UNet].least_lead.low} > 1"),
+        Claim(
+            "levels-above-wavelets",
+            "05",
+            "{worst[network=UNet].least_lead.low} > 1 and {worst[network=UNet].least_over_bandlets.low} > 0",
+        ),
         Claim(
             "wiener-is-near-at-the-roughest",
             "05",
@@ -532,6 +547,7 @@ CLAIMS = named(
             "06",
             "{spectra[denoiser=UNet,rank=10].value.low} > 0.1 > {spectra[denoiser=optimum,rank=10].value.high}",
         ),
+        Claim("the-papers-fall-faster", "06", "{spectra[denoiser=UNet,rank=10].value.low} > 0.278"),  # manifolds.PAPER
         Claim("five-directions-are-found", "06", "{parts[denoiser=UNet].left.low} > 0.85"),
         Claim(
             "error-is-mostly-beyond",
@@ -548,6 +564,11 @@ CLAIMS = named(
             "06",
             "{margins.smooth_edge.high} < 0 and {margins.edge.value} < {margins.waves.low}"
             ' and {surplus[basis="random, at the edge"].h2.high} > {surplus[basis="its own"].h2.value}',
+        ),
+        Claim(
+            "smooth-noise-has-no-order",
+            "06",
+            '{surplus[basis="smooth, at the edge"].h1.low} < 0 < {surplus[basis="smooth, at the edge"].h1.high}',
         ),
         Claim(
             "surplus-is-ordered-as-another-discs",
@@ -661,8 +682,8 @@ CLAIMS = named(
         Claim(
             "the-other-half-is-nearer-than-any-rival",
             "08",
-            'max({*pairs[sigma=0.1,other="other half"].ahead.high}) < 0'
-            ' and max({*pairs[sigma=0.3,other="other half"].ahead.high}) < 0',
+            'max({*pairs[sigma=0.1,one!=transformer,other="other half"].ahead.high}) < 0'
+            ' and max({*pairs[sigma=0.3,one!=transformer,other="other half"].ahead.high}) < 0',
         ),
         Claim(
             "no-machine-beats-wiener-at-strong-noise",
@@ -754,7 +775,9 @@ CLAIMS = named(
             "machines-share-half-of-the-basis",
             "08",
             '0.4 * {basis[denoiser="other half"].knows.value} < {basis[denoiser=PSPC].knows.value}'
-            ' and {basis[denoiser=PSPC].knows.high} < 0.75 * {basis[denoiser="other half"].knows.low}',
+            ' and {basis[denoiser=PSPC].knows.high} < 0.75 * {basis[denoiser="other half"].knows.low}'
+            ' and 0.25 * {basis[denoiser="other half"].knows.value} < min({basis[denoiser=LS].knows.value},'
+            ' {basis[denoiser="PCA locality"].knows.value})',
         ),
         Claim(
             "machines-are-less-harmonic",
@@ -856,7 +879,8 @@ CLAIMS = named(
             "09",
             "0.8 < {linear[n=max,denoiser=network,sigma=0.1].over_error.low}"
             " and {linear[n=max,denoiser=network,sigma=0.1].over_error.high} < 1.25"
-            " and {linear[n=max,denoiser=network,sigma=0.3].over_error.low} > 0.4",
+            " and 0.4 < {linear[n=max,denoiser=network,sigma=0.3].over_error.low}"
+            " and {linear[n=max,denoiser=network,sigma=0.3].over_error.high} < 0.7",
         ),
         Claim("scores-see-little", "09", "min({*linear[denoiser=network].score.low}) > 0.99"),
         Claim(

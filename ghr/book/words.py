@@ -235,7 +235,8 @@ def _target(body: str, told: Told, ledger_page: str | None, html: bool) -> str:
     bounds = entry.target.replace(">=", "≥").replace("<=", "≤") if entry else ""
     said = f"{name}, {bounds}: {verdict}" if entry else f"{name}: {missing}"
     words = escape(said).replace(" ", "\N{NO-BREAK SPACE}")
-    asked = escape(told.targets[id].statistic + (f": {entry.target} was forecast" if entry else ""))
+    how = "was set when the first edition had been measured" if id in SECOND else "was forecast"
+    asked = escape(told.targets[id].statistic + (f": {entry.target} {how}" if entry else ""))
     asked = asked.replace("|", "&#124;")  # which would end the cell of a table
     tag, place = ("a", f' href="{ledger_page}#{id}"') if ledger_page else ("span", "")
     return f'<{tag} class="verdict {verdict}"{place} title="{asked}">{words}</{tag}>'

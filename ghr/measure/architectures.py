@@ -83,7 +83,12 @@ def architectures(
 
     Returns:
         One row for each study and N.
+
+    Raises:
+        ValueError: for fewer than three images.
     """
+    if images < 3:
+        raise ValueError(f"A basis is held against those at two other images: take three or more, got {images}.")
     x = studies[0].held_out[:images]
     y = add_noise(x, sigma, torch.Generator(x.device).manual_seed(seed))
     counts, rows = None, []

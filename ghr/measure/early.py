@@ -43,7 +43,7 @@ class Resembles:
     input_psnr: float  #: the same, dB
     window: int | None  #: side of windows, pixels; None of what has none
     error: Estimate  #: mean squared error of the network per pixel, squared image units
-    apart: Estimate  #: mean squared distance of their answers, same unit
+    apart: Estimate  #: mean squared distance of their answers per pixel, squared image units
     beyond: Estimate  #: share that it explains of what the network does beyond Wiener; 0 is Wiener's own
 
 

@@ -63,7 +63,8 @@ def linearity(
         other: label of a network of the largest N that has none of their training images.
         images: held-out images, an even number.
         sigmas: noise standard deviations, image units.
-        draws: noisy images to which affine maps are fitted (None: 8 for each pixel).
+        draws: noisy images to which affine maps are fitted (None: 8 for each pixel); what maps leave of a network is by
+            a share of d / draws too large.
         seed: of the noise.
 
     Returns:

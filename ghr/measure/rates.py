@@ -331,7 +331,7 @@ class Variant:
     moments: int  #: vanishing moments of the transform along a direction; Haar has one
     border: int  #: mirrored pixels at each side; 0 takes the image for periodic
     output_psnr: Estimate  #: dB, at SOME
-    over_wavelets: Estimate  #: less that of TI db4 on the same noisy images, dB
+    over_wavelets: Estimate  #: output PSNR less that of TI db4 on the same noisy images, dB
 
 
 def variants(study: Study, tested: int = 32, seed: int = 0) -> Table[Variant]:

@@ -270,7 +270,7 @@ class Explained:
     rival_error: Estimate  #: mean squared error of the rival, same unit
     errs_more: Estimate  #: the rival's error less the network's, on the same images, same unit
     beyond: Estimate  #: share that the rival explains of what the network does beyond Wiener; 1 is all, 0 Wiener's
-    beyond_own: Estimate  #: the same beyond the Wiener denoiser of the network's training images, which may be few
+    beyond_own: Estimate  #: share explained beyond the Wiener denoiser of the network's own images, which may be few
 
 
 @dataclass(frozen=True)

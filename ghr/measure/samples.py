@@ -86,7 +86,7 @@ class Nearness:
     n: int  #: training images
     half: str  #: label of the network
     nearest: Estimate  #: c_NN, median rho of a sample to the nearest training image
-    null: Estimate  #: c_null, the same of held-out images
+    null: Estimate  #: c_null, median rho of a held-out image to the nearest training image
     excess: Estimate  #: c_NN - c_null
     ahead: Estimate  #: c_AB - c_NN
     closer: Estimate  #: P(AB>NN), share of seeds where the other network's sample is nearer than any training image

@@ -188,45 +188,6 @@ def apart(
     return Table(tuple(rows), Apart)
 
 
-@dataclass(frozen=True)
-class Trained(Apart):
-    """The same of a network that was trained for so long."""
-
-    views: float  #: of each training image, images seen over N
-
-
-def trend(
-    studies: Sequence[Study],
-    half: str = "A",
-    other: str = "B",
-    *,
-    images: int = IMAGES,
-    sigmas: Sequence[float] = (OWN_AT,),
-    seed: int = 0,
-) -> Table[Trained]:
-    """Does a network come nearer to memory where it is trained, and not where its sampler goes, as training goes on?
-
-    Args:
-        studies: networks after one number of views each, from the fewest to the most; of them count those N of which
-            there are both halves.
-        half: label of the networks.
-        other: label of networks that never saw their training images.
-        images: noisy training and test images; smaller training sets are repeated with other noise.
-        sigmas: noise standard deviations, image units; taken are those of the nearest states of the walk.
-        seed: of the noise.
-
-    Returns:
-        Rows of `apart`, by N and views.
-    """
-    rows = []
-    for study in studies:
-        for n in (n for n in study.sizes if {(n, half), (n, other)} <= set(study.runs)):
-            one, views = study.of(n), study.runs[n, half].images_seen / n
-            found = apart(one, draw(one, labels=(half,)), half, other, images=images, sigmas=sigmas, seed=seed)
-            rows += [Trained(**vars(row), views=views) for row in found]
-    return Table(tuple(sorted(rows, key=lambda row: row.n)), Trained)
-
-
 def _compared(far: Sequence[Tensor], at_own: Tensor, regions: Sequence[np.ndarray | None]) -> Iterator[Estimate | None]:
     """Means of distances at three places; the last over either other; the first over that of the network."""
     training, new, walk = far

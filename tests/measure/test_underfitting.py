@@ -1,7 +1,5 @@
 """Where networks generalize: of networks that are the memorizer, that know nothing, or that know one noise level."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -171,23 +169,3 @@ def test_photographs_of_one_region_are_drawn_together():
         (row,), _ = underfitting.gaps(study, images=12, sigmas=(1e-9,))
         widths.append(row.gap.high - row.gap.low)
     assert widths[1] > 1.2 * widths[0]
-
-
-def test_a_trend_has_rows_of_networks_by_views_where_there_are_both_halves():
-    """Of 6 images there is one half only; of 4 the second training ends at memory, the first far from it."""
-    seen = []
-    for images_seen, pair in ((8, (shrinking(0.5),) * 2), (64, memories())):
-        study = made(*pair)
-        runs = {key: Run(n=4, half=key[1], size=8, images_seen=images_seen) for key in study.runs} | {
-            (6, "A"): Run(n=6)
-        }
-        seen.append(replace(study, runs=runs, denoisers={**study.denoisers, (6, "A"): pair[0]}))
-    found = underfitting.trend(seen, images=6, sigmas=(0.4,))
-    assert set(found["n"]) == {4}
-    first, last = (found.where(views=views, memory="images", denoiser="network") for views in (2, 16))
-    assert first["training"][0].low > 1e-3
-    assert last["training"][0].high == 0
-    alone = made(shrinking(0.5))
-    walks = underfitting.draw(alone, labels="A")
-    (row,) = underfitting.apart(alone, walks, images=6, sigmas=(0.4,)).where(memory="images", denoiser="network")
-    assert (row.walk, row.walk_over_training) == (first["walk"][0], first["walk_over_training"][0])

@@ -185,7 +185,7 @@ class Scrub {
       caption(answers[k], `N = ${comma(n)}`, `${times(seen[places[k]] / n)} views`);
       cut(answers[k], sheet, 0);
       const known = this.draws[k];
-      caption(known, `known to ${comma(n)}`, alike[face].toFixed(2));
+      caption(known, `nearest of ${comma(n)}`, `alike ${alike[face].toFixed(2)}`);
       levels(known.firstChild, near[face]);
       const draw = this.draws[trainings.length + k];
       caption(draw, `N = ${comma(n)}`, "draws");
