@@ -329,9 +329,10 @@ course.show("By images seen", {}, images="", images_seen=",", seed="", loss=".2f
 # But the excess falls ever more slowly. {claim}`the-pace-slackens` On the ray the dimensions have stopped falling, at
 # about {num}`course[images=ray,images_seen=max,seed=0].trace.value:.0f`. {claim}`the-ray-falls-no-more` So a part of
 # what looks like a bias is a short training, and a part may be one. How much is left in the limit these trainings, one
-# of each length and two of the longest, cannot tell ({target}`T16b`). Of these two the second keeps
-# {num}`course[images=discs,images_seen=max,seed=1].trace.value:.0f` dimensions on discs,
-# {num}`course[images=ray,images_seen=max,seed=1].trace.value:.0f` on the ray.
+# of each length and two of the longest, cannot tell ({target}`T16b`).
+#
+# Of the two longest trainings the second (hollow) keeps {num}`course[images=discs,images_seen=max,seed=1].trace.value:.0f`
+# dimensions on discs, {num}`course[images=ray,images_seen=max,seed=1].trace.value:.0f` on the ray.
 #
 # ## What it comes to
 #

@@ -503,6 +503,11 @@ CLAIMS = named(
         ),
         Claim("wavelet-slopes-rise", "05", "all(rise > 0 for rise in {*beyond.rise})"),
         Claim("fields-within-half-a-decibel", "05", "{optimality.largest.high} < 0.5"),
+        Claim(
+            "two-trainings-end-alike",
+            "05",
+            "abs({course[images_seen=max,seed=0].loss.value} - {course[images_seen=max,seed=1].loss.value}) < 0.02",
+        ),
         Claim("longer-training-loses-less", "05", "min({*falls.last.low}) > 0"),
         Claim("longer-training-leads-more", "05", "min({*led[images_seen=max,rival=Wiener].gained.low}) > 0"),
         Claim(
