@@ -24,7 +24,8 @@
 # {claim}`equivariance-with-a-third-is-nearest` A UNet of other faces is nearer than any machine.
 # {claim}`the-other-half-is-nearer-than-any-rival` Machines' bases follow the face, too,
 # {claim}`machines-have-the-adaptive-basis` so that adaptation alone singles out no explanation; but they are less
-# ordered by frequency than the network's. {claim}`machines-are-less-harmonic`
+# ordered by frequency than the network's. {claim}`machines-are-less-harmonic` A transformer, which has no convolutions,
+# comes to the same basis. {claim}`transformer-has-the-adaptive-basis`
 #
 # **The figure.** {numref}`fig-explained`; to play with, {numref}`fig-rival`.
 # ```
@@ -330,11 +331,16 @@ locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, 
 
 # %% [markdown]
 # The little locality that a whole shuffle leaves is on the grid that the network sees,
-# {claim}`rows-look-near-on-the-grid-that-is-seen` but that shuffle harms the network: this does not decide.
+# {claim}`rows-look-near-on-the-grid-that-is-seen` but that shuffle harms the network: this does not decide. The next
+# section does.
 #
 # ## Without convolutions: a transformer
 #
-# TRANSFORMER INTRO
+# Harmonics may belong to convolutional networks and not to generalization: diffusion transformers generalize, and no
+# harmonics were seen in their Jacobians {cite:p}`an2025inductive`. So we trained a transformer on the same faces. Its
+# patches of 2 × 2 pixels may each look at the whole image, it has as many weights as the UNet, and nothing in it says
+# which patches are near. It has no constants, so that $f(y) = J(y)\,y$ as for the UNet (a usual transformer has no such
+# law). Beside it stands the UNet after as many images.
 
 # %%
 seen = lambda one: one.runs[one.largest, "A"].images_seen  # noqa: E731
@@ -347,13 +353,24 @@ forms = dict.fromkeys(("psnr", "gap", "asym", "h1", "h2", "h2_null", "h3", "h4",
 makes.show("A UNet and a transformer", {}, network="", n=",", parameters=",", images_seen=",", hom=".0e", trace=".0f", **forms)
 
 # %% [markdown]
-# TRANSFORMER TEXT
+# It denoises as well as that UNet, {claim}`transformer-denoises-as-well` and its basis is harmonic and follows the face
+# as the UNet's does ({numref}`fig-machine-bases`). {claim}`transformer-has-the-adaptive-basis` Of the UNet's basis it
+# shares {num}`basis[denoiser=transformer].knows.value:.2f` more at this face than at another, where another UNet has
+# {num}`basis[denoiser="other half"].knows.value:.2f` and every machine less than the transformer. Only in H3 it is
+# behind: its vectors vary more along edges. {claim}`transformer-runs-less-along-edges` Its answers, too, are nearer to
+# the UNet's than those of any machine. {claim}`transformer-is-nearer-than-any-machine` So neither the basis nor what
+# networks share comes from convolutions.
+#
+# And *locality* does not. Rows of the transformer's Jacobian hold
+# {num}`makes[network=Transformer].near.value:.2f` of their energy in the 5 × 5 pixels around their own, the UNet's
+# {num}`makes[network=UNet].near.value:.2f`: {claim}`transformer-looks-near` it has learned from faces to look near.
 #
 # ## What it comes to
 #
 # Machines explain a part of the UNet, none the whole. {claim}`the-other-half-is-nearer-than-any-rival` Those whose
-# bases we took adapt to the image, {claim}`machines-have-the-adaptive-basis` so that adaptation is no evidence for one
-# explanation. Networks order their vectors better by frequency; {claim}`machines-are-less-harmonic` what that is good
+# bases we took adapt to the image, {claim}`machines-have-the-adaptive-basis` and so does a transformer,
+# {claim}`transformer-has-the-adaptive-basis` so that adaptation is no evidence for one explanation, and convolutions are
+# not its cause. Networks order their vectors better by frequency; {claim}`machines-are-less-harmonic` what that is good
 # for is open.
 #
 # *Limits.* Few faces and starts, one training of each network. Faces are drawn from few parts, nearly all at one place:

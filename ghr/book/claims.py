@@ -845,6 +845,42 @@ CLAIMS = named(
             ),
         ),
         Claim(
+            "transformer-denoises-as-well",
+            "08",
+            "{makes[network=Transformer].psnr.high} > {makes[network=UNet].psnr.low}"
+            " and {makes[network=Transformer].psnr.low} > {makes[network=UNet].psnr.value} - 0.2"
+            " and {makes[network=Transformer].images_seen} == {makes[network=UNet].images_seen}",
+        ),
+        Claim(
+            "transformer-has-the-adaptive-basis",
+            "08",
+            "{basis[denoiser=transformer].h1.low} > max({basis[denoiser=PSPC].h1.value}, 0.7)"
+            " and {basis[denoiser=transformer].h2.low} > 0 and {basis[denoiser=transformer].h4.low} > 0"
+            " and {basis[denoiser=transformer].h2.value} > 0.9 * {basis[denoiser=the network].h2.value}"
+            " and {basis[denoiser=transformer].h4.value} > 0.9 * {basis[denoiser=the network].h4.value}"
+            " and {basis[denoiser=transformer].knows.low} > max({basis[denoiser=PSPC].knows.high},"
+            ' {basis[denoiser=LS].knows.high}, {basis[denoiser="PCA locality"].knows.high})'
+            " and {makes[network=Transformer].h2_ahead.low} > 0 and {makes[network=Transformer].h4_ahead.low} > 0"
+            " and {makes[network=Transformer].hom.high} < 1e-5",
+        ),
+        Claim(
+            "transformer-runs-less-along-edges",
+            "08",
+            "{basis[denoiser=transformer].h3.low} > {basis[denoiser=the network].h3.value}",
+        ),
+        Claim(
+            "transformer-is-nearer-than-any-machine",
+            "08",
+            "max({*pairs[network=UNet,sigma=0.1,other=transformer].ahead.high}) < 0"
+            " and max({*pairs[network=UNet,sigma=0.3,other=transformer].ahead.high}) < 0",
+        ),
+        Claim(
+            "transformer-looks-near",
+            "08",
+            "{makes[network=Transformer].near.low} > {makes[network=UNet].near.low} > 0.7"
+            " and {makes[network=Transformer].near_even} < 0.05",
+        ),
+        Claim(
             "rows-look-near-on-the-grid-that-is-seen",
             "08",
             "{locality[block=max,denoiser=network].near_seen.low}"
