@@ -217,9 +217,9 @@ plots.Picture(figure)
 harmonicity.show("Harmonicity of bases", {"block": "blocks of"}, block="", basis="", grid="", h1=".2f", h2=".2f", h3=".2f", h4=".2f")
 
 # %% [markdown]
-# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained
-# network {num}`harmonicity[basis=an untrained network].h1.value:.2f`. {claim}`trained-is-less-harmonic-than-untrained`
-# Put back it is more, {claim}`more-harmonic-when-put-back` but less than that of the network of faces:
+# On the grid that it sees H1 is {num}`harmonicity[block=max,basis=its network].h1:.2f`, of an untrained network
+# {num}`harmonicity[basis=an untrained network].h1.value:.2f`. {claim}`trained-is-less-harmonic-than-untrained` Put back
+# it is not shown to be more, {claim}`not-shown-more-harmonic-when-put-back` and less than that of the network of faces:
 # {claim}`not-harmonic-when-put-back` after a few modes of faces its vectors are nearly random on both grids.
 # {claim}`few-modes-then-noise`
 

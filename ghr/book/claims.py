@@ -644,9 +644,10 @@ CLAIMS = named(
             "abs({trails[block=max,images_seen=max].lost} - {trails[block=max,images_seen~524288].lost}) < 0.5",
         ),
         Claim(
-            "more-harmonic-when-put-back",
+            "not-shown-more-harmonic-when-put-back",
             "07",
-            '{harmonicity[block=max,basis="its network, pixels put back"].h1_more.high} < 0',
+            '{harmonicity[block=max,basis="its network, pixels put back"].h1_more.low} < 0'
+            ' < {harmonicity[block=max,basis="its network, pixels put back"].h1_more.high}',
         ),
         Claim(
             "not-harmonic-when-put-back",
