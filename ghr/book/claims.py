@@ -900,7 +900,7 @@ CLAIMS = named(
             "09",
             " and ".join(
                 f"{{linear[n=10000,denoiser=network,sigma={sigma}].left.high}}"
-                f" < 0.5 * {{linear[n=10,denoiser=network,sigma={sigma}].left.low}}"
+                f" < {{linear[n=10,denoiser=network,sigma={sigma}].left.low}}"
                 f" and {{linear[n=max,denoiser=network,sigma={sigma}].left.high}}"
                 f" > {{linear[n=10000,denoiser=network,sigma={sigma}].left.low}}"
                 for sigma in (0.1, 0.3)
