@@ -338,9 +338,9 @@ locality.show("Where rows of the Jacobian look", block="", denoiser="", **near, 
 #
 # Harmonics may belong to convolutional networks and not to generalization: diffusion transformers generalize, and no
 # harmonics were seen in their Jacobians {cite:p}`an2025inductive`. So we trained a transformer on the same faces. Its
-# patches of 2 × 2 pixels may each look at the whole image, it has as many weights as the UNet, and nothing in it says
-# which patches are near. It has no constants, so that $f(y) = J(y)\,y$ as for the UNet (a usual transformer has no such
-# law). Beside it stands the UNet after as many images.
+# patches of 2 × 2 pixels may each look at the whole image, it has as many weights as the UNet, and what it knows of
+# places are numbers that it learns. It has no constants, so that $f(y) = J(y)\,y$ as for the UNet (a usual transformer
+# has no such law). Beside it stands the UNet after as many images.
 
 # %%
 seen = lambda one: one.runs[one.largest, "A"].images_seen  # noqa: E731

@@ -1,5 +1,7 @@
 """Architectures: of linear denoisers, whose basis and locality are known, of a memorizer, and of what diverges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,20 @@ def test_the_gap_is_that_of_errors_at_21_db():
 def test_a_network_whose_walk_diverges_agrees_with_none():
     (row,) = architectures([made(lambda y: -1e9 * blur(y))], **FEW)
     assert (row.same_noise, row.beyond, row.beyond_null) == (None, None, None)
+
+
+def test_a_half_alone_agrees_with_none_and_is_measured_all_the_same():
+    both = made(blur)
+    one = {(20, "A"): both.runs[20, "A"]}
+    (alone,) = architectures([replace(both, runs=one, denoisers={key: both.denoisers[key] for key in one})], **FEW)
+    (whole,) = architectures([both], **FEW)
+    assert (alone.same_noise, alone.beyond, alone.beyond_null) == (None, None, None)
+    assert (alone.h2, alone.trace, alone.near, alone.gap) == (whole.h2, whole.trace, whole.near, whole.gap)
+
+
+def test_a_basis_needs_two_other_images():
+    with pytest.raises(ValueError, match="take three or more, got 2"):
+        architectures([made(blur)], images=2, **FEW)
 
 
 def test_all_are_measured_by_as_many_vectors_as_the_first_keeps_where_n_is_largest():
